@@ -1,0 +1,73 @@
+# How every target of tacet is built: warnings, sanitizers, ccache and two shared precompiled headers.
+# The direction of dependencies is what the folders' CMakeLists.txt link; nothing here adds a link of its own.
+
+find_program(TACET_CCACHE ccache)
+if(TACET_CCACHE)
+  # GCC's precompiled headers need both sloppiness settings to be cacheable.
+  set(CMAKE_CXX_COMPILER_LAUNCHER
+      ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime ${TACET_CCACHE})
+endif()
+
+add_library(tacet_options INTERFACE)
+target_compile_features(tacet_options INTERFACE cxx_std_20)
+target_compile_options(tacet_options INTERFACE
+  $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wshadow -Wno-unused-parameter -Wno-missing-field-initializers -fno-math-errno>
+  $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CXX_COMPILER_ID:GNU>>:-fpch-preprocess>)
+if(TACET_WERROR)
+  target_compile_options(tacet_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Werror>)
+endif()
+if(TACET_SANITIZE)
+  target_compile_options(tacet_options INTERFACE
+    $<$<COMPILE_LANGUAGE:CXX>:-fsanitize=${TACET_SANITIZE} -fno-omit-frame-pointer -g>)
+  target_link_options(tacet_options INTERFACE -fsanitize=${TACET_SANITIZE})
+endif()
+
+# Torch's flags reach our targets through this one; its headers are not ours to warn about.
+add_library(tacet_torch INTERFACE)
+target_include_directories(tacet_torch SYSTEM INTERFACE $<BUILD_INTERFACE:${TORCH_INCLUDE_DIRS}>)
+target_link_libraries(tacet_torch INTERFACE ${TORCH_LIBRARIES} OpenMP::OpenMP_CXX)
+separate_arguments(tacet_torch_flags UNIX_COMMAND "${TORCH_CXX_FLAGS}")
+target_compile_options(tacet_torch INTERFACE $<$<COMPILE_LANGUAGE:CXX>:${tacet_torch_flags}>)
+
+# tacet_library(NAME SOURCES … LINKS … [PCH aten|torch])
+function(tacet_library name)
+  cmake_parse_arguments(A "" "PCH" "SOURCES;LINKS;PRIVATE_LINKS" ${ARGN})
+  add_library(tacet_${name} STATIC ${A_SOURCES})
+  add_library(tacet::${name} ALIAS tacet_${name})
+  set_target_properties(tacet_${name} PROPERTIES EXPORT_NAME ${name})
+  target_include_directories(tacet_${name}
+    PUBLIC $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>
+    PRIVATE ${CMAKE_SOURCE_DIR}/src)
+  target_link_libraries(tacet_${name} PUBLIC ${A_LINKS}
+    PRIVATE $<BUILD_INTERFACE:tacet_options> ${A_PRIVATE_LINKS})
+  tacet_precompile(tacet_${name} "${A_PCH}")
+  set_property(GLOBAL APPEND PROPERTY TACET_LIBRARIES tacet_${name})
+endfunction()
+
+# The headers that make compiling slow, precompiled once for each flavour and reused by all targets.
+file(WRITE ${CMAKE_BINARY_DIR}/pch/empty.cc "")
+foreach(flavour aten torch)
+  add_library(tacet_pch_${flavour} OBJECT ${CMAKE_BINARY_DIR}/pch/empty.cc)
+  target_link_libraries(tacet_pch_${flavour} PRIVATE tacet_options tacet_torch)
+endforeach()
+target_precompile_headers(tacet_pch_aten PRIVATE <ATen/ATen.h> <map> <string> <vector> <functional>)
+target_precompile_headers(tacet_pch_torch PRIVATE <torch/torch.h> <map> <string> <vector> <functional>)
+
+function(tacet_precompile target flavour)
+  if(flavour)
+    target_precompile_headers(${target} REUSE_FROM tacet_pch_${flavour})
+  endif()
+endfunction()
+
+# tacet_test(NAME SOURCES … LINKS … [PCH aten|torch]): a GoogleTest program whose tests CTest knows one by one.
+function(tacet_test name)
+  cmake_parse_arguments(A "" "PCH;TIMEOUT" "SOURCES;LINKS" ${ARGN})
+  if(NOT A_TIMEOUT)
+    set(A_TIMEOUT 120)
+  endif()
+  add_executable(test_${name} ${A_SOURCES})
+  target_include_directories(test_${name} PRIVATE ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR}/tests)
+  target_link_libraries(test_${name} PRIVATE ${A_LINKS} tacet_options GTest::gtest_main rapidcheck)
+  tacet_precompile(test_${name} "${A_PCH}")
+  gtest_discover_tests(test_${name} DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT ${A_TIMEOUT} LABELS ${name})
+endfunction()

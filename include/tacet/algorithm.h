@@ -1,0 +1,184 @@
+// Start reading here. An algorithm is one file in src/algorithms that reads like its paper's pseudo-code, one round from
+// top to bottom; this header is all it sees. Only Round::mean talks, so counting its calls gives a method's cost.
+// Not here: networks, files, models, schedules' definitions (src/comm, src/data, src/models, src/train).
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "tacet/objective.h"
+#include "tacet/options.h"
+
+namespace tacet {
+
+class Group;
+
+struct Rates {
+  double eta;    // η, step size
+  double gamma;  // γ, bound on the length of a step; +∞ for methods that do not clip
+};
+
+// Sums over the local steps of a round, gathered from all clients by the same message as the means.
+struct Counters {
+  double loss = 0, losses = 0;    // Σ mini-batch loss, how many
+  double norm = 0, norms = 0;     // Σ ‖g‖ of the vectors that were (or could be) clipped, how many
+  double clipped = 0, steps = 0;  // steps with γ/‖g‖ < η, steps in all
+  double samples = 0;             // training samples seen
+  double stop = 0;                // > 0: some rank was asked to stop; all ranks learn it from the same mean
+};
+
+// One client's turn inside Round::mean. Valid only during the callback it was handed to.
+class Client {
+ public:
+  int id() const { return id_; }  // 0 … N−1
+  double weight() const;          // its share of the training data × N
+
+  // Copies x into the client's working vector and returns it. The vector is shared with the client's model (so gradients
+  // at it cost no copy) and with later clients: what must outlive the callback is returned from it or cloned.
+  Vec start(const Vec& x);
+
+  // ∇F_i(y; ξ) at the client's next mini-batch ξ. The result is overwritten by the next call. Throws UserError with
+  // round, client and step when the loss is not finite.
+  Vec gradient(const Vec& y);
+
+  // min(η, γ/(1e-10 + ‖g‖)), given norm = ‖g‖: the factor of a clipped step. Counted. Throws UserError with round,
+  // client and step when the norm is not finite.
+  double clip(Rates rates, double norm);
+
+ private:
+  friend class Round;
+  class Round* round_ = nullptr;
+  int id_ = 0;
+  int64_t step_ = 0;
+  Counters counters_;
+};
+
+using ClientFn = std::function<Vec(Client&)>;
+using ClientsFn = std::function<std::vector<Vec>(Client&)>;
+
+// A vector per client that lives with its client across rounds: momentum, control variates, … Created lazily.
+class PerClient {
+ public:
+  // The client's vector; zeros in the shape of `like` when it has none yet.
+  Vec& at(const Client& i, const Vec& like);
+  bool has(const Client& i) const { return vectors_.count(i.id()) != 0; }
+  std::map<int, Vec>& all() { return vectors_; }
+
+ private:
+  std::map<int, Vec> vectors_;  // nodes are stable: a reference stays valid while others are added
+  std::mutex mutex_;
+};
+
+// Walks over all state that lives across rounds: checkpoint, resume and migration are visitors.
+class StateVisitor {
+ public:
+  virtual ~StateVisitor() = default;
+  virtual void global(const std::string& name, Vec& value) = 0;         // the same on every rank
+  virtual void clients(const std::string& name, PerClient& value) = 0;  // each on its client's rank
+  virtual void number(const std::string& name, double& value) = 0;      // the same on every rank, exact in a double
+};
+
+// What an algorithm may see of round r: the rates in force, the layers, and the one way to talk.
+class Round {
+ public:
+  // Everything a round is made of; filled in by the driver (src/train) or by a test.
+  struct Setting {
+    Objective* objective = nullptr;
+    Group* group = nullptr;
+    uint64_t seed = 0;
+    int64_t number = 0;                       // r
+    int64_t first_iteration = 0;              // local steps a client took before this round
+    int interval = 1;                         // I
+    int clients = 1;                          // N
+    std::vector<int> sampled;                 // S_r, ascending client ids
+    const std::atomic<bool>* stop = nullptr;  // set by a signal: carried to all ranks by the next mean; may be null
+    std::function<Rates(int t)> rates;        // schedule at local step t of this round, before the objective's rate scale
+  };
+  explicit Round(Setting setting);
+
+  const int64_t number;        // r
+  const int I;                 // local steps between two communications
+  const double participation;  // |S_r| / N
+  const std::span<const Layer> layers;
+
+  // η and γ in force at local step t of this round: schedule, warm-up and, for batches of random length, their scale.
+  Rates rates(int t) const;
+
+  // (1/|S_r|) Σ_{i∈S_r} f(i), the same bits on every rank: exactly one collective. The sum runs over a binary tree of
+  // the sampled clients' positions, so it does not depend on which rank hosts whom. Buffers of the model travel in the
+  // same message and are averaged. The result is a fresh vector.
+  Vec mean(const ClientFn& f);
+  // Several vectors of each client in one message: out[k] = mean_i f(i)[k]. Every client returns `count` vectors of size d.
+  std::vector<Vec> means(int count, const ClientsFn& f);
+  // Σ w_i f(i) / Σ w_i with w_i = client i's share of the data.
+  Vec weighted_mean(const ClientFn& f);
+
+  // As Client::clip, for a step that all ranks take together (on an averaged gradient).
+  double clip(Rates rates, double norm);
+
+  // Read by the driver after the round.
+  const Counters& counters() const { return counters_; }
+  int collectives() const { return collectives_; }
+  int64_t client_bytes() const { return client_bytes_; }  // what one client's messages hold, parameters and buffers
+
+ private:
+  friend class Client;
+  std::vector<Vec> reduce(int count, bool weighted, const ClientsFn& f);
+  double clip(Rates rates, double norm, Counters& counters, const std::string& who);
+
+  Setting setting_;
+  Counters counters_;
+  std::map<int, int64_t> draws_;  // gradients drawn this round, by client
+  int collectives_ = 0;
+  int64_t client_bytes_ = 0;
+};
+
+class Algorithm {
+ public:
+  virtual ~Algorithm() = default;
+  // Once, before round 0, with every client sampled. Most methods need nothing.
+  virtual void begin(Round& /*everyone*/, const Vec& /*x*/) {}
+  // x is the same on every rank before and after.
+  virtual void round(Round& r, Vec& x) = 0;
+  // ALL that lives across rounds.
+  virtual void state(StateVisitor& /*visitor*/) {}
+};
+
+// One row of the table of methods (src/algorithms/table.cc).
+struct Method {
+  std::string name;
+  std::string paper;                          // file's formula or algorithm number, authors, year
+  std::string summary;                        // one sentence
+  std::string talks;                          // "never", "once a round", "every step"
+  std::function<double(int I)> vectors_sent;  // per client and round
+  std::vector<Option> options;                // includes eta, gamma (if it clips) and interval (if it has rounds)
+  std::unique_ptr<Algorithm> (*make)(const Values& options);
+  bool single_client = false;  // runs on one client only
+};
+
+const std::vector<Method>& methods();
+// Throws UserError naming the nearest method.
+const Method& find_method(const std::string& name);
+
+// ---- arithmetic on whole vectors, in one pass each (src/core/step.cc) ----
+
+// ‖v‖, accumulated in double over fixed blocks: the same bits for any number of threads.
+double l2_norm(const Vec& v);
+
+// What an algorithm adds to the plain step: d = g + λ y, or with momentum m ← μ m + (g + λ y), d = m.
+struct StepRule {
+  double momentum = 0;      // μ ∈ [0, 1)
+  double weight_decay = 0;  // λ ≥ 0
+};
+
+// y ← y − a·d in one pass. `m` is read and written only when rule.momentum ≠ 0.
+void descend(Vec& y, const Vec& g, double a, const StepRule& rule, Vec* m);
+
+}  // namespace tacet

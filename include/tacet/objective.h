@@ -1,0 +1,80 @@
+// What a client minimises: F_i with its stochastic gradient. A training task (model + data) implements it in src/train;
+// functions with known gradients implement it directly. The core and the algorithms see nothing else of either.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+#include "tacet/random.h"
+
+namespace tacet {
+
+using Vec = at::Tensor;  // x ∈ R^d: ONE flat contiguous float32 tensor; layers are slices of it
+
+// A slice of the parameter vector: one parameter tensor of the model.
+struct Layer {
+  std::string name;
+  int64_t offset = 0, size = 0;  // x[offset, offset + size)
+  std::vector<int64_t> shape;
+};
+
+// Which mini-batch of which client is being drawn. Everything random about it comes from stream().
+struct Draw {
+  uint64_t seed = 0;
+  int client = 0;
+  int64_t round = 0;
+  int64_t step = 0;       // how many gradients this client drew in this round before
+  int64_t iteration = 0;  // local steps before this one since the run began, the same for all clients of a round
+  Stream stream(Purpose purpose) const { return Stream(seed, client, purpose, round, step); }
+};
+
+struct Sample {
+  double loss = 0;      // mean loss of the mini-batch
+  int64_t samples = 0;  // how much data it held, in the unit of Objective::training_samples (tokens, images, …)
+};
+
+// Loss and accuracy sums of an evaluation, so that shards add up exactly.
+struct Score {
+  double loss = 0;     // summed over count
+  double correct = 0;  // summed over count; only where the task has accuracy
+  double count = 0;
+};
+
+class StateVisitor;
+
+class Objective {
+ public:
+  virtual ~Objective() = default;
+
+  virtual const std::vector<Layer>& layers() const = 0;  // of the parameters, in order, without gaps
+  virtual Vec initial() = 0;                             // x_0, a copy; keyed by the seed, the same on every rank
+  // The vector a client works in. gradient() needs no copy when it is asked at this very vector.
+  virtual Vec workspace() = 0;
+  // Buffers that follow the model but are not parameters (BatchNorm statistics), flat; may have size 0. A live view.
+  virtual Vec buffers() = 0;
+
+  // Draws the client's next mini-batch ξ and writes ∇F_i(y; ξ) into gradient_buffer().
+  virtual Sample gradient(const Draw& draw, const Vec& y) = 0;
+  virtual Vec gradient_buffer() = 0;
+
+  // η and γ of this local step are multiplied by this; a function of the iteration alone, so that all clients agree.
+  virtual double rate_scale(uint64_t /*seed*/, int64_t /*iteration*/) const { return 1; }
+
+  virtual int64_t training_samples() const = 0;                     // one epoch, over all clients jointly
+  virtual double client_weight(int /*client*/) const { return 1; }  // the client's share of the data × N
+
+  // Evaluation in fixed units, so that any rank can take any unit and the sum is the same: unit in 0 … units(split)−1.
+  virtual std::vector<std::string> splits() const { return {}; }  // e.g. "valid", "test"; the first one selects
+  virtual int units(const std::string& /*split*/) const { return 0; }
+  virtual Score evaluate(const std::string& /*split*/, int /*unit*/, const Vec& /*x*/) { return {}; }
+  virtual bool has_accuracy() const { return false; }
+  virtual bool has_perplexity() const { return false; }
+
+  // Everything that lives across rounds besides x: each client's data position, carried hidden state, …
+  virtual void state(StateVisitor& /*visitor*/) {}
+};
+
+}  // namespace tacet

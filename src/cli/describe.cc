@@ -1,0 +1,166 @@
+// Plain text and Markdown from the tables of methods, models, data sets and recipe keys.
+#include "cli/describe.h"
+
+#include <algorithm>
+#include <map>
+#include <sstream>
+#include <stdexcept>
+
+#include "tacet/algorithm.h"
+#include "tacet/catalog.h"
+#include "tacet/recipe.h"
+
+namespace tacet {
+namespace {
+
+// What methods, models and data sets have in common for a reader.
+struct Card {
+  std::string name, paper, summary;
+  std::vector<std::string> notes;  // one sentence each
+  const std::vector<Option>* options;
+};
+
+std::string cost(const Method& m) {
+  if (m.vectors_sent(1) == 0) return "It never talks.";
+  const auto number = [](double v) {
+    std::ostringstream out;
+    out << v << (v == 1 ? " vector" : " vectors");
+    return out.str();
+  };
+  const double one = m.vectors_sent(1), many = m.vectors_sent(8);
+  const std::string sent = one == many       ? number(one)
+                           : many == 8 * one ? (one == 1 ? "I vectors" : number(one) + " times I")
+                                             : number(one) + " (I = 1) or " + number(many) + " (I = 8)";
+  return "Talks " + m.talks + "; a client sends " + sent + " a round.";
+}
+
+std::vector<Card> method_cards() {
+  std::vector<Card> cards;
+  for (const Method& m : methods()) {
+    cards.push_back({m.name, m.paper, m.summary, {cost(m)}, &m.options});
+    if (m.single_client) cards.back().notes.push_back("It runs on one client only.");
+  }
+  return cards;
+}
+
+std::vector<Card> entry_cards(const std::vector<Entry>& entries, bool data) {
+  std::vector<Card> cards;
+  for (const Entry& e : entries) {
+    cards.push_back({e.name, e.paper, e.summary, {"Task: " + e.task + "."}, &e.options});
+    if (!data) continue;
+    if (e.files.empty()) {
+      cards.back().notes.push_back("Part of tacet, nothing to fetch.");
+      continue;
+    }
+    std::string files = "Files: ";
+    for (size_t k = 0; k < e.files.size(); ++k) files += (k ? "; " : "") + e.files[k];
+    cards.back().notes.push_back(files + ".");
+  }
+  return cards;
+}
+
+// With a capital and a full stop.
+std::string sentence(std::string text) {
+  if (text.empty()) return text;
+  if (text[0] >= 'a' && text[0] <= 'z') text[0] = static_cast<char>(text[0] - 'a' + 'A');
+  return text.back() == '.' ? text : text + ".";
+}
+
+// Columns that UTF-8 text takes, every character counting one.
+size_t columns(const std::string& text) {
+  return static_cast<size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
+}
+
+// Breaks at spaces; a word longer than the line stands alone.
+std::string wrap(const std::string& text, size_t indent, size_t width) {
+  std::istringstream words(text);
+  std::string out, word;
+  size_t column = 0;
+  while (words >> word) {
+    if (column && column + 1 + columns(word) > width) {
+      out += '\n';
+      column = 0;
+    }
+    if (column == 0) {
+      out += std::string(indent, ' ') + word;
+      column = indent + columns(word);
+    } else {
+      out += " " + word;
+      column += 1 + columns(word);
+    }
+  }
+  return out + "\n";
+}
+
+std::string describe_cards(const std::vector<Card>& cards, int width) {
+  const auto line = static_cast<size_t>(std::max(width, 40));
+  std::string out;
+  for (const Card& card : cards) {
+    if (!out.empty()) out += '\n';
+    out += card.name + "\n" + wrap(sentence(card.paper), 2, line) + wrap(sentence(card.summary), 2, line);
+    for (const std::string& note : card.notes) out += wrap(note, 2, line);
+    for (const Option& option : *card.options)
+      out += wrap(option.name + ": " + describe(option), 4, line) + wrap(option.doc, 8, line);
+  }
+  return out;
+}
+
+std::string cell(const std::string& text) {
+  std::string out;
+  for (const char c : text) out += c == '|' ? std::string("\\|") : std::string(1, c);
+  return out;
+}
+
+std::string markdown_default(const Option& option) {
+  if (!option.fallback) return option.required ? "required" : "none";
+  const std::string all = describe(option);
+  const std::string before = describe_range(option) + ", default ";
+  return "`" + all.substr(before.size()) + "`";
+}
+
+std::string markdown_options(const std::vector<Option>& options) {
+  std::string out = "| key | value | default | meaning |\n|---|---|---|---|\n";
+  for (const Option& o : options)
+    out +=
+        "| `" + o.name + "` | " + cell(describe_range(o)) + " | " + cell(markdown_default(o)) + " | " + cell(o.doc) + " |\n";
+  return out;
+}
+
+// Entries with the same keys share one table: the later ones name the first.
+std::string markdown_cards(const std::vector<Card>& cards) {
+  std::string out;
+  std::map<std::string, std::string> shown;  // table to the entry that has it
+  for (const Card& card : cards) {
+    if (!out.empty()) out += '\n';
+    out += "#### " + card.name + "\n\n" + sentence(card.summary);
+    for (const std::string& note : card.notes) out += " " + note;
+    const std::string table = markdown_options(*card.options);
+    const auto [first, fresh] = shown.emplace(table, card.name);
+    out += " Source: " + sentence(card.paper) + "\n\n" + (fresh ? table : "Keys: those of " + first->second + ".\n");
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string describe_methods(int width) { return describe_cards(method_cards(), width); }
+std::string describe_models(int width) { return describe_cards(entry_cards(models(), false), width); }
+std::string describe_datasets(int width) { return describe_cards(entry_cards(datasets(), true), width); }
+
+const std::vector<std::string>& generated_sections() {
+  static const std::vector<std::string> names = {"datasets", "models", "algorithms", "clients", "schedule", "run"};
+  return names;
+}
+
+std::string markdown_section(const std::string& section) {
+  if (section == "clients") return markdown_options(client_options());
+  if (section == "schedule") return markdown_options(schedule_options());
+  if (section == "run") return markdown_options(run_options());
+  if (section == "algorithms") return markdown_cards(method_cards());
+  if (section == "models") return markdown_cards(entry_cards(models(), false));
+  if (section == "datasets") return markdown_cards(entry_cards(datasets(), true));
+  throw std::logic_error("docs/recipes.md has no generated section \"" + section + "\"");
+}
+
+}  // namespace tacet

@@ -1,0 +1,103 @@
+// The command: arguments, and the exit codes of the contract (0 done, 2 the user's input, 3 a lost peer, 1 a defect).
+// What the subcommands do is in their own files.
+#include <algorithm>
+#include <cstdio>
+#include <exception>
+
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+
+#include "cli/compare.h"
+#include "cli/report/report.h"
+#include "cli/train_command.h"
+#include "recipe/describe.h"
+#include "tacet/error.h"
+#include "tacet/train.h"
+
+namespace {
+
+int width() {
+  winsize size{};
+  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return 80;
+  return std::clamp<int>(size.ws_col, 40, 100);
+}
+
+int run(int argc, char** argv) {
+  CLI::App app{"tacet trains neural networks on many machines, or many simulated clients, that talk rarely."};
+  app.require_subcommand(1);
+  app.set_version_flag("--version", tacet::version());
+  app.footer("Start with: tacet train recipes/demo/celgc.toml --workers 4");
+
+  tacet::TrainCommand train;
+  auto* t = app.add_subcommand("train", "run a recipe");
+  t->add_option("recipe", train.recipe, "recipe file (TOML)")->required()->option_text("RECIPE");
+  t->add_option("--out", train.out, "folder of the run; must be new or empty (default: runs/<recipe>)")->option_text("DIR");
+  t->add_option("--workers", train.workers, "processes to start on this machine (default: 1)")
+      ->check(CLI::Range(1, 1024))
+      ->option_text("P");
+  t->add_option("--set", train.sets, "override a key of the recipe; may be repeated")
+      ->option_text("TABLE.KEY=VALUE")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  t->add_flag("--resume", train.resume, "continue the run in --out from its checkpoint");
+  t->add_flag("--quiet", train.quiet, "no progress on the terminal");
+  t->add_flag("--dry-run", train.dry_run, "check recipe and data, print sizes and costs, train nothing");
+  t->add_flag("--launched", train.launched)->group("");  // between the launcher and its workers
+
+  std::vector<std::string> dirs;
+  std::string page;
+  auto* compare = app.add_subcommand("compare", "table of runs: final and best figures, rounds, bytes, seconds");
+  compare->add_option("runs", dirs, "folders of runs")->required()->option_text("DIR...");
+  auto* report = app.add_subcommand("report", "one self-contained HTML page with the figures of runs");
+  report->add_option("runs", dirs, "folders of runs")->required()->option_text("DIR...");
+  report->add_option("-o,--output", page, "the page to write (default: report.html)")->option_text("FILE");
+
+  std::string model, recipe;
+  std::vector<std::string> sets;
+  auto* eval = app.add_subcommand("eval", "evaluate a model on its validation and test data");
+  eval->add_option("model", model, "folder of a run, or a safetensors file")->required()->option_text("DIR|MODEL");
+  eval->add_option("--recipe", recipe, "recipe with the model and the data (default: the run's own)")->option_text("RECIPE");
+  eval->add_option("--set", sets, "override a key of the recipe")
+      ->option_text("TABLE.KEY=VALUE")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+
+  auto* algorithms = app.add_subcommand("algorithms", "list the methods with their papers and options");
+  auto* models = app.add_subcommand("models", "list the models with their papers and options");
+  auto* data = app.add_subcommand("data", "data sets");
+  data->require_subcommand(1);
+  auto* data_list = data->add_subcommand("list", "list the data sets and the files they need");
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  if (*t) return tacet::cmd_train(train);
+  if (*compare) return tacet::cmd_compare(dirs);
+  if (*report) return tacet::cmd_report(dirs, page);
+  if (*eval) return tacet::cmd_eval(model, recipe, sets);
+  if (*algorithms) std::fputs(tacet::describe_methods(width()).c_str(), stdout);
+  if (*models) std::fputs(tacet::describe_models(width()).c_str(), stdout);
+  if (*data_list) std::fputs(tacet::describe_datasets(width()).c_str(), stdout);
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run(argc, argv);
+  } catch (const tacet::UserError& error) {
+    std::fprintf(stderr, "tacet: %s\n", error.what());
+    return 2;
+  } catch (const tacet::PeerLost& error) {
+    std::fprintf(stderr, "tacet: %s\n", error.what());
+    return 3;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "tacet: this is a defect of tacet: %s\n", error.what());
+    return 1;
+  }
+}

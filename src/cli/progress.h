@@ -1,0 +1,33 @@
+// What a person sees while a run goes on: one live line on a terminal, plain lines otherwise. Writes to stderr, so that standard
+// output stays for results.
+#pragma once
+
+#include <chrono>
+#include <memory>
+
+#include "tacet/train.h"
+
+namespace tacet {
+
+class TerminalProgress : public Observer {
+ public:
+  // quiet: only messages of evaluations are dropped too; nothing is printed at all.
+  explicit TerminalProgress(bool quiet);
+  ~TerminalProgress() override;
+  void progress(const Progress& p) override;
+  void message(const std::string& line) override;
+
+ private:
+  void clear();
+  bool quiet_, terminal_, drawn_ = false;
+  std::chrono::steady_clock::time_point start_, last_;
+  double first_fraction_ = -1;
+  double smooth_loss_ = 0, smooth_clipped_ = 0, smooth_weight_ = 0;
+};
+
+// "1.5 MB", "12.0 GB"; decimal units.
+std::string human_bytes(double bytes);
+// "1:05", "2:03:04".
+std::string human_time(double seconds);
+
+}  // namespace tacet

@@ -1,0 +1,305 @@
+// Reading recipe files and --set arguments into layers of given values, with their places.
+#include "cli/recipe_file.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <string_view>
+
+#include <toml++/toml.h>
+
+#include "tacet/error.h"
+
+namespace tacet {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr size_t largest_file = 1 << 20;  // bytes; a recipe is a page of text
+
+bool bare(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+}
+
+// Length of the UTF-8 character at text[i], 0 when there is none (overlong forms and surrogates included).
+size_t utf8_length(std::string_view text, size_t i) {
+  const auto byte = [&](size_t k) { return k < text.size() ? static_cast<unsigned char>(text[k]) : 0u; };
+  const auto tail = [&](size_t k) { return (byte(k) & 0xc0) == 0x80; };
+  const unsigned a = byte(i), b = byte(i + 1);
+  if (a < 0x80) return 1;
+  if (a >= 0xc2 && a <= 0xdf) return tail(i + 1) ? 2 : 0;
+  if (a >= 0xe0 && a <= 0xef) {
+    if ((a == 0xe0 && b < 0xa0) || (a == 0xed && b > 0x9f)) return 0;
+    return tail(i + 1) && tail(i + 2) ? 3 : 0;
+  }
+  if (a >= 0xf0 && a <= 0xf4) {
+    if ((a == 0xf0 && b < 0x90) || (a == 0xf4 && b > 0x8f)) return 0;
+    return tail(i + 1) && tail(i + 2) && tail(i + 3) ? 4 : 0;
+  }
+  return 0;
+}
+
+// The first byte that is not UTF-8, or npos.
+size_t first_bad_byte(std::string_view text) {
+  for (size_t i = 0; i < text.size();) {
+    const size_t length = utf8_length(text, i);
+    if (length == 0) return i;
+    i += length;
+  }
+  return std::string_view::npos;
+}
+
+std::string hex_byte(unsigned char byte) {
+  static constexpr char digits[] = "0123456789abcdef";
+  return {'0', 'x', digits[byte >> 4], digits[byte & 15]};
+}
+
+std::string list_of_others(const toml::array& list) {
+  for (const toml::node& element : list)
+    if (!element.is_number()) {
+      const std::string what = element.is_string()    ? describe_given(Value(std::string(**element.as_string())))
+                               : element.is_boolean() ? to_toml(Value(**element.as_boolean()))
+                               : element.is_array()   ? "a list"
+                               : element.is_table()   ? "a table"
+                                                      : "a date or time";
+      return "a list with " + what;
+    }
+  return "a list";
+}
+
+Given to_given(const toml::node& node) {
+  Given given;
+  if (const auto* flag = node.as_boolean()) {
+    given.value = flag->get();
+  } else if (const auto* integer = node.as_integer()) {
+    given.value = integer->get();
+  } else if (const auto* number = node.as_floating_point()) {
+    given.value = number->get();
+  } else if (const auto* text = node.as_string()) {
+    given.value = text->get();
+  } else if (const auto* list = node.as_array()) {
+    Numbers numbers;
+    for (const toml::node& element : *list)
+      if (const auto v = element.value<double>(); v && element.is_number()) numbers.push_back(*v);
+    if (numbers.size() == list->size())
+      given.value = std::move(numbers);
+    else
+      given.other = list_of_others(*list);
+  } else {
+    given.other = node.is_table() ? "a table" : "a date or time";
+  }
+  return given;
+}
+
+int line_of(const toml::key& key, const toml::node& node) {
+  const auto line = key.source().begin.line;
+  return static_cast<int>(line ? line : node.source().begin.line);
+}
+
+// Files first to last, then what they hold, so that messages can sort by them.
+class Reader {
+ public:
+  RecipeLayers result;
+
+  void read_sets(const std::vector<std::string>& sets) {
+    result.layers.emplace_back();
+    for (size_t k = 0; k < sets.size(); ++k) read_set(sets[k], static_cast<int>(k));
+  }
+
+  void read_files(std::string text, std::string source) {
+    std::vector<std::string> shown = {source};
+    std::vector<fs::path> visited = {canonical(source)};
+    for (;;) {
+      const std::optional<Given> base = read_file(text, source);
+      if (!base) return;
+      const auto* name = base->value ? std::get_if<std::string>(&*base->value) : nullptr;
+      if (!name || name->empty() || name->find('\0') != std::string::npos)
+        throw UserError(base->at + " must be the path of a recipe file, got " + describe_given(*base));
+      const fs::path path = (fs::path(source).parent_path() / *name).lexically_normal();
+      shown.push_back(path.string());
+      const fs::path key = canonical(path);
+      if (std::count(visited.begin(), visited.end(), key)) {
+        std::string chain = shown.front();
+        for (size_t k = 1; k < shown.size(); ++k) chain += " -> " + shown[k];
+        throw UserError(base->at + " must not lead back to the same file, got " + chain);
+      }
+      visited.push_back(key);
+      text = read_recipe_file(path.string(), base->at);
+      source = path.string();
+    }
+  }
+
+ private:
+  static fs::path canonical(const fs::path& path) {
+    std::error_code ignored;
+    const fs::path found = fs::weakly_canonical(path, ignored);
+    return ignored ? path.lexically_normal() : found;
+  }
+
+  void complain(int line, std::string text) {
+    result.complaints.push_back({result.layers.size() - 1, line, std::move(text)});
+  }
+
+  void add(GivenTable& table, const std::string& key, Given given, const std::string& at, int line) {
+    given.at = at;
+    given.line = line;
+    if (!table.keys.emplace(key, std::move(given)).second) complain(line, at + " must be given once, got it twice");
+  }
+
+  // `at` tells how to name the place of a key, given its full name and line.
+  template <class At>
+  void flatten(GivenTable& table, const std::string& prefix, const std::string& shown, const toml::table& source,
+               const At& at) {
+    for (const auto& [key, node] : source) {
+      const std::string name(key.str());
+      const std::string full = prefix + name, full_shown = shown + "." + show_key(name);
+      const int line = line_of(key, node);
+      const toml::table* inner = node.as_table();
+      if (inner && !inner->empty())
+        flatten(table, full + ".", full_shown, *inner, at);
+      else
+        add(table, full, to_given(node), at(full_shown, line), line);
+    }
+  }
+
+  // Adds a layer. Returns the value of `extends`, if there is one.
+  std::optional<Given> read_file(const std::string& text, const std::string& source) {
+    if (const size_t bad = first_bad_byte(text); bad != std::string::npos) {
+      const auto line = 1 + std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(bad), '\n');
+      throw UserError(source + ":" + std::to_string(line) + ": must be UTF-8 text, got the byte " +
+                      hex_byte(static_cast<unsigned char>(text[bad])) + " at offset " + std::to_string(bad));
+    }
+    toml::table document;
+    try {
+      document = toml::parse(text, source);
+    } catch (const toml::parse_error& error) {
+      const auto at = error.source().begin;
+      throw UserError(source + ":" + std::to_string(at.line) + ":" + std::to_string(at.column) +
+                      ": must be TOML: " + std::string(error.description()));
+    }
+    result.layers.emplace_back();
+    RecipeLayer& layer = result.layers.back();
+    layer.file = source;
+    const auto at = [&](const std::string& key, int line) { return source + ":" + std::to_string(line) + ": " + key; };
+    std::optional<Given> base;
+    for (const auto& [key, node] : document) {
+      const std::string name(key.str());
+      const int line = line_of(key, node);
+      if (const toml::table* table = node.as_table(); table && name != "extends") {
+        GivenTable& into = layer.tables[name];
+        into.line = line;
+        flatten(into, "", show_key(name), *table, at);
+        continue;
+      }
+      Given given = to_given(node);
+      given.line = line;
+      given.at = at(show_key(name), line);
+      if (name == "extends")
+        base = std::move(given);
+      else
+        layer.strays[name] = std::move(given);
+    }
+    return base;
+  }
+
+  void read_set(const std::string& argument, int number) {
+    const size_t equals = argument.find('=');
+    const auto trimmed = [](std::string text) {
+      const size_t first = text.find_first_not_of(" \t"), last = text.find_last_not_of(" \t");
+      return first == std::string::npos ? std::string() : text.substr(first, last - first + 1);
+    };
+    const std::string key = trimmed(argument.substr(0, equals));
+    const bool valid = std::all_of(key.begin(), key.end(), [](char c) { return bare(c) || c == '.'; }) && !key.empty() &&
+                       key.front() != '.' && key.back() != '.' && key.find("..") == std::string::npos;
+    if (equals == std::string::npos || !valid) {
+      complain(number, "--set must be table.key=value, got " + describe_given(Value(argument)));
+      return;
+    }
+    const std::string text = trimmed(argument.substr(equals + 1));
+    if (first_bad_byte(text) != std::string::npos) {
+      complain(number, "--set " + key + ": must be UTF-8 text, got something else");
+      return;
+    }
+    toml::table document;
+    try {
+      document = toml::parse("value = " + text);
+    } catch (const toml::parse_error&) {
+      document.clear();
+    }
+    if (document.size() != 1) {  // not TOML, or more than one value
+      const bool word = !text.empty() && std::none_of(text.begin(), text.end(), [](char c) {
+        return static_cast<unsigned char>(c) <= ' ' || c == 0x7f || std::strchr("\"'[]{},#=", c);
+      });
+      if (!word) {
+        complain(number, "--set " + key + ": must be a TOML value or a single word, got " +
+                             (text.empty() ? "nothing" : describe_given(Value(text))));
+        return;
+      }
+      document.clear();
+      document.insert("value", text);
+    }
+    store_set(key, *document.get("value"), number);
+  }
+
+  void store_set(const std::string& key, const toml::node& node, int number) {
+    RecipeLayer& layer = result.layers.back();
+    const size_t dot = key.find('.');
+    if (dot == std::string::npos) {
+      Given given = to_given(node);
+      given.at = "--set " + key + ":";
+      given.line = number;
+      layer.strays[key] = std::move(given);
+      return;
+    }
+    GivenTable& table = layer.tables[key.substr(0, dot)];
+    const std::string inner_key = key.substr(dot + 1);
+    // The last one wins, so that a sweep can add to what the user set.
+    std::erase_if(table.keys,
+                  [&](const auto& entry) { return entry.first == inner_key || entry.first.starts_with(inner_key + "."); });
+    const auto at = [&](const std::string& full, int) { return "--set " + full + ":"; };
+    const toml::table* inner = node.as_table();
+    if (!inner || inner->empty())
+      add(table, inner_key, to_given(node), at(key, number), number);
+    else
+      flatten(table, inner_key + ".", key, *inner, at);
+  }
+};
+
+}  // namespace
+
+std::string describe_given(const Given& given) { return given.value ? describe_given(*given.value) : given.other; }
+
+std::string show_key(const std::string& key) {
+  if (!key.empty() && key.size() <= 64 && std::all_of(key.begin(), key.end(), bare)) return key;
+  const std::string quoted = describe_given(Value(key));  // the string "…"
+  return quoted.substr(quoted.find('"'));
+}
+
+std::string read_recipe_file(const std::string& path, const std::string& place) {
+  const auto fail = [&](const std::string& got) -> UserError {
+    return UserError(place + " must be a recipe file, got " + got);
+  };
+  std::error_code error;
+  const fs::file_status status = fs::status(path, error);
+  if (status.type() == fs::file_type::not_found) throw fail("no such file: " + path);
+  if (status.type() == fs::file_type::directory) throw fail("a folder: " + path);
+  std::ifstream file(path, std::ios::binary);
+  if (!file) throw fail("a file that can't be opened: " + path + " (" + std::strerror(errno) + ")");
+  std::string text(largest_file + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (file.bad()) throw fail("a file that can't be read: " + path);
+  text.resize(static_cast<size_t>(file.gcount()));
+  if (text.size() > largest_file) throw fail("a file of more than 1 MiB: " + path);
+  return text;
+}
+
+RecipeLayers read_layers(const std::string& toml, const std::string& source, const std::vector<std::string>& sets) {
+  Reader reader;
+  reader.read_sets(sets);
+  reader.read_files(toml, source);
+  return std::move(reader.result);
+}
+
+}  // namespace tacet

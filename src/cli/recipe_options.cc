@@ -1,0 +1,120 @@
+// The keys of [clients], [schedule] and [run]. Those of the other tables stand beside the methods, models and data sets.
+#include "tacet/recipe.h"
+
+namespace tacet {
+namespace {
+
+constexpr double most_clients = (1 << 24) - 1;  // a random stream has 24 bits for the client
+constexpr double most_rounds = 4294967295;      // and 32 for the round
+
+Option integer(const char* name, const char* doc, double min, double max = std::numeric_limits<double>::infinity()) {
+  return {.name = name, .kind = Kind::integer, .doc = doc, .min = min, .max = max, .required = false};
+}
+
+Option integer(const char* name, int64_t fallback, const char* doc, double min,
+               double max = std::numeric_limits<double>::infinity()) {
+  return {.name = name, .kind = Kind::integer, .fallback = fallback, .doc = doc, .min = min, .max = max};
+}
+
+}  // namespace
+
+const std::vector<Option>& client_options() {
+  static const std::vector<Option> options = {
+      integer("count", "clients N; without it, one a worker", 1, most_clients),
+      integer("participating", "clients that take part in a round; without it, all", 1, most_clients),
+      {.name = "sampling",
+       .kind = Kind::text,
+       .fallback = std::string("uniform"),
+       .doc = "whether the participating clients are drawn anew for every round or once for the whole run",
+       .one_of = {"uniform", "fixed"}},
+  };
+  return options;
+}
+
+const std::vector<Option>& schedule_options() {
+  static const std::vector<Option> options = {
+      {.name = "epochs",
+       .kind = Kind::number,
+       .doc = "passes over the training set by all clients jointly",
+       .min = 0,
+       .min_open = true,
+       .max_open = true,
+       .required = false},
+      integer("rounds", "communication rounds of the method", 1, most_rounds),
+      integer("iterations", "local steps a client takes", 1),
+      {.name = "milestones",
+       .kind = Kind::numbers,
+       .fallback = Numbers{},
+       .doc = "when η and γ are multiplied by factor, in the unit below",
+       .min = 0,
+       .min_open = true,
+       .max_open = true,
+       .ascending = true},
+      {.name = "factor",
+       .kind = Kind::number,
+       .fallback = 0.1,
+       .doc = "what η and γ are multiplied by at a milestone",
+       .min = 0,
+       .max = 1,
+       .min_open = true},
+      {.name = "unit",
+       .kind = Kind::text,
+       .fallback = std::string("epochs"),
+       .doc = "what milestones and warmup count",
+       .one_of = {"epochs", "rounds"}},
+      {.name = "warmup",
+       .kind = Kind::number,
+       .fallback = 0.0,
+       .doc = "how long η rises linearly to its full value",
+       .min = 0,
+       .max_open = true},
+      {.name = "warmup_from",
+       .kind = Kind::number,
+       .doc = "where the warm-up starts, as a fraction of η; without it, 1/N",
+       .min = 0,
+       .max = 1,
+       .min_open = true,
+       .required = false},
+      {.name = "nt_asgd",
+       .kind = Kind::flag,
+       .fallback = false,
+       .doc = "average the iterates once the evaluation stops improving (NT-ASGD), and evaluate the average from then on"},
+      integer("nonmono", int64_t{5}, "evaluations without improvement before NT-ASGD starts to average", 1, 1e9),
+  };
+  return options;
+}
+
+const std::vector<Option>& run_options() {
+  static const std::vector<Option> options = {
+      integer("seed", int64_t{1}, "all randomness follows from it", 0),
+      integer("threads", int64_t{1}, "threads a worker computes with; part of the run's identity", 1, 1024),
+      {.name = "eval_every",
+       .kind = Kind::number,
+       .fallback = 1.0,
+       .doc = "epochs between evaluations; 0: only at the end",
+       .min = 0,
+       .max_open = true},
+      {.name = "checkpoint_every",
+       .kind = Kind::number,
+       .fallback = 1.0,
+       .doc = "epochs between checkpoints; 0: only at the end",
+       .min = 0,
+       .max_open = true},
+      integer("log_every", int64_t{1}, "rounds between \"round\" lines of metrics.jsonl", 1, 1e9),
+      {.name = "device",
+       .kind = Kind::text,
+       .fallback = std::string("cpu"),
+       .doc = "where the workers compute",
+       .one_of = {"cpu"}},
+      {.name = "peer_timeout",
+       .kind = Kind::number,
+       .fallback = 60.0,
+       .doc = "seconds to wait for another worker before it counts as lost",
+       .min = 0,
+       .max = 1e6,
+       .min_open = true},
+  };
+  return options;
+}
+
+}  // namespace tacet

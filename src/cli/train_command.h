@@ -1,0 +1,24 @@
+// `tacet train` and `tacet eval`: from command-line values to a call of train(). Argument parsing is in main.cc.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace tacet {
+
+struct TrainCommand {
+  std::string recipe;
+  std::string out;                // empty: runs/<recipe's name>, with a number behind it when that is taken
+  std::vector<std::string> sets;  // table.key=value
+  int workers = 0;                // 0: not given
+  bool resume = false, quiet = false, dry_run = false;
+  bool launched = false;  // started by launch_local, which serves the rendezvous
+};
+
+// Returns the exit code; throws UserError and PeerLost.
+int cmd_train(const TrainCommand& command);
+
+// `model`: a run's folder or a safetensors file; `recipe` may be empty for a run's folder.
+int cmd_eval(const std::string& model, const std::string& recipe, const std::vector<std::string>& sets);
+
+}  // namespace tacet

@@ -1,0 +1,304 @@
+// The group of processes that c10d's ProcessGroupGloo connects. Messages go straight from and into the caller's memory. Each
+// wait has a limit, and each failure is turned into PeerLost with the peer that caused it. It never uses c10d's collectives,
+// whose sums depend on the number of processes.
+#include <ATen/ATen.h>
+#include <signal.h>
+
+#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
+#include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
+#include <torch/csrc/distributed/c10d/TCPStore.hpp>
+
+#include <algorithm>
+#include <charconv>
+#include <cstdlib>
+#include <exception>
+#include <sstream>
+
+#include "comm/arguments.h"
+#include "comm/gloo/c10d_store.h"
+#include "comm/gloo/store.h"
+#include "tacet/error.h"
+
+namespace tacet {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+// A piece travels in messages of at most this many floats (4 MiB). The time limit is for one message, so a long piece over a
+// slow network is not mistaken for a silent peer.
+constexpr int64_t kMessageFloats = int64_t{1} << 20;
+
+// A message's tag says which exchange it belongs to and which message it is between its two ranks. 0 is the final barrier's.
+constexpr int kExchangeBits = 15, kMessageBits = 16;
+constexpr int kBarrierTag = 0;
+
+// gloo writes with writev(), and writing to a lost peer raises SIGPIPE, which ends the process. While one of these lives the
+// signal is blocked for this thread and for the threads it starts (they inherit the mask), and what came is thrown away.
+class NoBrokenPipeSignal {
+ public:
+  NoBrokenPipeSignal() {
+    sigemptyset(&pipe_);
+    sigaddset(&pipe_, SIGPIPE);
+    sigset_t pending;
+    sigpending(&pending);
+    was_pending_ = sigismember(&pending, SIGPIPE) == 1;
+    pthread_sigmask(SIG_BLOCK, &pipe_, &before_);
+  }
+  ~NoBrokenPipeSignal() {
+    const timespec now{};
+    if (!was_pending_) {
+      while (sigtimedwait(&pipe_, nullptr, &now) < 0 && errno == EINTR) {
+      }
+    }
+    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
+  NoBrokenPipeSignal(const NoBrokenPipeSignal&) = delete;
+  NoBrokenPipeSignal& operator=(const NoBrokenPipeSignal&) = delete;
+
+ private:
+  sigset_t pipe_, before_;
+  bool was_pending_;
+};
+
+std::string seconds_text(double seconds) {
+  std::ostringstream text;
+  text << seconds << " s";
+  return text.str();
+}
+
+std::string key_of(const std::string& what, int rank) { return "tacet/" + what + "/" + std::to_string(rank); }
+
+class GlooGroup : public Group {
+ public:
+  explicit GlooGroup(const GlooOptions& options)
+      : options_(options),
+        timeout_(static_cast<int64_t>(options.timeout_seconds * 1000)),
+        unwinding_(std::uncaught_exceptions()) {
+    const NoBrokenPipeSignal quiet;
+    if (options_.size == 1) return;
+    const auto deadline = Clock::now() + timeout_;
+    open_store();
+    meet(deadline);
+    connect();
+  }
+
+  ~GlooGroup() override {
+    const NoBrokenPipeSignal quiet;
+    // A rank that leaves first would reset connections that the others still set up or read from (pytorch#57469), so all
+    // leave together. After a failure, here or elsewhere in this thread, leaving at once is what tells the others.
+    if (group_ && !failed_ && std::uncaught_exceptions() <= unwinding_) {
+      try {
+        std::vector<float> mine(options_.size, 1), theirs(options_.size);
+        std::vector<Message> messages;
+        for (const bool receive : {true, false}) {
+          for (int q = 0; q < options_.size; ++q) {
+            if (q != options_.rank) post(messages, q, {receive ? &theirs[q] : &mine[q], 1}, receive, kBarrierTag);
+          }
+        }
+        finish(messages);
+      } catch (const std::exception&) {
+        // A peer that is gone now can't be waited for, and nothing is left to be sent.
+      }
+    }
+    group_.reset();
+  }
+
+  int rank() const override { return options_.rank; }
+  int size() const override { return options_.size; }
+  int64_t bytes_sent() const override { return sent_; }
+  std::string backend() const override { return "gloo"; }
+
+  void exchange(const std::vector<std::vector<Piece>>& to, const std::vector<std::vector<Piece>>& from) override {
+    check_exchange(rank(), size(), to, from);
+    if (failed_) throw PeerLost(failed_->rank, failed_->what());
+    if (!group_) return;
+    const NoBrokenPipeSignal quiet;
+    exchanges_ = exchanges_ % ((1 << kExchangeBits) - 1) + 1;
+    std::vector<Message> messages;  // destroying one withdraws it from gloo, so no failure leaves the caller's memory in use
+    post_all(messages, from, true);
+    post_all(messages, to, false);
+    finish(messages);
+    for (const auto& pieces : to) {
+      for (const Piece& piece : pieces) sent_ += piece.size * static_cast<int64_t>(sizeof(float));
+    }
+  }
+
+ private:
+  struct Message {
+    int peer;
+    c10::intrusive_ptr<c10d::Work> work;
+  };
+
+  void open_store() {
+    std::string prefix = "tacet";
+    if (options_.store == "tcpstore") {
+      c10d::TCPStoreOptions tcp;
+      tcp.port = static_cast<uint16_t>(options_.port);
+      tcp.waitWorkers = false;
+      tcp.timeout = timeout_;
+      try {
+        store_ = c10::make_intrusive<c10d::TCPStore>(options_.address, tcp);
+      } catch (const std::exception& e) {
+        throw PeerLost(-1, "no rendezvous at " + place() + " within " + seconds_text(options_.timeout_seconds));
+      }
+      // torchrun starts the workers again beside the same store; what the last attempt left there must not be met.
+      if (const char* attempt = std::getenv("TORCHELASTIC_RESTART_COUNT")) prefix += std::string("/attempt_") + attempt;
+    } else {
+      if (!options_.hosted && options_.rank == 0) server_ = std::make_unique<StoreServer>(options_.address, options_.port);
+      client_ = std::make_shared<StoreClient>(options_.address, options_.port, options_.timeout_seconds);
+      store_ = c10::make_intrusive<C10dStore>(client_, timeout_);
+    }
+    store_ = c10::make_intrusive<c10d::PrefixStore>(prefix, store_);
+  }
+
+  std::string place() const { return options_.address + ":" + std::to_string(options_.port); }
+
+  // Everybody signs in and waits for the others, so that who is missing can be named; gloo could not tell.
+  void meet(Clock::time_point deadline) {
+    const auto sign = [](const std::string& text) { return std::vector<uint8_t>(text.begin(), text.end()); };
+    if (store_->add(key_of("came", rank()), 1) != 1) {
+      throw UserError("RANK must differ from worker to worker, but " + std::to_string(rank()) + " has come twice to " +
+                      place());
+    }
+    store_->set(key_of("size", rank()), sign(std::to_string(size())));
+    std::vector<int> missing;
+    for (int q = 0; q < size(); ++q) {
+      const auto left = std::chrono::ceil<milliseconds>(deadline - Clock::now());
+      try {
+        // 1 ms at least: c10d takes 0 for "no limit".
+        store_->wait({key_of("size", q)}, std::max(left, milliseconds(1)));
+      } catch (const PeerLost&) {
+        throw;
+      } catch (const std::exception&) {
+        missing.push_back(q);
+        continue;
+      }
+      const auto theirs = store_->get(key_of("size", q));
+      if (theirs != sign(std::to_string(size()))) {
+        throw UserError("WORLD_SIZE must be the same for all workers, but it is " + std::to_string(size()) + " for worker " +
+                        std::to_string(rank()) + " and " + std::string(theirs.begin(), theirs.end()) + " for worker " +
+                        std::to_string(q));
+      }
+    }
+    if (missing.empty()) return;
+    std::string names;
+    for (const int q : missing) names += (names.empty() ? "" : ", ") + std::to_string(q);
+    throw PeerLost(missing[0], (missing.size() == 1 ? "worker " : "workers ") + names + " did not come within " +
+                                   seconds_text(options_.timeout_seconds));
+  }
+
+  void connect() {
+    auto gloo = c10d::ProcessGroupGloo::Options::create(timeout_);
+    gloo->threads = 1;  // they serve collectives only; messages need none
+    try {
+      gloo->devices = {c10d::ProcessGroupGloo::createDeviceForHostname(options_.interface_address)};
+    } catch (const std::exception& e) {
+      throw UserError("a worker's own address must be one of this machine's addresses, got '" + options_.interface_address +
+                      "'");
+    }
+    try {
+      group_ = c10::make_intrusive<c10d::ProcessGroupGloo>(store_, rank(), size(), gloo);
+    } catch (const PeerLost&) {
+      throw;
+    } catch (const std::exception& e) {
+      throw PeerLost(-1, std::string("the workers could not be connected: ") + first_line(e.what()));
+    }
+  }
+
+  static std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
+
+  void post_all(std::vector<Message>& messages, const std::vector<std::vector<Piece>>& pieces, bool receive) {
+    for (int q = 0; q < size(); ++q) {
+      int count = 0;
+      for (const Piece& piece : pieces[q]) {
+        for (int64_t first = 0; first < piece.size; first += kMessageFloats, ++count) {
+          if (count >= 1 << kMessageBits) throw std::logic_error("exchange: more than 65536 messages for one worker");
+          post(messages, q, {piece.data + first, std::min(kMessageFloats, piece.size - first)}, receive,
+               exchanges_ << kMessageBits | count);
+        }
+      }
+    }
+  }
+
+  void post(std::vector<Message>& messages, int peer, Piece part, bool receive, int tag) {
+    std::vector<at::Tensor> tensor = {at::from_blob(part.data, {part.size}, at::kFloat)};
+    try {
+      messages.push_back({peer, receive ? group_->recv(tensor, peer, tag) : group_->send(tensor, peer, tag)});
+    } catch (const std::exception& e) {
+      fail(peer, e.what(), false);
+    }
+  }
+
+  void finish(const std::vector<Message>& messages) {
+    for (const Message& message : messages) {
+      const auto start = Clock::now();
+      try {
+        message.work->wait(timeout_);
+      } catch (const std::exception& e) {
+        fail(message.peer, e.what(), Clock::now() - start >= timeout_);
+      }
+    }
+  }
+
+  // Names the peer, for good: gloo closes all connections of a group after a failure.
+  // One lost peer makes the others give up one by one, and the last of them would blame the first. So the first to notice
+  // writes the name down at the rendezvous, and all others believe that, as far as it can be reached.
+  [[noreturn]] void fail(int peer, const std::string& why, bool silent) {
+    std::string text =
+        silent ? "did not answer within " + seconds_text(options_.timeout_seconds) : "is gone: connection closed";
+    if (!silent && why.find("closed") == std::string::npos && why.find("reset") == std::string::npos) {
+      text = "is gone: " + first_line(why);
+    }
+    const bool host_is_silent = silent && peer == 0 && !options_.hosted;
+    if (client_ && !host_is_silent) {
+      try {
+        const std::string mine = std::to_string(peer) + " " + text;
+        const std::string agreed = client_->compare_set("tacet/lost", "", mine);
+        int first = 0;
+        const auto end = std::from_chars(agreed.data(), agreed.data() + agreed.size(), first).ptr;
+        // Whoever is accused wrongly (it was slow, say) knows better than to accuse itself.
+        if (first != rank() && *end == ' ') {
+          peer = first;
+          text = end + 1;
+        }
+      } catch (const std::exception&) {
+        // The rendezvous is gone too; what was seen here has to do.
+      }
+    }
+    failed_ = std::make_unique<PeerLost>(peer, "worker " + std::to_string(peer) + " " + text);
+    throw PeerLost(*failed_);
+  }
+
+  const GlooOptions options_;
+  const milliseconds timeout_;
+  const int unwinding_;                  // exceptions in flight when the group was made
+  std::unique_ptr<StoreServer> server_;  // outlives the client and the group, which talk to it
+  std::shared_ptr<StoreClient> client_;
+  c10::intrusive_ptr<c10d::Store> store_;
+  c10::intrusive_ptr<c10d::ProcessGroupGloo> group_;
+  std::unique_ptr<PeerLost> failed_;
+  int exchanges_ = 0;  // 1 … 2^15−1, then 1 again
+  int64_t sent_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Group> gloo_group(const GlooOptions& options) {
+  const auto need = [](bool good, const std::string& what) {
+    if (!good) throw UserError("workers: " + what);
+  };
+  need(options.size >= 1, "their number must be at least 1, got " + std::to_string(options.size));
+  need(options.rank >= 0 && options.rank < options.size,
+       "a rank must be from 0 to " + std::to_string(options.size - 1) + ", got " + std::to_string(options.rank));
+  need(options.size == 1 || (options.port >= 1 && options.port <= 65535),
+       "the rendezvous port must be from 1 to 65535, got " + std::to_string(options.port));
+  need(options.timeout_seconds >= 0.001 && options.timeout_seconds <= 1e6,
+       "the time limit must be from 0.001 to 1000000 seconds, got " + std::to_string(options.timeout_seconds));
+  need(options.store == "tacet" || options.store == "tcpstore",
+       "the rendezvous must be one of tacet, tcpstore, got '" + options.store + "'");
+  need(options.store == "tacet" || options.hosted, "a rendezvous of kind tcpstore must be hosted by somebody else");
+  return std::make_unique<GlooGroup>(options);
+}
+
+}  // namespace tacet

@@ -1,0 +1,85 @@
+// Philox4x32-10 and the draws made from it. Pure functions of the key; see random.h.
+#include "tacet/random.h"
+
+#include <cassert>
+#include <cmath>
+#include <numeric>
+
+namespace tacet {
+
+std::array<uint32_t, 4> philox(std::array<uint32_t, 4> x, std::array<uint32_t, 2> k) {
+  constexpr uint64_t m0 = 0xD2511F53, m1 = 0xCD9E8D57;
+  constexpr uint32_t w0 = 0x9E3779B9, w1 = 0xBB67AE85;
+  for (int r = 0; r < 10; ++r) {
+    const uint64_t p0 = m0 * x[0], p1 = m1 * x[2];
+    x = {static_cast<uint32_t>(p1 >> 32) ^ x[1] ^ k[0], static_cast<uint32_t>(p1),
+         static_cast<uint32_t>(p0 >> 32) ^ x[3] ^ k[1], static_cast<uint32_t>(p0)};
+    k[0] += w0;
+    k[1] += w1;
+  }
+  return x;
+}
+
+Stream::Stream(uint64_t seed, int client, Purpose purpose, int64_t round, int64_t step)
+    : key_{static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32)},
+      counter_{0, static_cast<uint32_t>(step), static_cast<uint32_t>(round),
+               static_cast<uint32_t>(client) << 8 | static_cast<uint32_t>(purpose)} {
+  assert(client >= 0 && client <= everyone && round >= 0 && step >= 0);
+}
+
+Stream Stream::part(int k) const {
+  assert(k >= 0 && k < 256);
+  Stream s = *this;
+  s.counter_[0] = static_cast<uint32_t>(k) << 24;
+  s.used_ = 4;
+  return s;
+}
+
+uint32_t Stream::bits() {
+  if (used_ == 4) {
+    block_ = philox(counter_, key_);
+    ++counter_[0];
+    used_ = 0;
+  }
+  return block_[used_++];
+}
+
+double Stream::uniform() {
+  const uint64_t high = bits() >> 5, low = bits() >> 6;  // 27 + 26 = 53 bits
+  return static_cast<double>(high << 26 | low) * 0x1p-53;
+}
+
+double Stream::normal() {
+  const double u = 1 - uniform(), v = uniform();  // u in (0, 1]
+  return std::sqrt(-2 * std::log(u)) * std::cos(2 * M_PI * v);
+}
+
+uint64_t Stream::below(uint64_t n) {
+  assert(n >= 1);
+  // Reject the numbers beyond the largest multiple of n, so that every residue is equally likely.
+  const uint64_t limit = UINT64_MAX - (UINT64_MAX % n + 1) % n;
+  uint64_t x;
+  do {
+    x = static_cast<uint64_t>(bits()) << 32;
+    x |= bits();
+  } while (x > limit);
+  return x % n;
+}
+
+void Stream::fill_uniform(float* out, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) out[i] = static_cast<float>(bits() >> 8) * 0x1p-24f;
+}
+
+void Stream::fill_bernoulli(float* out, int64_t n, double p, float value) {
+  const double threshold = p * 0x1p32;
+  for (int64_t i = 0; i < n; ++i) out[i] = static_cast<double>(bits()) < threshold ? value : 0.0f;
+}
+
+std::vector<int64_t> Stream::permutation(int64_t n) {
+  std::vector<int64_t> p(static_cast<size_t>(n));
+  std::iota(p.begin(), p.end(), 0);
+  for (int64_t i = n - 1; i > 0; --i) std::swap(p[i], p[below(static_cast<uint64_t>(i) + 1)]);
+  return p;
+}
+
+}  // namespace tacet

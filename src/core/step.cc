@@ -1,0 +1,80 @@
+// Norm and step over whole vectors, one pass each. Blocks have a fixed size and partial sums a fixed order, so the number of
+// threads changes the time and never the bits.
+#include <cassert>
+#include <cmath>
+#include <vector>
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
+
+#include "tacet/algorithm.h"
+
+// The compiler makes one version for each instruction set and the loader picks: the binary stays portable.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
+    !defined(__SANITIZE_THREAD__)
+#define TACET_MULTIVERSION __attribute__((target_clones("avx512f", "avx2,fma", "default")))
+#else
+#define TACET_MULTIVERSION
+#endif
+
+namespace tacet {
+namespace {
+
+constexpr int64_t block = 1 << 15;
+
+// Squares summed in 16 lanes of double, then across the lanes in order.
+TACET_MULTIVERSION double square_sum(const float* v, int64_t n) {
+  double lane[16] = {};
+  int64_t i = 0;
+  for (; i + 16 <= n; i += 16)
+    for (int j = 0; j < 16; ++j) lane[j] += static_cast<double>(v[i + j]) * static_cast<double>(v[i + j]);
+  double sum = 0;
+  for (double s : lane) sum += s;
+  for (; i < n; ++i) sum += static_cast<double>(v[i]) * static_cast<double>(v[i]);
+  return sum;
+}
+
+TACET_MULTIVERSION void plain_step(float* y, const float* g, int64_t n, float a, float decay) {
+  for (int64_t i = 0; i < n; ++i) y[i] -= a * (g[i] + decay * y[i]);
+}
+
+TACET_MULTIVERSION void momentum_step(float* y, const float* g, float* m, int64_t n, float a, float decay, float mu) {
+  for (int64_t i = 0; i < n; ++i) {
+    m[i] = mu * m[i] + (g[i] + decay * y[i]);
+    y[i] -= a * m[i];
+  }
+}
+
+}  // namespace
+
+double l2_norm(const Vec& v) {
+  assert(v.is_contiguous() && v.scalar_type() == at::kFloat);
+  const int64_t n = v.numel(), blocks = (n + block - 1) / block;
+  const float* p = v.data_ptr<float>();
+  std::vector<double> partial(static_cast<size_t>(blocks));
+  at::parallel_for(0, blocks, 8, [&](int64_t first, int64_t last) {
+    for (int64_t b = first; b < last; ++b)
+      partial[static_cast<size_t>(b)] = square_sum(p + b * block, std::min(block, n - b * block));
+  });
+  double sum = 0;
+  for (double s : partial) sum += s;
+  return std::sqrt(sum);
+}
+
+void descend(Vec& y, const Vec& g, double a, const StepRule& rule, Vec* m) {
+  assert(y.is_contiguous() && g.is_contiguous() && y.numel() == g.numel());
+  assert(rule.momentum == 0 || (m != nullptr && m->is_contiguous() && m->numel() == y.numel()));
+  float* py = y.data_ptr<float>();
+  const float* pg = g.data_ptr<float>();
+  float* pm = rule.momentum != 0 ? m->data_ptr<float>() : nullptr;
+  const float fa = static_cast<float>(a), decay = static_cast<float>(rule.weight_decay);
+  const float mu = static_cast<float>(rule.momentum);
+  at::parallel_for(0, y.numel(), 8 * block, [&](int64_t first, int64_t last) {
+    if (pm)
+      momentum_step(py + first, pg + first, pm + first, last - first, fa, decay, mu);
+    else
+      plain_step(py + first, pg + first, last - first, fa, decay);
+  });
+}
+
+}  // namespace tacet

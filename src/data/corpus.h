@@ -1,0 +1,66 @@
+// Word-level corpora: the value the language-model batches are cut from, and its reader for folders in the layout of Penn
+// Treebank and WikiText (three text files, one sentence or paragraph a line). Batches, shards and clients are not here
+// (text_batches.h), nor is the embedded corpus (sotu.h).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "tacet/options.h"
+
+namespace tacet {
+
+// A run of the training tokens that belongs to one natural owner: consecutive speeches of one president, say.
+struct Owner {
+  std::string name;
+  int64_t first = 0, size = 0;  // train[first, first + size)
+};
+
+struct Corpus {
+  std::vector<std::string> vocabulary;      // by order of first appearance over train, valid, test
+  std::vector<int32_t> train, valid, test;  // indices into vocabulary; every line ends with <eos>
+  std::vector<Owner> owners;                // in order, covering train without gaps; empty where nobody is known
+};
+
+// Words to indices, in order of first appearance.
+class Dictionary {
+ public:
+  // The word's index; a new word gets the next one.
+  int32_t add(std::string_view word);
+  // Appends the words of every line of `text` and one <eos> a line, blank lines included. Lines end with \n or \r\n; the
+  // last one may lack its end. Words are what lies between spaces, tabs, \r, \v and \f.
+  void add_lines(std::string_view text, std::vector<int32_t>& out);
+  // The words so far, by index. Leaves the dictionary empty.
+  std::vector<std::string> take();
+
+ private:
+  struct Hash {
+    using is_transparent = void;
+    size_t operator()(std::string_view s) const { return std::hash<std::string_view>{}(s); }
+  };
+  std::unordered_map<std::string, int32_t, Hash, std::equal_to<>> index_;
+};
+
+// Throws UserError naming `place`, the line and the byte offset (both in the file, lines from 1, bytes from 0) unless `text`
+// is UTF-8 without NUL bytes. The message tells a text that stops inside a character from one with wrong bytes.
+void check_text(std::string_view text, const std::string& place);
+
+// Reads the folder's train, valid and test file. Names are tried in this order, and one style serves all three splits:
+// ptb.train.txt, train.txt, wiki.train.tokens, wiki.train.txt; `dataset` narrows them: "ptb" takes the first two,
+// "wikitext-2" and "wikitext-103" the last two and train.txt, "text" all. Throws UserError with the file and, where it makes
+// sense, line and byte offset when a file is missing, no plain file, unreadable, not UTF-8, holds NUL bytes or has no words.
+Corpus read_ptb_layout(const std::string& folder, const std::string& dataset = "text");
+
+// The folder of a data set: data.root or its subfolder `dataset` when data.root is given; else $TACET_DATA/<dataset>,
+// $TACET_DATA itself or ~/.cache/tacet/<dataset>, whichever first holds a train file of that data set. A leading ~/ in
+// data.root means the home folder. Throws UserError listing every place looked at.
+std::string find_root(const Values& data, const std::string& dataset);
+
+// The corpus of a language-model data set of the table: embedded, or read from find_root().
+std::shared_ptr<const Corpus> load_corpus(const Values& data, const std::string& dataset);
+
+}  // namespace tacet

@@ -1,0 +1,33 @@
+// Tensors in files: the safetensors format (an 8-byte little-endian length, a JSON header, raw data). Reading checks every
+// claim of the header against the file's size before it allocates. Writing is atomic: a side file, synced, then renamed.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "tacet/objective.h"
+
+namespace tacet {
+
+struct NamedTensor {
+  std::string name;
+  at::Tensor tensor;  // contiguous, on the CPU: float32, float64 or int64
+};
+
+// Throws UserError with file, offset and reason.
+std::vector<NamedTensor> read_safetensors(const std::string& path);
+// Throws UserError when the file can't be written; an older file of that name is then untouched.
+void write_safetensors(const std::string& path, const std::vector<NamedTensor>& tensors);
+
+// The model's parameters: layers' names and shapes.
+void save_parameters(const std::string& path, const std::vector<Layer>& layers, const Vec& x);
+// Fills x from the file; every layer must be there with its shape (UserError otherwise).
+void load_parameters(const std::string& path, const std::vector<Layer>& layers, const Vec& x);
+
+// Bytes to a file: side file, fsync, rename, fsync of the folder.
+void write_file(const std::string& path, const std::string& bytes);
+
+// SHA-256 of a file's bytes, as lower-case hexadecimal.
+std::string sha256_file(const std::string& path);
+
+}  // namespace tacet

@@ -1,0 +1,126 @@
+// See language_objective.h.
+#include "train/language_objective.h"
+
+#include <torch/torch.h>
+
+#include "data/corpus.h"
+#include "data/safetensors.h"
+#include "data/text_batches.h"
+#include "models/awd_lstm.h"
+#include "tacet/algorithm.h"
+#include "tacet/catalog.h"
+#include "tacet/error.h"
+#include "tacet/flat_module.h"
+
+namespace tacet {
+namespace {
+
+class LanguageObjective : public Objective {
+ public:
+  LanguageObjective(const Recipe& recipe, int clients)
+      : corpus_(load_corpus(recipe.data, recipe.data.text("name"))),
+        batches_(corpus_, text_options(recipe.data), clients),
+        model_(awd_lstm_options(recipe.model, static_cast<int64_t>(corpus_->vocabulary.size())),
+               Stream(static_cast<uint64_t>(recipe.run.integer("seed")), Stream::everyone, Purpose::initial_weights, 0, 0)),
+        flat_(model_),
+        batch_size_(recipe.data.integer("batch_size")) {
+    if (recipe.model.has("init")) load_parameters(recipe.model.text("init"), flat_.layers(), flat_.parameters());
+    initial_ = flat_.parameters().clone();
+  }
+
+  const std::vector<Layer>& layers() const override { return flat_.layers(); }
+  Vec initial() override { return initial_.clone(); }
+  Vec workspace() override { return flat_.parameters(); }
+  Vec buffers() override { return flat_.buffers(); }
+  Vec gradient_buffer() override { return flat_.gradients(); }
+
+  Sample gradient(const Draw& draw, const Vec& y) override {
+    load(y);
+    const TextBatch batch = batches_.next(draw);
+    std::vector<LstmState> state = batch.fresh || !hidden_.all().count(draw.client) ? model_.zero_state(batch_size_)
+                                                                                    : unpack(hidden_.all()[draw.client]);
+    const AwdLstm::Draws draws{draw.stream(Purpose::embedding_dropout), draw.stream(Purpose::input_dropout),
+                               draw.stream(Purpose::hidden_dropout), draw.stream(Purpose::output_dropout),
+                               draw.stream(Purpose::weight_drop)};
+    flat_.gradients().zero_();
+    const AwdLstm::Loss loss = model_.loss(batch.input, batch.target, state, &draws);
+    loss.objective.backward();
+    hidden_.all()[draw.client] = pack(state);
+    return {loss.cross_entropy.item<double>(), batch.target.numel()};
+  }
+
+  double rate_scale(uint64_t seed, int64_t iteration) const override { return batches_.rate_scale(seed, iteration); }
+  int64_t training_samples() const override { return batches_.training_tokens(); }
+  double client_weight(int client) const override { return batches_.client_weight(client); }
+
+  std::vector<std::string> splits() const override { return {"valid", "test"}; }
+  int units(const std::string&) const override { return batches_.eval_units(); }
+  bool has_perplexity() const override { return true; }
+
+  Score evaluate(const std::string& split, int unit, const Vec& x) override {
+    load(x);
+    const torch::NoGradGuard no_grad;
+    Score score;
+    std::vector<LstmState> state;
+    for (const TextBatch& batch : batches_.eval_batches(split, unit)) {
+      if (batch.fresh) state = model_.zero_state(batch.input.size(1));
+      const auto loss = model_.loss(batch.input, batch.target, state, nullptr);
+      const auto count = static_cast<double>(batch.target.numel());
+      score.loss += loss.cross_entropy.item<double>() * count;
+      score.count += count;
+    }
+    return score;
+  }
+
+  void state(StateVisitor& visitor) override {
+    for (auto& [client, unused] : hidden_.all()) {
+      const auto& p = batches_.position(client);
+      positions_.all()[client] = torch::tensor({p.pass, p.offset}, torch::kInt64);
+    }
+    visitor.clients("position", positions_);
+    visitor.clients("hidden", hidden_);
+    for (auto& [client, saved] : positions_.all())
+      batches_.position(client) = {saved[0].item<int64_t>(), saved[1].item<int64_t>()};
+  }
+
+ private:
+  void load(const Vec& y) {
+    if (y.data_ptr() != flat_.parameters().data_ptr()) {
+      const torch::NoGradGuard no_grad;
+      flat_.parameters().copy_(y);
+    }
+  }
+
+  // A client's carried state as one flat vector: h and c of every layer.
+  static Vec pack(const std::vector<LstmState>& state) {
+    std::vector<torch::Tensor> flat;
+    for (const auto& s : state) flat.insert(flat.end(), {s.h.reshape({-1}), s.c.reshape({-1})});
+    return torch::cat(flat);
+  }
+  std::vector<LstmState> unpack(const Vec& flat) const {
+    std::vector<LstmState> state = model_.zero_state(batch_size_);
+    int64_t at = 0;
+    for (auto& s : state)
+      for (torch::Tensor* t : {&s.h, &s.c}) {
+        t->copy_(flat.narrow(0, at, t->numel()).view_as(*t));
+        at += t->numel();
+      }
+    return state;
+  }
+
+  std::shared_ptr<const Corpus> corpus_;
+  TextBatches batches_;
+  AwdLstm model_;
+  FlatModule flat_;
+  int64_t batch_size_;
+  Vec initial_;
+  PerClient hidden_, positions_;
+};
+
+}  // namespace
+
+std::unique_ptr<Objective> make_language_objective(const Recipe& recipe, int clients) {
+  return std::make_unique<LanguageObjective>(recipe, clients);
+}
+
+}  // namespace tacet

@@ -1,0 +1,13 @@
+// What the process asks of the machine: threads for arithmetic, and memory that is kept.
+#pragma once
+
+namespace tacet {
+
+// Intra-op threads of this process, for OpenMP, libtorch and OpenBLAS alike; two pools would fight over the cores.
+void set_threads(int threads);
+
+// Tells the C library to keep freed blocks. Training frees and takes the same large tensors at every step; giving them back
+// to the system in between costs page faults worth up to half a step.
+void keep_large_blocks();
+
+}  // namespace tacet

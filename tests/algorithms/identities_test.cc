@@ -1,0 +1,145 @@
+// What makes a method this method and not something like it: identities between methods, and rounds worked out by hand.
+#include <cmath>
+#include <cstring>
+
+#include <gtest/gtest.h>
+
+#include "support/quadratic.h"
+#include "tacet/error.h"
+
+namespace tacet {
+namespace {
+
+using test::Quadratic;
+using test::Trace;
+using test::Trial;
+using test::trial;
+
+const double inf = std::numeric_limits<double>::infinity();
+
+Trace run(const Trial& t, Quadratic objective, int64_t rounds, double start = 0) {
+  auto algorithm = t.method->make(t.options);
+  Vec x = objective.initial().add_(start);
+  return test::run_on(*single_group(), t, objective, *algorithm, x, 0, rounds);
+}
+
+void expect_same_bits(const Trace& a, const Trace& b) {
+  for (size_t r = 0; r < a.x.size(); ++r)
+    ASSERT_EQ(0, std::memcmp(a.x[r].data_ptr(), b.x[r].data_ptr(), a.x[r].nbytes())) << "round " << r;
+}
+
+Quadratic three() { return {5, {1, 0.5, 2}, {1, -1, 3}, 0.5}; }
+
+TEST(Identities, CelgcWithoutClippingIsFedAvg) {
+  expect_same_bits(run(trial("celgc", 3, 4, {{"gamma", inf}, {"momentum", 0.9}, {"weight_decay", 0.1}}), three(), 6),
+                   run(trial("fedavg", 3, 4, {{"momentum", 0.9}, {"weight_decay", 0.1}}), three(), 6));
+}
+
+TEST(Identities, WithOneClientCelgcAndNaiveClipAreSgdClip) {
+  const Quadratic one{5, {1.5}, {2}, 0.5};
+  const std::map<std::string, Value> extra = {{"momentum", 0.9}, {"weight_decay", 0.1}, {"gamma", 0.05}};
+  const Trace reference = run(trial("sgd-clip", 1, 1, extra), one, 8);
+  expect_same_bits(run(trial("celgc", 1, 1, extra), one, 8), reference);
+  expect_same_bits(run(trial("naive-clip", 1, 1, extra), one, 8), reference);
+}
+
+// Equal data and exact gradients: clipping before or after the mean is the same, with I = 1.
+TEST(Identities, WithEqualDataOneLocalStepIsTheNaiveStep) {
+  const Quadratic equal{5, {1, 1, 1, 1}, {2, 2, 2, 2}};
+  expect_same_bits(run(trial("celgc", 4, 1), equal, 8), run(trial("naive-clip", 4, 1), equal, 8));
+}
+
+// The weighted mean with equal weights is the plain one.
+TEST(Identities, EqualWeightsAreNoWeights) {
+  expect_same_bits(run(trial("fedavg", 3, 2, {{"weighted", true}}), three(), 4), run(trial("fedavg", 3, 2), three(), 4));
+}
+
+// One coordinate, exact gradients, η = 0.5, γ = 0.4, two clients f_1 = ½(x−1)², f_2 = ½·2·(x+1)², I = 2, start 0.
+//   client 1: g = −1, step min(.5, .4/1) = .4 → y = .4;  g = −.6, step min(.5, .4/.6 = .667) = .5 → y = .7
+//   client 2: g = 2, step min(.5, .2) = .2 → y = −.4;    g = 1.2, step min(.5, 1/3) = 1/3 → y = −.8
+//   x_1 = (.7 − .8)/2 = −.05; 3 of 4 steps clipped.
+//   client 1 from −.05: g = −1.05, step .4/1.05 → y = .35; g = −.65, step .5 → y = .675
+//   client 2 from −.05: g = 1.9, step .4/1.9 → y = −.45; g = 1.1, step .4/1.1 → y = −.85
+//   x_2 = (.675 − .85)/2 = −.0875
+TEST(ByHand, CelgcTwoRounds) {
+  const Trace t = run(trial("celgc", 2, 2, {{"eta", 0.5}, {"gamma", 0.4}}), {1, {1, 2}, {1, -1}}, 2);
+  EXPECT_NEAR(t.x[0].item<double>(), -0.05, 1e-6);
+  EXPECT_NEAR(t.x[1].item<double>(), -0.0875, 1e-6);
+  EXPECT_EQ(t.counters[0].clipped, 3);
+  EXPECT_EQ(t.counters[0].steps, 4);
+  EXPECT_EQ(t.collectives, 2);
+}
+
+// The same clients, naive-clip, I = 2: ḡ(0) = (−1 + 2)/2 = .5, step min(.5, .4/.5) = .5 → −.25;
+// ḡ(−.25) = (−1.25 + 1.5)/2 = .125, step .5 → −.3125. Each step is one collective.
+TEST(ByHand, NaiveClipOneRound) {
+  const Trace t = run(trial("naive-clip", 2, 2, {{"eta", 0.5}, {"gamma", 0.4}}), {1, {1, 2}, {1, -1}}, 1);
+  EXPECT_NEAR(t.x[0].item<double>(), -0.3125, 1e-6);
+  EXPECT_EQ(t.collectives, 2);
+  EXPECT_EQ(t.counters[0].steps, 2);
+  EXPECT_EQ(t.counters[0].clipped, 0);
+}
+
+// Momentum μ = .5 and decay λ = 1 with one client, f = ½(x−1)², η = .5, γ = .4, from x = 1.8. The norm is of the raw
+// gradient:
+//   g = .8, a = min(.5, .4/.8) = .5; d = .8 + 1.8 = 2.6 → x = .5
+//   g = −.5, a = .5; d = .5·2.6 + (−.5 + .5) = 1.3 → x = −.15
+// Had the norm included the decay, the first factor would have been .4/2.6.
+TEST(ByHand, TheNormLeavesOutDecayAndMomentum) {
+  const Trace t = run(trial("sgd-clip", 1, 1, {{"eta", 0.5}, {"gamma", 0.4}, {"momentum", 0.5}, {"weight_decay", 1.0}}),
+                      {1, {1}, {1}}, 2, 1.8);
+  EXPECT_NEAR(t.x[0].item<double>(), 0.5, 1e-6);
+  EXPECT_NEAR(t.x[1].item<double>(), -0.15, 1e-6);
+}
+
+// Momentum stays on its client: clients at ±1 from 0 with I = 1 have opposite buffers for ever, so their mean stays 0, while
+// one averaged buffer would be 0 too — but their buffers differ: after two rounds client 0's is −(1 + μ).
+TEST(ByHand, MomentumIsNotAveraged) {
+  const Trial t = trial("celgc", 2, 1, {{"eta", 0.1}, {"gamma", inf}, {"momentum", 0.5}});
+  Quadratic objective{1, {1, 1}, {1, -1}};
+  auto algorithm = t.method->make(t.options);
+  Vec x = objective.initial();
+  test::run_on(*single_group(), t, objective, *algorithm, x, 0, 2);
+  test::Snapshot state;
+  algorithm->state(state);
+  EXPECT_NEAR(state.per_client["momentum"][0].item<double>(), -1.5, 1e-6);
+  EXPECT_NEAR(state.per_client["momentum"][1].item<double>(), 1.5, 1e-6);
+}
+
+// Odd iterations scale η and γ by 3: f = ½x², η = .1, γ = 1, from 1: x = .9, then a = min(.3, 3/.9) = .3 → .63.
+// With γ = .06: a = .06 → .94; then a = min(.3, .18/.94) → .94 − .18 = .76. Unscaled γ would give .88.
+TEST(ByHand, SequenceLengthScalesBothRates) {
+  Quadratic objective{1, {1}, {0}};
+  objective.scale = 3;
+  EXPECT_NEAR(run(trial("celgc", 1, 2, {{"eta", 0.1}, {"gamma", 1.0}}), objective, 1, 1).x[0].item<double>(), 0.63, 1e-6);
+  EXPECT_NEAR(run(trial("celgc", 1, 2, {{"eta", 0.1}, {"gamma", 0.06}}), objective, 1, 1).x[0].item<double>(), 0.76, 1e-6);
+}
+
+// Lemma 2 of Liu et al.: no client is ever further than 2γI from the mean, whatever the noise.
+TEST(Invariants, ClientsStayWithinTwoGammaI) {
+  const Trial t = trial("celgc", 3, 5, {{"eta", 1.0}, {"gamma", 0.01}});
+  Quadratic objective{5, {1, 0.5, 2}, {100, -300, 7}, 50};
+  const auto group = single_group();
+  Round::Setting s;
+  s.objective = &objective;
+  s.group = group.get();
+  s.interval = 5;
+  s.clients = 3;
+  s.sampled = {0, 1, 2};
+  s.rates = [](int) { return Rates{1.0, 0.01}; };
+  Round r(std::move(s));
+  std::vector<Vec> ends;
+  const Vec mean = r.mean([&](Client& i) {
+    Vec y = i.start(at::zeros({5}));
+    for (int k = 0; k < r.I; ++k) {
+      const Vec g = i.gradient(y);
+      descend(y, g, i.clip(r.rates(k), l2_norm(g)), {}, nullptr);
+    }
+    ends.push_back(y.clone());
+    return y;
+  });
+  for (const Vec& y : ends) EXPECT_LE(l2_norm(y - mean), 2 * 0.01 * 5 * (1 + 1e-5));
+}
+
+}  // namespace
+}  // namespace tacet
