@@ -11,21 +11,25 @@ endif()
 add_library(tacet_options INTERFACE)
 target_compile_features(tacet_options INTERFACE cxx_std_20)
 target_compile_options(tacet_options INTERFACE
-  $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wshadow -Wno-unused-parameter -Wno-missing-field-initializers -fno-math-errno>
+  $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wshadow -Wno-unused-parameter -Wno-missing-field-initializers -Wno-restrict -fno-math-errno>
   $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CXX_COMPILER_ID:GNU>>:-fpch-preprocess>)
 if(TACET_WERROR)
   target_compile_options(tacet_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Werror>)
 endif()
 if(TACET_SANITIZE)
   target_compile_options(tacet_options INTERFACE
-    $<$<COMPILE_LANGUAGE:CXX>:-fsanitize=${TACET_SANITIZE} -fno-omit-frame-pointer -g>)
+    $<$<COMPILE_LANGUAGE:CXX>:-fsanitize=${TACET_SANITIZE} -fno-omit-frame-pointer -g -Wno-maybe-uninitialized>)
   target_link_options(tacet_options INTERFACE -fsanitize=${TACET_SANITIZE})
 endif()
 
-# Torch's flags reach our targets through this one; its headers are not ours to warn about.
+# Torch's flags reach our targets through this one; its headers are not ours to warn about. Debian's package tells neither where
+# torch/torch.h lies nor which libraries to link, so both are looked up.
+find_library(TACET_TORCH_CPU torch_cpu HINTS ${TORCH_INSTALL_PREFIX}/lib REQUIRED)
+find_library(TACET_C10 c10 HINTS ${TORCH_INSTALL_PREFIX}/lib REQUIRED)
+find_path(TACET_TORCH_API torch/torch.h HINTS ${TORCH_INCLUDE_DIRS} PATH_SUFFIXES torch/csrc/api/include REQUIRED)
 add_library(tacet_torch INTERFACE)
-target_include_directories(tacet_torch SYSTEM INTERFACE $<BUILD_INTERFACE:${TORCH_INCLUDE_DIRS}>)
-target_link_libraries(tacet_torch INTERFACE ${TORCH_LIBRARIES} OpenMP::OpenMP_CXX)
+target_include_directories(tacet_torch SYSTEM INTERFACE "$<BUILD_INTERFACE:${TACET_TORCH_API}>")
+target_link_libraries(tacet_torch INTERFACE ${TACET_TORCH_CPU} ${TACET_C10} OpenMP::OpenMP_CXX)
 separate_arguments(tacet_torch_flags UNIX_COMMAND "${TORCH_CXX_FLAGS}")
 target_compile_options(tacet_torch INTERFACE $<$<COMPILE_LANGUAGE:CXX>:${tacet_torch_flags}>)
 
@@ -68,6 +72,9 @@ function(tacet_test name)
   add_executable(test_${name} ${A_SOURCES})
   target_include_directories(test_${name} PRIVATE ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR}/tests)
   target_link_libraries(test_${name} PRIVATE ${A_LINKS} tacet_options GTest::gtest_main rapidcheck)
+  # The precompiled headers hold -fPIC, which CMake would turn into -fPIE for a program.
+  set_target_properties(test_${name} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+  target_compile_options(test_${name} PRIVATE -fPIC)
   tacet_precompile(test_${name} "${A_PCH}")
   gtest_discover_tests(test_${name} DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT ${A_TIMEOUT} LABELS ${name})
 endfunction()

@@ -37,7 +37,8 @@ REPLACED = {
     "\u2018": "'", "\u2019": "'", "`": "'", "\u201c": '"', "\u201d": '"', "\u2011": "-",
     "\u2014": " -- ", "\u2013": " -- ", "\u2022": " ", "\u00b0": " ",
 }
-EDITORIAL = re.compile(r"\[(?:p\.? ?\d+|\d+|missing text|footnote[^\]]*)\]|[\[(](?:laughter|applause)\.?[\])]", re.IGNORECASE)
+EDITORIAL = re.compile(
+    r"\[(?:p\.? ?\d+|\d+|missing text|footnote[^\]]*)\]|[\[(](?:laughter|applause)\.?[\])]", re.IGNORECASE)
 # Paragraphs were joined without a space: "ugly forms.Each American".
 JOINED = re.compile(r"([a-z]{2}|\d)([.!?:;,][\"')]*)([\"'(]*[A-Z])(?!\.)")
 SENTENCE_END = re.compile(r"[.!?]+[\"')\]]*\s+(?=[\"'(\[]*[A-Z0-9$])")
@@ -70,7 +71,7 @@ def ends_with_abbreviation(text):
     if not match:
         return False
     word = match.group(1).lower()
-    return word in ABBREVIATIONS or re.fullmatch(r"[a-z]", word) is not None or re.fullmatch(r"(?:[a-z]\.)+[a-z]", word) is not None
+    return word in ABBREVIATIONS or re.fullmatch(r"(?:[a-z]\.)*[a-z]", word) is not None
 
 
 def sentences(text):

@@ -63,6 +63,8 @@ std::unique_ptr<Objective> make_objective(const Recipe& recipe, int clients);
 // Trains. Collective: every rank of the group calls it with the same recipe. Only rank 0 writes files and calls the observer.
 // clients.count defaults to the number of ranks. Throws UserError or PeerLost; the run folder then says "failed".
 Result train(const Recipe& recipe, Group& group, const TrainOptions& options, Observer& observer);
+// The same with an objective of the caller's own; the recipe's [data] and [model] are then only written down.
+Result train(const Recipe& recipe, Objective& objective, Group& group, const TrainOptions& options, Observer& observer);
 
 // Checks `out` as train() would (absent or empty, or with resume: a run with a checkpoint) without touching it.
 void check_run_folder(const std::string& out, bool resume);

@@ -194,14 +194,14 @@ bool any_known(const std::vector<Facts>& rows, Scores Facts::*kind) {
 void add_scores(Table& table, const std::vector<Facts>& rows, Scores Facts::*kind, const std::string& unit,
                 const std::string& long_name, Better better, Style style) {
   add(table, rows,
-      {"valid " + unit, long_name + " on the validation set at the last evaluation.",
-       [=](const Facts& f) { return (f.*kind).valid; }, style, better});
+      {"valid " + unit, "Last " + long_name + " on the validation set.", [=](const Facts& f) { return (f.*kind).valid; },
+       style, better});
   add(table, rows,
       {"best " + unit, "Best " + long_name + " on the validation set.", [=](const Facts& f) { return (f.*kind).valid_best; },
        style, better});
   add(table, rows,
-      {"test " + unit, long_name + " on the test set at its last evaluation.",
-       [=](const Facts& f) { return (f.*kind).test; }, style, better});
+      {"test " + unit, "Last " + long_name + " on the test set.", [=](const Facts& f) { return (f.*kind).test; }, style,
+       better});
   // A run that never saw a validation set is followed on the test set, as many papers do.
   bool follows_test = std::any_of(rows.begin(), rows.end(), [&](const Facts& f) {
     return std::isnan((f.*kind).valid) && std::isfinite((f.*kind).test_best) && (f.*kind).test_best != (f.*kind).test;

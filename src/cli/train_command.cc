@@ -99,7 +99,7 @@ int cmd_train(const TrainCommand& c) {
 
   if (!environment && workers > 1) {
     check_run_folder(out, c.resume);  // one message now instead of one from every worker
-    std::vector<std::string> argv = {"train", c.recipe, "--out", out};
+    std::vector<std::string> argv = {"tacet", "train", c.recipe, "--out", out};
     for (const std::string& set : c.sets) argv.insert(argv.end(), {"--set", set});
     if (c.resume) argv.push_back("--resume");
     if (c.quiet) argv.push_back("--quiet");
@@ -113,7 +113,6 @@ int cmd_train(const TrainCommand& c) {
     o.size = environment->size;
     o.address = environment->address;
     o.port = environment->port;
-    o.interface_address = environment->interface_address;
     o.hosted = environment->hosted || c.launched;
     o.store = environment->store;
     o.timeout_seconds = recipe.run.number("peer_timeout");

@@ -107,7 +107,7 @@ bool inside(const Option& o, double v) {
 }
 
 std::string must_be_inside(const Option& o, double v) {
-  const std::string range = bounds(o);
+  std::string range = bounds(o);
   if (!std::isinf(v)) return range;
   return range.empty() ? "finite" : "finite and " + range;
 }
@@ -209,7 +209,8 @@ std::optional<std::string> complaint(const Option& option, const Value& value) {
 }
 
 std::string describe_range(const Option& option) {
-  const std::string range = bounds(option).empty() ? "" : " " + bounds(option);
+  std::string range = bounds(option);
+  if (!range.empty()) range.insert(0, 1, ' ');
   switch (option.kind) {
     case Kind::flag:
       return "true or false";

@@ -85,18 +85,15 @@ Corpus sotu_corpus() {
   Corpus corpus;
   Dictionary dictionary;
   const auto add = [&](std::string_view split, std::vector<int32_t>& tokens, std::vector<Owner>* owners) {
-    std::string_view previous;  // who gave the speech before, of whichever split
     for (const Speech& speech : speeches) {
-      if (speech.split == split) {
-        const auto first = static_cast<int64_t>(tokens.size());
-        dictionary.add_lines(speech.sentences, tokens);
-        const int64_t size = static_cast<int64_t>(tokens.size()) - first;
-        if (owners && !owners->empty() && owners->back().name == speech.president && previous == speech.president)
-          owners->back().size += size;
-        else if (owners)
-          owners->push_back({std::string(speech.president), first, size});
-      }
-      previous = speech.president;
+      if (speech.split != split) continue;
+      const auto first = static_cast<int64_t>(tokens.size());
+      dictionary.add_lines(speech.sentences, tokens);
+      const int64_t size = static_cast<int64_t>(tokens.size()) - first;
+      if (owners && !owners->empty() && owners->back().name == speech.president)
+        owners->back().size += size;
+      else if (owners)
+        owners->push_back({std::string(speech.president), first, size});
     }
     if (tokens.empty()) damaged("a split is empty");
   };

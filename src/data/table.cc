@@ -16,20 +16,19 @@ Option root_option() {
 // The keys that all word-level corpora share.
 std::vector<Option> text_keys() {
   const auto integer = [](std::string name, int64_t fallback, double min, std::string doc) {
-    return Option{
-        .name = std::move(name), .kind = Kind::integer, .fallback = Value(fallback), .doc = std::move(doc), .min = min};
+    return Option{.name = std::move(name), .kind = Kind::integer, .fallback = fallback, .doc = std::move(doc), .min = min};
   };
   return {
       integer("batch_size", 20, 1, "parallel streams of text of each client"),
       integer("bptt", 70, 2, "positions that gradients go back in time (the mean, when lengths are random)"),
       {.name = "random_lengths",
        .kind = Kind::flag,
-       .fallback = Value(true),
+       .fallback = true,
        .doc = "draw each batch's length around bptt (95 %) or bptt / 2 and scale the step with it, as AWD-LSTM does"},
       integer("eval_batch", 10, 1, "parallel streams of text in an evaluation"),
       {.name = "partition.kind",
        .kind = Kind::text,
-       .fallback = Value(std::string("rotate")),
+       .fallback = std::string("rotate"),
        .doc =
            "rotate: equal consecutive shards, clients move on to the next shard after each pass; fixed: each keeps its own",
        .one_of = {"rotate", "fixed"}},

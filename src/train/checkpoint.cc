@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <nlohmann/json.hpp>
 
@@ -77,7 +77,7 @@ struct Collect : StateVisitor {
         int64_t head[3];
         std::memcpy(head, part.data() + at, sizeof head);
         at += sizeof head;
-        Vec vec = torch::empty({head[2]}, static_cast<torch::ScalarType>(head[1]));
+        Vec vec = at::empty({head[2]}, static_cast<at::ScalarType>(head[1]));
         std::memcpy(vec.data_ptr(), part.data() + at, vec.nbytes());
         at += vec.nbytes();
         tensors.push_back({client_name(name, static_cast<int>(head[0])), vec});

@@ -49,7 +49,7 @@ struct State {
   double averaged = 0;                        // iterates in it
   Vec selection_losses;                       // float64: the selecting split's loss at every evaluation
   double best_loss = nan, best_epoch = nan, best_round = nan;
-  double eval_loss = nan, eval_accuracy = nan, eval_round = -1;     // the last evaluation of the selecting split
+  double eval_loss = nan, eval_accuracy = nan, eval_round = -1;  // the last evaluation of the selecting split
   double metrics_bytes = 0;
 
   void visit(StateVisitor& v) {
@@ -73,8 +73,8 @@ struct State {
                                                                                      {"best_epoch", &best_epoch},
                                                                                      {"best_round", &best_round},
                                                                                      {"eval_loss", &eval_loss},
-             {"eval_accuracy", &eval_accuracy},
-             {"eval_round", &eval_round},
+                                                                                     {"eval_accuracy", &eval_accuracy},
+                                                                                     {"eval_round", &eval_round},
                                                                                      {"metrics_bytes", &metrics_bytes}})
       v.number(name, *value);
   }
@@ -82,7 +82,7 @@ struct State {
 
 class Trainer {
  public:
-  Trainer(const Recipe& recipe, Group& group, const TrainOptions& options, Observer& observer)
+  Trainer(const Recipe& recipe, Group& group, const TrainOptions& options, Observer& observer, Objective* given)
       : recipe_(recipe),
         group_(group),
         options_(options),
@@ -101,7 +101,8 @@ class Trainer {
                       std::to_string(clients_));
     set_threads(static_cast<int>(recipe.run.integer("threads")));
     keep_large_blocks();
-    objective_ = make_objective(recipe_, clients_);
+    if (!given) own_objective_ = make_objective(recipe_, clients_);
+    objective_ = given ? given : own_objective_.get();
     algorithm_ = method_.make(recipe_.algorithm);
   }
 
@@ -158,7 +159,7 @@ class Trainer {
   Round make_round(std::vector<int> sampled) {
     rates_ = schedule_.at(epoch(), static_cast<int64_t>(s_.round));
     Round::Setting setting;
-    setting.objective = objective_.get();
+    setting.objective = objective_;
     setting.group = &group_;
     setting.seed = seed_;
     setting.number = static_cast<int64_t>(s_.round);
@@ -315,7 +316,7 @@ class Trainer {
       json line = counters(event);
       line["split"] = split;
       line["averaged"] = s_.average.defined();
-      for (const auto& [key, value] : figures(e, "eval_").items()) line[key] = value;
+      line.update(figures(e, "eval_"));
       write(std::move(line));
     }
     return e;
@@ -381,7 +382,7 @@ class Trainer {
               {"backend", group_.backend()},
               {"recurrent_path", lstm_path()},
               {"versions", {{"tacet", version()}, {"torch", TORCH_VERSION}}}};
-    for (const auto& [key, value] : more.items()) j[key] = value;
+    j.update(more);
     write_file(file("summary.json"), j.dump(1) + "\n");
   }
 
@@ -428,11 +429,9 @@ class Trainer {
                     {"epoch", result.epoch},
                     {"train_loss", finite(result.train_loss)}};
       const auto splits = objective_->splits();
-      for (const auto& [split, e] : evaluated_)
-        for (const auto& [key, value] : figures(e, split == splits.front() ? "eval_" : split + "_").items())
-          final[key] = value;
+      for (const auto& [split, e] : evaluated_) final.update(figures(e, split == splits.front() ? "eval_" : split + "_"));
       json best = {{"round", finite(s_.best_round)}, {"epoch", finite(s_.best_epoch)}};
-      for (const auto& [key, value] : figures({s_.best_loss, nan}, "eval_").items()) best[key] = value;
+      best.update(figures({s_.best_loss, nan}, "eval_"));
       write_summary(status_, {{"final", final},
                               {"best", best},
                               {"rounds", result.rounds},
@@ -456,7 +455,8 @@ class Trainer {
   const int clients_, sampled_;
   const uint64_t seed_;
   const Schedule schedule_;
-  std::unique_ptr<Objective> objective_;
+  std::unique_ptr<Objective> own_objective_;
+  Objective* objective_ = nullptr;
   std::unique_ptr<Algorithm> algorithm_;
   MetricsLog log_;
   State s_;
@@ -478,7 +478,12 @@ std::unique_ptr<Objective> make_objective(const Recipe& recipe, int clients) {
 
 Result train(const Recipe& recipe, Group& group, const TrainOptions& options, Observer& observer) {
   if (!options.out.empty() && group.rank() == 0) check_run_folder(options.out, options.resume);
-  return Trainer(recipe, group, options, observer).run();
+  return Trainer(recipe, group, options, observer, nullptr).run();
+}
+
+Result train(const Recipe& recipe, Objective& objective, Group& group, const TrainOptions& options, Observer& observer) {
+  if (!options.out.empty() && group.rank() == 0) check_run_folder(options.out, options.resume);
+  return Trainer(recipe, group, options, observer, &objective).run();
 }
 
 std::string version() { return TACET_VERSION; }

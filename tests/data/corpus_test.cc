@@ -158,8 +158,8 @@ RC_GTEST_FIXTURE_PROP(CorpusFiles, ReadsAnyBytesOrComplains, (std::vector<uint8_
 // Writing a corpus's words and reading them again gives the same words in the same lines.
 RC_GTEST_FIXTURE_PROP(CorpusFiles, GivesBackTheWordsOfEveryLine, ()) {
   const auto word = rc::gen::nonEmpty(rc::gen::container<std::string>(rc::gen::inRange('a', 'e')));
-  const auto lines = *rc::gen::nonEmpty(
-      rc::gen::container<std::vector<std::vector<std::string>>>(rc::gen::container<std::vector<std::string>>(word)));
+  const auto lines = *rc::gen::resize(20, rc::gen::nonEmpty(rc::gen::container<std::vector<std::vector<std::string>>>(
+                                              rc::gen::container<std::vector<std::string>>(word))));
   std::string text, words;
   for (const auto& line : lines) {
     for (const auto& w : line) {
@@ -246,6 +246,8 @@ struct Expected {
   const char* dataset;
   size_t words, train, valid, test;
 };
+
+void PrintTo(const Expected& e, std::ostream* out) { *out << e.dataset; }
 
 class RealCorpus : public ::testing::TestWithParam<Expected> {};
 

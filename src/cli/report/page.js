@@ -170,7 +170,7 @@ function figures() {
   const set = sets.has('test') && !sets.has('valid') ? 'Test' : 'Validation';
   const smooth = Number(state.smooth), perRound = state.each === 'rounds';
   const shown = runs.length - state.hidden.size;
-  const pale = smooth > 0 ? ` Lines are centred means over ${smooth * 100} % of a run${shown <= PALE ? '; a pale line is the value itself' : ''}.` : '';
+  const pale = smooth > 0 ? ` Lines are centred means over ${smooth * 100}\u00a0% of a run${shown <= PALE ? '; a pale line is the value itself' : ''}.` : '';
   const mixed = sets.size > 1 ? ' A run without validation set is evaluated on the test set.' : '';
   const averaged = runs.some((run) => run.averaged) ? ' Where an average of the model was evaluated too, it is shown.' : '';
   const accuracy = state.score === 'eval_accuracy';
@@ -209,6 +209,7 @@ function dataLink(figure) {
 
 function toolsOf(figure) {
   const tools = element('div', { className: 'figure-tools' });
+  if (!has(figure.source, figure.key)) return tools;
   if (figure.scoreChoice) {
     tools.append(choice('score', '', scores.map((key) => [key, SCORES[key].name]), state.score, (key) => { state.score = key; draw(); }));
   }
@@ -310,9 +311,12 @@ function plot(figure, body, all) {
     label: runs[line.run].name, stroke: colour(line.run), width: line.pale ? 1 : 1.8, alpha: line.pale ? 0.28 : 1, dash: line.pale ? [] : DASHES[line.run % DASHES.length],
     points: { show: !line.pale && line.xs.length <= 60, size: 5, width: 1.4, fill: line.xs.length > 1 ? css('--paper') : colour(line.run) },
   }));
+  // A new plot asks for all of its own data: it gets the stretch that all figures show.
+  const whole = (min, max) => min == null || (min === data[0][0] && max === data[0][data[0].length - 1]);
+  const range = (self, min, max) => (whole(min, max) ? zoom || all : [min, max]);
   const u = new window.uPlot({
     width, height: Math.round(Math.min(320, Math.max(230, width * 0.58))), legend: { show: false }, padding: [10, 8, 0, 0],
-    scales: { x: { time: false, range: () => all }, y: { distr: figure.log ? 3 : 1, range: (self, min, max) => yRange(figure, min, max) } },
+    scales: { x: { time: false, range }, y: { distr: figure.log ? 3 : 1, range: (self, min, max) => yRange(figure, min, max) } },
     axes: axisOf(figure, font), series: [{}, ...series],
     cursor: {
       y: false, drag: { x: true, y: false, setScale: true }, bind: { dblclick: () => unzoom },
@@ -358,7 +362,8 @@ function keys(event, u, tip) {
   } else if (event.key === '+' || event.key === '-') {
     const { min, max } = u.scales.x, middle = u.cursor.left >= 0 ? u.posToVal(u.cursor.left, 'x') : (min + max) / 2;
     const half = (max - min) * (event.key === '+' ? 0.25 : 1);
-    u.setScale('x', { min: Math.max(u.limits[0], middle - half), max: Math.min(u.limits[1], middle + half) });
+    const from = Math.max(u.limits[0], middle - half), to = Math.min(u.limits[1], middle + half);
+    if (from === u.limits[0] && to === u.limits[1]) unzoom(); else u.setScale('x', { min: from, max: to });
   } else {
     return;
   }
@@ -406,7 +411,6 @@ function draw() {
   list.forEach((figure, k) => plot(figure, shells[k].body, all));
   place.style.minHeight = '';
   charts.forEach((u) => { u.limits = all; });
-  if (zoom && charts.length) charts[0].setScale('x', { min: zoom[0], max: zoom[1] });
   if (focused) [...document.querySelectorAll('input')].find((i) => i.name === focused[0] && i.value === focused[1])?.focus();
 }
 
@@ -444,6 +448,7 @@ function controls() {
   });
   byId('controls').append(choices);
   if (runs.length > 1) byId('controls').append(names);
+  else if (!axes.length) byId('controls').remove();
 }
 
 function remembered(value) {

@@ -228,7 +228,10 @@ std::string report_page(const std::vector<Run>& runs) {
   out += "<header>\n<div class=\"bar\"><p class=\"mark\">tacet report</p><div id=\"theme\"></div></div>\n";
   out += fmt::format("<h1>{}</h1>\n<p class=\"lede\">{}</p>\n</header>\n<main>\n", title, escaped(lede(runs)));
   out += tables(runs);
-  out += "<section aria-labelledby=\"figures\">\n<h2 id=\"figures\">Figures</h2>\n<div id=\"controls\"></div>\n";
+  out += "<section aria-labelledby=\"figures\">\n<h2 id=\"figures\">Figures</h2>\n";
+  out += "<p class=\"note\">Drag across a figure to zoom all of them, double-click to see the whole again.";
+  if (runs.size() > 1) out += " A click on a name hides its run.";
+  out += "</p>\n<div id=\"controls\"></div>\n";
   out +=
       "<noscript><p class=\"notice\">The figures are drawn by a script inside this page; the tables don't need "
       "it.</p></noscript>\n";
@@ -263,7 +266,9 @@ void write_report(const std::vector<Run>& runs, const std::string& path) {
     std::remove(aside.c_str());
     return UserError(fmt::format("{}: must be a file that can be written, got \"{}\" {}", path, why, what));
   };
-  if (std::filesystem::is_directory(path)) throw UserError(fmt::format("{}: must be a file to write, got a folder", path));
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored))
+    throw UserError(fmt::format("{}: must be a file to write, got a folder", path));
   int file = open(aside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   if (file < 0) throw fail("when opening");
   for (size_t done = 0; done < page.size();) {

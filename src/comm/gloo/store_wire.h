@@ -17,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "comm/descriptor.h"
 #include "tacet/error.h"
 
 namespace tacet::store_wire {
@@ -98,26 +99,6 @@ class Reader {
  private:
   const std::string& bytes_;
   size_t at_ = 0;
-};
-
-// A file descriptor that is closed when its owner goes.
-class Descriptor {
- public:
-  Descriptor() = default;
-  explicit Descriptor(int fd) : fd_(fd) {}
-  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Descriptor& operator=(Descriptor&& other) noexcept {
-    std::swap(fd_, other.fd_);
-    return *this;
-  }
-  ~Descriptor() { reset(); }
-  void reset() {
-    if (fd_ >= 0) ::close(std::exchange(fd_, -1));
-  }
-  int get() const { return fd_; }
-
- private:
-  int fd_ = -1;
 };
 
 using Addresses = std::unique_ptr<addrinfo, void (*)(addrinfo*)>;

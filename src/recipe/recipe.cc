@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <array>
 
-#include "cli/recipe_file.h"
+#include "recipe/recipe_file.h"
 #include "tacet/algorithm.h"
 #include "tacet/catalog.h"
 #include "tacet/error.h"
@@ -174,7 +174,8 @@ class Checker {
         complain(layer, stray, unknown_table(key));
     }
     for (const auto& [name, keys] : given.tables) {
-      const auto table = std::find_if(tables_.begin(), tables_.end(), [&](const Table& t) { return t.name == name; });
+      const auto table =
+          std::find_if(tables_.begin(), tables_.end(), [&, &wanted = name](const Table& t) { return t.name == wanted; });
       if (table != tables_.end()) {
         for (const auto& [key, value] : keys.keys) check_key(layer, *table, key, value);
         continue;
@@ -208,11 +209,11 @@ class Checker {
     if ((key == "name" && !table.fixed) || find_option(keys->second, key)) return;
 
     // A key of the entry that a weaker layer named, and that a stronger one replaced, goes with that entry.
-    const std::string before = table.fixed ? "" : entry_at(table, layer);
-    const bool replaced = !table.fixed && before != entry_.at(table.name) && options_of(table, before);
-    if (replaced && find_option(options_of(table, before), key)) return;
-    const std::string entry = table.fixed ? "[" + table.name + "]" : replaced ? before : entry_.at(table.name);
-    const std::vector<Option>& options = replaced ? *options_of(table, before) : *keys->second;
+    const std::string before = entry_at(table, layer);
+    const std::vector<Option>* own = options_of(table, before);
+    if (find_option(own, key)) return;
+    const std::string entry = table.fixed ? "[" + table.name + "]" : own ? before : entry_.at(table.name);
+    const std::vector<Option>& options = own ? *own : *keys->second;
 
     std::vector<std::string> inner;  // the keys of the table that this key names, if it names one
     for (const Option& option : options)

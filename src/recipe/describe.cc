@@ -1,5 +1,5 @@
 // Plain text and Markdown from the tables of methods, models, data sets and recipe keys.
-#include "cli/describe.h"
+#include "recipe/describe.h"
 
 #include <algorithm>
 #include <map>
@@ -116,7 +116,9 @@ std::string markdown_default(const Option& option) {
   if (!option.fallback) return option.required ? "required" : "none";
   const std::string all = describe(option);
   const std::string before = describe_range(option) + ", default ";
-  return "`" + all.substr(before.size()) + "`";
+  std::string out = "`";
+  out += all.substr(before.size());
+  return out + "`";
 }
 
 std::string markdown_options(const std::vector<Option>& options) {

@@ -1,5 +1,5 @@
 // Reading recipe files and --set arguments into layers of given values, with their places.
-#include "cli/recipe_file.h"
+#include "recipe/recipe_file.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -206,7 +206,7 @@ class Reader {
 
   void read_set(const std::string& argument, int number) {
     const size_t equals = argument.find('=');
-    const auto trimmed = [](std::string text) {
+    const auto trimmed = [](const std::string& text) {
       const size_t first = text.find_first_not_of(" \t"), last = text.find_last_not_of(" \t");
       return first == std::string::npos ? std::string() : text.substr(first, last - first + 1);
     };

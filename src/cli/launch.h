@@ -1,0 +1,51 @@
+// Workers on this machine: where a worker stands among its peers, as the environment says, and the parent that starts P of
+// them for `--workers P`. It knows nothing of training; the workers are the same command with the same arguments.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace tacet {
+
+// A worker's place among its peers and where they meet.
+struct Placement {
+  int rank = 0;                       // 0 … size−1
+  int size = 1;                       // ≥ 1
+  std::string address = "127.0.0.1";  // of the rendezvous
+  int port = 0;
+  bool hosted = false;          // somebody else (the launcher, torchrun's agent) serves the rendezvous
+  std::string store = "tacet";  // what is served there, see GlooOptions::store
+  bool launched = false;        // started by launch_local
+};
+
+// What torchrun and launch_local put into the environment: RANK, WORLD_SIZE, MASTER_ADDR, MASTER_PORT and, where torchrun's
+// agent serves a TCPStore, TORCHELASTIC_USE_AGENT_STORE=True. Nothing when neither RANK nor WORLD_SIZE is set.
+// Throws UserError naming the variable when one is missing, not a number or out of range.
+std::optional<Placement> placement_from_environment();
+
+// The option that launch_local adds to its workers' arguments. A worker that gets it sets Placement's `hosted` and
+// `launched`, and starts no workers itself.
+inline constexpr const char* kLaunchedOption = "--launched";
+
+struct LaunchOptions {
+  std::string program = "/proc/self/exe";
+  double report_seconds = 2;       // after the first failure, for the others to end by themselves …
+  double stop_seconds = 5;         // … then, after SIGTERM, to clean up …  before SIGKILL
+  double interrupt_seconds = 300;  // after a signal to the launcher was passed on, to write a checkpoint, before SIGKILL
+};
+
+// Starts `workers` processes of the program with the arguments `argv` (argv[0] is the command's name) and kLaunchedOption,
+// serves their rendezvous on 127.0.0.1, and waits until all have ended; none outlives the call or this process.
+// Worker 0 has this process's own stdout and stderr; what worker r > 0 writes follows line by line with "[r] " before it.
+// Returns the exit code for the command:
+//   0    all workers ended with 0
+//   2    the first one to fail ended with 2: its message is shown once, the other workers' messages of that kind are not
+//   3    another failure; one line on stderr tells which worker failed first and how. A worker that ended with 3, because it
+//        lost a peer, counts as the first only if none failed otherwise.
+//   130, 143  SIGINT or SIGTERM came. The workers got SIGTERM (they ignore SIGINT, which a terminal sends to them as well),
+//        and SIGKILL when a second signal came.
+// Call it from a process without other threads. Throws UserError when the workers can't be started.
+int launch_local(const std::vector<std::string>& argv, int workers, const LaunchOptions& options = {});
+
+}  // namespace tacet

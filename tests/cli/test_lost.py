@@ -1,0 +1,58 @@
+"""Nobody hangs and nobody is left behind: a worker that is killed or stands still ends the run in bounded time with exit
+code 3 and its rank in the message; Ctrl-C ends all processes of a run with a checkpoint."""
+
+import os
+import signal
+import unittest
+
+from program import Case
+
+
+class Lost(Case):
+    def launch(self, out, workers, **run):
+        """A run far longer than any wait here, some rounds under way."""
+        recipe = self.recipe(out + ".toml", schedule={"rounds": 10_000_000}, run=run)
+        started = self.start("train", recipe, "--out", self.path(out), "--workers", str(workers))
+        self.until("some rounds", lambda: self.rounds_so_far(self.path(out)) >= 5, started)
+        self.assertEqual(sorted(r for r in started.members().values() if r is not None), list(range(workers)))
+        return started
+
+    def assertLost(self, run, out, rank, limit):
+        self.assertEqual(run.wait(limit), 3, run.text())
+        self.assertRegex(run.text(), r"(worker|rank|peer) %d\b" % rank)
+        self.assertNobodyLeft(run)
+        summary = self.summary(self.path(out))
+        self.assertIn(summary["status"], ("failed", "running"))
+        self.assertNotIn("model_sha256", summary)
+        self.assertFalse(os.path.exists(self.path(out, "model.safetensors")))
+        self.assertNothingHalfWritten(self.path(out))
+
+    def test_killed_worker(self):
+        run = self.launch("killed", 3)
+        os.kill(run.pid_of(2), signal.SIGKILL)
+        # peer_timeout is 60 s; a closed connection is noticed at once, so 30 s shows that nobody waited for the limit.
+        self.assertLost(run, "killed", 2, 30)
+        self.assertIn("killed by signal 9", run.text())
+
+    def test_killed_worker_that_writes_the_files(self):
+        run = self.launch("first", 2)
+        os.kill(run.pid_of(0), signal.SIGKILL)
+        self.assertLost(run, "first", 0, 30)
+
+    def test_worker_that_stands_still(self):
+        run = self.launch("still", 2, peer_timeout=3)
+        os.kill(run.pid_of(1), signal.SIGSTOP)
+        self.assertLost(run, "still", 1, 45)
+
+    def test_ctrl_c(self):
+        run = self.launch("ctrl-c", 2)
+        os.killpg(run.process.pid, signal.SIGINT)  # as a terminal does: to every process of the job
+        self.assertEqual(run.wait(), 128 + signal.SIGINT, run.text())
+        self.assertNobodyLeft(run)
+        self.assertEqual(self.summary(self.path("ctrl-c"))["status"], "interrupted")
+        self.assertTrue(os.path.exists(self.path("ctrl-c", "checkpoint", "state.json")))
+        self.assertNothingHalfWritten(self.path("ctrl-c"))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,109 @@
+"""The same recipe gives bitwise the same model however its clients are spread over workers, here through the command."""
+
+import unittest
+
+from program import Case, environment, free_port
+
+
+class Placement(Case):
+    def same(self, name, workers, **changes):
+        recipe = self.recipe(name + ".toml", **changes)
+        alone = self.train(recipe, name + "-1")
+        # The clipping must decide something, or half of the method is not compared.
+        fractions = [m["clipped_fraction"] for m in self.metrics(alone, "round")]
+        self.assertGreater(max(fractions), 0)
+        self.assertLess(min(fractions), 1)
+        for p in workers:
+            spread = self.train(recipe, "%s-%d" % (name, p), "--workers", str(p))
+            self.assertEqual(self.summary(spread)["workers"], p)
+            self.assertEqual(self.sha(spread), self.sha(alone), "%s on %d workers" % (name, p))
+            self.assertEqual(self.results(spread), self.results(alone), "%s on %d workers" % (name, p))
+            self.assertGreater(self.summary(spread)["bytes_sent"], 0)
+        return recipe, alone
+
+    def test_celgc(self):
+        recipe, alone = self.same("celgc", (2, 4))
+        # The comparison can fail: another seed is another model.
+        self.assertNotEqual(self.sha(self.train(recipe, "celgc-seed", "--set", "run.seed=2")), self.sha(alone))
+
+    def test_naive_clip(self):
+        self.same("naive-clip", (2, 4), algorithm={"name": "naive-clip", "gamma": 0.12})
+
+    def test_blocks_of_unequal_size(self):
+        self.same("4x3", (3,))
+        self.same("5x2", (2,), algorithm={"name": "naive-clip", "gamma": 0.12}, clients={"count": 5})
+
+    def test_some_clients_of_a_round(self):
+        # 2 of 5 clients: in some rounds one of the two workers has nobody to train.
+        self.same("2of5", (2,), clients={"count": 5, "participating": 2}, schedule={"rounds": 10})
+
+    def test_count_defaults_to_workers(self):
+        recipe = self.recipe("default.toml", clients={"count": None})
+        folder = self.train(recipe, "default", "--workers", "2")
+        self.assertEqual(self.summary(folder)["clients"], 2)
+
+
+class Environment(Case):
+    """Processes that something else has placed: torchrun's variables decide, --workers is not needed."""
+
+    def listening(self, pid):
+        """Addresses on which a process listens, as the kernel writes them."""
+        import os
+        import re
+        inodes, found = set(), []
+        for fd in os.listdir("/proc/%d/fd" % pid):
+            try:
+                socket = re.fullmatch(r"socket:\[(\d+)\]", os.readlink("/proc/%d/fd/%s" % (pid, fd)))
+            except FileNotFoundError:
+                continue
+            if socket:
+                inodes.add(socket.group(1))
+        for table in ("tcp", "tcp6"):
+            try:
+                with open("/proc/%d/net/%s" % (pid, table), encoding="utf-8") as f:
+                    for line in f.readlines()[1:]:
+                        fields = line.split()
+                        if fields[9] in inodes and fields[3] == "0A":  # TCP_LISTEN
+                            found.append(fields[1].split(":")[0])
+            except FileNotFoundError:
+                continue
+        return found
+
+    def place(self, recipe, out, port, rank, size=2):
+        env = environment(RANK=rank, WORLD_SIZE=size, MASTER_ADDR="127.0.0.1", MASTER_PORT=port)
+        return self.start("train", recipe, "--out", self.path(out), env=env)
+
+    def test_two_processes_by_hand(self):
+        recipe = self.recipe(schedule={"rounds": 40})
+        launched = self.train(recipe, "launched", "--workers", "2")
+        port = free_port()
+        runs = [self.place(recipe, "by-hand", port, rank) for rank in (1, 0)]  # the host of the rendezvous comes last
+        loopback = ("0100007F", "00000000000000000000000001000000", "0000000000000000FFFF00000100007F")
+        seen = 0
+        while any(run.process.poll() is None for run in runs):
+            for run in runs:
+                try:
+                    addresses = self.listening(run.process.pid)
+                except (FileNotFoundError, PermissionError, ProcessLookupError):
+                    continue  # it has just ended
+                seen += len(addresses)
+                for address in addresses:
+                    self.assertIn(address, loopback, "a worker listens to the outside")
+            self.until("a moment", lambda: True)
+        self.assertGreater(seen, 0, "no listening socket was seen, nothing was checked")
+        for run in runs:
+            self.assertEqual(run.wait(), 0, run.text())
+        self.assertEqual(self.sha(self.path("by-hand")), self.sha(launched))
+        self.assertEqual(self.results(self.path("by-hand")), self.results(launched))
+
+    def test_a_peer_that_never_comes(self):
+        recipe = self.recipe(run={"peer_timeout": 1})
+        run = self.place(recipe, "alone", free_port(), 0)
+        self.assertEqual(run.wait(30), 3, run.text())
+        self.assertRegex(run.text(), "tacet: .*(rank|worker|peer)")
+        late = self.place(recipe, "alone-1", free_port(), 1)  # and without the rendezvous' host
+        self.assertEqual(late.wait(30), 3, late.text())
+
+
+if __name__ == "__main__":
+    unittest.main()

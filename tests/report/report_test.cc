@@ -1,0 +1,168 @@
+// The page as text: escaping, thinning and writing. What needs a browser is in page_check.sh.
+#include "cli/report/report.h"
+
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include <cmath>
+#include <fstream>
+#include <sstream>
+
+#include "cli/report/assets.h"
+#include "cli/report/page_data.h"
+#include "report/fixture.h"
+#include "tacet/error.h"
+
+namespace tacet::report_test {
+namespace {
+
+using nlohmann::json;
+
+std::string content(const std::filesystem::path& file) {
+  std::ostringstream out;
+  out << std::ifstream(file, std::ios::binary).rdbuf();
+  return out.str();
+}
+
+size_t count(const std::string& text, const std::string& part) {
+  size_t n = 0;
+  for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++n;
+  return n;
+}
+
+// The JSON that the page carries, read back.
+json embedded_data(const std::string& page) {
+  std::string open = "<script type=\"application/json\" id=\"data\">";
+  size_t from = page.find(open) + open.size();
+  return json::parse(page.substr(from, page.find("</script>", from) - from));
+}
+
+Run named(const std::string& name) {
+  Run run;
+  run.name = name;
+  run.summary = json::object();
+  return run;
+}
+
+std::vector<json> losses(const std::vector<double>& values) {
+  std::vector<json> lines;
+  for (double v : values) lines.push_back({{"train_loss", v}, {"round", lines.size()}});
+  return lines;
+}
+
+TEST(Columns, LongSeriesBecomeMeansOfEqualBins) {
+  // Ten lines in four bins: 0–1, 2–4, 5–6, 7–9.
+  json out = columns(losses({0, 1, 2, 3, 4, 5, 6, 7, 8, 9}), {"train_loss"}, 4);
+  EXPECT_EQ(out["train_loss"], json({0.5, 3, 5.5, 8}));
+  EXPECT_EQ(out["lines"], 10);
+}
+
+TEST(Columns, ShortSeriesStayAsTheyAre) {
+  EXPECT_EQ(columns(losses({3, 1, 2}), {"train_loss"}, 4)["train_loss"], json({3, 1, 2}));
+}
+
+TEST(Columns, WhatIsNotANumberIsAGap) {
+  std::vector<json> lines = losses({1, 2, 3, 4});
+  lines[1]["train_loss"] = nullptr;
+  lines[2]["train_loss"] = INFINITY;
+  lines[3].erase("train_loss");
+  EXPECT_EQ(columns(lines, {"train_loss"})["train_loss"], json({1, nullptr, nullptr, nullptr}));
+  EXPECT_EQ(columns(lines, {"train_loss"}, 2)["train_loss"], json({1, nullptr}));  // a bin's mean is of its finite values
+  EXPECT_FALSE(columns(lines, {"gradient_norm"}).contains("gradient_norm"));
+}
+
+RC_GTEST_PROP(Columns, ThinningKeepsTheMeanOfEqualBins, ()) {
+  int bins = *rc::gen::inRange(1, 20), each = *rc::gen::inRange(1, 20);
+  auto values = *rc::gen::container<std::vector<int>>(static_cast<size_t>(bins * each), rc::gen::inRange(-1000, 1000));
+  double sum = 0, thinned = 0;
+  for (int v : values) sum += v;
+  json column = columns(losses({values.begin(), values.end()}), {"train_loss"}, static_cast<size_t>(bins))["train_loss"];
+  for (const json& v : column) {
+    thinned += v.get<double>() * each;
+  }
+  RC_ASSERT(std::fabs(sum - thinned) <= 1e-6 * bins * each * 1000);  // nine digits are kept of numbers below 1000
+}
+
+TEST(Page, CarriesTheRunsNumbers) {
+  TempFolder temp;
+  write_run(temp.path / "a", {});
+  json data = embedded_data(report_page(read_runs({(temp.path / "a").string()})));
+  EXPECT_EQ(data["runs"][0]["name"], "a");
+  EXPECT_EQ(data["runs"][0]["rounds"]["train_loss"].size(), 120u);  // 12 epochs of 80 steps, 8 a round
+  EXPECT_EQ(data["runs"][0]["evals"]["eval_perplexity"].size(), 12u);
+  EXPECT_EQ(data["runs"][0]["split"], "valid");
+}
+
+TEST(Page, NoTextOfARunBecomesMarkup) {
+  std::string plain = report_page({named("plain")});
+  std::string evil = "</script><img src=x onerror=alert(1)>\"'<!--";
+  auto run = named(evil);
+  run.recipe = evil;
+  run.summary = {{"status", evil}, {"algorithm", evil}, {"model", evil}, {"data", evil}, {"versions", {{evil, evil}}}};
+  run.epochs = {{{"epoch", 1}, {"train_loss", 1.0}}};
+  std::string page = report_page({run, run});
+  EXPECT_EQ(page.find("<img"), std::string::npos);
+  EXPECT_EQ(count(page, "</script>"), count(plain, "</script>"));
+  EXPECT_EQ(count(page, "<!--"), count(plain, "<!--"));
+  EXPECT_EQ(embedded_data(page)["runs"][1]["name"], evil);
+}
+
+TEST(Page, NamesThatAreNotUtf8AreWritten) { EXPECT_NO_THROW(report_page({named("\xFF\xC3(")})); }
+
+TEST(Page, WorksForRunsWithoutAnything) {
+  std::string page = report_page({named("a"), named("b")});
+  EXPECT_NE(page.find("Two runs compared"), std::string::npos);
+  EXPECT_EQ(embedded_data(page)["runs"][0]["rounds"]["lines"], 0);
+}
+
+TEST(Page, AsksNothingOfANetwork) {
+  std::string page = report_page({named("a")});
+  EXPECT_EQ(page.find("src="), std::string::npos);
+  EXPECT_EQ(page.find("url("), std::string::npos);
+  EXPECT_EQ(page.find("@import"), std::string::npos);
+  EXPECT_EQ(count(page, "<link"), 1u);  // the empty icon, which keeps browsers from asking for one
+  EXPECT_NE(page.find("<link rel=\"icon\" href=\"data:,\">"), std::string::npos);
+  EXPECT_NE(page.find("default-src 'none'"), std::string::npos);
+}
+
+TEST(Page, AssetsAreTheFilesByteForByte) {
+  std::filesystem::path root(TACET_SOURCE_DIR);
+  EXPECT_EQ(kUplotJs, content(root / "third_party/uplot/uPlot.iife.min.js"));
+  EXPECT_EQ(kUplotCss, content(root / "third_party/uplot/uPlot.min.css"));
+  EXPECT_EQ(kUplotLicense, content(root / "third_party/uplot/LICENSE"));
+  EXPECT_EQ(kPageJs, content(root / "src/cli/report/page.js"));
+  EXPECT_EQ(kPageCss, content(root / "src/cli/report/page.css"));
+}
+
+struct Written : ::testing::Test {
+  TempFolder temp;
+  size_t files() const {
+    return static_cast<size_t>(
+        std::distance(std::filesystem::directory_iterator(temp.path), std::filesystem::directory_iterator()));
+  }
+};
+
+TEST_F(Written, ReplacesAnOlderPageAndLeavesNothingBeside) {
+  write(temp.path / "page.html", "old");
+  write_report({named("a")}, (temp.path / "page.html").string());
+  EXPECT_EQ(content(temp.path / "page.html"), report_page({named("a")}));
+  EXPECT_EQ(files(), 1u);
+}
+
+TEST_F(Written, APlaceThatCannotBeWrittenIsAUserError) {
+  EXPECT_THROW(write_report({named("a")}, (temp.path / "nowhere" / "page.html").string()), UserError);
+  std::filesystem::create_directory(temp.path / "folder");
+  EXPECT_THROW(write_report({named("a")}, (temp.path / "folder").string()), UserError);
+  EXPECT_EQ(files(), 1u);
+}
+
+TEST_F(Written, OneRunsPageGoesIntoItsFolder) {
+  write_run(temp.path / "a", {});
+  EXPECT_EQ(cmd_report({(temp.path / "a").string()}, ""), 0);
+  EXPECT_TRUE(std::filesystem::exists(temp.path / "a" / "report.html"));
+  EXPECT_EQ(cmd_report({(temp.path / "a").string()}, (temp.path / "other.html").string()), 0);
+  EXPECT_TRUE(std::filesystem::exists(temp.path / "other.html"));
+}
+
+}  // namespace
+}  // namespace tacet::report_test
