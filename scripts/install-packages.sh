@@ -5,8 +5,8 @@ set -euo pipefail
 
 packages=(
   g++ cmake ninja-build ccache
-  libtorch-dev libdnnl-dev libopenblas0-openmp
-  libcli11-dev libtomlplusplus-dev nlohmann-json3-dev libfmt-dev libssl-dev liblzma-dev
+  libtorch-dev libgloo-dev libdnnl-dev libopenblas0-openmp
+  libcli11-dev libtomlplusplus-dev nlohmann-json3-dev libfmt-dev libssl-dev liblzma-dev libprotobuf-dev protobuf-compiler
   libgtest-dev librapidcheck-dev
   python3-torch nodejs
 )

@@ -2,11 +2,14 @@
 // on.
 #include "cli/launch.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -33,8 +36,9 @@ using Clock = std::chrono::steady_clock;
 constexpr int kMostWorkers = 1024;
 constexpr int kUserMistake = 2, kPeerLost = 3;
 // Lines on a worker's stderr are held back this long, so that the last ones, before it ends with a user mistake, can be
-// dropped when another worker has said the same.
-constexpr double kHoldSeconds = 0.3;
+// dropped when another worker has said the same. Unloading libtorch alone may take a worker half a second after its last
+// line.
+constexpr double kHoldSeconds = 3;
 // A line that is longer is shown in parts.
 constexpr size_t kLongestLine = 64 << 10;
 
@@ -304,7 +308,6 @@ class Launcher {
       deadline_ = after(options_.stop_seconds);
     } else if (stage_ == kStopping) {
       signal_all(SIGKILL);
-      stage_ = kKilled;
       deadline_ = kNever;
     }
   }
@@ -357,12 +360,11 @@ class Launcher {
     }
   }
 
-  // The workers have ended. What they wrote is in the pipes by now; a process that one of them has left behind may hold a
-  // pipe open for ever, so nobody waits for its end.
+  // The workers have ended, and all that they wrote has been read: a pipe holds no more than show() reads at a time. A
+  // process that one of them has left behind may hold a pipe open for ever, so nobody waits for its end.
   void drain() {
     std::set<std::string> said;
     for (auto& worker : workers_) {
-      for (int k = 0; k < 64; ++k) show(worker, false);
       if (worker.ended_with(kUserMistake)) {
         for (auto& stream : worker.streams) {
           // A user's mistake is found by every worker alike. Worker 0 has told it already, on its own stderr.
@@ -392,7 +394,7 @@ class Launcher {
   }
 
   static constexpr auto kNever = Clock::time_point::max();
-  enum Stage { kRunning, kReporting, kStopping, kKilled };
+  enum Stage { kRunning, kReporting, kStopping };
 
   const LaunchOptions options_;
   std::vector<std::string> argv_;
@@ -406,6 +408,27 @@ class Launcher {
 };
 
 }  // namespace
+
+// Which of this machine's addresses faces `address`: what the kernel would choose. Connecting a datagram socket sends
+// nothing.
+static std::string own_address_towards(const std::string& address, int port) {
+  addrinfo hints{}, *found = nullptr;
+  hints.ai_family = AF_INET;
+  hints.ai_socktype = SOCK_DGRAM;
+  if (::getaddrinfo(address.c_str(), std::to_string(port).c_str(), &hints, &found) != 0 || found == nullptr)
+    throw UserError("environment: MASTER_ADDR must be an IPv4 address or a name that has one, got \"" + address + "\"");
+  sockaddr_in own{};
+  socklen_t size = sizeof own;
+  const int fd = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  const bool ok = fd >= 0 && ::connect(fd, found->ai_addr, found->ai_addrlen) == 0 &&
+                  ::getsockname(fd, reinterpret_cast<sockaddr*>(&own), &size) == 0;
+  ::freeaddrinfo(found);
+  if (fd >= 0) ::close(fd);
+  char text[INET_ADDRSTRLEN] = "";
+  if (!ok || ::inet_ntop(AF_INET, &own.sin_addr, text, sizeof text) == nullptr)
+    throw UserError("environment: MASTER_ADDR: there is no way from here to \"" + address + "\"");
+  return text;
+}
 
 std::optional<Placement> placement_from_environment() {
   if (std::getenv("RANK") == nullptr && std::getenv("WORLD_SIZE") == nullptr) return std::nullopt;
@@ -424,6 +447,7 @@ std::optional<Placement> placement_from_environment() {
     p.hosted = true;
     p.store = "tcpstore";
   }
+  p.interface_address = own_address_towards(p.address, p.port);
   return p;
 }
 

@@ -17,6 +17,8 @@ struct Placement {
   bool hosted = false;          // somebody else (the launcher, torchrun's agent) serves the rendezvous
   std::string store = "tacet";  // what is served there, see GlooOptions::store
   bool launched = false;        // started by launch_local
+  std::string interface_address =
+      "127.0.0.1";  // this machine's own address on the way to `address`: the only one to listen on
 };
 
 // What torchrun and launch_local put into the environment: RANK, WORLD_SIZE, MASTER_ADDR, MASTER_PORT and, where torchrun's

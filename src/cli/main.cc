@@ -14,6 +14,7 @@
 #include "cli/train_command.h"
 #include "recipe/describe.h"
 #include "tacet/error.h"
+#include "tacet/options.h"
 #include "tacet/train.h"
 
 namespace {
@@ -70,10 +71,19 @@ int run(int argc, char** argv) {
   data->require_subcommand(1);
   auto* data_list = data->add_subcommand("list", "list the data sets and the files they need");
 
+  // CLI11 only says that a subcommand is missing; a misspelt one deserves its name back.
+  if (argc > 1 && argv[1][0] != '-' && !app.get_subcommand_no_throw(argv[1])) {
+    std::vector<std::string> names;
+    for (const auto* sub : app.get_subcommands([](const CLI::App*) { return true; })) names.push_back(sub->get_name());
+    const auto near = tacet::nearest(argv[1], names);
+    throw tacet::UserError("there is no subcommand \"" + std::string(argv[1]) + "\"" +
+                           (near ? "; did you mean \"" + *near + "\"?" : "; tacet --help lists them"));
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help and --version
+    throw tacet::UserError(std::string(error.what()) + " (tacet --help tells more)");
   }
   if (*t) return tacet::cmd_train(train);
   if (*compare) return tacet::cmd_compare(dirs);

@@ -113,6 +113,7 @@ int cmd_train(const TrainCommand& c) {
     o.size = environment->size;
     o.address = environment->address;
     o.port = environment->port;
+    o.interface_address = environment->interface_address;
     o.hosted = environment->hosted || c.launched;
     o.store = environment->store;
     o.timeout_seconds = recipe.run.number("peer_timeout");
@@ -132,6 +133,7 @@ int cmd_train(const TrainCommand& c) {
 }
 
 int cmd_eval(const std::string& model, const std::string& recipe_path, const std::vector<std::string>& sets) {
+  if (!fs::exists(model)) throw UserError(model + ": there is no such run folder or file");
   const bool folder = fs::is_directory(model);
   if (!folder && recipe_path.empty()) throw UserError("--recipe: is needed to evaluate a file; a run's folder has its own");
   const Recipe recipe = load_recipe(recipe_path.empty() ? (fs::path(model) / "recipe.toml").string() : recipe_path, sets);

@@ -27,8 +27,10 @@ void add(Counters& sum, const float* more) {
   for (int64_t k = 0; k < counter_floats; ++k) p[k] += static_cast<double>(more[k]);
 }
 
+// Rounds and steps are counted from 1, as in metrics.jsonl.
 std::string at_step(int64_t round, int client, int64_t step) {
-  return "round " + std::to_string(round) + ", client " + std::to_string(client) + ", local step " + std::to_string(step);
+  return "round " + std::to_string(round + 1) + ", client " + std::to_string(client) + ", local step " +
+         std::to_string(step + 1);
 }
 
 }  // namespace
@@ -93,7 +95,7 @@ double Round::clip(Rates rates, double norm, Counters& counters, const std::stri
 }
 
 double Round::clip(Rates rates, double norm) {
-  return clip(rates, norm, counters_, "round " + std::to_string(number) + ", on the averaged gradient");
+  return clip(rates, norm, counters_, "round " + std::to_string(number + 1) + ", on the averaged gradient");
 }
 
 std::vector<Vec> Round::reduce(int count, bool weighted, const ClientsFn& f) {

@@ -22,7 +22,9 @@ void check_run_folder(const std::string& out, bool resume) {
   std::error_code error;
   const auto status = fs::status(out, error);
   if (resume) {
-    if (!fs::exists(fs::path(out) / "checkpoint" / "state.json", error))
+    // checkpoint.old is what a crash between the two renames of a new one leaves.
+    if (!fs::exists(fs::path(out) / "checkpoint" / "state.json", error) &&
+        !fs::exists(fs::path(out) / "checkpoint.old" / "state.json", error))
       throw UserError("--resume: " + out + " has no checkpoint to continue from");
     return;
   }

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <limits>
 #include <numeric>
+#include <set>
 
 #include <torch/version.h>
 
@@ -24,6 +25,7 @@
 #include "train/language_objective.h"
 #include "train/run_folder.h"
 #include "train/schedule.h"
+#include "train/tensorboard.h"
 #include "train/threads.h"
 
 namespace tacet {
@@ -107,8 +109,9 @@ class Trainer {
   }
 
   Result run() {
-    open();
+    restore();
     try {
+      open();
       loop();
     } catch (const std::exception& error) {
       failed(error.what());
@@ -130,21 +133,27 @@ class Trainer {
     objective_->state(v);
   }
 
-  void open() {
+  // Reads only: whatever is wrong with a checkpoint is found before a file is touched.
+  void restore() {
+    s_.x = objective_->initial();
     if (options_.resume) {
+      if (first()) check_same_run();
       load_checkpoint(options_.out, group_, clients_, [&](StateVisitor& v) { visit_all(v); });
     } else {
-      s_.x = objective_->initial();
       s_.selection_losses = at::empty({0}, at::kDouble);
       s_.next_eval = every("eval_every");
       s_.next_checkpoint = every("checkpoint_every");
     }
+  }
+
+  void open() {
     if (writes()) {
       std::error_code error;
       fs::create_directories(options_.out, error);
       if (error) throw UserError("--out: " + options_.out + " can't be created: " + error.message());
       write_file(file("recipe.toml"), to_toml(recipe_));
       log_ = MetricsLog(file("metrics.jsonl"), static_cast<int64_t>(s_.metrics_bytes));
+      events_ = TensorBoardLog(options_.out);
       write_summary("running", json::object());
     }
     if (!options_.resume) {
@@ -154,6 +163,29 @@ class Trainer {
       algorithm_->begin(everyone, s_.x);
       account(everyone);
     }
+  }
+
+  // A resumed run must be the run that was stopped; only its length and what is recorded when may be another.
+  void check_same_run() const {
+    const Recipe before = load_recipe(file("recipe.toml"));
+    const auto compare = [&](const char* table, const Values& then, const Values& now, const std::set<std::string>& free) {
+      std::set<std::string> keys;
+      for (const Values* values : {&then, &now})
+        for (const auto& [key, value] : values->all()) keys.insert(key);
+      for (const std::string& key : keys) {
+        const std::string was = then.has(key) ? to_toml(then.all().at(key)) : "absent";
+        const std::string is = now.has(key) ? to_toml(now.all().at(key)) : "absent";
+        if (was != is && !free.count(key))
+          throw UserError("--resume: " + std::string(table) + "." + key + " must be as in " + file("recipe.toml") + " (" +
+                          was + "), got " + is);
+      }
+    };
+    compare("data", before.data, recipe_.data, {"root"});
+    compare("model", before.model, recipe_.model, {"init"});
+    compare("algorithm", before.algorithm, recipe_.algorithm, {});
+    compare("clients", before.clients, recipe_.clients, {});
+    compare("schedule", before.schedule, recipe_.schedule, {"epochs", "rounds", "iterations"});
+    compare("run", before.run, recipe_.run, {"eval_every", "checkpoint_every", "log_every", "peer_timeout"});
   }
 
   Round make_round(std::vector<int> sampled) {
@@ -266,6 +298,7 @@ class Trainer {
     for (const char* key : {"round", "iteration", "communications", "bytes_sent", "client_bytes"})
       if (line.contains(key)) line[key] = static_cast<int64_t>(line[key].get<double>());
     log_.write(line);
+    events_.write(line);
     s_.metrics_bytes = static_cast<double>(log_.bytes());
   }
 
@@ -388,7 +421,7 @@ class Trainer {
 
   void failed(const std::string& why) {
     try {
-      write_summary("failed", {{"error", why}, {"rounds", s_.round}});
+      write_summary("failed", {{"error", why}, {"rounds", static_cast<int64_t>(s_.round)}});
     } catch (const std::exception&) {
       // The disk may be what failed; the first error is the one to report.
     }
@@ -430,7 +463,8 @@ class Trainer {
                     {"train_loss", finite(result.train_loss)}};
       const auto splits = objective_->splits();
       for (const auto& [split, e] : evaluated_) final.update(figures(e, split == splits.front() ? "eval_" : split + "_"));
-      json best = {{"round", finite(s_.best_round)}, {"epoch", finite(s_.best_epoch)}};
+      json best = {{"round", std::isnan(s_.best_round) ? json(nullptr) : json(static_cast<int64_t>(s_.best_round))},
+                   {"epoch", finite(s_.best_epoch)}};
       best.update(figures({s_.best_loss, nan}, "eval_"));
       write_summary(status_, {{"final", final},
                               {"best", best},
@@ -459,6 +493,7 @@ class Trainer {
   Objective* objective_ = nullptr;
   std::unique_ptr<Algorithm> algorithm_;
   MetricsLog log_;
+  TensorBoardLog events_;
   State s_;
   std::map<std::string, Evaluation> evaluated_;
   Rates rates_{};  // of the round under way

@@ -26,11 +26,9 @@ TABLES = {
 }
 
 
-def command():
-    path = os.environ.get("TACET_COMMAND", "")
-    if not os.access(path, os.X_OK):
-        sys.exit("TACET_COMMAND must be the path of the tacet command, got '%s'" % path)
-    return path
+COMMAND = os.environ.get("TACET_COMMAND", "")
+if not os.access(COMMAND, os.X_OK):
+    sys.exit("TACET_COMMAND must be the path of the tacet command, got '%s'" % COMMAND)
 
 
 def environment(**more):
@@ -82,7 +80,7 @@ class Run:
 
     def __init__(self, args, env=None, cwd=None):
         self.output = tempfile.TemporaryFile("w+", errors="replace")
-        self.process = subprocess.Popen([command(), *args], stdin=subprocess.DEVNULL, stdout=self.output,
+        self.process = subprocess.Popen([COMMAND, *args], stdin=subprocess.DEVNULL, stdout=self.output,
                                         stderr=subprocess.STDOUT, env=env or environment(), cwd=cwd,
                                         start_new_session=True)
 
@@ -141,7 +139,7 @@ class Case(unittest.TestCase):
     @classmethod
     def tacet(cls, *args, env=None, limit=LIMIT):
         """Runs the command to its end; stdout and stderr apart."""
-        return subprocess.run([command(), *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        return subprocess.run([COMMAND, *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                               env=env or environment(), cwd=cls.folder, timeout=limit, text=True, errors="replace",
                               check=False)
 

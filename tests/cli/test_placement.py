@@ -1,5 +1,8 @@
 """The same recipe gives bitwise the same model however its clients are spread over workers, here through the command."""
 
+import os
+import re
+import time
 import unittest
 
 from program import Case, environment, free_port
@@ -22,15 +25,14 @@ class Placement(Case):
         return recipe, alone
 
     def test_celgc(self):
-        recipe, alone = self.same("celgc", (2, 4))
+        recipe, alone = self.same("celgc", (2, 3, 4))  # on 3, one worker has two clients
         # The comparison can fail: another seed is another model.
         self.assertNotEqual(self.sha(self.train(recipe, "celgc-seed", "--set", "run.seed=2")), self.sha(alone))
 
     def test_naive_clip(self):
-        self.same("naive-clip", (2, 4), algorithm={"name": "naive-clip", "gamma": 0.12})
+        self.same("naive-clip", (2, 4), algorithm={"name": "naive-clip", "gamma": 0.12}, schedule={"rounds": 3})
 
     def test_blocks_of_unequal_size(self):
-        self.same("4x3", (3,))
         self.same("5x2", (2,), algorithm={"name": "naive-clip", "gamma": 0.12}, clients={"count": 5})
 
     def test_some_clients_of_a_round(self):
@@ -48,8 +50,6 @@ class Environment(Case):
 
     def listening(self, pid):
         """Addresses on which a process listens, as the kernel writes them."""
-        import os
-        import re
         inodes, found = set(), []
         for fd in os.listdir("/proc/%d/fd" % pid):
             try:
@@ -89,7 +89,7 @@ class Environment(Case):
                 seen += len(addresses)
                 for address in addresses:
                     self.assertIn(address, loopback, "a worker listens to the outside")
-            self.until("a moment", lambda: True)
+            time.sleep(0.02)
         self.assertGreater(seen, 0, "no listening socket was seen, nothing was checked")
         for run in runs:
             self.assertEqual(run.wait(), 0, run.text())

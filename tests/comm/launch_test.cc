@@ -57,7 +57,7 @@ class Launch : public testing::Test {
       options.program = (folder_ / "worker").string();
       options.report_seconds = 0.3;
       options.stop_seconds = 0.3;
-      options.interrupt_seconds = 20;
+      options.interrupt_seconds = 600;
       int code = 99;
       try {
         code = launch_local({"tacet", "train", "a b.toml"}, workers, options);
@@ -229,10 +229,30 @@ TEST_F(Launch, AWorkerThatWillNotEndIsKilled) {
   EXPECT_EQ(ended.err, "tacet: worker 1 ended with exit code 1; the run was ended\n");
 }
 
-TEST_F(Launch, AStoppedWorkerIsEndedToo) {
-  const auto ended = launch(2, "test $RANK = 1 && exit 1; kill -STOP $$");
+TEST_F(Launch, TheOthersAreAskedToEndBeforeTheyAreKilled) {
+  const auto ended =
+      launch(2, "test $RANK = 1 && exit 1; trap 'echo cleaned up; exit 3' TERM; while :; do sleep 0.05; done");
   EXPECT_EQ(ended.code, 3);
-  EXPECT_EQ(ended.err, "tacet: worker 1 ended with exit code 1; the run was ended\n");
+  EXPECT_EQ(ended.out, "cleaned up\n");
+}
+
+TEST_F(Launch, AStoppedWorkerIsAskedToo) {
+  const auto ended = launch(2, "test $RANK = 1 && exit 1; trap 'echo cleaned up; exit 3' TERM; kill -STOP $$");
+  EXPECT_EQ(ended.code, 3);
+  EXPECT_EQ(ended.out, "cleaned up\n");
+}
+
+TEST_F(Launch, ATerminalsInterruptIsLeftToTheLauncher) { EXPECT_EQ(launch(1, "kill -INT $$; echo alive").out, "alive\n"); }
+
+TEST_F(Launch, ALineWithoutEndIsShownInParts) {
+  const auto ended =
+      launch(2, R"(x() { head -c $1 /dev/zero | tr '\0' x; }; test $RANK = 0 || { x 60000; sleep 0.2; x 140000; })");
+  size_t characters = 0;
+  for (const auto& line : sorted_lines(ended.out)) {
+    EXPECT_LE(line.size(), 4 + 65536u);
+    characters += line.size() - 4;  // "[1] "
+  }
+  EXPECT_EQ(characters, 200000u);
 }
 
 TEST_F(Launch, SignalsArePassedOn) {

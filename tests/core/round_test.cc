@@ -115,7 +115,7 @@ TEST_F(RoundTest, ANonFiniteGradientStopsWithItsPlace) {
     });
     FAIL() << "nothing was thrown";
   } catch (const UserError& e) {
-    EXPECT_NE(std::string(e.what()).find("round 7, client 1, local step 0"), std::string::npos) << e.what();
+    EXPECT_NE(std::string(e.what()).find("round 8, client 1, local step 1"), std::string::npos) << e.what();
   }
 }
 

@@ -1,0 +1,151 @@
+"""The commands beside train, and what a run says on a terminal and in a file."""
+
+import fcntl
+import math
+import os
+import pty
+import re
+import struct
+import subprocess
+import termios
+import unittest
+
+from program import COMMAND, LIMIT, Case, environment
+
+
+class Commands(Case):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.file = cls.recipe(schedule={"rounds": None, "epochs": 1})
+        cls.run_folder = cls.train(cls.file, "first-run")
+        cls.other = cls.train(cls.file, "second-run", "--set", "algorithm.eta=2")
+
+    def says(self, *args, code=0, **options):
+        done = self.tacet(*args, **options)
+        self.assertEqual(done.returncode, code, done.stderr)
+        self.assertNotIn("\x1b", done.stdout + done.stderr)
+        return done.stdout
+
+    def test_compare(self):
+        text = self.says("compare", self.run_folder, self.other)
+        for folder in (self.run_folder, self.other):
+            row = next(line for line in text.splitlines() if os.path.basename(folder) in line)
+            self.assertIn("celgc", row)
+            self.assertIn("%.2f" % self.summary(folder)["final"]["eval_perplexity"], row)
+        self.assertNotEqual(self.sha(self.run_folder), self.sha(self.other))
+
+    def test_report(self):
+        self.says("report", self.run_folder, self.other, "-o", self.path("page.html"))
+        with open(self.path("page.html"), encoding="utf-8") as f:
+            page = f.read()
+        self.assertTrue(page.lstrip().lower().startswith("<!doctype html>"))
+        for folder in (self.run_folder, self.other):
+            self.assertIn(os.path.basename(folder), page)
+        # Self-contained: the page loads nothing.
+        self.assertIsNone(re.search(r"""(src|href)\s*=\s*["']?(https?:)?//""", page))
+
+    def test_eval(self):
+        final = self.summary(self.run_folder)["final"]
+        model = os.path.join(self.run_folder, "model.safetensors")
+        for args in ([self.run_folder], [model, "--recipe", self.file]):
+            lines = self.says("eval", *args).splitlines()
+            for split, key in (("valid", "eval"), ("test", "test")):
+                line = next(m for m in lines if m.startswith(split))
+                self.assertIn("loss %.6f" % final[key + "_loss"], line)
+                self.assertIn("perplexity %.3f" % final[key + "_perplexity"], line)
+                self.assertAlmostEqual(math.exp(final[key + "_loss"]), final[key + "_perplexity"], 6)
+
+    def test_lists(self):
+        text = self.says("algorithms")
+        for word in ("celgc", "naive-clip", "sgd-clip", "eta", "gamma", "interval", "Liu et al."):
+            self.assertIn(word, text)
+        text = self.says("models")
+        for word in ("awd-lstm", "hidden", "weight_drop", "Merity"):
+            self.assertIn(word, text)
+        text = self.says("data", "list")
+        for word in ("sotu", "ptb", "ptb.train.txt", "text", "train.txt"):
+            self.assertIn(word, text)
+
+    def test_help_and_version(self):
+        text = self.says("--help")
+        commands = ("train", "compare", "report", "eval", "algorithms", "models", "data")
+        for name in commands:
+            self.assertRegex(text, r"(?m)^  %s  +\w" % name)
+            self.assertIn("Usage:", self.says(name, "--help"))
+        for option in ("--out", "--workers", "--set", "--resume", "--quiet", "--dry-run"):
+            self.assertIn(option, self.says("train", "--help"))
+        self.assertNotIn("--launched", self.says("train", "--help"))
+        self.assertRegex(self.says("--version"), r"^\d+\.\d+\.\d+\n$")
+
+    def test_dry_run(self):
+        before = sorted(os.listdir(self.folder))
+        text = self.says("train", self.file, "--dry-run")
+        # 855 weights (test_files.py counts them) of 4 bytes are 3.42 kB; celgc sends one such vector a round.
+        for word in ("awd-lstm", "855 parameters", "celgc", "4 clients", "3.42 kB"):
+            self.assertIn(word, text)
+        self.assertEqual(sorted(os.listdir(self.folder)), before)
+
+    def test_default_folder(self):
+        # runs/<recipe>, and another name when that is taken.
+        recipe = self.recipe("named.toml", schedule={"rounds": 1})
+        for folder in ("named", "named-2"):
+            self.assertIn(os.path.join("runs", folder), self.says("train", recipe))
+            self.assertEqual(self.summary(self.path("runs", folder))["status"], "done")
+
+    def test_quiet(self):
+        done = self.tacet("train", self.file, "--out", self.path("quiet"), "--quiet", "--workers", "2")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+
+    def test_plain_lines_without_a_terminal(self):
+        done = self.tacet("train", self.file, "--out", self.path("plain"))
+        self.assertEqual(done.returncode, 0)
+        self.assertRegex(done.stderr, r"(?m)^epoch \d.*valid loss \d")
+        for sign in ("\x1b", "\r"):
+            self.assertNotIn(sign, done.stdout + done.stderr)
+        self.assertIn("plain", done.stdout.splitlines()[-1])
+
+    def on_terminal(self, columns, *args):
+        """What a run writes to a terminal of that width."""
+        ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        process = subprocess.Popen([COMMAND, *args], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=theirs,
+                                   env=environment(), cwd=self.folder)
+        os.close(theirs)
+        text = b""
+        while True:
+            try:
+                part = os.read(ours, 4096)
+            except OSError:  # the other end was closed
+                break
+            if not part:
+                break
+            text += part
+        os.close(ours)
+        self.assertEqual(process.wait(LIMIT), 0, text)
+        return text.decode()
+
+    def test_bar_on_a_narrow_terminal(self):
+        # Bars are at least 0.1 s apart; 150 rounds take longer than that many times over.
+        recipe = self.recipe("bar.toml", schedule={"rounds": 150}, run={"eval_every": 0})
+        for columns, workers in ((40, "1"), (100, "2")):
+            text = self.on_terminal(columns, "train", recipe, "--out", self.path("bar-%d" % columns), "--workers", workers)
+            bars = [part for part in text.split("\r\x1b[K")[1:] if "%" in part]
+            self.assertGreater(len(bars), 2, text)
+            for bar in bars:
+                self.assertLess(len(bar), columns, bar)
+                self.assertNotIn("\n", bar)
+                self.assertRegex(bar, r"^(\[[#.]*\] )? *\d+%  epoch \d")
+            done = [int(re.search(r"(\d+)%", bar).group(1)) for bar in bars]
+            self.assertEqual(done, sorted(done))
+            # Lines that stay are never glued to a bar, and the last bar is wiped.
+            self.assertTrue(text.endswith("\n") or text.endswith("\r\x1b[K"), repr(text[-80:]))
+            if columns == 100:
+                self.assertIn("ppl", bars[0])
+
+    def test_quiet_on_a_terminal(self):
+        self.assertEqual(self.on_terminal(80, "train", self.file, "--out", self.path("silent"), "--quiet"), "")
+
+
+if __name__ == "__main__":
+    unittest.main()

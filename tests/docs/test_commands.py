@@ -1,0 +1,61 @@
+"""Every command that README.md and docs/*.md show in a ```sh block is run or checked, so that a page can't go stale.
+
+`tacet train` is run with --dry-run: a recipe whose data has to be fetched may answer that the data is missing (exit code 2) and
+nothing else. Scripts must exist and be executable. Other subcommands must know the options that are shown."""
+
+import os
+import pathlib
+import re
+import shlex
+import subprocess
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+TACET = os.environ["TACET_COMMAND"]
+RUN_LATER = ("git ", "cd ", "sudo ", "cmake ", "ctest ", "xdg-open ", "tensorboard ", "export ")
+
+
+def commands():
+    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]:
+        for block in re.findall(r"^```sh\n(.*?)^```", page.read_text(), re.S | re.M):
+            for line in block.replace("\\\n", " ").splitlines():
+                line = line.split("  #")[0].strip()
+                if line and not line.startswith("#"):
+                    yield page.name, line
+
+
+class Commands(unittest.TestCase):
+    def test_there_are_some(self):
+        self.assertGreater(len(list(commands())), 5)
+
+    def test_each(self):
+        for page, line in commands():
+            with self.subTest(page=page, line=line):
+                words = shlex.split(line)
+                if words[0].startswith("./"):
+                    self.assertTrue(os.access(ROOT / words[0], os.X_OK))
+                elif words[0] in ("tacet", "build/release/tacet"):
+                    self.check(words[1:])
+                else:
+                    self.assertTrue(line.startswith(RUN_LATER), "a command this test doesn't know")
+
+    def check(self, words):
+        if words[0] == "train":
+            environment = dict(os.environ, HOME="/nonexistent")
+            environment.pop("TACET_DATA", None)
+            ran = subprocess.run([TACET, *words, "--dry-run"], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+            if ran.returncode == 2 and re.search(r"no (ptb|wikitext-\d+)|ptb|wikitext", ran.stderr):
+                return
+            self.assertEqual(ran.returncode, 0, ran.stderr)
+        elif "-" not in words[-1][:1] and words[0] in ("compare", "report", "eval"):
+            help_text = subprocess.run([TACET, words[0], "--help"], capture_output=True, text=True, timeout=60).stdout
+            for word in words[1:]:
+                if word.startswith("-"):
+                    self.assertIn(word, help_text)
+        else:
+            ran = subprocess.run([TACET, *words], capture_output=True, text=True, timeout=60)
+            self.assertEqual(ran.returncode, 0, ran.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,275 @@
+// The driver around the algorithms: schedules, tensor files, NT-ASGD's trigger, checkpoints and what is written down. The
+// command as a whole is tested in tests/cli.
+#include "tacet/train.h"
+
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "data/safetensors.h"
+#include "support/quadratic.h"
+#include "tacet/error.h"
+#include "train/schedule.h"
+#include "train/tensorboard.h"
+
+namespace tacet {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+struct Folder {
+  fs::path path =
+      fs::temp_directory_path() / ("tacet-train-" + std::to_string(::getpid()) + "-" + std::to_string(counter()++));
+  Folder() { fs::create_directories(path); }
+  ~Folder() { fs::remove_all(path); }
+  std::string operator/(const std::string& name) const { return (path / name).string(); }
+  static int& counter() {
+    static int n = 0;
+    return n;
+  }
+};
+
+std::string message(const std::function<void()>& f) {
+  try {
+    f();
+  } catch (const UserError& e) {
+    return e.what();
+  }
+  return "";
+}
+
+// ---- schedule ----
+
+TEST(Schedule, MilestonesScaleBothRates) {
+  Schedule s;
+  s.base = {8, 2};
+  s.milestones = {1, 3};
+  s.factor = 0.5;
+  EXPECT_EQ(s.at(0.99, 0).eta, 8);
+  EXPECT_EQ(s.at(1, 0).eta, 4);
+  EXPECT_EQ(s.at(1, 0).gamma, 1);
+  EXPECT_EQ(s.at(3.5, 0).eta, 2);
+}
+
+// Warm-up from a quarter over two epochs: ¼ at 0, ¼ + ¾·½ = 0.625 at 1, 1 from 2 on. γ follows, so γ/η stays.
+TEST(Schedule, WarmUpIsLinearAndKeepsTheThreshold) {
+  Schedule s;
+  s.base = {8, 2};
+  s.warmup = 2;
+  s.warmup_from = 0.25;
+  EXPECT_EQ(s.at(0, 0).eta, 2);
+  EXPECT_EQ(s.at(1, 0).eta, 5);
+  EXPECT_EQ(s.at(1, 0).gamma, 1.25);
+  EXPECT_EQ(s.at(9, 0).eta, 8);
+}
+
+TEST(Schedule, CountsRoundsWhenAsked) {
+  Schedule s;
+  s.base = {1, 1};
+  s.milestones = {10};
+  s.by_rounds = true;
+  EXPECT_EQ(s.at(99, 9).eta, 1);
+  EXPECT_DOUBLE_EQ(s.at(0, 10).eta, 0.1);
+}
+
+// ---- tensors in files ----
+
+TEST(Safetensors, RoundTripKeepsNamesShapesTypesAndBits) {
+  const Folder f;
+  const std::vector<NamedTensor> tensors = {{"b", at::arange(6, at::kFloat).view({2, 3})},
+                                            {"a", at::full({1}, 0.1, at::kDouble)},
+                                            {"empty", at::empty({0, 4})},
+                                            {"n", at::full({2}, int64_t{1} << 60, at::kLong)}};
+  write_safetensors(f / "t", tensors);
+  const auto back = read_safetensors(f / "t");
+  ASSERT_EQ(back.size(), 4u);
+  for (const auto& t : tensors)
+    for (const auto& r : back)
+      if (r.name == t.name) {
+        EXPECT_TRUE(at::equal(t.tensor, r.tensor) && t.tensor.scalar_type() == r.tensor.scalar_type()) << t.name;
+      }
+  EXPECT_FALSE(fs::exists(f / "t.part"));
+}
+
+TEST(Safetensors, EveryTruncationIsAnErrorThatNamesTheFile) {
+  const Folder f;
+  write_safetensors(f / "t", {{"x", at::ones({5})}});
+  std::ifstream in(f / "t", std::ios::binary);
+  const std::string whole((std::istreambuf_iterator<char>(in)), {});
+  for (size_t n = 0; n < whole.size(); ++n) {
+    std::ofstream(f / "cut", std::ios::binary) << whole.substr(0, n);
+    EXPECT_NE(message([&] { read_safetensors(f / "cut"); }).find("cut"), std::string::npos) << n;
+  }
+}
+
+// Headers that claim the impossible: no allocation of what they claim.
+TEST(Safetensors, LyingHeadersAreRefused) {
+  const Folder f;
+  for (const std::string header : {R"({"x":{"dtype":"F32","shape":[4000000000000],"data_offsets":[0,16000000000000]}})",
+                                   R"({"x":{"dtype":"F32","shape":[4611686018427387905,4],"data_offsets":[0,16]}})",
+                                   R"({"x":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}})",
+                                   R"({"x":{"dtype":"F32","shape":[1],"data_offsets":[4,0]}})",
+                                   R"({"x":{"dtype":"F99","shape":[1],"data_offsets":[0,4]}})",
+                                   R"({"x":{"dtype":"F32","shape":[1]}})", R"({"x":3})", R"([1])", "not JSON"}) {
+    std::string bytes(8, '\0');
+    bytes[0] = static_cast<char>(header.size());
+    std::ofstream(f / "t", std::ios::binary) << bytes << header << std::string(16, 'x');
+    EXPECT_NE(message([&] { read_safetensors(f / "t"); }), "") << header;
+  }
+}
+
+RC_GTEST_PROP(Safetensors, RandomBytesNeverCrash, (const std::string& junk)) {
+  static const Folder f;
+  std::string bytes(8, '\0');
+  bytes[0] = static_cast<char>(junk.size());
+  std::ofstream(f / "t", std::ios::binary) << bytes << junk;
+  RC_ASSERT(message([&] { read_safetensors(f / "t"); }) != "" || junk.find('{') != std::string::npos);
+}
+
+TEST(Safetensors, AFullFolderLosesNothing) {
+  const Folder f;
+  write_safetensors(f / "t", {{"x", at::ones({5})}});
+  EXPECT_NE(message([&] { write_safetensors(f / "t/below", {{"x", at::zeros({5})}}); }), "");
+  EXPECT_EQ(read_safetensors(f / "t")[0].tensor.sum().item<float>(), 5);
+}
+
+TEST(Sha256, KnownAnswer) {
+  const Folder f;
+  std::ofstream(f / "abc") << "abc";  // FIPS 180-2, appendix B.1
+  EXPECT_EQ(sha256_file(f / "abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+}
+
+// The check value of CRC-32C (iSCSI, RFC 3720) for the digits 1 to 9.
+TEST(TensorBoard, ChecksumHasTheKnownCheckValue) { EXPECT_EQ(crc32c("123456789"), 0xe3069283u); }
+
+// ---- runs on an objective of one's own ----
+
+// A quadratic whose validation loss follows a script, to steer NT-ASGD.
+struct Scripted : test::Quadratic {
+  std::vector<double> script;
+  size_t next = 0;
+  explicit Scripted(std::vector<double> losses) : Quadratic(4, {1, 1}, {1, 3}, 0.1), script(std::move(losses)) {
+    samples_per_batch = 10;
+  }
+  std::vector<std::string> splits() const override { return {"valid"}; }
+  int units(const std::string&) const override { return 1; }
+  Score evaluate(const std::string&, int, const Vec&) override {
+    return {script.at(std::min(next++, script.size() - 1)), 0, 1};
+  }
+};
+
+Recipe recipe(const std::string& schedule, const std::string& run = "") {
+  return parse_recipe(
+      "[data]\nname = \"sotu\"\n[model]\nname = \"awd-lstm\"\n[algorithm]\nname = \"celgc\"\neta = 0.1\ngamma = 0.05\n"
+      "interval = 5\nmomentum = 0.5\n[clients]\ncount = 2\n[schedule]\n" +
+          schedule + "\n[run]\n" + run,
+      "test.toml");
+}
+
+std::vector<json> lines(const std::string& file, const std::string& event) {
+  std::ifstream in(file);
+  std::vector<json> found;
+  for (std::string line; std::getline(in, line);) {
+    json j = json::parse(line);
+    if (j["event"] == event) found.push_back(j);
+  }
+  return found;
+}
+
+// An epoch is 100 samples: 2 clients × 5 steps × 10 samples, so one round. nonmono = 2: the trigger is the first evaluation
+// (the k-th) whose loss exceeds the smallest of the first k−1−2; with 5 4 3 2 3.5 6 …: the 6th, since 6 > min(5, 4, 3).
+TEST(NtAsgd, IsTriggeredByTheRuleAndAveragesFromThere) {
+  const Folder f;
+  Scripted objective({5, 4, 3, 2, 3.5, 6, 1, 1});
+  const auto group = single_group();
+  Observer quiet;
+  const Result r = train(recipe("epochs = 8\nnt_asgd = true\nnonmono = 2"), objective, *group, {.out = f / "run"}, quiet);
+  const auto evals = lines(f / "run/metrics.jsonl", "eval");
+  ASSERT_EQ(evals.size(), 8u);
+  for (size_t k = 0; k < 8; ++k) EXPECT_EQ(evals[k]["averaged"].get<bool>(), k >= 6) << k;
+  EXPECT_EQ(r.status, "done");
+
+  // The final model is the mean of the iterates after rounds 6, 7 and 8.
+  std::vector<Vec> x;
+  for (int rounds : {6, 7, 8}) {
+    Scripted again({1});
+    x.push_back(train(recipe("rounds = " + std::to_string(rounds)), again, *group, {}, quiet).x.clone());
+  }
+  EXPECT_TRUE(at::allclose(r.x, (x[0] + x[1] + x[2]) / 3, 1e-6, 1e-7));
+}
+
+TEST(NtAsgd, IsNotTriggeredWithoutBeingAsked) {
+  Scripted objective({1, 2, 3, 4, 5, 6, 7, 8});
+  Observer quiet;
+  const Folder f;
+  train(recipe("epochs = 8\nnonmono = 2"), objective, *single_group(), {.out = f / "run"}, quiet);
+  for (const auto& e : lines(f / "run/metrics.jsonl", "eval")) EXPECT_FALSE(e["averaged"].get<bool>());
+}
+
+// Stopped after every possible round and resumed, with NT-ASGD under way in some of them: the same bits, and no line twice.
+TEST(Resume, AtAnyRoundGivesTheSameModelAndMetrics) {
+  Observer quiet;
+  const auto group = single_group();
+  const std::vector<double> script = {5, 4, 3, 2, 3.5, 6, 1, 1};
+  const Folder whole;
+  Scripted objective(script);
+  const Recipe full = recipe("epochs = 8\nnt_asgd = true\nnonmono = 2");
+  const Result straight = train(full, objective, *group, {.out = whole / "run"}, quiet);
+  for (int cut = 1; cut < 8; ++cut) {
+    const Folder f;
+    struct StopAt : Observer {
+      int round;
+      std::atomic<bool> stop{false};
+      void progress(const Progress& p) override { stop = p.round + 1 >= round; }
+    } stopper;
+    stopper.round = cut;
+    stopper.stop = cut == 1;
+    Scripted first(script);
+    const Result half = train(full, first, *group, {.out = f / "run", .stop = &stopper.stop}, stopper);
+    ASSERT_EQ(half.status, "interrupted");
+    ASSERT_EQ(half.rounds, cut);
+    Scripted second(script);
+    second.next = first.next;
+    const Result rest = train(full, second, *group, {.out = f / "run", .resume = true}, quiet);
+    EXPECT_TRUE(at::equal(rest.x, straight.x)) << "cut at round " << cut;
+    const auto rounds = lines(f / "run/metrics.jsonl", "round");
+    ASSERT_EQ(rounds.size(), 8u);
+    for (size_t k = 0; k < 8; ++k) EXPECT_EQ(rounds[k]["round"], k + 1);
+    EXPECT_EQ(rest.model_sha256, straight.model_sha256);
+  }
+}
+
+TEST(RunFolder, IsNeverWrittenOver) {
+  const Folder f;
+  std::ofstream(f / "precious") << "data";
+  Scripted objective({1});
+  Observer quiet;
+  const std::string said =
+      message([&] { train(recipe("rounds = 1"), objective, *single_group(), {.out = f.path.string()}, quiet); });
+  EXPECT_NE(said.find("is not empty"), std::string::npos);
+  EXPECT_EQ(std::distance(fs::directory_iterator(f.path), {}), 1);
+}
+
+TEST(RunFolder, ADivergingRunSaysSoAndIsMarkedFailed) {
+  const Folder f;
+  Scripted objective({1});
+  objective.a = {1e30, 1e30};
+  Observer quiet;
+  const Recipe r = parse_recipe(
+      "[data]\nname = \"sotu\"\n[model]\nname = \"awd-lstm\"\n[algorithm]\nname = \"fedavg\"\neta = 1e10\ninterval = 5\n"
+      "[clients]\ncount = 2\n[schedule]\nrounds = 3\n",
+      "test.toml");
+  const std::string said = message([&] { train(r, objective, *single_group(), {.out = f / "run"}, quiet); });
+  EXPECT_NE(said.find("round 1, client 0, local step"), std::string::npos) << said;
+  std::ifstream in(f / "run/summary.json");
+  EXPECT_EQ(json::parse(in)["status"], "failed");
+}
+
+}  // namespace
+}  // namespace tacet
