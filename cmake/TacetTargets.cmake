@@ -63,7 +63,8 @@ function(tacet_precompile target flavour)
   endif()
 endfunction()
 
-# tacet_test(NAME SOURCES … LINKS … [PCH aten|torch]): a GoogleTest program whose tests CTest knows one by one.
+# tacet_test(NAME SOURCES … LINKS … [PCH aten|torch]): a GoogleTest program, one entry of CTest. Not one entry a test: loading libtorch
+# takes longer than most tests. `build/release/tests/NAME/test_NAME --gtest_filter=…` runs single ones.
 function(tacet_test name)
   cmake_parse_arguments(A "" "PCH;TIMEOUT" "SOURCES;LINKS" ${ARGN})
   if(NOT A_TIMEOUT)
@@ -76,5 +77,6 @@ function(tacet_test name)
   set_target_properties(test_${name} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
   target_compile_options(test_${name} PRIVATE -fPIC)
   tacet_precompile(test_${name} "${A_PCH}")
-  gtest_discover_tests(test_${name} DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT ${A_TIMEOUT} LABELS ${name})
+  add_test(NAME ${name} COMMAND test_${name} --gtest_brief=1)
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${A_TIMEOUT} LABELS ${name})
 endfunction()

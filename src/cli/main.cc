@@ -72,12 +72,14 @@ int run(int argc, char** argv) {
   auto* data_list = data->add_subcommand("list", "list the data sets and the files they need");
 
   // CLI11 only says that a subcommand is missing; a misspelt one deserves its name back.
-  if (argc > 1 && argv[1][0] != '-' && !app.get_subcommand_no_throw(argv[1])) {
+  if (argc > 1 && argv[1][0] != '-') {
     std::vector<std::string> names;
     for (const auto* sub : app.get_subcommands([](const CLI::App*) { return true; })) names.push_back(sub->get_name());
-    const auto near = tacet::nearest(argv[1], names);
-    throw tacet::UserError("there is no subcommand \"" + std::string(argv[1]) + "\"" +
-                           (near ? "; did you mean \"" + *near + "\"?" : "; tacet --help lists them"));
+    if (std::find(names.begin(), names.end(), argv[1]) == names.end()) {
+      const auto near = tacet::nearest(argv[1], names);
+      throw tacet::UserError("there is no subcommand \"" + std::string(argv[1]) + "\"" +
+                             (near ? "; did you mean \"" + *near + "\"?" : "; tacet --help lists them"));
+    }
   }
   try {
     app.parse(argc, argv);

@@ -377,13 +377,18 @@ TEST_F(Environment, SaysAll) {
 TEST_F(Environment, TorchrunsAgentServes) {
   set({{"RANK", "0"},
        {"WORLD_SIZE", "1"},
-       {"MASTER_ADDR", "h"},
+       {"MASTER_ADDR", "localhost"},
        {"MASTER_PORT", "1"},
        {"TORCHELASTIC_USE_AGENT_STORE", "True"}});
   EXPECT_TRUE(placement_from_environment()->hosted);
   EXPECT_EQ(placement_from_environment()->store, "tcpstore");
   ::setenv("TORCHELASTIC_USE_AGENT_STORE", "False", 1);
   EXPECT_FALSE(placement_from_environment()->hosted);
+}
+
+TEST_F(Environment, LoopbackIsReachedOverLoopback) {
+  set({{"RANK", "0"}, {"WORLD_SIZE", "1"}, {"MASTER_ADDR", "127.0.0.1"}, {"MASTER_PORT", "29500"}});
+  EXPECT_EQ(placement_from_environment()->interface_address, "127.0.0.1");
 }
 
 TEST_F(Environment, Mistakes) {
