@@ -246,8 +246,17 @@ class Trainer {
     const int64_t bytes_before = group_.bytes_sent();
     const double bytes_so_far = s_.bytes_sent;
     double eval_bytes = 0;  // exchanged for evaluations and checkpoints, which are not the method's
+    const auto uncounted = [&](const auto& work) {
+      const int64_t before = group_.bytes_sent();
+      work();
+      eval_bytes += static_cast<double>(group_.bytes_sent() - before);
+    };
     bool stop = false;
-    while (!stop && fraction() < 1) {
+    while (true) {
+      // Before the next round rather than after the last one: a run that was stopped in between makes up for it when it is
+      // resumed.
+      uncounted([&] { evaluate_if_due(); });
+      if (fraction() >= 1) break;
       const auto start = Clock::now();
       const double epoch_before = epoch();
       Round r = make_round(sample_clients());
@@ -261,23 +270,25 @@ class Trainer {
       }
       s_.seconds += since(start);
       s_.bytes_sent = bytes_so_far + static_cast<double>(group_.bytes_sent() - bytes_before) - eval_bytes;
-      const bool epoch_over = std::floor(epoch() + 1e-9) > std::floor(epoch_before + 1e-9);
       record_round(r);
-      if (epoch_over) record_epoch();
-
-      const int64_t bytes_now = group_.bytes_sent();
+      if (std::floor(epoch() + 1e-9) > std::floor(epoch_before + 1e-9)) record_epoch();
       stop = r.counters().stop > 0;
-      if (!stop && every("eval_every") > 0 && epoch() + 1e-9 >= s_.next_eval) {
-        while (s_.next_eval <= epoch() + 1e-9) s_.next_eval += every("eval_every");
-        evaluate_selecting();
-      }
-      const bool due = every("checkpoint_every") > 0 && epoch() + 1e-9 >= s_.next_checkpoint;
-      if (due)
-        while (s_.next_checkpoint <= epoch() + 1e-9) s_.next_checkpoint += every("checkpoint_every");
-      if (due || stop) checkpoint();
-      eval_bytes += static_cast<double>(group_.bytes_sent() - bytes_now);
+      if (stop || due("checkpoint_every", s_.next_checkpoint)) uncounted([&] { checkpoint(); });
+      if (stop) break;
     }
     status_ = stop && fraction() < 1 ? "interrupted" : "done";
+  }
+
+  // Whether the epoch that `next` waits for has come; then `next` moves on.
+  bool due(const char* key, double& next) const {
+    const double step = every(key);
+    if (step == 0 || epoch() + 1e-9 < next) return false;
+    while (next <= epoch() + 1e-9) next += step;
+    return true;
+  }
+
+  void evaluate_if_due() {
+    if (due("eval_every", s_.next_eval)) evaluate_selecting();
   }
 
   // ---- what is written down ----

@@ -199,7 +199,7 @@ class Mistakes(Case):
                    self.damaged("json", "state.json", lambda c: c[:len(c) // 2]),
                    shutil.copytree(self.run_folder, self.path("other"))]
         words = [["state.safetensors", "checksum"], ["state.safetensors", "checksum"], ["state.json", "damaged"],
-                 ["4 clients", "3"]]
+                 ["clients.count", "3"]]
         extra = [[], [], [], ["--set", "clients.count=3"]]
         before = [self.content(folder) for folder in folders]
         self.check([(["train", self.file, "--out", folder, "--resume", *more], word)
@@ -213,7 +213,7 @@ class Mistakes(Case):
                             "model.layers=2")
         with self.subTest("the run is left as it was"):
             self.assertEqual(self.content(folder), before)
-        self.assertMistake(result, ["checkpoint", "model"])
+        self.assertMistake(result, ["model.hidden", "(8)", "9"])
 
     def content(self, folder):
         out = {}
@@ -264,7 +264,7 @@ class Mistakes(Case):
             folder = self.path("diverging-" + workers)
             result = self.tacet("train", recipe, "--out", folder, "--workers", workers)
             # The first step is taken with finite gradients; the second one meets weights of about 1e30.
-            self.assertMistake(result, ["not finite", "round 0", "client ", "step 1", "algorithm.eta"])
+            self.assertMistake(result, ["not finite", "round 1", "client ", "step 1", "algorithm.eta"])
             self.assertEqual(len(result.stderr.splitlines()), 1, result.stderr)
             self.assertEqual(self.summary(folder)["status"], "failed")
             self.assertIn("not finite", self.summary(folder)["error"])
