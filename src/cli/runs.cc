@@ -54,7 +54,7 @@ void add_line(Run& run, json line, const std::string& place) {
       rewind(run.epochs, iteration);
     }
     run.rounds.push_back(std::move(line));
-  } else if (*event == "eval") {
+  } else if (*event == "eval" || *event == "test") {
     run.evals.push_back(std::move(line));
   } else if (*event == "epoch") {
     run.epochs.push_back(std::move(line));

@@ -14,7 +14,7 @@ struct Run {
   std::string name;                    // for people: the folder's last part, made distinct by read_runs; untrusted text
   nlohmann::json summary;              // summary.json, or an empty object when the run has not written one yet
   std::vector<nlohmann::json> rounds;  // the "round" lines of metrics.jsonl, in order
-  std::vector<nlohmann::json> evals;   // the "eval" lines
+  std::vector<nlohmann::json> evals;   // the "eval" and "test" lines
   std::vector<nlohmann::json> epochs;  // the "epoch" lines
   std::string recipe;                  // text of recipe.toml; empty when there is none
 };

@@ -264,7 +264,7 @@ class Mistakes(Case):
             folder = self.path("diverging-" + workers)
             result = self.tacet("train", recipe, "--out", folder, "--workers", workers)
             # The first step is taken with finite gradients; the second one meets weights of about 1e30.
-            self.assertMistake(result, ["not finite", "round 1", "client ", "step 1", "algorithm.eta"])
+            self.assertMistake(result, ["not finite", "round 1", "client ", "step 2", "algorithm.eta"])
             self.assertEqual(len(result.stderr.splitlines()), 1, result.stderr)
             self.assertEqual(self.summary(folder)["status"], "failed")
             self.assertIn("not finite", self.summary(folder)["error"])
