@@ -16,17 +16,17 @@ class Group;
 
 // Where a run stands; handed to the observer after every round, on rank 0.
 struct Progress {
-  double fraction = 0;       // 0 … 1 of the run
+  double fraction = 0;  // 0 … 1 of the run
   double epoch = 0;
-  int64_t round = 0;         // finished rounds
-  int64_t iteration = 0;     // local steps per client so far
-  double train_loss = 0;     // mean over the round
-  double eval_loss = 0;      // of the last evaluation; NaN before the first
+  int64_t round = 0;      // finished rounds
+  int64_t iteration = 0;  // local steps per client so far
+  double train_loss = 0;  // mean over the round
+  double eval_loss = 0;   // of the last evaluation; NaN before the first
   double clipped_fraction = 0;
   int64_t communications = 0;
-  int64_t bytes_sent = 0;    // by this worker
-  double seconds = 0;        // training only
-  bool perplexity = false;   // the losses are per-token cross-entropies
+  int64_t bytes_sent = 0;   // by this worker
+  double seconds = 0;       // training only
+  bool perplexity = false;  // the losses are per-token cross-entropies
 };
 
 class Observer {
@@ -37,8 +37,8 @@ class Observer {
 };
 
 struct TrainOptions {
-  std::string out;       // the run's folder; empty: nothing is written
-  bool resume = false;   // continue from out/checkpoint
+  std::string out;                          // the run's folder; empty: nothing is written
+  bool resume = false;                      // continue from out/checkpoint
   const std::atomic<bool>* stop = nullptr;  // set it to end the run after the round in flight, with a checkpoint
 };
 
@@ -48,11 +48,11 @@ struct Evaluation {
 };
 
 struct Result {
-  std::string status;      // "done" or "interrupted"
-  Vec x;                   // the final model: NT-ASGD's average once that was triggered, else the averaged iterate
+  std::string status;  // "done" or "interrupted"
+  Vec x;               // the final model: NT-ASGD's average once that was triggered, else the averaged iterate
   int64_t rounds = 0, iterations = 0, communications = 0, bytes_sent = 0, client_bytes = 0;
   double epoch = 0, seconds = 0;
-  double train_loss = 0;   // mean over the last finished epoch, or over the run when it was shorter
+  double train_loss = 0;                    // mean over the last finished epoch, or over the run when it was shorter
   std::map<std::string, Evaluation> final;  // by split
   std::string model_sha256;                 // of model.safetensors; empty when nothing is written
 };
@@ -60,8 +60,8 @@ struct Result {
 // The objective that a recipe describes. `clients` = N. Throws UserError when data is missing or model and data do not fit.
 std::unique_ptr<Objective> make_objective(const Recipe& recipe, int clients);
 
-// Trains. Collective: every rank of the group calls it with the same recipe. Only rank 0 writes files and calls the observer.
-// clients.count defaults to the number of ranks. Throws UserError or PeerLost; the run folder then says "failed".
+// Trains. Collective: every rank of the group calls it with the same recipe. Only rank 0 writes files and calls the
+// observer. clients.count defaults to the number of ranks. Throws UserError or PeerLost; the run folder then says "failed".
 Result train(const Recipe& recipe, Group& group, const TrainOptions& options, Observer& observer);
 // The same with an objective of the caller's own; the recipe's [data] and [model] are then only written down.
 Result train(const Recipe& recipe, Objective& objective, Group& group, const TrainOptions& options, Observer& observer);

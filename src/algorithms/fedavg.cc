@@ -16,7 +16,8 @@ struct FedAvg : Algorithm {
       Vec y = i.start(x);
       for (int t = 0; t < r.I; ++t) {
         const Vec g = i.gradient(y);
-        const double eta = i.clip({r.rates(t).eta, std::numeric_limits<double>::infinity()}, l2_norm(g));  // = η; ‖g‖ is shown
+        const double eta =
+            i.clip({r.rates(t).eta, std::numeric_limits<double>::infinity()}, l2_norm(g));  // = η; ‖g‖ is shown
         descend(y, g, eta, rule, rule.momentum != 0 ? &m.at(i, y) : nullptr);
       }
       return y;

@@ -1,5 +1,5 @@
-// What a person sees while a run goes on: one live line on a terminal, plain lines otherwise. Writes to stderr, so that standard
-// output stays for results.
+// What a person sees while a run goes on: one live line on a terminal, plain lines otherwise. Writes to stderr, so that
+// standard output stays for results.
 #pragma once
 
 #include <chrono>

@@ -77,7 +77,7 @@ TEST_F(RoundTest, CountersAddUpOverClients) {
   Round r(setting({0, 1, 2}));
   r.mean([&](Client& i) {
     Vec y = i.start(at::zeros({4}));
-    const Vec g = i.gradient(y);  // −b_i in each of 4 coordinates: ‖g‖ = 2 b_i
+    const Vec g = i.gradient(y);     // −b_i in each of 4 coordinates: ‖g‖ = 2 b_i
     i.clip(r.rates(0), l2_norm(g));  // clipped when 0.25/(2 b_i) < 0.5, that is always
     return y;
   });
