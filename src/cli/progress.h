@@ -11,7 +11,7 @@ namespace tacet {
 
 class TerminalProgress : public Observer {
  public:
-  // quiet: only messages of evaluations are dropped too; nothing is printed at all.
+  // quiet: nothing is printed at all, evaluations included.
   explicit TerminalProgress(bool quiet);
   ~TerminalProgress() override;
   void progress(const Progress& p) override;
