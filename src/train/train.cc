@@ -22,7 +22,6 @@
 #include "tacet/group.h"
 #include "train/checkpoint.h"
 #include "train/evaluate.h"
-#include "train/language_objective.h"
 #include "train/run_folder.h"
 #include "train/schedule.h"
 #include "train/tensorboard.h"
@@ -512,15 +511,6 @@ class Trainer {
 };
 
 }  // namespace
-
-std::unique_ptr<Objective> make_objective(const Recipe& recipe, int clients) {
-  const Entry& model = find_model(recipe.model.text("name"));
-  const Entry& data = find_dataset(recipe.data.text("name"));
-  if (model.task != data.task)
-    throw UserError("model.name: " + model.name + " is a " + model.task + ", data.name: " + data.name + " is for a " +
-                    data.task);
-  return make_language_objective(recipe, clients);
-}
 
 Result train(const Recipe& recipe, Group& group, const TrainOptions& options, Observer& observer) {
   if (!options.out.empty() && group.rank() == 0) check_run_folder(options.out, options.resume);
