@@ -31,6 +31,7 @@ struct Counters {
   double norm = 0, norms = 0;     // Σ ‖g‖ of the vectors that were (or could be) clipped, how many
   double clipped = 0, steps = 0;  // steps with γ/‖g‖ < η, steps in all
   double samples = 0;             // training samples seen
+  double skipped = 0;             // gradients that were not finite, where the recipe says to go on without them
   double stop = 0;                // > 0: some rank was asked to stop; all ranks learn it from the same mean
 };
 
@@ -44,35 +45,54 @@ class Client {
   // at it cost no copy) and with later clients: what must outlive the callback is returned from it or cloned.
   Vec start(const Vec& x);
 
-  // ∇F_i(y; ξ) at the client's next mini-batch ξ. The result is overwritten by the next call. Throws UserError with
-  // round, client and step when the loss is not finite.
+  // ∇F_i(y; ξ) at the client's next mini-batch ξ: one of its local steps. The result is overwritten by the next call. A loss
+  // or gradient that is not finite throws UserError with round, client and step; where the recipe says to skip
+  // (run.non_finite), it is counted, the gradient is zero and the factor asked for next is 0, so the step is not taken.
   Vec gradient(const Vec& y);
+  // The same at a mini-batch ξ̃ that is none of the local steps: the schedule does not move and the loss is not shown.
+  Vec resample(const Vec& y);
 
-  // min(η, γ/(1e-10 + ‖g‖)), given norm = ‖g‖: the factor of a clipped step. Counted. Throws UserError with round,
-  // client and step when the norm is not finite.
-  double clip(Rates rates, double norm);
+  // The factor of the step along g, given norm = ‖g‖; each is counted as a step, and gradient() comes before it.
+  double clip(Rates rates, double norm);        // min(η, γ/(1e-10 + ‖g‖))
+  double plain(Rates rates, double norm);       // η: a step that is not clipped
+  double normalized(Rates rates, double norm);  // γ/(1e-10 + ‖g‖): a step of length γ
 
  private:
   friend class Round;
+  Vec draw(const Vec& y, bool local_step);
+  double step(double factor, double norm, bool clipped);
+
   class Round* round_ = nullptr;
   int id_ = 0;
-  int64_t step_ = 0;
+  int64_t draws_ = 0, steps_ = 0;  // gradients drawn in this round; local steps among them
+  bool skip_ = false;              // the last gradient was not finite
   Counters counters_;
 };
 
 using ClientFn = std::function<Vec(Client&)>;
 using ClientsFn = std::function<std::vector<Vec>(Client&)>;
 
-// A vector per client that lives with its client across rounds: momentum, control variates, … Created lazily.
+// A vector per client that lives with its client across rounds: momentum, control variates, … Created lazily, so that of
+// thousands of clients only those that took part have one.
 class PerClient {
  public:
+  // Makes the client's vector of n floats, zeroed. Lets the driver keep them elsewhere than in memory.
+  using Allocate = std::function<Vec(int client, int64_t n)>;
+
   // The client's vector; zeros in the shape of `like` when it has none yet.
   Vec& at(const Client& i, const Vec& like);
   bool has(const Client& i) const { return vectors_.count(i.id()) != 0; }
   std::map<int, Vec>& all() { return vectors_; }
+  // Takes a copy of `value`; how a checkpoint puts back what it saved.
+  void put(int client, const Vec& value);
+  // For flat float vectors made from now on.
+  void allocate_with(Allocate allocate) { allocate_ = std::move(allocate); }
 
  private:
+  Vec make(int client, const Vec& like) const;
+
   std::map<int, Vec> vectors_;  // nodes are stable: a reference stays valid while others are added
+  Allocate allocate_;
   std::mutex mutex_;
 };
 
@@ -83,6 +103,8 @@ class StateVisitor {
   virtual void global(const std::string& name, Vec& value) = 0;         // the same on every rank
   virtual void clients(const std::string& name, PerClient& value) = 0;  // each on its client's rank
   virtual void number(const std::string& name, double& value) = 0;      // the same on every rank, exact in a double
+  // Vectors that every round writes anew: nothing to save, but thousands of them may be kept in a file.
+  virtual void scratch(const std::string& /*name*/, PerClient& /*value*/) {}
 };
 
 // What an algorithm may see of round r: the rates in force, the layers, and the one way to talk.
@@ -98,6 +120,8 @@ class Round {
     int interval = 1;                         // I
     int clients = 1;                          // N
     std::vector<int> sampled;                 // S_r, ascending client ids
+    int64_t first_draw = 0;                   // begin() draws far from round 0, so that no mini-batch is drawn twice
+    bool skip_non_finite = false;             // instead of stopping at a loss or gradient that is not finite
     const std::atomic<bool>* stop = nullptr;  // set by a signal: carried to all ranks by the next mean; may be null
     std::function<Rates(int t)> rates;        // schedule at local step t of this round, before the objective's rate scale
   };
@@ -105,6 +129,7 @@ class Round {
 
   const int64_t number;        // r
   const int I;                 // local steps between two communications
+  const int N;                 // clients
   const double participation;  // |S_r| / N
   const std::span<const Layer> layers;
 
@@ -120,22 +145,37 @@ class Round {
   // Σ w_i f(i) / Σ w_i with w_i = client i's share of the data.
   Vec weighted_mean(const ClientFn& f);
 
-  // As Client::clip, for a step that all ranks take together (on an averaged gradient).
+  // Every client runs f, but only the sampled ones' vectors are averaged and only they send.
+  Vec partial_mean(const ClientFn& f);
+  bool sampled(int client) const;
+
+  // As Client::clip and Client::plain, for a step that all ranks take together (on an averaged gradient).
   double clip(Rates rates, double norm);
+  double plain(Rates rates, double norm);
+
+  // A figure of this round for metrics.jsonl, the same on every rank: ‖G‖, an indicator, …
+  void note(const std::string& name, double value) { notes_[name] = value; }
 
   // Read by the driver after the round.
+  const std::map<std::string, double>& notes() const { return notes_; }
   const Counters& counters() const { return counters_; }
   int collectives() const { return collectives_; }
   int64_t client_bytes() const { return client_bytes_; }  // what one client's messages hold, parameters and buffers
 
  private:
   friend class Client;
-  std::vector<Vec> reduce(int count, bool weighted, const ClientsFn& f);
-  double clip(Rates rates, double norm, Counters& counters, const std::string& who);
+  // What a client's vectors are multiplied by before they are added up; they are divided by the sum of these.
+  using Weight = std::function<double(const Client&)>;
+  std::vector<Vec> reduce(int count, const std::vector<int>& clients, const Weight& weight, const ClientsFn& f);
+  double step(double factor, double norm, bool clipped);
 
+  struct Drawn {
+    int64_t draws = 0, steps = 0;
+  };
   Setting setting_;
   Counters counters_;
-  std::map<int, int64_t> draws_;  // gradients drawn this round, by client
+  std::map<int, Drawn> drawn_;  // this round, by client
+  std::map<std::string, double> notes_;
   int collectives_ = 0;
   int64_t client_bytes_ = 0;
 };
@@ -156,11 +196,14 @@ struct Method {
   std::string name;
   std::string paper;                          // file's formula or algorithm number, authors, year
   std::string summary;                        // one sentence
+  std::string use;                            // when to take it, one sentence
   std::string talks;                          // "never", "once a round", "every step"
   std::function<double(int I)> vectors_sent;  // per client and round
+  std::function<double(int I)> collectives;   // messages of all clients together in a round
   std::vector<Option> options;                // includes eta, gamma (if it clips) and interval (if it has rounds)
   std::unique_ptr<Algorithm> (*make)(const Values& options);
   bool single_client = false;  // runs on one client only
+  bool every_client = false;   // no client sampling: all take part in every round
 };
 
 const std::vector<Method>& methods();
@@ -180,5 +223,11 @@ struct StepRule {
 
 // y ← y − a·d in one pass. `m` is read and written only when rule.momentum ≠ 0.
 void descend(Vec& y, const Vec& g, double a, const StepRule& rule, Vec* m);
+
+// g ← g − mine + everyones, in one pass: the corrected gradient of SCAFFOLD and EPISODE.
+void correct(Vec& g, const Vec& mine, const Vec& everyones);
+
+// m ← β m + (1 − β) g, in one pass.
+void average_in(Vec& m, const Vec& g, double beta);
 
 }  // namespace tacet

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
@@ -70,6 +71,8 @@ class Objective {
   virtual std::vector<std::string> splits() const { return {}; }  // e.g. "valid", "test"; the first one selects
   virtual int units(const std::string& /*split*/) const { return 0; }
   virtual Score evaluate(const std::string& /*split*/, int /*unit*/, const Vec& /*x*/) { return {}; }
+  // Further figures of an evaluation at x, cheap enough for one rank: written as eval_<name>. E.g. ‖∇f(x)‖ of a function.
+  virtual std::vector<std::pair<std::string, double>> figures(const Vec& /*x*/) { return {}; }
   virtual bool has_accuracy() const { return false; }
   virtual bool has_perplexity() const { return false; }
 

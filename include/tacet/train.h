@@ -53,6 +53,7 @@ struct Result {
   int64_t rounds = 0, iterations = 0, communications = 0, bytes_sent = 0, client_bytes = 0;
   double epoch = 0, seconds = 0;
   double train_loss = 0;                    // mean over the last finished epoch, or over the run when it was shorter
+  bool perplexity = false;                  // the losses are per-token cross-entropies
   std::map<std::string, Evaluation> final;  // by split
   std::string model_sha256;                 // of model.safetensors; empty when nothing is written
 };

@@ -1,8 +1,6 @@
 // FedAvg, also known as local SGD: McMahan, Moore, Ramage, Hampson, Agüera y Arcas, "Communication-Efficient Learning of
 // Deep Networks from Decentralized Data", AISTATS 2017, Algorithm 1, with I local steps a round. It is CELGC without
 // clipping; `weighted` averages by the clients' shares of the data, as the paper does.
-#include <limits>
-
 #include "algorithms/methods.h"
 
 namespace tacet {
@@ -16,8 +14,7 @@ struct FedAvg : Algorithm {
       Vec y = i.start(x);
       for (int t = 0; t < r.I; ++t) {
         const Vec g = i.gradient(y);
-        const double eta =
-            i.clip({r.rates(t).eta, std::numeric_limits<double>::infinity()}, l2_norm(g));  // = η; ‖g‖ is shown
+        const double eta = i.plain(r.rates(t), l2_norm(g));  // = η; ‖g‖ is shown
         descend(y, g, eta, rule, rule.momentum != 0 ? &m.at(i, y) : nullptr);
       }
       return y;

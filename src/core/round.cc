@@ -3,6 +3,7 @@
 #include <cassert>
 #include <cmath>
 #include <cstring>
+#include <numeric>
 
 #include <ATen/ops/zeros_like.h>
 
@@ -27,6 +28,8 @@ void add(Counters& sum, const float* more) {
   for (int64_t k = 0; k < counter_floats; ++k) p[k] += static_cast<double>(more[k]);
 }
 
+double longest_step(Rates rates, double norm) { return rates.gamma / (1e-10 + norm); }
+
 // Rounds and steps are counted from 1, as in metrics.jsonl.
 std::string at_step(int64_t round, int client, int64_t step) {
   return "round " + std::to_string(round + 1) + ", client " + std::to_string(client) + ", local step " +
@@ -35,11 +38,23 @@ std::string at_step(int64_t round, int client, int64_t step) {
 
 }  // namespace
 
+Vec PerClient::make(int client, const Vec& like) const {
+  if (allocate_ && like.dim() == 1 && like.scalar_type() == at::kFloat) return allocate_(client, like.numel());
+  return at::zeros_like(like);
+}
+
 Vec& PerClient::at(const Client& i, const Vec& like) {
   const std::lock_guard lock(mutex_);
   Vec& v = vectors_[i.id()];
-  if (!v.defined()) v = at::zeros_like(like);
+  if (!v.defined()) v = make(i.id(), like);
   return v;
+}
+
+void PerClient::put(int client, const Vec& value) {
+  const std::lock_guard lock(mutex_);
+  Vec& v = vectors_[client];
+  v = make(client, value);
+  v.copy_(value);
 }
 
 double Client::weight() const { return round_->setting_.objective->client_weight(id_); }
@@ -50,27 +65,55 @@ Vec Client::start(const Vec& x) {
   return y;
 }
 
-Vec Client::gradient(const Vec& y) {
+Vec Client::gradient(const Vec& y) { return draw(y, true); }
+Vec Client::resample(const Vec& y) { return draw(y, false); }
+
+Vec Client::draw(const Vec& y, bool local_step) {
   const Round::Setting& s = round_->setting_;
-  const Draw draw{s.seed, id_, s.number, step_, s.first_iteration + step_};
-  const Sample sample = s.objective->gradient(draw, y);
-  if (!std::isfinite(sample.loss))
-    throw UserError("the loss is not finite at " + at_step(s.number, id_, step_) +
-                    ": lower algorithm.eta or algorithm.gamma");
-  ++step_;
-  counters_.loss += sample.loss;
-  counters_.losses += 1;
+  const Sample sample = s.objective->gradient({s.seed, id_, s.number, s.first_draw + draws_, s.first_iteration + steps_}, y);
+  Vec g = s.objective->gradient_buffer();
+  const bool loss_ok = std::isfinite(sample.loss);
+  skip_ = !loss_ok || !std::isfinite(l2_norm(g));
+  if (skip_ && !s.skip_non_finite)
+    throw UserError(std::string("the ") + (loss_ok ? "gradient" : "loss") + " is not finite at " +
+                    at_step(s.number, id_, steps_) +
+                    ": lower algorithm.eta or algorithm.gamma, or say run.non_finite = " + "\"skip\"");
+  ++draws_;
   counters_.samples += static_cast<double>(sample.samples);
-  return s.objective->gradient_buffer();
+  if (local_step) ++steps_;
+  if (skip_) {
+    g.zero_();
+    counters_.skipped += 1;
+  } else if (local_step) {
+    counters_.loss += sample.loss;
+    counters_.losses += 1;
+  }
+  return g;
+}
+
+double Client::step(double factor, double norm, bool clipped) {
+  if (skip_) return 0;
+  if (!std::isfinite(norm))  // the gradient was finite, what an algorithm made of it is not
+    throw UserError("the step is not finite at " + at_step(round_->number, id_, steps_ - 1) +
+                    ": lower algorithm.eta or algorithm.gamma");
+  counters_.norm += norm;
+  counters_.norms += 1;
+  counters_.steps += 1;
+  if (clipped) counters_.clipped += 1;
+  return factor;
 }
 
 double Client::clip(Rates rates, double norm) {
-  return round_->clip(rates, norm, counters_, at_step(round_->number, id_, step_ - 1));
+  const double longest = longest_step(rates, norm);
+  return step(std::min(rates.eta, longest), norm, longest < rates.eta);
 }
+double Client::plain(Rates rates, double norm) { return step(rates.eta, norm, false); }
+double Client::normalized(Rates rates, double norm) { return step(longest_step(rates, norm), norm, true); }
 
 Round::Round(Setting setting)
     : number(setting.number),
       I(setting.interval),
+      N(setting.clients),
       participation(static_cast<double>(setting.sampled.size()) / setting.clients),
       layers(setting.objective->layers()),
       setting_(std::move(setting)) {
@@ -83,49 +126,57 @@ Rates Round::rates(int t) const {
   return {base.eta * scale, base.gamma * scale};
 }
 
-double Round::clip(Rates rates, double norm, Counters& counters, const std::string& who) {
+bool Round::sampled(int client) const {
+  return std::binary_search(setting_.sampled.begin(), setting_.sampled.end(), client);
+}
+
+double Round::step(double factor, double norm, bool clipped) {
+  // Every client's gradient was finite, so it is their sum that is too large.
   if (!std::isfinite(norm))
-    throw UserError("the gradient is not finite at " + who + ": lower algorithm.eta or algorithm.gamma");
-  const double longest = rates.gamma / (1e-10 + norm);
-  counters.norm += norm;
-  counters.norms += 1;
-  counters.steps += 1;
-  if (longest < rates.eta) counters.clipped += 1;
-  return std::min(rates.eta, longest);
+    throw UserError("the averaged gradient is not finite at round " + std::to_string(number + 1) +
+                    ": lower algorithm.eta or algorithm.gamma");
+  counters_.norm += norm;
+  counters_.norms += 1;
+  counters_.steps += 1;
+  if (clipped) counters_.clipped += 1;
+  return factor;
 }
 
 double Round::clip(Rates rates, double norm) {
-  return clip(rates, norm, counters_, "round " + std::to_string(number + 1) + ", on the averaged gradient");
+  const double longest = longest_step(rates, norm);
+  return step(std::min(rates.eta, longest), norm, longest < rates.eta);
 }
+double Round::plain(Rates rates, double norm) { return step(rates.eta, norm, false); }
 
-std::vector<Vec> Round::reduce(int count, bool weighted, const ClientsFn& f) {
+std::vector<Vec> Round::reduce(int count, const std::vector<int>& clients, const Weight& weight, const ClientsFn& f) {
   Objective& objective = *setting_.objective;
   const Vec buffers = objective.buffers();
   const Vec buffers_before = buffers.clone();  // every client starts from the buffers of the last mean
   const int64_t d = objective.workspace().numel(), b = buffers.numel();
   const int64_t size = count * d + b + counter_floats + 1;  // vectors, buffers, counters, weight
 
-  // Clients live on ranks in contiguous blocks; so do the sampled ones' positions.
+  // Clients live on ranks in contiguous blocks; so do the positions of those that run.
   const auto homes = block_bounds(setting_.clients, setting_.group->size());
   std::vector<int64_t> bounds;
-  for (int64_t home : homes)
-    bounds.push_back(std::lower_bound(setting_.sampled.begin(), setting_.sampled.end(), home) - setting_.sampled.begin());
+  for (int64_t home : homes) bounds.push_back(std::lower_bound(clients.begin(), clients.end(), home) - clients.begin());
 
   const auto leaf = [&](int64_t position, float* out) {
     Client client;
     client.round_ = this;
-    client.id_ = setting_.sampled[position];
-    client.step_ = draws_[client.id_];
+    client.id_ = clients[position];
+    Drawn& drawn = drawn_[client.id_];
+    client.draws_ = drawn.draws;
+    client.steps_ = drawn.steps;
     if (b > 0) buffers.copy_(buffers_before);
     const std::vector<Vec> vectors = f(client);
     assert(static_cast<int>(vectors.size()) == count);
-    draws_[client.id_] = client.step_;
+    drawn = {client.draws_, client.steps_};
     for (int k = 0; k < count; ++k) {
       assert(vectors[k].numel() == d && vectors[k].is_contiguous());
       std::memcpy(out + k * d, vectors[k].data_ptr<float>(), static_cast<size_t>(d) * sizeof(float));
     }
     if (b > 0) std::memcpy(out + count * d, buffers.data_ptr<float>(), static_cast<size_t>(b) * sizeof(float));
-    const float w = weighted ? static_cast<float>(client.weight()) : 1.0f;
+    const float w = weight ? static_cast<float>(weight(client)) : 1.0f;
     if (w != 1.0f)
       for (int64_t k = 0; k < count * d + b; ++k) out[k] *= w;
     if (setting_.stop && *setting_.stop) client.counters_.stop = 1;
@@ -147,13 +198,25 @@ std::vector<Vec> Round::reduce(int count, bool weighted, const ClientsFn& f) {
 }
 
 Vec Round::mean(const ClientFn& f) {
-  return reduce(1, false, [&](Client& i) { return std::vector<Vec>{f(i)}; }).front();
+  return reduce(1, setting_.sampled, nullptr, [&](Client& i) { return std::vector<Vec>{f(i)}; }).front();
 }
 
 Vec Round::weighted_mean(const ClientFn& f) {
-  return reduce(1, true, [&](Client& i) { return std::vector<Vec>{f(i)}; }).front();
+  return reduce(
+             1, setting_.sampled, [](const Client& i) { return i.weight(); },
+             [&](Client& i) { return std::vector<Vec>{f(i)}; })
+      .front();
 }
 
-std::vector<Vec> Round::means(int count, const ClientsFn& f) { return reduce(count, false, f); }
+std::vector<Vec> Round::means(int count, const ClientsFn& f) { return reduce(count, setting_.sampled, nullptr, f); }
+
+Vec Round::partial_mean(const ClientFn& f) {
+  std::vector<int> everyone(static_cast<size_t>(N));
+  std::iota(everyone.begin(), everyone.end(), 0);
+  return reduce(
+             1, everyone, [&](const Client& i) { return sampled(i.id()) ? 1.0 : 0.0; },
+             [&](Client& i) { return std::vector<Vec>{f(i)}; })
+      .front();
+}
 
 }  // namespace tacet

@@ -45,6 +45,14 @@ TACET_MULTIVERSION void momentum_step(float* y, const float* g, float* m, int64_
   }
 }
 
+TACET_MULTIVERSION void shift(float* g, const float* mine, const float* everyones, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) g[i] = g[i] - mine[i] + everyones[i];
+}
+
+TACET_MULTIVERSION void blend(float* m, const float* g, int64_t n, float beta, float rest) {
+  for (int64_t i = 0; i < n; ++i) m[i] = beta * m[i] + rest * g[i];
+}
+
 }  // namespace
 
 double l2_norm(const Vec& v) {
@@ -75,6 +83,24 @@ void descend(Vec& y, const Vec& g, double a, const StepRule& rule, Vec* m) {
     else
       plain_step(py + first, pg + first, last - first, fa, decay);
   });
+}
+
+void correct(Vec& g, const Vec& mine, const Vec& everyones) {
+  assert(g.is_contiguous() && mine.is_contiguous() && everyones.is_contiguous());
+  assert(g.numel() == mine.numel() && g.numel() == everyones.numel());
+  float* pg = g.data_ptr<float>();
+  const float *pm = mine.data_ptr<float>(), *pe = everyones.data_ptr<float>();
+  at::parallel_for(0, g.numel(), 8 * block,
+                   [&](int64_t first, int64_t last) { shift(pg + first, pm + first, pe + first, last - first); });
+}
+
+void average_in(Vec& m, const Vec& g, double beta) {
+  assert(m.is_contiguous() && g.is_contiguous() && m.numel() == g.numel());
+  float* pm = m.data_ptr<float>();
+  const float* pg = g.data_ptr<float>();
+  const float keep = static_cast<float>(beta), take = static_cast<float>(1 - beta);
+  at::parallel_for(0, m.numel(), 8 * block,
+                   [&](int64_t first, int64_t last) { blend(pm + first, pg + first, last - first, keep, take); });
 }
 
 }  // namespace tacet

@@ -48,6 +48,48 @@ Entry corpus(std::string name, std::string origin, std::string summary, std::vec
   return entry;
 }
 
+// Functions have no data; what a recipe says in its place is the noise of their gradients.
+Entry noise() {
+  return {"noise",
+          "nothing to read: the gradients of functions, with noise from the clients' streams",
+          "exact gradients, or with noise that is symmetric around 0 in every coordinate",
+          "function",
+          {{.name = "noise.kind",
+            .kind = Kind::text,
+            .fallback = std::string("none"),
+            .doc = "gaussian and student are truncated",
+            .one_of = {"none", "gaussian", "uniform", "two-point", "student"}},
+           {.name = "noise.scale",
+            .kind = Kind::number,
+            .fallback = 1.0,
+            .doc = "standard deviation before truncation; half width of uniform; ± of two-point; factor of student",
+            .min = 0,
+            .max_open = true},
+           {.name = "noise.bound",
+            .kind = Kind::number,
+            .fallback = 3.0,
+            .doc = "gaussian, student: a draw beyond this times the scale is drawn again",
+            .min = 0.1},
+           {.name = "noise.freedom",
+            .kind = Kind::integer,
+            .fallback = int64_t{3},
+            .doc = "student: degrees of freedom",
+            .min = 1,
+            .max = 1000},
+           {.name = "batch_size",
+            .kind = Kind::integer,
+            .fallback = int64_t{1},
+            .doc = "draws that are averaged in one stochastic gradient",
+            .min = 1,
+            .max = 1e6},
+           {.name = "samples",
+            .kind = Kind::integer,
+            .fallback = int64_t{100},
+            .doc = "draws of all clients together that count as an epoch",
+            .min = 1,
+            .max = 1e12}}};
+}
+
 }  // namespace
 
 const std::vector<Entry>& datasets() {
@@ -64,6 +106,7 @@ const std::vector<Entry>& datasets() {
              {"wiki.train.tokens", "wiki.valid.tokens", "wiki.test.tokens"}),
       corpus("text", "your own", "any text that is split into words, one sentence or paragraph a line",
              {"train.txt", "valid.txt", "test.txt"}),
+      noise(),
   };
   return table;
 }

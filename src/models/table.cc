@@ -1,4 +1,5 @@
 // The list of models with their keys. What a model computes is in its own file.
+#include "problems/problem.h"
 #include "tacet/catalog.h"
 #include "tacet/error.h"
 
@@ -18,7 +19,7 @@ Option at_least_zero(const char* name, double fallback, const char* doc) {
 }  // namespace
 
 const std::vector<Entry>& models() {
-  static const std::vector<Entry> table = {
+  static const std::vector<Entry> networks = {
       {.name = "awd-lstm",
        .paper = "Merity, Keskar, Socher, ICLR 2018",
        .summary =
@@ -50,6 +51,11 @@ const std::vector<Entry>& models() {
              .max_open = true},
             {.name = "init", .kind = Kind::text, .doc = "safetensors file with the initial weights", .required = false}}},
   };
+  static const std::vector<Entry> table = [] {
+    std::vector<Entry> all = networks;
+    all.insert(all.end(), functions().begin(), functions().end());
+    return all;
+  }();
   return table;
 }
 

@@ -300,6 +300,18 @@ class Checker {
       blame("clients", "count",
             "must be 1 for " + entry_.at("algorithm") + ", got " + std::to_string(clients.integer("count")));
 
+    if (entry_.count("algorithm") && find_method(entry_.at("algorithm")).every_client && clients.has("count") &&
+        clients.has("participating") && clients.integer("participating") < clients.integer("count"))
+      blame("clients", "participating",
+            "must be clients.count = " + std::to_string(clients.integer("count")) + " for " + entry_.at("algorithm") +
+                ", where every client takes part in every step, got " + std::to_string(clients.integer("participating")));
+
+    const Values& schedule = recipe_.schedule;
+    if (schedule.has("cosine") && schedule.flag("cosine") && schedule.has("unit") && !attempted(schedule.text("unit").c_str()))
+      blame("schedule", "cosine",
+            "needs schedule." + schedule.text("unit") + ", where it ends (schedule.unit = \"" + schedule.text("unit") +
+                "\"), got nothing");
+
     if (entry_.count("data") && entry_.count("model")) {
       const Entry &data = find_dataset(entry_.at("data")), &model = find_model(entry_.at("model"));
       if (data.task != model.task)

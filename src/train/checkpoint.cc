@@ -115,7 +115,7 @@ struct Restore : StateVisitor {
     value.all().clear();
     for (int64_t c = first; c < last; ++c) {
       const auto found = tensors.find(client_name(name, static_cast<int>(c)));
-      if (found != tensors.end()) value.all()[static_cast<int>(c)] = found->second.clone();
+      if (found != tensors.end()) value.put(static_cast<int>(c), found->second);
     }
   }
 };

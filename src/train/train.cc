@@ -14,6 +14,8 @@
 #include <ATen/ATen.h>
 #include <nlohmann/json.hpp>
 
+#include "core/tree_mean.h"
+#include "data/client_sampling.h"
 #include "data/safetensors.h"
 #include "kernels/lstm.h"
 #include "tacet/algorithm.h"
@@ -21,6 +23,7 @@
 #include "tacet/error.h"
 #include "tacet/group.h"
 #include "train/checkpoint.h"
+#include "train/client_state.h"
 #include "train/evaluate.h"
 #include "train/run_folder.h"
 #include "train/schedule.h"
@@ -52,6 +55,7 @@ struct State {
   double best_loss = nan, best_epoch = nan, best_round = nan;
   double eval_loss = nan, eval_accuracy = nan, eval_round = -1;  // the last evaluation of the selecting split
   double metrics_bytes = 0;
+  double skipped = 0;  // gradients that were not finite
 
   void visit(StateVisitor& v) {
     v.global("x", x);
@@ -76,7 +80,8 @@ struct State {
                                                                                      {"eval_loss", &eval_loss},
                                                                                      {"eval_accuracy", &eval_accuracy},
                                                                                      {"eval_round", &eval_round},
-                                                                                     {"metrics_bytes", &metrics_bytes}})
+                                                                                     {"metrics_bytes", &metrics_bytes},
+                                                                                     {"skipped", &skipped}})
       v.number(name, *value);
   }
 };
@@ -90,16 +95,16 @@ class Trainer {
         observer_(observer),
         method_(find_method(recipe.algorithm.text("name"))),
         clients_(static_cast<int>(recipe.clients.has("count") ? recipe.clients.integer("count") : group.size())),
-        sampled_(static_cast<int>(recipe.clients.has("participating") ? recipe.clients.integer("participating") : clients_)),
+        sampling_(client_sampling(recipe.clients, clients_)),
         seed_(static_cast<uint64_t>(recipe.run.integer("seed"))),
         schedule_(make_schedule(recipe.schedule, recipe.algorithm, clients_)) {
     recipe_.clients.set("count", int64_t{clients_});
-    if (sampled_ > clients_)
-      throw UserError("clients.participating must be ≤ clients.count = " + std::to_string(clients_) + ", got " +
-                      std::to_string(sampled_));
     if (method_.single_client && clients_ != 1)
       throw UserError("algorithm.name: " + method_.name + " runs on one client, clients.count is " +
                       std::to_string(clients_));
+    if (method_.every_client && sampling_.participating != clients_)
+      throw UserError("clients.participating must be clients.count = " + std::to_string(clients_) + " for " + method_.name +
+                      ", where every client takes part in every step, got " + std::to_string(sampling_.participating));
     set_threads(static_cast<int>(recipe.run.integer("threads")));
     keep_large_blocks();
     if (!given) own_objective_ = make_objective(recipe_, clients_);
@@ -135,6 +140,13 @@ class Trainer {
   // Reads only: whatever is wrong with a checkpoint is found before a file is touched.
   void restore() {
     s_.x = objective_->initial();
+    if (recipe_.run.text("client_state") == "file") {
+      if (options_.out.empty()) throw UserError("run.client_state: file needs a run folder (--out)");
+      const auto homes = block_bounds(clients_, group_.size());
+      SpillClientState spill(options_.out, static_cast<int>(homes[group_.rank()]),
+                             static_cast<int>(homes[group_.rank() + 1]));
+      algorithm_->state(spill);
+    }
     if (options_.resume) {
       if (first()) check_same_run();
       load_checkpoint(options_.out, group_, clients_, [&](StateVisitor& v) { visit_all(v); });
@@ -156,9 +168,7 @@ class Trainer {
       write_summary("running", json::object());
     }
     if (!options_.resume) {
-      std::vector<int> all(static_cast<size_t>(clients_));
-      std::iota(all.begin(), all.end(), 0);
-      Round everyone = make_round(all);
+      Round everyone(begin_setting());
       algorithm_->begin(everyone, s_.x);
       account(everyone);
     }
@@ -183,11 +193,23 @@ class Trainer {
     compare("model", before.model, recipe_.model, {"init"});
     compare("algorithm", before.algorithm, recipe_.algorithm, {});
     compare("clients", before.clients, recipe_.clients, {});
-    compare("schedule", before.schedule, recipe_.schedule, {"epochs", "rounds", "iterations"});
-    compare("run", before.run, recipe_.run, {"eval_every", "checkpoint_every", "log_every", "peer_timeout"});
+    if (recipe_.schedule.flag("cosine"))  // its end is part of the schedule
+      compare("schedule", before.schedule, recipe_.schedule, {"iterations"});
+    else
+      compare("schedule", before.schedule, recipe_.schedule, {"epochs", "rounds", "iterations"});
+    compare("run", before.run, recipe_.run,
+            {"eval_every", "checkpoint_every", "log_every", "peer_timeout", "client_state", "non_finite"});
   }
 
-  Round make_round(std::vector<int> sampled) {
+  Round::Setting begin_setting() {
+    std::vector<int> all(static_cast<size_t>(clients_));
+    std::iota(all.begin(), all.end(), 0);
+    Round::Setting setting = round_setting(std::move(all));
+    setting.first_draw = int64_t{1} << 31;
+    return setting;
+  }
+
+  Round::Setting round_setting(std::vector<int> sampled) {
     rates_ = schedule_.at(epoch(), static_cast<int64_t>(s_.round));
     Round::Setting setting;
     setting.objective = objective_;
@@ -199,27 +221,13 @@ class Trainer {
     setting.clients = clients_;
     setting.sampled = std::move(sampled);
     setting.stop = options_.stop;
+    setting.skip_non_finite = recipe_.run.text("non_finite") == "skip";
     setting.rates = [rates = rates_](int) { return rates; };
-    return Round(std::move(setting));
+    return setting;
   }
 
   int interval() const {
     return recipe_.algorithm.has("interval") ? static_cast<int>(recipe_.algorithm.integer("interval")) : 1;
-  }
-
-  // S_r: the same on every rank, from a stream that belongs to nobody.
-  std::vector<int> sample_clients() const {
-    std::vector<int> ids(static_cast<size_t>(clients_));
-    std::iota(ids.begin(), ids.end(), 0);
-    if (sampled_ == clients_) return ids;
-    if (recipe_.clients.text("sampling") == "uniform") {
-      const auto order =
-          Stream(seed_, Stream::everyone, Purpose::client_sampling, static_cast<int64_t>(s_.round), 0).permutation(clients_);
-      for (int k = 0; k < clients_; ++k) ids[k] = static_cast<int>(order[k]);
-    }
-    ids.resize(static_cast<size_t>(sampled_));
-    std::sort(ids.begin(), ids.end());
-    return ids;
   }
 
   void account(const Round& r) {
@@ -227,6 +235,7 @@ class Trainer {
     s_.samples += c.samples;
     s_.epoch_loss += c.loss;
     s_.epoch_losses += c.losses;
+    s_.skipped += c.skipped;
     s_.communications += r.collectives();
     s_.client_bytes += static_cast<double>(r.client_bytes());
   }
@@ -258,7 +267,7 @@ class Trainer {
       if (fraction() >= 1) break;
       const auto start = Clock::now();
       const double epoch_before = epoch();
-      Round r = make_round(sample_clients());
+      Round r(round_setting(sample_clients(sampling_, seed_, static_cast<int64_t>(s_.round))));
       algorithm_->round(r, s_.x);
       account(r);
       s_.round += 1;
@@ -323,6 +332,8 @@ class Trainer {
       line["gradient_norm"] = finite(c.norms > 0 ? c.norm / c.norms : nan);
       line["eta"] = rates_.eta;
       line["gamma"] = finite(rates_.gamma);
+      if (c.skipped > 0) line["skipped"] = c.skipped;
+      for (const auto& [name, value] : r.notes()) line[name] = finite(value);
       write(std::move(line));
     }
     if (first())
@@ -355,11 +366,13 @@ class Trainer {
     const Score score = evaluate_all(*objective_, group_, split, model());
     const Evaluation e{score.loss / score.count, objective_->has_accuracy() ? score.correct / score.count : nan};
     evaluated_[split] = e;
+    further_[split] = objective_->figures(model());
     if (writes()) {
       json line = counters(event);
       line["split"] = split;
       line["averaged"] = s_.average.defined();
       line.update(figures(e, "eval_"));
+      for (const auto& [name, value] : further_[split]) line["eval_" + name] = finite(value);
       write(std::move(line));
     }
     return e;
@@ -401,7 +414,12 @@ class Trainer {
     if (objective_->has_perplexity()) n += std::snprintf(text + n, sizeof text - n, "  ppl %.2f", std::exp(e.loss));
     if (objective_->has_accuracy()) n += std::snprintf(text + n, sizeof text - n, "  accuracy %.2f %%", 100 * e.accuracy);
     if (s_.average.defined()) std::snprintf(text + n, sizeof text - n, "  (NT-ASGD)");
-    return text;
+    std::string line = text;
+    for (const auto& [name, value] : further_.at(split)) {
+      std::snprintf(text, sizeof text, "  %s %.6g", name.c_str(), value);
+      line += text;
+    }
+    return line;
   }
 
   void checkpoint() {
@@ -420,7 +438,7 @@ class Trainer {
               {"parameters", parameters},
               {"workers", group_.size()},
               {"clients", clients_},
-              {"participating", sampled_},
+              {"participating", sampling_.participating},
               {"threads", recipe_.run.integer("threads")},
               {"backend", group_.backend()},
               {"recurrent_path", lstm_path()},
@@ -461,6 +479,7 @@ class Trainer {
     result.epoch = epoch();
     result.seconds = s_.seconds;
     result.train_loss = std::isnan(s_.last_epoch_loss) ? s_.epoch_loss / s_.epoch_losses : s_.last_epoch_loss;
+    result.perplexity = objective_->has_perplexity();
     result.final = evaluated_;
     if (writes()) {
       if (status_ == "done") {
@@ -472,7 +491,11 @@ class Trainer {
                     {"epoch", result.epoch},
                     {"train_loss", finite(result.train_loss)}};
       const auto splits = objective_->splits();
-      for (const auto& [split, e] : evaluated_) final.update(figures(e, split == splits.front() ? "eval_" : split + "_"));
+      for (const auto& [split, e] : evaluated_) {
+        const std::string prefix = split == splits.front() ? "eval_" : split + "_";
+        final.update(figures(e, prefix));
+        for (const auto& [name, value] : further_[split]) final[prefix + name] = finite(value);
+      }
       json best = {{"round", std::isnan(s_.best_round) ? json(nullptr) : json(static_cast<int64_t>(s_.best_round))},
                    {"epoch", finite(s_.best_epoch)}};
       best.update(figures({s_.best_loss, nan}, "eval_"));
@@ -484,6 +507,7 @@ class Trainer {
                               {"communications", result.communications},
                               {"bytes_sent", result.bytes_sent},
                               {"client_bytes", result.client_bytes},
+                              {"skipped", static_cast<int64_t>(s_.skipped)},
                               {"seconds", result.seconds},
                               {"averaged", s_.average.defined()},
                               {"model_sha256", result.model_sha256.empty() ? json(nullptr) : json(result.model_sha256)}});
@@ -496,7 +520,8 @@ class Trainer {
   const TrainOptions& options_;
   Observer& observer_;
   const Method& method_;
-  const int clients_, sampled_;
+  const int clients_;
+  const ClientSampling sampling_;
   const uint64_t seed_;
   const Schedule schedule_;
   std::unique_ptr<Objective> own_objective_;
@@ -506,7 +531,8 @@ class Trainer {
   TensorBoardLog events_;
   State s_;
   std::map<std::string, Evaluation> evaluated_;
-  Rates rates_{};  // of the round under way
+  std::map<std::string, std::vector<std::pair<std::string, double>>> further_;  // Objective::figures, by split
+  Rates rates_{};                                                               // of the round under way
   std::string status_;
 };
 

@@ -5,6 +5,7 @@
 
 #include "support/placements.h"
 #include "support/quadratic.h"
+#include "tacet/error.h"
 
 namespace tacet {
 namespace {
@@ -30,6 +31,8 @@ struct Suite : testing::TestWithParam<std::string> {
     Trial t = trial(GetParam(), clients_, interval);
     if (t.options.has("momentum")) t.options.set("momentum", 0.9);
     if (t.options.has("weight_decay")) t.options.set("weight_decay", 0.01);
+    if (t.options.has("persist")) t.options.set("persist", true);
+    if (t.options.has("variate")) t.options.set("variate", std::string("drift"));
     return t;
   }
   Trace run(Group& group, const Trial& t, int64_t rounds) const {
@@ -41,7 +44,10 @@ struct Suite : testing::TestWithParam<std::string> {
 };
 
 TEST_P(Suite, LossFalls) {
-  const Trace t = run(*single_group(), trial(GetParam(), clients(), 2), 60);
+  Trial plain = trial(GetParam(), clients(), 2);
+  if (plain.options.has("epsilon")) plain.options.set("epsilon", 0.1);  // where v̂ starts: 1e-8 makes a first step of 1e4 η
+  if (plain.options.has("server_eta")) plain.options.set("server_eta", 0.1);
+  const Trace t = run(*single_group(), plain, 60);
   const auto loss = [&](size_t r) { return t.counters[r].loss / t.counters[r].losses; };
   EXPECT_LT(loss(59), 0.9 * loss(0));
 }
@@ -61,7 +67,7 @@ TEST_P(Suite, PlacementDoesNotChangeTheAnswer) {
 }
 
 TEST_P(Suite, PlacementDoesNotChangeTheAnswerWhenFewAreSampled) {
-  if (clients() == 1) return;  // nothing to sample from
+  if (clients() == 1 || method().every_client) return;  // nothing to sample from
   Trial t = busy(clients(), 2);
   t.sampled = {{0, 3, 6}, {5}, {1, 2, 3, 4}};  // with 5 ranks, most of them have nobody in round 1
   const Trace alone = run(*single_group(), t, 6);
@@ -91,14 +97,75 @@ TEST_P(Suite, StoppingDoesNotChangeTheAnswer) {
   }
 }
 
-TEST_P(Suite, SendsAsManyVectorsAsItsRowSays) {
+TEST_P(Suite, TalksAsMuchAsItsRowSays) {
   for (int interval : {1, 4}) {
     const Trace t = run(*single_group(), busy(clients(), interval), 3);
-    const double vectors = method().vectors_sent(interval);
-    // A message holds 11 parameters and one buffer in 4-byte floats.
+    // A message holds 11 parameters a vector and one buffer in 4-byte floats.
     const int64_t parameters = t.client_bytes - int64_t{t.collectives} * 4;
-    EXPECT_EQ(static_cast<double>(parameters), 3 * vectors * 11 * 4);
+    std::printf("%-14s I = %d: %g collectives and %g vectors a round (its row: %g, %g)\n", GetParam().c_str(), interval,
+                t.collectives / 3.0, static_cast<double>(parameters) / (3 * 11 * 4), method().collectives(interval),
+                method().vectors_sent(interval));
+    EXPECT_EQ(t.collectives, 3 * method().collectives(interval));
+    EXPECT_EQ(static_cast<double>(parameters), 3 * method().vectors_sent(interval) * 11 * 4);
   }
+}
+
+TEST_P(Suite, OneClientHasNobodyToTalkTo) {
+  const Trace t = run(*single_group(), busy(1, 2), 3);
+  EXPECT_EQ(t.collectives, 0);
+  EXPECT_EQ(t.client_bytes, 0);
+}
+
+// η = 0.1 and γ = 0.2 mean a threshold of 2; nothing is longer than ‖g‖, so the shown figures are bounded by it.
+TEST_P(Suite, CountsEveryStep) {
+  const Trace t = run(*single_group(), trial(GetParam(), clients(), 3), 2);
+  for (const Counters& c : t.counters) {
+    EXPECT_GT(c.steps, 0);
+    EXPECT_EQ(c.steps, c.norms);
+    EXPECT_GT(c.norm, 0);
+    EXPECT_LE(c.clipped, c.steps);
+    EXPECT_EQ(c.skipped, 0);
+    if (!trial(GetParam(), 1, 1).options.has("gamma")) {
+      EXPECT_EQ(c.clipped, 0);
+    }
+  }
+}
+
+// A client whose third gradient is not finite.
+struct Explosive : Quadratic {
+  Explosive() : Quadratic(seven()) {}
+  Sample gradient(const Draw& draw, const Vec& y) override {
+    const Sample s = Quadratic::gradient(draw, y);
+    if (draw.client == 0 && draw.round == 1 && draw.step == 0) gradient_buffer()[2] = std::numeric_limits<float>::infinity();
+    return s;
+  }
+};
+
+TEST_P(Suite, StopsWithRoundClientAndStepAtAGradientThatIsNotFinite) {
+  const Trial t = busy(clients(), 2);
+  Explosive objective;
+  const auto algorithm = t.method->make(t.options);
+  Vec x = objective.initial();
+  try {
+    test::run_on(*single_group(), t, objective, *algorithm, x, 0, 3);
+    FAIL() << "it went on";
+  } catch (const UserError& error) {
+    EXPECT_NE(std::string(error.what()).find("the gradient is not finite at round 2, client 0, local step 1"),
+              std::string::npos)
+        << error.what();
+  }
+}
+
+TEST_P(Suite, SkipsAndCountsAGradientThatIsNotFiniteWhenAsked) {
+  Trial t = busy(clients(), 2);
+  t.skip_non_finite = true;
+  Explosive objective;
+  const auto algorithm = t.method->make(t.options);
+  Vec x = objective.initial();
+  const Trace trace = test::run_on(*single_group(), t, objective, *algorithm, x, 0, 3);
+  EXPECT_EQ(trace.counters[0].skipped, 0);
+  EXPECT_EQ(trace.counters[1].skipped, 1);
+  EXPECT_TRUE(std::isfinite(l2_norm(x)));
 }
 
 TEST_P(Suite, ReadsNoMoreThanItsOptions) {
@@ -119,7 +186,7 @@ std::vector<std::string> names() {
 INSTANTIATE_TEST_SUITE_P(EveryMethod, Suite, testing::ValuesIn(names()), [](const auto& param_info) {
   std::string name = param_info.param;
   for (char& c : name)
-    if (!std::isalnum(static_cast<unsigned char>(c))) c = '_';
+    if (!std::isalnum(static_cast<unsigned char>(c))) c = c == '+' ? 'p' : '_';
   return name;
 });
 

@@ -64,11 +64,12 @@ struct Trial {
   int clients = 1, interval = 1;
   uint64_t seed = 1;
   std::vector<std::vector<int>> sampled;  // by round; empty: everyone
+  bool skip_non_finite = false;
 };
 
 // Required options get plain values; `more` overrides.
 inline Trial trial(const std::string& name, int clients, int interval, const std::map<std::string, Value>& more = {}) {
-  Trial t{&find_method(name), {}, clients, interval, 1, {}};
+  Trial t{&find_method(name), {}, clients, interval, 1, {}, false};
   for (const Option& o : t.method->options) {
     if (o.fallback) t.options.set(o.name, *o.fallback);
     if (o.name == "eta") t.options.set("eta", 0.1);
@@ -81,6 +82,7 @@ inline Trial trial(const std::string& name, int clients, int interval, const std
 struct Trace {
   std::vector<Vec> x;  // after every round
   std::vector<Counters> counters;
+  std::vector<std::map<std::string, double>> notes;
   int collectives = 0;
   int64_t client_bytes = 0;
   double buffer = 0;
@@ -91,7 +93,7 @@ inline Trace run_on(Group& group, const Trial& t, Objective& objective, Algorith
                     int64_t last) {
   Trace trace;
   const double gamma = t.options.has("gamma") ? t.options.number("gamma") : std::numeric_limits<double>::infinity();
-  for (int64_t r = first; r < last; ++r) {
+  const auto setting = [&](int64_t r) {
     Round::Setting s;
     s.objective = &objective;
     s.group = &group;
@@ -100,18 +102,28 @@ inline Trace run_on(Group& group, const Trial& t, Objective& objective, Algorith
     s.first_iteration = r * t.interval;
     s.interval = t.interval;
     s.clients = t.clients;
-    if (t.sampled.empty())
-      for (int i = 0; i < t.clients; ++i) s.sampled.push_back(i);
-    else
-      s.sampled = t.sampled[static_cast<size_t>(r) % t.sampled.size()];
+    s.skip_non_finite = t.skip_non_finite;
+    for (int i = 0; i < t.clients; ++i) s.sampled.push_back(i);
     const Rates rates{t.options.number("eta"), gamma};
     s.rates = [rates](int) { return rates; };
+    return s;
+  };
+  if (first == 0) {
+    Round::Setting s = setting(0);
+    s.first_draw = int64_t{1} << 31;
+    Round everyone(std::move(s));
+    algorithm.begin(everyone, x);
+  }
+  for (int64_t r = first; r < last; ++r) {
+    Round::Setting s = setting(r);
+    if (!t.sampled.empty()) s.sampled = t.sampled[static_cast<size_t>(r) % t.sampled.size()];
     Round round(std::move(s));
     algorithm.round(round, x);
     trace.x.push_back(x.clone());
     trace.counters.push_back(round.counters());
     trace.collectives += round.collectives();
     trace.client_bytes += round.client_bytes();
+    trace.notes.push_back(round.notes());
   }
   trace.buffer = objective.buffers().numel() > 0 ? objective.buffers()[0].item<double>() : 0;
   return trace;

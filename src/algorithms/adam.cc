@@ -1,0 +1,49 @@
+// Adam: Kingma, Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015, Algorithm 1. On more than one client g is
+// averaged at every step. `max_norm` shortens longer gradients to it first ("Adam with clipping"); weight decay is added to
+// the gradient, after that.
+#include <cmath>
+
+#include "algorithms/methods.h"
+
+namespace tacet {
+namespace {
+
+struct Adam : Algorithm {
+  explicit Adam(const Values& o)
+      : beta1(o.number("beta1")),
+        beta2(o.number("beta2")),
+        epsilon(o.number("epsilon")),
+        max_norm(o.number("max_norm")),
+        weight_decay(o.number("weight_decay")) {}
+
+  void round(Round& r, Vec& x) override {
+    for (int t = 0; t < r.I; ++t) {
+      Vec g = r.mean([&](Client& i) { return i.gradient(x); });
+      const double length = l2_norm(g), eta = r.plain(r.rates(t), length);
+      if (length > max_norm) g.mul_(max_norm / length);
+      if (weight_decay != 0) g.add_(x, weight_decay);
+      if (!m.defined()) m = at::zeros_like(x), v = at::zeros_like(x);
+      steps += 1;
+      average_in(m, g, beta1);                  // m ← β₁ m + (1 − β₁) g
+      v.mul_(beta2).addcmul_(g, g, 1 - beta2);  // v ← β₂ v + (1 − β₂) g²
+      const Vec root = (v / (1 - std::pow(beta2, steps))).sqrt_().add_(epsilon);
+      x.addcdiv_(m, root, -eta / (1 - std::pow(beta1, steps)));  // x ← x − η m̂/(√v̂ + ε)
+    }
+  }
+
+  void state(StateVisitor& visitor) override {
+    visitor.global("m", m);
+    visitor.global("v", v);
+    visitor.number("steps", steps);
+  }
+
+  double beta1, beta2, epsilon, max_norm, weight_decay;
+  double steps = 0;
+  Vec m, v;
+};
+
+}  // namespace
+
+std::unique_ptr<Algorithm> make_adam(const Values& o) { return std::make_unique<Adam>(o); }
+
+}  // namespace tacet

@@ -1,0 +1,43 @@
+// CELGC with partial communication: appendix E.5 of "A Communication-Efficient Distributed Gradient Clipping Algorithm for
+// Training Deep Neural Networks" (ICLR 2022 submission). All N clients train their own model all the time; at each
+// communication the sampled ones average and restart from their average, the others go on with what they have. x is the last
+// average: the model that was communicated.
+#include "algorithms/methods.h"
+
+namespace tacet {
+namespace {
+
+struct CelgcPartial : Algorithm {
+  explicit CelgcPartial(const Values& o) : rule{o.number("momentum"), o.number("weight_decay")} {}
+
+  void round(Round& r, Vec& x) override {
+    x = r.partial_mean([&](Client& i) {
+      const bool first = !own.has(i);
+      Vec& x_i = own.at(i, x);
+      Vec y = i.start(first ? x : x_i);
+      for (int t = 0; t < r.I; ++t) {
+        const Vec g = i.gradient(y);
+        const double a = i.clip(r.rates(t), l2_norm(g));  // min(η, γ/‖g‖)
+        descend(y, g, a, rule, rule.momentum != 0 ? &m.at(i, y) : nullptr);
+      }
+      x_i.copy_(y);
+      return y;
+    });
+    for (auto& [id, x_i] : own.all())
+      if (r.sampled(id)) x_i.copy_(x);
+  }
+
+  void state(StateVisitor& v) override {
+    v.clients("models", own);
+    v.clients("momentum", m);
+  }
+
+  StepRule rule;
+  PerClient own, m;
+};
+
+}  // namespace
+
+std::unique_ptr<Algorithm> make_celgc_partial(const Values& o) { return std::make_unique<CelgcPartial>(o); }
+
+}  // namespace tacet

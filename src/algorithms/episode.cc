@@ -1,0 +1,51 @@
+// EPISODE, Episodic Gradient Clipping with Periodic Resampled Corrections: Crawshaw, Bao, Liu, ICLR 2023, Algorithm 1. Each
+// round first averages fresh gradients at the common model. Their mean G corrects the clients' gradients, and ‖G‖ alone
+// decides, once and for all clients, whether the round's steps are plain or normalised. Gⁱ may come from several
+// mini-batches
+// (`resampling`).
+#include "algorithms/methods.h"
+
+namespace tacet {
+namespace {
+
+struct Episode : Algorithm {
+  explicit Episode(const Values& o)
+      : rule{0, o.number("weight_decay")}, batches(static_cast<int>(o.integer("resampling"))) {}
+
+  void round(Round& r, Vec& x) override {
+    const Vec G = r.mean([&](Client& i) {
+      Vec& G_i = corrections.at(i, x);
+      G_i.zero_();
+      for (int k = 0; k < batches; ++k) G_i.add_(i.resample(x));
+      return G_i.div_(batches);
+    });
+    const double norm = l2_norm(G);
+    const bool clipping = norm > r.rates(0).gamma / r.rates(0).eta;  // 1(‖G‖ > γ/η)
+    r.note("global_norm", norm);
+    r.note("indicator", clipping);
+
+    x = r.mean([&](Client& i) {
+      const Vec& G_i = corrections.at(i, x);
+      Vec y = i.start(x);
+      for (int t = 0; t < r.I; ++t) {
+        Vec g = i.gradient(y);
+        correct(g, G_i, G);  // g − Gⁱ + G
+        const double a = clipping ? i.normalized(r.rates(t), l2_norm(g)) : i.plain(r.rates(t), l2_norm(g));
+        descend(y, g, a, rule, nullptr);
+      }
+      return y;
+    });
+  }
+
+  void state(StateVisitor& v) override { v.scratch("corrections", corrections); }
+
+  StepRule rule;
+  int batches;
+  PerClient corrections;  // Gⁱ
+};
+
+}  // namespace
+
+std::unique_ptr<Algorithm> make_episode(const Values& o) { return std::make_unique<Episode>(o); }
+
+}  // namespace tacet

@@ -1,0 +1,56 @@
+// EPISODE++: Crawshaw, Bao, Liu, "Federated Learning with Client Subsampling, Data Heterogeneity, and Unbounded Smoothness",
+// NeurIPS 2023, Algorithm 1. EPISODE for sampled clients: corrections are those of each client's last round, kept with it,
+// and G is their mean over all N clients, so one message a round is enough.
+#include "algorithms/methods.h"
+
+namespace tacet {
+namespace {
+
+struct EpisodePlusPlus : Algorithm {
+  explicit EpisodePlusPlus(const Values& o) : rule{0, o.number("weight_decay")} {}
+
+  void begin(Round& everyone, const Vec& x) override {
+    G = everyone.mean([&](Client& i) { return corrections.at(i, x).copy_(i.resample(x)); });
+  }
+
+  void round(Round& r, Vec& x) override {
+    const double norm = l2_norm(G);
+    const bool clipping = norm > r.rates(0).gamma / r.rates(0).eta;  // 1(‖G‖ > γ/η)
+    r.note("global_norm", norm);
+    r.note("indicator", clipping);
+
+    auto mean = r.means(2, [&](Client& i) {
+      Vec& G_i = corrections.at(i, x);
+      Vec sum = at::zeros_like(x);  // of the raw gradients
+      Vec y = i.start(x);
+      for (int t = 0; t < r.I; ++t) {
+        Vec g = i.gradient(y);
+        sum.add_(g);
+        correct(g, G_i, G);  // g − Gⁱ + G
+        const double a = clipping ? i.normalized(r.rates(t), l2_norm(g)) : i.plain(r.rates(t), l2_norm(g));
+        descend(y, g, a, rule, nullptr);
+      }
+      sum.div_(r.I);  // Gⁱ of the next round this client takes part in
+      const Vec change = sum - G_i;
+      G_i.copy_(sum);
+      return std::vector<Vec>{y, change};
+    });
+    x = mean[0];
+    G.add_(mean[1], r.participation);  // G + (1/N) Σ_{i∈S_r} ΔGⁱ
+  }
+
+  void state(StateVisitor& v) override {
+    v.global("G", G);
+    v.clients("corrections", corrections);
+  }
+
+  StepRule rule;
+  Vec G;
+  PerClient corrections;  // Gⁱ
+};
+
+}  // namespace
+
+std::unique_ptr<Algorithm> make_episode_pp(const Values& o) { return std::make_unique<EpisodePlusPlus>(o); }
+
+}  // namespace tacet

@@ -1,0 +1,52 @@
+// FED-AMS, also known as Local AMSGrad: Chen, Li, Li, "Toward Communication Efficient Adaptive Gradient Method", FODS 2020.
+// Local AMSGrad steps with v̂ fixed during the round; the server averages models and second moments and v̂ never
+// shrinks. With `persist` a client's m and v live on between its rounds (Chen et al.); without, m restarts from 0 and v from
+// v̂ (as in FED-LAMB's paper).
+#include "algorithms/methods.h"
+
+namespace tacet {
+namespace {
+
+struct FedAms : Algorithm {
+  explicit FedAms(const Values& o)
+      : beta1(o.number("beta1")), beta2(o.number("beta2")), epsilon(o.number("epsilon")), persist(o.flag("persist")) {}
+
+  void begin(Round&, const Vec& x) override { v_hat = at::full_like(x, epsilon); }  // v̂₀ = ε·1
+
+  void round(Round& r, Vec& x) override {
+    const Vec root = v_hat.sqrt();
+    auto mean = r.means(2, [&](Client& i) {
+      const bool fresh = !persist || !first.has(i);
+      Vec& m = first.at(i, x);
+      Vec& v = second.at(i, x);
+      if (fresh) m.zero_(), v.copy_(persist ? at::full_like(x, epsilon) : v_hat);
+      Vec y = i.start(x);
+      for (int t = 0; t < r.I; ++t) {
+        const Vec g = i.gradient(y);
+        average_in(m, g, beta1);                            // m ← β₁ m + (1 − β₁) g
+        v.mul_(beta2).addcmul_(g, g, 1 - beta2);            // v ← β₂ v + (1 − β₂) g²
+        y.sub_(m / root, i.plain(r.rates(t), l2_norm(g)));  // y ← y − α m/√v̂
+      }
+      return std::vector<Vec>{y, v};
+    });
+    x = mean[0];
+    v_hat = at::maximum(v_hat, mean[1]);
+  }
+
+  void state(StateVisitor& v) override {
+    v.global("v_hat", v_hat);
+    for (auto [name, moments] : {std::pair{"first_moments", &first}, {"second_moments", &second}})
+      persist ? v.clients(name, *moments) : v.scratch(name, *moments);
+  }
+
+  double beta1, beta2, epsilon;
+  bool persist;
+  Vec v_hat;
+  PerClient first, second;  // m and v
+};
+
+}  // namespace
+
+std::unique_ptr<Algorithm> make_fed_ams(const Values& o) { return std::make_unique<FedAms>(o); }
+
+}  // namespace tacet

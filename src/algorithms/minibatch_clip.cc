@@ -1,0 +1,32 @@
+// Clipped minibatch SGD: Crawshaw, Bao, Liu, "Federated Learning with Client Subsampling, Data Heterogeneity, and Unbounded
+// Smoothness", NeurIPS 2023, Algorithm 2. Sampled clients average I gradients, all at x_r: no client moves, there is one
+// step a round, clipped by the norm of the mean over all.
+#include "algorithms/methods.h"
+
+namespace tacet {
+namespace {
+
+struct MinibatchClip : Algorithm {
+  explicit MinibatchClip(const Values& o) : rule{o.number("momentum"), o.number("weight_decay")} {}
+
+  void round(Round& r, Vec& x) override {
+    const Vec g_r = r.mean([&](Client& i) {
+      Vec sum = at::zeros_like(x);
+      for (int k = 0; k < r.I; ++k) sum.add_(i.gradient(x));
+      return sum.div_(r.I);
+    });
+    if (rule.momentum != 0 && !m.defined()) m = x.clone().zero_();
+    descend(x, g_r, r.clip(r.rates(0), l2_norm(g_r)), rule, &m);  // min(η, γ/‖g_r‖)
+  }
+
+  void state(StateVisitor& v) override { v.global("momentum", m); }
+
+  StepRule rule;
+  Vec m;
+};
+
+}  // namespace
+
+std::unique_ptr<Algorithm> make_minibatch_clip(const Values& o) { return std::make_unique<MinibatchClip>(o); }
+
+}  // namespace tacet

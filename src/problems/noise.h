@@ -1,0 +1,25 @@
+// Noise added to a function's gradient: the models that theorems on clipping assume, each symmetric and with mean 0. A draw
+// is a pure function of its stream.
+#pragma once
+
+#include <string>
+
+#include "tacet/options.h"
+#include "tacet/random.h"
+
+namespace tacet {
+
+struct Noise {
+  std::string kind = "none";  // none, gaussian, uniform, two-point, student
+  double scale = 1;           // gaussian, student: of the untruncated variable; uniform: half width; two-point: ±scale
+  double bound = 3;           // gaussian, student: draws beyond ± bound · scale are drawn again
+  int64_t freedom = 3;        // student: degrees of freedom, ≥ 1
+  int64_t batch = 1;          // the mean of so many draws
+};
+
+Noise noise_of(const Values& data);  // the keys of data set "noise"
+
+// One coordinate's noise.
+double draw(const Noise& noise, Stream& stream);
+
+}  // namespace tacet

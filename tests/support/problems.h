@@ -1,0 +1,62 @@
+// Runs a method on a problem of the suite, with few words.
+#pragma once
+
+#include "problems/objective.h"
+#include "support/quadratic.h"
+#include "tacet/error.h"
+
+namespace tacet::test {
+
+// The problem by name with its defaults, but for `more`.
+inline Values model_values(const std::string& name, const std::map<std::string, Value>& more = {}) {
+  Values v;
+  v.set("name", name);
+  for (const Option& o : find_model(name).options)
+    if (o.fallback) v.set(o.name, *o.fallback);
+  for (const auto& [key, value] : more) v.set(key, value);
+  return v;
+}
+
+inline Problem problem(const std::string& name, int clients, const std::map<std::string, Value>& more = {}) {
+  return make_problem(model_values(name, more), 1, clients);
+}
+
+// N that the problem asks for; 4 where it does not care.
+inline int natural_clients(const std::string& name) {
+  for (int n : {4, 2}) try {
+      problem(name, n);
+      return n;
+    } catch (const UserError&) {
+    }
+  return 1;
+}
+
+struct Outcome {
+  Trace trace;
+  Vec x;
+};
+
+// All rounds on one rank, from the problem's start.
+inline Outcome run_problem(const Problem& p, const Noise& noise, const Trial& t, int64_t rounds) {
+  const auto objective = make_function_objective(p, noise, 100);
+  const auto algorithm = t.method->make(t.options);
+  Outcome r;
+  r.x = objective->initial();
+  r.trace = run_on(*single_group(), t, *objective, *algorithm, r.x, 0, rounds);
+  return r;
+}
+
+// f at x, and ‖∇f(x)‖.
+inline std::vector<double> point(const Vec& x) {
+  std::vector<double> p;
+  for (int64_t j = 0; j < x.numel(); ++j) p.push_back(static_cast<double>(x.data_ptr<float>()[j]));
+  return p;
+}
+inline double f_at(const Problem& p, const Vec& x) { return value(p, point(x)); }
+inline double slope_at(const Problem& p, const Vec& x) {
+  double square = 0;
+  for (double v : gradient(p, point(x))) square += v * v;
+  return std::sqrt(square);
+}
+
+}  // namespace tacet::test
