@@ -4,6 +4,7 @@
 #include "tacet/catalog.h"
 #include "tacet/error.h"
 #include "tacet/train.h"
+#include "train/classification_objective.h"
 #include "train/language_objective.h"
 
 namespace tacet {
@@ -14,6 +15,7 @@ using Make = std::unique_ptr<Objective> (*)(const Recipe& recipe, int clients);
 const std::map<std::string, Make>& tasks() {
   static const std::map<std::string, Make> table = {
       {"language-model", make_language_objective},
+      {"classification", make_classification_objective},
   };
   return table;
 }
