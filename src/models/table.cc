@@ -1,4 +1,5 @@
 // The list of models with their keys. What a model computes is in its own file.
+#include "models/image_model.h"
 #include "problems/problem.h"
 #include "tacet/catalog.h"
 #include "tacet/error.h"
@@ -16,10 +17,8 @@ Option at_least_zero(const char* name, double fallback, const char* doc) {
   return {.name = name, .kind = Kind::number, .fallback = fallback, .doc = doc, .min = 0, .max_open = true};
 }
 
-}  // namespace
-
-const std::vector<Entry>& models() {
-  static const std::vector<Entry> networks = {
+std::vector<Entry> language_models() {
+  return {
       {.name = "awd-lstm",
        .paper = "Merity, Keskar, Socher, ICLR 2018",
        .summary =
@@ -51,10 +50,16 @@ const std::vector<Entry>& models() {
              .max_open = true},
             {.name = "init", .kind = Kind::text, .doc = "safetensors file with the initial weights", .required = false}}},
   };
+}
+
+}  // namespace
+
+const std::vector<Entry>& models() {
   static const std::vector<Entry> table = [] {
-    std::vector<Entry> all = networks;
-    all.insert(all.end(), functions().begin(), functions().end());
-    return all;
+    std::vector<Entry> rows = language_models();
+    for (Entry& row : image_models()) rows.push_back(std::move(row));
+    for (const Entry& row : functions()) rows.push_back(row);
+    return rows;
   }();
   return table;
 }

@@ -307,7 +307,8 @@ class Checker {
                 ", where every client takes part in every step, got " + std::to_string(clients.integer("participating")));
 
     const Values& schedule = recipe_.schedule;
-    if (schedule.has("cosine") && schedule.flag("cosine") && schedule.has("unit") && !attempted(schedule.text("unit").c_str()))
+    if (schedule.has("cosine") && schedule.flag("cosine") && schedule.has("unit") &&
+        !attempted(schedule.text("unit").c_str()))
       blame("schedule", "cosine",
             "needs schedule." + schedule.text("unit") + ", where it ends (schedule.unit = \"" + schedule.text("unit") +
                 "\"), got nothing");

@@ -4,6 +4,7 @@
 #include "tacet/catalog.h"
 #include "tacet/error.h"
 #include "tacet/train.h"
+#include "train/classification_objective.h"
 #include "train/function_objective.h"
 #include "train/language_objective.h"
 
@@ -16,6 +17,7 @@ const std::map<std::string, Make>& tasks() {
   static const std::map<std::string, Make> table = {
       {"function", make_function_objective},
       {"language-model", make_language_objective},
+      {"classification", make_classification_objective},
   };
   return table;
 }

@@ -182,24 +182,26 @@ TEST(Claims, SmallStepsMakeMinibatchClipsRoundsGrowLikeM) {
 }
 
 // Clipped SGD is arbitrarily faster than SGD with a fixed step on an exponential (Zhang et al., ICLR 2020): rounds to
-// ‖∇f‖ ≤ 0.1 from x_0, each with the best step of a fine grid. A fixed step must be below 2/f''(x_0) ~ 2e^−x_0, so its
-// rounds grow like e^x_0; clipped ones grow like x_0.
+// ‖∇f‖ ≤ 0.1 from x_0 and from 5 and 10 % nearer, each with the best step of a fine grid. A fixed step must be below
+// 2/f''(x_0) ~ 2e^−x_0, so its rounds grow like e^x_0; clipped ones grow like x_0.
 TEST(Claims, ClippingIsArbitrarilyFasterThanAFixedStep) {
-  const auto best = [](const std::string& method, double start) {
+  const auto rounds = [](const std::string& method, double start, double eta) {
     const Problem p = problem("exponential", 1, {{"dimension", int64_t{1}}, {"start", start}});
-    double fewest = inf;
-    for (double eta = 1; eta > 5e-4; eta /= 1.4) {
-      try {
-        const Outcome o = go(method, p, {}, 1, 1500, 1, {{"eta", eta}, {"gamma", method == "sgd" ? inf : 1.0}});
-        for (size_t r = 0; r < o.trace.x.size(); ++r)
-          if (slope_at(p, o.trace.x[r]) <= 0.1) {
-            fewest = std::min(fewest, static_cast<double>(r + 1));
-            break;
-          }
-      } catch (const UserError&) {
-        // this step size diverges
-      }
+    try {
+      const Outcome o = go(method, p, {}, 1, 1000, 1, {{"eta", eta}, {"gamma", method == "sgd" ? inf : 1.0}});
+      for (size_t r = 0; r < o.trace.x.size(); ++r)
+        if (slope_at(p, o.trace.x[r]) <= 0.1) return static_cast<double>(r + 1);
+    } catch (const UserError&) {
+      // this step size diverges
     }
+    return inf;
+  };
+  // A single start can be lucky: a step of just x_0/f'(x_0) lands at the minimum. So the slowest of three starts counts.
+  const auto best = [&](const std::string& method, double start) {
+    double fewest = inf;
+    for (double eta = 1; eta > 5e-4; eta /= 1.4)
+      fewest = std::min(fewest, std::max({rounds(method, start, eta), rounds(method, 0.95 * start, eta),
+                                          rounds(method, 0.9 * start, eta)}));
     return fewest;
   };
   double last = 0;

@@ -79,9 +79,8 @@ Recipe random_recipe() {
   if (method.single_client)
     r.clients = {};
   else if (r.clients.has("count") && r.clients.has("participating"))
-    r.clients.set("count", method.every_client
-                               ? r.clients.integer("participating")
-                               : std::max(r.clients.integer("count"), r.clients.integer("participating")));
+    r.clients.set("count", method.every_client ? r.clients.integer("participating")
+                                               : std::max(r.clients.integer("count"), r.clients.integer("participating")));
   r.schedule = random_values(schedule_options());
   const bool cosine = r.schedule.has("cosine") && r.schedule.flag("cosine");
   if (cosine || (!r.schedule.has("epochs") && !r.schedule.has("iterations"))) r.schedule.set("rounds", int64_t{3});

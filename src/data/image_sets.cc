@@ -1,0 +1,180 @@
+// The image data sets by name: their keys, the files they expect and which reader takes them. The readers are in files of
+// their own (idx.h, …).
+#include <algorithm>
+#include <filesystem>
+#include <stdexcept>
+
+#include <ATen/ATen.h>
+
+#include "data/idx.h"
+#include "data/images.h"
+#include "data/locate.h"
+#include "data/partition.h"
+#include "tacet/error.h"
+
+namespace tacet {
+namespace {
+
+namespace fs = std::filesystem;
+
+// ---- MNIST and its relatives ----
+
+std::vector<std::string> idx_names(const std::string& stem, int dimensions) {
+  const std::string kind = "idx" + std::to_string(dimensions) + "-ubyte";
+  std::vector<std::string> names;
+  for (const char* mark : {"-", "."})
+    for (const char* end : {"", ".gz"}) names.push_back(stem + mark + kind + end);
+  return names;
+}
+
+std::string existing(const fs::path& folder, const std::vector<std::string>& names) {
+  std::error_code ignored;
+  for (const std::string& name : names)
+    if (fs::exists(folder / name, ignored)) return (folder / name).string();
+  throw UserError((folder / names.front()).string() +
+                  ": does not exist (nor with .gz at its end), though other files of the " + "data set are in that folder");
+}
+
+std::vector<int32_t> label_list(const at::Tensor& bytes) {
+  const uint8_t* p = bytes.data_ptr<uint8_t>();
+  return {p, p + bytes.numel()};
+}
+
+ImageData load_idx(const Values& data, const std::string& name) {
+  std::vector<std::string> system;
+  if (name == "fashion-mnist") system = {"/usr/share/datasets/fashion-mnist"};
+  const fs::path folder = find_folder(data, name, name, idx_names("train-images", 3), system);
+  ImageData set;
+  int64_t classes = 10;
+  const auto read = [&](const std::string& stem, ImageSplit& split) {
+    const std::string image_file = existing(folder, idx_names(stem + "-images", 3));
+    const std::string label_file = existing(folder, idx_names(stem + "-labels", 1));
+    at::Tensor images = read_idx(image_file, 3);
+    const at::Tensor label_bytes = read_idx(label_file, 1);
+    if (name == "idx")
+      classes = std::max<int64_t>({2, stem == "train" ? 2 : classes, label_bytes.max().item<int64_t>() + 1});
+    if (set.shape.height == 0) {
+      set.shape = {1, images.size(1), images.size(2), classes};
+      if (name == "idx") {
+        const at::Tensor values = images.to(at::kDouble).div_(255);
+        set.mean = {values.mean().item<double>()};
+        set.deviation = {std::max(values.std().item<double>(), 1e-6)};
+      }
+    }
+    set.shape.classes = classes;
+    const int64_t want = name == "idx" ? set.shape.height : 28, wide = name == "idx" ? set.shape.width : 28;
+    if (images.size(1) != want || images.size(2) != wide)
+      throw UserError(image_file + ": images must be " + std::to_string(want) + " × " + std::to_string(wide) + ", got " +
+                      std::to_string(images.size(1)) + " × " + std::to_string(images.size(2)));
+    split = split_of_bytes(std::move(images), label_list(label_bytes), classes, label_file);
+  };
+  read("train", set.train);
+  read("t10k", set.test);
+  if (name == "mnist") set.mean = {0.1307}, set.deviation = {0.3081};
+  if (name == "fashion-mnist") {
+    set.mean = {0.2860}, set.deviation = {0.3530};
+    set.classes = {"T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"};
+  }
+  return set;
+}
+
+// Keeps max_samples of the training set, then holds `valid` of them out. The first images of a file need not be a fair
+// sample of it (folders come class by class), so both are drawn, from the partition's seed.
+void cut(ImageData& set, const Values& data) {
+  const int64_t keep = data.integer("max_samples"), valid = data.integer("valid"), all = set.train.size();
+  const int64_t kept = keep > 0 ? std::min(keep, all) : all;
+  if (valid >= kept)
+    throw UserError("data.valid must be less than the " + std::to_string(kept) + " training images, got " +
+                    std::to_string(valid));
+  if (kept == all && valid == 0) return;
+  Stream s(static_cast<uint64_t>(data.integer("partition.seed")), Stream::everyone, Purpose::partition, 0, 1);
+  std::vector<int32_t> order;
+  for (const int64_t i : s.permutation(all)) order.push_back(static_cast<int32_t>(i));
+  const auto part = [&](int64_t first, int64_t last) {
+    std::vector<int32_t> samples(order.begin() + first, order.begin() + last);
+    std::sort(samples.begin(), samples.end());
+    return subset(set.train, samples);
+  };
+  set.valid = part(0, valid);
+  set.train = part(valid, kept);
+}
+
+// ---- keys ----
+
+Option integer(std::string name, int64_t fallback, double min, double max, std::string doc) {
+  return {
+      .name = std::move(name), .kind = Kind::integer, .fallback = fallback, .doc = std::move(doc), .min = min, .max = max};
+}
+
+// The keys of every image data set; `padding` and `flip` are the customary augmentation.
+std::vector<Option> image_keys(int64_t padding, bool flip) {
+  std::vector<Option> keys = {
+      {.name = "root",
+       .kind = Kind::text,
+       .doc = "folder with the files; without it $TACET_DATA, then ~/.cache/tacet are searched",
+       .required = false},
+      integer("batch_size", 64, 1, 1e6, "images in a mini-batch of a client"),
+      integer("eval_batch", 250, 1, 1e6, "images in a unit of an evaluation"),
+      integer("crop_padding", padding, 0, 1e4,
+              "training images are random crops of the image with so many pixels of zeros on each side; 0: no crops"),
+      {.name = "flip",
+       .kind = Kind::flag,
+       .fallback = flip,
+       .doc = "training images are mirrored left to right with probability 1/2"},
+      {.name = "mean",
+       .kind = Kind::numbers,
+       .doc = "subtracted from each channel of pixels in 0 … 1; without it, the data set's own",
+       .required = false},
+      {.name = "deviation",
+       .kind = Kind::numbers,
+       .doc = "then each channel is divided by it; without it, the data set's own",
+       .min = 0,
+       .min_open = true,
+       .required = false},
+      integer("valid", 0, 0, 1e9,
+              "training images held out, at random, for a split \"valid\" that then selects; 0: the test images do"),
+      integer("max_samples", 0, 0, 1e9, "use only so many training images, drawn at random; 0: all"),
+  };
+  for (Option& option : partition_keys(false)) keys.push_back(std::move(option));
+  return keys;
+}
+
+std::vector<std::string> idx_files() {
+  return {"train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte",
+          "t10k-labels-idx1-ubyte, each plain or with .gz"};
+}
+
+}  // namespace
+
+std::vector<Entry> image_datasets() {
+  return {
+      {"mnist", "LeCun, Cortes, Burges, The MNIST database; commonly given as CC BY-SA 3.0",
+       "handwritten digits, 28 × 28 grey, 10 classes, 60,000 training and 10,000 test images", "classification",
+       image_keys(0, false), idx_files()},
+      {"fashion-mnist", "Xiao, Rasul, Vollgraf, 2017, Fashion-MNIST, MIT; Debian package dataset-fashion-mnist",
+       "pictures of clothing, 28 × 28 grey, 10 classes, 60,000 training and 10,000 test images", "classification",
+       image_keys(0, false), idx_files()},
+      {"idx", "your own", "grey images and labels in IDX files named as MNIST's, of any size and number of classes",
+       "classification", image_keys(0, false), idx_files()},
+  };
+}
+
+std::shared_ptr<const ImageData> load_images(const Values& data) {
+  const std::string& name = data.text("name");
+  auto set = std::make_shared<ImageData>();
+  if (name == "mnist" || name == "fashion-mnist" || name == "idx")
+    *set = load_idx(data, name);
+  else
+    throw std::logic_error("no image data set " + name);
+  cut(*set, data);
+  for (const auto& [key, value] : {std::pair{"mean", &set->mean}, {"deviation", &set->deviation}})
+    if (data.has(key)) {
+      *value = data.numbers(key);
+      if (static_cast<int64_t>(value->size()) != set->shape.channels)
+        throw UserError("data." + std::string(key) + " must have one number for each of the " +
+                        std::to_string(set->shape.channels) + " channels, got " + std::to_string(value->size()));
+    }
+  return set;
+}
+
+}  // namespace tacet

@@ -1,0 +1,39 @@
+// Image classifiers: what they have in common, how a recipe's [model] makes one, and their rows in the table of models. Each
+// network is in a file of its own.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <torch/nn/module.h>
+
+#include "tacet/catalog.h"
+#include "tacet/options.h"
+#include "tacet/random.h"
+
+namespace tacet {
+
+struct ImageSizes {
+  int64_t channels = 1, height = 0, width = 0;  // of the input
+  int64_t classes = 0;                          // of the output
+};
+
+class ImageModel : public torch::nn::Module {
+ public:
+  // x [B, C, H, W] → logits [B, classes]. `masks`: the stream that dropout draws from; null means no dropout. Whether batch
+  // normalisation uses the batch's statistics is what train() said.
+  virtual torch::Tensor forward(const torch::Tensor& x, const Stream* masks) = 0;
+};
+
+// The network that `model` (the checked keys of [model]) names. Initial weights are drawn from `weights` alone. Throws
+// UserError when the images are too small for it.
+std::shared_ptr<ImageModel> make_image_model(const Values& model, const ImageSizes& sizes, const Stream& weights);
+
+// Rows of the table of models (src/models/table.cc).
+std::vector<Entry> image_models();
+
+// By network; `name` is the row's.
+std::shared_ptr<ImageModel> make_small_net(const Values& model, const ImageSizes& sizes, const Stream& weights);
+
+}  // namespace tacet
