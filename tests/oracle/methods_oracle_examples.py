@@ -1,0 +1,102 @@
+"""Configurations for methods_oracle.py: what its self-check runs, and what --example writes.
+
+The random parts come from a fixed seed here; the oracle itself draws nothing.
+"""
+
+import json
+import os
+
+import numpy as np
+
+import methods_oracle as oracle
+
+# Rates that change between steps and rounds, clients that come and go, and γ/η = 0.5 … 2 between the gradients' norms: in
+# these examples every rule of methods_oracle_breaks.py can show.
+SAMPLED = [[0, 1, 2, 3], [1, 3], [0, 2, 3], [1, 2], [0, 1, 2, 3], [2, 0]]
+CLIENTS, INTERVAL, ROUNDS, SIZE = 4, 3, len(SAMPLED), 6
+LAYERS = [[0, 2], [2, 4]]
+OPTIONS = {
+    "sgd-clip": {"momentum": 0.5, "weight_decay": 0.3},
+    "mixed-clip": {"beta": 0.7, "nu": 0.7},
+    "naive-clip": {"momentum": 0.5, "weight_decay": 0.3},
+    "parallel-sgd": {"momentum": 0.6, "weight_decay": 0.3},
+    "celgc": {"momentum": 0.5, "weight_decay": 0.3},
+    "celgc-partial": {"momentum": 0.5, "weight_decay": 0.3},
+    "fedavg": {"momentum": 0.5, "weight_decay": 0.3, "weighted": True, "weights": [0.4, 1.6, 0.7, 1.3]},
+    "fedprox": {"momentum": 0.5, "weight_decay": 0.3, "mu": 0.8},
+    "minibatch-clip": {"momentum": 0.5, "weight_decay": 0.3},
+    "scaffold": {"weight_decay": 0.3},
+    "episode": {"weight_decay": 0.3, "resampling": 2},
+    "episode++": {"weight_decay": 0.3},
+    "fed-ams": {"beta1": 0.8, "beta2": 0.6, "epsilon": 0.05},
+    "fed-lamb": {"beta1": 0.8, "beta2": 0.6, "epsilon": 0.05, "weight_decay": 0.3, "phi_min": 0.5, "phi_max": 1.5},
+    "fed-adam": {"momentum": 0.5, "weight_decay": 0.3, "server_eta": 0.2, "beta1": 0.8, "beta2": 0.7, "tau": 0.3},
+    "sign-sgd-gen": {"beta1": 0.8, "beta2": 0.6},
+    "adam": {"beta1": 0.8, "beta2": 0.9, "epsilon": 0.01, "weight_decay": 0.3, "max_norm": 1.5},
+    "sgd": {"momentum": 0.6, "weight_decay": 0.3},
+    "momentum": {"weight_decay": 0.3},
+    "normalized": {"beta": 0.6},
+}
+OPTIONS["fed-yogi"] = OPTIONS["fed-adagrad"] = OPTIONS["fed-adam"]
+
+
+def draws(method, options, interval, clients, sampled):
+    """How many gradients each client draws: {round, or "begin" before round 0: {client: count}}."""
+    extra = options.get("resampling", 1) if method == "episode" else 0
+    found = {
+        str(r): {str(i): interval + extra for i in (range(clients) if method == "celgc-partial" else ids)}
+        for r, ids in enumerate(sampled)
+    }
+    if method == "episode++":
+        found["begin"] = {str(i): 1 for i in range(clients)}
+    return found
+
+
+def rates(rounds=ROUNDS, interval=INTERVAL, eta=0.25, gamma=0.3):
+    """η and γ of every step; they move by different factors, so that γ/η moves, too."""
+    return [
+        [[eta * 0.9**r * 0.8**t, None if gamma is None else gamma * 0.95**r * 0.9**t] for t in range(interval)]
+        for r in range(rounds)
+    ]
+
+
+def quadratic(method, noise=0.4, seed=3, **changes):
+    """A raw configuration; `changes` replace top-level keys, and {"options": …} adds to the method's."""
+    raw = {
+        "method": method,
+        "clients": CLIENTS,
+        "interval": INTERVAL,
+        "rounds": ROUNDS,
+        "sampled": SAMPLED,
+        "rates": rates(),
+        "x0": [1.5, -1.0, 2.0, 0.5, -0.5, 1.0],
+        "layers": LAYERS,
+        "problem": {"kind": "quadratic", "a": [0.5, 1.0, 1.5, 2.0], "b": [1.5, -1.0, 0.5, -2.0]},
+    }
+    raw.update(changes)
+    raw["options"] = {**OPTIONS.get(method, {}), **changes.get("options", {})}
+    if noise:
+        generator = np.random.default_rng(seed)
+        counts = draws(method, raw["options"], raw["interval"], raw["clients"], raw["sampled"])
+        size = len(raw["x0"])
+        raw["problem"] = dict(
+            raw["problem"],
+            noise={
+                r: {i: (noise * generator.standard_normal((count, size))).tolist() for i, count in by_client.items()}
+                for r, by_client in counts.items()
+            },
+        )
+    return raw
+
+
+def write_examples(folder):
+    """DIR/quadratic.json, and the networks' configurations with their weights and images."""
+    try:
+        os.makedirs(folder)
+    except OSError as problem:
+        raise oracle.InputError(f"--example must name a new folder: {problem}") from problem
+    raws = {"quadratic": quadratic("episode++")}
+    for kind, raw in raws.items():
+        with open(os.path.join(folder, kind + ".json"), "w", encoding="utf-8") as file:
+            json.dump(raw, file, indent=1)
+    return 0
