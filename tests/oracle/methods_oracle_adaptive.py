@@ -123,6 +123,8 @@ def fed_lamb(run, x, state):
         bounded = np.minimum(np.maximum(z, o["phi_min"]), o["phi_max"])
         if np.any(np.abs(bounded - z) > 0.05 * np.abs(z)):
             run.note("phi_bounds")
+        if np.any(np.abs(bounded - 1) > 0.05):
+            run.note("phi_not_1")
         if run.broken == "phi-is-one":
             return np.ones_like(bounded)
         return z if run.broken == "phi-unbounded" else bounded
@@ -133,6 +135,10 @@ def fed_lamb(run, x, state):
         first = m[i] / (1 - o["beta1"] ** k[i]) if corrected else m[i]
         p = first / (np.sqrt(in_force(run, state, v, i)) + o["epsilon"])
         pull = o["weight_decay"] * y
+        if o["layerwise"]:
+            now, then = phi(per_layer(run, y, norm)), phi(per_layer(run, x, norm))
+            if np.any(np.abs(now - then) > 0.02 * now):
+                run.note("length_moved")
         if norm(pull) > 0.01 * norm(p):
             run.note("decay_matters")
         if run.broken == "decay-outside-norm":

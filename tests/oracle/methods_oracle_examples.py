@@ -89,13 +89,94 @@ def quadratic(method, noise=0.4, seed=3, **changes):
     return raw
 
 
+# The networks' runs are shorter.
+NETWORK = {"rounds": 3, "sampled": SAMPLED[:3], "x0": None, "layers": None}
+
+
+def network(method, problem, noise_key, make, **changes):
+    """A raw configuration of a network problem; make(generator) gives one draw of what stands under noise_key."""
+    raw = quadratic(method, noise=0, **{**NETWORK, **changes})
+    generator = np.random.default_rng(7)
+    counts = draws(method, raw["options"], raw["interval"], raw["clients"], raw["sampled"])
+    given = {
+        r: {i: [make(generator) for _ in range(count)] for i, count in clients.items()} for r, clients in counts.items()
+    }
+    return dict(raw, problem=dict(problem, **{noise_key: given}))
+
+
+def language(method, folder, **changes):
+    """A small LSTM on 112 tokens; writes its weights, whose vocabulary is 23, into the folder."""
+    import lm_oracle
+    import lm_oracle_selfcheck as lm
+
+    lm_oracle.write_safetensors(os.path.join(folder, "lm.safetensors"), lm.initial())
+    problem = {
+        "kind": "lm",
+        "weights": "lm.safetensors",
+        "tokens": {"train": lm.tokens(112)},
+        "batch_size": 2,
+        "bptt": 5,
+        "partition": "rotate",
+        "alpha": 0.3,
+        "beta": 3.0,
+        "tied": True,
+        "layers": 2,
+    }
+    # γ/η is 0.3: some of the gradients are longer.
+    changes = {"rates": rates(3, eta=1.6, gamma=0.48), **changes}
+    return network(method, problem, "lengths", lambda g: int(g.integers(4, 8)), **changes)
+
+
+def images(method, folder, **changes):
+    """A small convolutional net on 40 images of noise with a bright spot whose place tells the label."""
+    import lm_oracle
+    import torch
+
+    generator = np.random.default_rng(9)
+    labels = generator.integers(0, 10, 40)
+    pixels = generator.normal(0, 0.3, (40, 1, 28, 28))
+    for image, label in zip(pixels, labels):
+        row, column = 4 + 12 * (label // 5), 2 + 5 * (label % 5)
+        image[0, row : row + 4, column : column + 4] += 2
+    shapes = {
+        "conv1.weight": (4, 1, 5, 5),
+        "conv1.bias": (4,),
+        "conv2.weight": (6, 4, 5, 5),
+        "conv2.bias": (6,),
+        "fc1.weight": (12, 96),
+        "fc1.bias": (12,),
+        "fc2.weight": (10, 12),
+        "fc2.bias": (10,),
+    }
+    weights = {}
+    for name, shape in shapes.items():
+        scale = 1.5 / np.sqrt(np.prod(shape[1:])) if len(shape) > 1 else 0.1
+        weights[name] = torch.tensor(generator.normal(0, scale, shape), dtype=torch.float32)
+    lm_oracle.write_safetensors(os.path.join(folder, "cnn.safetensors"), weights)
+    lm_oracle.write_safetensors(
+        os.path.join(folder, "images.safetensors"), {"images": torch.tensor(pixels, dtype=torch.float32)}
+    )
+    problem = {
+        "kind": "cnn",
+        "images": "images.safetensors",
+        "labels": labels.tolist(),
+        "weights": "cnn.safetensors",
+    }
+    changes = {"rates": rates(3, eta=0.1, gamma=0.2), **changes}
+    return network(method, problem, "batches", lambda g: g.integers(0, 40, 6).tolist(), **changes)
+
+
 def write_examples(folder):
     """DIR/quadratic.json, and the networks' configurations with their weights and images."""
     try:
         os.makedirs(folder)
     except OSError as problem:
         raise oracle.InputError(f"--example must name a new folder: {problem}") from problem
-    raws = {"quadratic": quadratic("episode++")}
+    raws = {
+        "quadratic": quadratic("episode++"),
+        "lm": language("celgc-partial", folder),
+        "cnn": images("episode", folder),
+    }
     for kind, raw in raws.items():
         with open(os.path.join(folder, kind + ".json"), "w", encoding="utf-8") as file:
             json.dump(raw, file, indent=1)

@@ -22,11 +22,11 @@ def ratio(a, b):
     return np.divide(a, b, out=np.zeros_like(a), where=(a != 0) | (b != 0))
 
 
-def mean(run, vectors):
-    """{client: vector} -> their mean."""
+def mean(run, vectors, origin=0.0):
+    """{client: vector} -> their mean. Notes whether the clients differ, against how far the mean is from the origin."""
     many = list(vectors.values())
     middle = sum(many) / len(many)
-    if len(many) > 1 and max(norm(v - middle) for v in many) > 0.05 * norm(middle):
+    if len(many) > 1 and max(norm(v - middle) for v in many) > 0.05 * norm(middle - origin):
         run.note("spread")
     return middle
 
@@ -39,13 +39,13 @@ def average(run, ys, weights=None):
             total = len(ys)
         if abs(total - len(ys)) > 0.05 * len(ys):
             run.note("weights_off_one")
-        mean(run, ys)
+        mean(run, ys, run.start)
         return sum(weights[i] * y for i, y in ys.items()) / total
     if run.broken == "average-over-all":
         return sum(ys.values()) / run.clients
     if run.broken == "first-client-only":
         return next(iter(ys.values()))
-    return mean(run, ys)
+    return mean(run, ys, run.start)
 
 
 # ---- one step ----
@@ -181,8 +181,9 @@ def mixed_clip(run, x, state):
         if run.broken == "clip-the-mixture":
             d = share * m + (1 - share) * g
             return x - factor(run, t, d) * d
-        by_m = factor(run, t, g if run.broken == "norm-of-gradient-for-both" else m)
-        return x - (share * by_m * m + (1 - share) * factor(run, t, g) * g)
+        by_m = factor(run, t, g if run.broken == "norm-of-gradient-for-both" else m) if share else 0.0
+        by_g = factor(run, t, g) if share < 1 else 0.0
+        return x - (share * by_m * m + (1 - share) * by_g * g)
 
     return synchronous(run, x, step)
 
@@ -321,7 +322,7 @@ def celgc_partial(run, x, state):
     if run.broken == "unsampled-idle":
         trained.update({i: own[i] for i in own if i not in run.sampled})
     if run.broken == "average-all":
-        x = mean(run, trained)
+        x = mean(run, trained, run.start)
     else:
         x = average(run, {i: trained[i] for i in run.sampled})
     meet_momentum(run, m, run.sampled)
