@@ -1,0 +1,508 @@
+"""The rules that methods_oracle.py can break on purpose, for which methods, and when breaking one must show.
+
+A comparison that passes against a broken oracle is blind to that rule; this list is how tests prove that they are not. What
+each break changes is at the place of the rule itself, in methods_oracle_methods.py and methods_oracle_adaptive.py.
+"""
+
+CLIPS = ("sgd-clip", "naive-clip", "celgc", "celgc-partial", "fedprox", "minibatch-clip", "mixed-clip", "scaffold")
+EPISODES = ("episode", "episode++")
+ONE_STEP = ("sgd-clip", "naive-clip", "celgc", "celgc-partial", "fedprox", "minibatch-clip")  # by clipped_step()
+PLAIN = ("sgd", "momentum", "parallel-sgd")
+JOINT = ("sgd-clip", "naive-clip", "mixed-clip", "sign-sgd-gen", "normalized", "adam") + PLAIN
+SERVER = ("fed-adam", "fed-yogi", "fed-adagrad")
+AMS = ("fed-ams", "fed-lamb")
+LOCAL = ("celgc", "celgc-partial", "fedavg", "fedprox")
+MOMENTUM = ONE_STEP + PLAIN + ("fedavg",) + SERVER
+AVERAGING = LOCAL + ("scaffold",) + EPISODES + AMS
+ALL = ("minibatch-clip",) + JOINT + AVERAGING + SERVER
+
+
+def remembers(c, f):
+    """Does what the method keeps from one round to the next matter in the run?"""
+    o = c["options"]
+    if c["method"] == "mixed-clip":
+        return f["rounds"] > 1 and o["beta"] and o["nu"]
+    if c["method"] in LOCAL:
+        return f["again"] and o["momentum"]
+    if c["method"] in SERVER:
+        return f["again"] and o["momentum"] or f["rounds"] > 1 and o["beta1"]
+    own = [o[name] for name in ("momentum", "beta", "beta1") if name in o]
+    return f["rounds"] > 1 and any(own)
+
+
+def both_needed(c, f):
+    steps = f["interval"] if c["method"] != "minibatch-clip" else 1
+    again = f["rounds"] > 1 if c["method"] in JOINT + ("minibatch-clip",) else f["again"]
+    return c["options"]["momentum"] and f["decay_matters"] and (steps > 1 or again)
+
+
+# rule: (what it does instead, for which methods, what a run must have for that to show, the same as a test of configuration
+# c and facts f)
+BREAKS = {
+    # clipping
+    "no-clip": ("steps are never clipped", CLIPS, "clipped steps", lambda c, f: f["clipped"]),
+    "gamma-as-threshold": (
+        "γ bounds the gradient, not the step",
+        CLIPS,
+        "clipped steps, η other than 1",
+        lambda c, f: f["clipped_eta_not_1"],
+    ),
+    "norm-with-decay": (
+        "the norm is of g + λy",
+        ONE_STEP + ("scaffold",) + EPISODES,
+        "clipped steps where decay changes the norm",
+        lambda c, f: f["clipped_decay_matters"],
+    ),
+    "norm-of-direction": (
+        "the norm is of the momentum's direction",
+        ONE_STEP,
+        "clipped steps, momentum or weight_decay",
+        lambda c, f: f["clipped_direction_differs"],
+    ),
+    "norm-per-layer": (
+        "each layer is measured by its own norm",
+        CLIPS + ("normalized",),
+        "clipped steps, two layers",
+        lambda c, f: (f["clipped"] or c["method"] == "normalized") and f["layers"] > 1,
+    ),
+    "mean-norm": (
+        "clients clip by the mean of their norms",
+        ("celgc", "celgc-partial", "fedprox"),
+        "clipped steps at norms that differ between clients",
+        lambda c, f: f["clipped_by_own_norm"],
+    ),
+    "clip-before-average": (
+        "each client's gradient is clipped, then averaged",
+        ("sgd-clip", "naive-clip", "minibatch-clip"),
+        "clipped steps, two clients that differ",
+        lambda c, f: f["clipped_several"] and f["spread"],
+    ),
+    # averages and rates
+    "sum-of-gradients": (
+        "gradients are summed, not averaged",
+        ("sgd-clip", "naive-clip", "mixed-clip", "minibatch-clip") + PLAIN,
+        "two sampled clients, where steps may clip one that does not",
+        lambda c, f: f["unclipped_several"] or c["method"] in PLAIN and f["several"],
+    ),
+    "gradients-over-all": (
+        "the sum of S gradients is divided by N",
+        ("sgd-clip", "naive-clip", "mixed-clip", "minibatch-clip") + PLAIN,
+        "S < N, where steps may clip one that does not",
+        lambda c, f: f["unclipped_partial"] or c["method"] in PLAIN and f["partial"],
+    ),
+    "first-client-only": (
+        "the first sampled client's gradient or model is taken for the mean",
+        JOINT + AVERAGING,
+        "two sampled clients that differ",
+        lambda c, f: f["spread"] and c["options"].get("beta2", 1) > 0 and not c["options"].get("weighted"),
+    ),
+    "average-over-all": (
+        "the sum of S models is divided by N",
+        AVERAGING,
+        "S < N, no weights",
+        lambda c, f: f["partial"] and not c["options"].get("weighted"),
+    ),
+    "first-step-rates": (
+        "a round's steps all take the rates of its first",
+        JOINT + AVERAGING + SERVER,
+        "η and γ that change within a round",
+        lambda c, f: f["rates_change_within"],
+    ),
+    "first-round-rates": (
+        "every round takes the rates of round 0",
+        ALL,
+        "η and γ that change between rounds",
+        lambda c, f: f["rates_change_between"],
+    ),
+    # momentum and decay
+    "momentum-restarts": (
+        "momentum and moments restart from zero at each round",
+        LOCAL + JOINT + SERVER + ("minibatch-clip",),
+        "two rounds (of one client, where momentum is the client's), momentum or beta",
+        remembers,
+    ),
+    "average-momentum": (
+        "momentum is averaged with the models",
+        LOCAL,
+        "momentum, a client that meets another and is there again",
+        lambda c, f: f["again_after_meeting"] and c["options"]["momentum"] and f["spread"],
+    ),
+    "dampened-momentum": ("m = μm + (1−μ)(g + λy)", MOMENTUM, "momentum", lambda c, f: c["options"]["momentum"]),
+    "nesterov": ("the direction is d + μm", MOMENTUM, "momentum", lambda c, f: c["options"]["momentum"]),
+    "decoupled-decay": ("decay by-passes the momentum", MOMENTUM, "momentum, weight_decay, two steps", both_needed),
+    # celgc-partial
+    "unsampled-idle": (
+        "clients that are not sampled do not train",
+        ("celgc-partial",),
+        "a client that is sampled after a round without it",
+        lambda c, f: f["back"],
+    ),
+    "average-all": ("all N models are averaged", ("celgc-partial",), "S < N", lambda c, f: f["partial"] and f["spread"]),
+    "all-restart": (
+        "every client restarts from the average",
+        ("celgc-partial",),
+        "a client that is sampled after a round without it",
+        lambda c, f: f["back"],
+    ),
+    "nobody-restarts": (
+        "the sampled clients keep their own models",
+        ("celgc-partial",),
+        "a client that meets another and is there again",
+        lambda c, f: f["again_after_meeting"] and f["spread"],
+    ),
+    # fedavg, fedprox
+    "other-weighting": (
+        "weights are used when they must not be, and the other way round",
+        ("fedavg",),
+        "unequal weights in a round",
+        lambda c, f: f["unequal_weights"] and f["spread"],
+    ),
+    "weights-not-normalised": (
+        "Σ w y is divided by S, not by Σ w",
+        ("fedavg",),
+        "weighted, a round where Σ w is not S",
+        lambda c, f: f["weights_off_one"],
+    ),
+    "no-pull": ("g lacks μ(y − x)", ("fedprox",), "mu, interval > 1", lambda c, f: c["options"]["mu"] and f["interval"] > 1),
+    "pull-sign": (
+        "g has −μ(y − x)",
+        ("fedprox",),
+        "mu, interval > 1",
+        lambda c, f: c["options"]["mu"] and f["interval"] > 1,
+    ),
+    "pull-after-norm": (
+        "the norm is of the gradient without μ(y − x)",
+        ("fedprox",),
+        "clipped steps, mu, interval > 1",
+        lambda c, f: f["clipped_pull_matters"],
+    ),
+    # minibatch-clip
+    "move-locally": (
+        "a client's gradients are along its own steps, not all at x",
+        ("minibatch-clip",),
+        "interval > 1",
+        lambda c, f: f["interval"] > 1,
+    ),
+    "last-gradient-only": (
+        "a client's last gradient is taken for the mean of I",
+        ("minibatch-clip",),
+        "interval > 1, noise",
+        lambda c, f: f["draws_differ"],
+    ),
+    "sum-of-steps": (
+        "a client's I gradients are summed",
+        ("minibatch-clip",),
+        "interval > 1, a step that does not clip",
+        lambda c, f: f["interval"] > 1 and f["unclipped"],
+    ),
+    # mixed-clip, sign-sgd-gen, normalized, adam
+    "no-dampening": (
+        "the new term of the average lacks its 1 − β",
+        ("mixed-clip", "sign-sgd-gen", "fed-adam"),
+        "mixed-clip: β, ν and steps that the momentum does not clip; the others: β₂",
+        lambda c, f: f["m_unclipped"] and c["options"]["beta"] if c["method"] == "mixed-clip" else c["options"]["beta2"],
+    ),
+    "nu-swapped": (
+        "ν weighs the gradient, 1 − ν the momentum",
+        ("mixed-clip",),
+        "β, ν other than 1/2",
+        lambda c, f: c["options"]["beta"] and abs(c["options"]["nu"] - 0.5) > 0.05,
+    ),
+    "clip-the-mixture": (
+        "νm + (1−ν)g is clipped as one vector",
+        ("mixed-clip",),
+        "β, ν between 0 and 1, clipped steps",
+        lambda c, f: c["options"]["beta"] and 0 < c["options"]["nu"] < 1 and f["clipped"],
+    ),
+    "norm-of-gradient-for-both": (
+        "the momentum is clipped by ‖g‖",
+        ("mixed-clip",),
+        "β, ν, clipped steps",
+        lambda c, f: c["options"]["nu"] and f["clipped_direction_differs"],
+    ),
+    "second-moment-of-gradient": ("v is of g², as Adam's", ("sign-sgd-gen",), "β₁", lambda c, f: c["options"]["beta1"]),
+    "no-root": (
+        "v̂ or v is taken without its root",
+        ("sign-sgd-gen", "fed-ams"),
+        "ε other than 1",
+        lambda c, f: c["options"].get("epsilon") != 1,
+    ),
+    "bias-correction": (
+        "the moments are bias-corrected",
+        ("sign-sgd-gen", "fed-ams") + SERVER,
+        "β₁",
+        lambda c, f: c["options"]["beta1"],
+    ),
+    "normalise-before-momentum": (
+        "m is the average of g/‖g‖ and is not normalised",
+        ("normalized",),
+        "β",
+        lambda c, f: c["options"]["beta"],
+    ),
+    "norm-of-gradient": ("the step is η m/‖g‖", ("normalized",), "β", lambda c, f: c["options"]["beta"]),
+    "no-bias-correction": ("neither moment is bias-corrected", ("adam",), "always", lambda c, f: True),
+    "one-bias-correction": ("only m is bias-corrected", ("adam",), "β₂", lambda c, f: c["options"]["beta2"]),
+    "steps-restart": ("k counts the steps of the round", ("adam",), "two rounds", lambda c, f: f["rounds"] > 1),
+    "other-decay": (
+        "decay is decoupled when it must not be",
+        ("adam",),
+        "weight_decay",
+        lambda c, f: c["options"]["weight_decay"],
+    ),
+    "no-max-norm": (
+        "max_norm is ignored",
+        ("adam",),
+        "scaled gradients, three steps",
+        lambda c, f: f["scaled"] and f["interval"] * f["rounds"] > 2,
+    ),
+    "scale-after-decay": (
+        "max_norm bounds g + λx",
+        ("adam",),
+        "scaled gradients, weight_decay that is not decoupled",
+        lambda c, f: f["scaled"] and c["options"]["weight_decay"] and not c["options"]["decoupled"],
+    ),
+    "second-moment-of-m": (
+        "v is of m²",
+        ("adam",) + AMS + SERVER,
+        "β₁; fed-ams and fed-lamb: a v̂ that rises before the last round",
+        lambda c, f: c["options"]["beta1"] and (c["method"] not in AMS or f["v_rose"]),
+    ),
+    # scaffold
+    "correction-sign": (
+        "the correction has the wrong sign",
+        ("scaffold",) + EPISODES,
+        "clients that differ; scaffold: two rounds",
+        lambda c, f: f["spread"] and (f["rounds"] > 1 or c["method"] != "scaffold"),
+    ),
+    "no-correction": (
+        "the gradient is not corrected",
+        ("scaffold",) + EPISODES,
+        "clients that differ; scaffold: two rounds",
+        lambda c, f: f["spread"] and (f["rounds"] > 1 or c["method"] != "scaffold"),
+    ),
+    "norm-of-raw-gradient": (
+        "the norm is of the gradient before its correction",
+        ("scaffold",) + EPISODES,
+        "clipped steps where the correction changes the norm",
+        lambda c, f: f["clipped_correction_matters"],
+    ),
+    "variate-of-corrected": (
+        "cⁱ⁺ is the mean of the corrected gradients",
+        ("scaffold",),
+        "variate average, a client that is there again after round 1",
+        lambda c, f: c["options"]["variate"] == "average" and f["again_after_first"] and f["spread"],
+    ),
+    "drift-by-eta": (
+        "cⁱ⁺ divides the drift by Ση, not by the factors used",
+        ("scaffold",),
+        "variate drift, clipped steps, two rounds",
+        lambda c, f: c["options"]["variate"] == "drift" and f["clipped"] and f["rounds"] > 1,
+    ),
+    "other-variate": (
+        "cⁱ⁺ is the other one of average and drift",
+        ("scaffold",),
+        "two rounds, and steps of different lengths or decay",
+        lambda c, f: f["rounds"] > 1
+        and (f["decay_matters"] or f["interval"] > 1 and (f["clipped"] or f["rates_change_within"])),
+    ),
+    "no-share": (
+        "c moves by the whole mean change",
+        ("scaffold",),
+        "S < N before the last round",
+        lambda c, f: f["partial_early"],
+    ),
+    "own-variates-forgotten": (
+        "cⁱ is zero in every round",
+        ("scaffold",),
+        "a client that is there again",
+        lambda c, f: f["again"],
+    ),
+    "unsampled-updated": (
+        "clients that are not sampled get the new variate, too",
+        ("scaffold", "episode++"),
+        "a client that is sampled after a round without it",
+        lambda c, f: f["back"],
+    ),
+    # episode, episode++
+    "indicator-per-client": (
+        "a client decides by its own ‖Gⁱ‖",
+        EPISODES,
+        "a client whose decision would be another",
+        lambda c, f: f["own_indicator_differs"],
+    ),
+    "indicator-by-gamma": (
+        "‖G‖ is compared with γ",
+        EPISODES,
+        "‖G‖ between γ and γ/η",
+        lambda c, f: f["gamma_indicator_differs"],
+    ),
+    "indicator-reversed": ("it clips where it must not", EPISODES, "finite γ", lambda c, f: f["finite_gamma"]),
+    "indicator-every-step": (
+        "every step decides by its own norm",
+        EPISODES,
+        "a step whose decision would be another",
+        lambda c, f: f["step_indicator_differs"],
+    ),
+    "norm-of-G": ("clipped steps are γg/‖G‖", EPISODES, "clipped steps", lambda c, f: f["clipped_G_differs"]),
+    "stale-G": (
+        "G is the last round's (episode), or stays what it was at the beginning (episode++)",
+        EPISODES,
+        "two rounds",
+        lambda c, f: f["rounds"] > 1,
+    ),
+    "first-resample-only": (
+        "Gⁱ is one draw",
+        ("episode",),
+        "resampling > 1, noise",
+        lambda c, f: f["draws_differ"] and f["several"],
+    ),
+    "sum-of-resamples": (
+        "Gⁱ is the sum of its draws",
+        ("episode",),
+        "resampling > 1, clients that differ",
+        lambda c, f: c["options"]["resampling"] > 1 and f["spread"],
+    ),
+    "G-over-all": ("G is the sum of S draws, divided by N", ("episode",), "S < N", lambda c, f: f["partial"]),
+    "G-starts-at-zero": ("Gⁱ and G start from zero", ("episode++",), "clients that differ", lambda c, f: f["spread"]),
+    "G-over-sampled": (
+        "G moves by the mean over the sampled, not by 1/N of the sum",
+        ("episode++",),
+        "S < N before the last round",
+        lambda c, f: f["partial_early"],
+    ),
+    "G-of-sampled-only": (
+        "G is the mean over the sampled clients of the round",
+        ("episode++",),
+        "S < N before the last round",
+        lambda c, f: f["partial_early"],
+    ),
+    "stale-G-of-clients": (
+        "Gⁱ stays what it was at the beginning",
+        ("episode++",),
+        "a client that is there again",
+        lambda c, f: f["again"],
+    ),
+    "G-of-corrected": (
+        "Gⁱ is the mean of corrected gradients",
+        ("episode++",),
+        "a client that is there again",
+        lambda c, f: f["again"] and f["spread"],
+    ),
+    "G-of-last-step": (
+        "Gⁱ is the gradient of the last step",
+        ("episode++",),
+        "interval > 1, two rounds",
+        lambda c, f: f["interval"] > 1 and f["rounds"] > 1,
+    ),
+    # fed-ams, fed-lamb
+    "max-over-clients": (
+        "v̂ takes the largest of the clients' v",
+        AMS,
+        "clients' v that differ above v̂ before the last round",
+        lambda c, f: f["v_differed"],
+    ),
+    "mean-over-all": (
+        "the sum over S clients is divided by N",
+        AMS + SERVER,
+        "S < N; fed-ams and fed-lamb: where v̂ rises, before the last round; the others: τ of the size of √v",
+        lambda c, f: f["v_rose_partial"] if c["method"] in AMS else f["partial"] and f["tau_matters"],
+    ),
+    "sum-of-v": (
+        "v is summed over clients",
+        AMS,
+        "S > 1 where v̂ rises, before the last round",
+        lambda c, f: f["v_rose_several"],
+    ),
+    "no-max": ("v̂ is the mean v", AMS, "a mean v below v̂ before the last round", lambda c, f: f["v_fell"]),
+    "v-hat-never-moves": ("v̂ stays ε", AMS, "a v̂ that rises before the last round", lambda c, f: f["v_rose"]),
+    "v-hat-within-round": (
+        "a client's step takes max(v̂, v)",
+        AMS,
+        "a v̂ that rises before the last round",
+        lambda c, f: f["v_rose"],
+    ),
+    "own-v": ("a client's step takes its own v", AMS, "a v that leaves v̂", lambda c, f: f["v_rose"] or f["v_fell"]),
+    "v-restarts-at-zero": (
+        "v is zero at the round's start",
+        AMS,
+        "a v̂ that rises before the last round",
+        lambda c, f: f["v_rose"],
+    ),
+    "m-restarts": (
+        "m is zero at the round's start",
+        AMS,
+        "persist, β₁, a client that is there again",
+        lambda c, f: c["options"]["persist"] and c["options"]["beta1"] and f["again"],
+    ),
+    "average-m": (
+        "m is averaged as v is",
+        AMS,
+        "persist, β₁, a client that meets another and is there again",
+        lambda c, f: c["options"]["persist"] and c["options"]["beta1"] and f["again_after_meeting"] and f["spread"],
+    ),
+    "other-persistence": (
+        "moments restart when they must persist, and the other way round",
+        AMS,
+        "β₁, a client that is there again",
+        lambda c, f: c["options"]["beta1"] and f["again"],
+    ),
+    "epsilon-added": ("the denominator is √v̂ + √ε", ("fed-ams",), "always", lambda c, f: True),
+    "no-layer-scale": ("the scale is 1", ("fed-lamb",), "layerwise", lambda c, f: c["options"]["layerwise"]),
+    "one-scale-for-all-layers": (
+        "norms are of the whole vector",
+        ("fed-lamb",),
+        "layerwise, two layers",
+        lambda c, f: c["options"]["layerwise"] and f["layers"] > 1,
+    ),
+    "scale-by-start": (
+        "the scale has the norm of the round's start",
+        ("fed-lamb",),
+        "layerwise, φ(‖y_ℓ‖) that moves in a round",
+        lambda c, f: f["length_moved"],
+    ),
+    "phi-is-one": ("every step has length η", ("fed-lamb",), "layerwise, φ other than 1", lambda c, f: f["phi_not_1"]),
+    "phi-unbounded": ("φ is the identity", ("fed-lamb",), "a norm outside [phi_min, phi_max]", lambda c, f: f["phi_bounds"]),
+    "zero-layer-stays": ("a layer of norm 0 does not move", ("fed-lamb",), "such a layer", lambda c, f: f["zero_layer"]),
+    "decay-outside-norm": (
+        "decay is added after the layer's scale",
+        ("fed-lamb",),
+        "layerwise, weight_decay",
+        lambda c, f: c["options"]["layerwise"] and f["decay_matters"],
+    ),
+    "other-correction": (
+        "m is bias-corrected when it must not be, and the other way round",
+        ("fed-lamb",),
+        "β₁, and weight_decay or no layer scale",
+        lambda c, f: c["options"]["beta1"] and (f["decay_matters"] or not c["options"]["layerwise"]),
+    ),
+    # fed-adam, fed-yogi, fed-adagrad
+    "sum-of-changes": (
+        "Δ is summed over clients",
+        SERVER,
+        "two sampled clients, τ of the size of √v",
+        lambda c, f: f["several"] and f["tau_matters"],
+    ),
+    "v-starts-at-zero": (
+        "v₀ = 0",
+        SERVER,
+        "τ² of the size of v",
+        lambda c, f: f["v_start_matters"] and c["options"]["beta2"],
+    ),
+    "tau-inside-root": ("the denominator is √(v + τ)", SERVER, "always", lambda c, f: True),
+    "server-eta-ignored": (
+        "server_eta is 1",
+        SERVER,
+        "server_eta other than 1",
+        lambda c, f: abs(c["options"]["server_eta"] - 1) > 0.05,
+    ),
+    "yogi": ("v is FedYogi's", ("fed-adam",), "two rounds", lambda c, f: f["rounds"] > 1),
+    "adam": ("v is FedAdam's", ("fed-yogi", "fed-adagrad"), "two rounds", lambda c, f: f["rounds"] > 1),
+    "yogi-sign": ("v moves away from Δ²", ("fed-yogi",), "always", lambda c, f: True),
+}
+
+
+def applicable(config, facts):
+    """The breaks that should show in a run of this configuration; facts: what methods_oracle.facts() says of the unbroken
+    run. A fact that it does not name is false. The conditions can't foresee all: where noise is missing, say, different
+    rules may agree. methods_oracle.shows() therefore measures."""
+    return [rule for rule, (_, of, _, shows) in BREAKS.items() if config["method"] in of and shows(config, facts)]
