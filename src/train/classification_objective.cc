@@ -4,6 +4,7 @@
 #include <torch/torch.h>
 
 #include "data/client_batches.h"
+#include "data/client_sampling.h"
 #include "data/images.h"
 #include "data/partition.h"
 #include "data/safetensors.h"
@@ -12,7 +13,6 @@
 #include "tacet/catalog.h"
 #include "tacet/error.h"
 #include "tacet/flat_module.h"
-#include "train/sampling.h"
 
 namespace tacet {
 namespace {
@@ -26,12 +26,10 @@ ClientBatches make_batches(const Recipe& recipe, std::shared_ptr<const ImageData
   const ImageSplit& train = data->train;
   if (!recipe.data.flag("partition.every_round"))
     return {partition(options, train.labels, train.users, clients), batch_size};
-  const int sampled =
-      recipe.clients.has("participating") ? static_cast<int>(recipe.clients.integer("participating")) : clients;
-  const bool fixed = recipe.clients.text("sampling") == "fixed";
+  const ClientSampling sampling = client_sampling(recipe.clients, clients);
   const auto deal = [=, seed = seed_of(recipe)](int64_t round) {
-    const std::vector<int> present = sampled_clients(seed, round, clients, sampled, fixed);
-    Shares dealt = partition(options, data->train.labels, data->train.users, sampled, round);
+    const std::vector<int> present = sample_clients(sampling, seed, round);
+    Shares dealt = partition(options, data->train.labels, data->train.users, sampling.participating, round);
     Shares shares(static_cast<size_t>(clients));
     for (size_t k = 0; k < present.size(); ++k) shares[static_cast<size_t>(present[k])] = std::move(dealt[k]);
     return shares;

@@ -65,11 +65,12 @@ struct Trial {
   uint64_t seed = 1;
   std::vector<std::vector<int>> sampled;  // by round; empty: everyone
   bool skip_non_finite = false;
+  std::function<Rates(int64_t round, int t)> rates;  // empty: those of the options, always
 };
 
 // Required options get plain values; `more` overrides.
 inline Trial trial(const std::string& name, int clients, int interval, const std::map<std::string, Value>& more = {}) {
-  Trial t{&find_method(name), {}, clients, interval, 1, {}, false};
+  Trial t{&find_method(name), {}, clients, interval, 1, {}, false, nullptr};
   for (const Option& o : t.method->options) {
     if (o.fallback) t.options.set(o.name, *o.fallback);
     if (o.name == "eta") t.options.set("eta", 0.1);
@@ -105,7 +106,7 @@ inline Trace run_on(Group& group, const Trial& t, Objective& objective, Algorith
     s.skip_non_finite = t.skip_non_finite;
     for (int i = 0; i < t.clients; ++i) s.sampled.push_back(i);
     const Rates rates{t.options.number("eta"), gamma};
-    s.rates = [rates](int) { return rates; };
+    s.rates = [&t, rates, r](int step) { return t.rates ? t.rates(r, step) : rates; };
     return s;
   };
   if (first == 0) {
