@@ -49,6 +49,95 @@ TEST(Identities, WithEqualDataOneLocalStepIsTheNaiveStep) {
   expect_same_bits(run(trial("celgc", 4, 1), equal, 8), run(trial("naive-clip", 4, 1), equal, 8));
 }
 
+// With one client the control variates are equal, so they cancel up to rounding.
+TEST(Identities, WithOneClientScaffoldIsFedAvg) {
+  const Quadratic one{5, {1.5}, {2}, 0.5};
+  const Trace a = run(trial("scaffold", 1, 4, {{"gamma", inf}, {"weight_decay", 0.1}}), one, 8);
+  const Trace b = run(trial("fedavg", 1, 4, {{"weight_decay", 0.1}}), one, 8);
+  for (size_t r = 0; r < a.x.size(); ++r) EXPECT_LT(l2_norm(a.x[r] - b.x[r]), 1e-6 * l2_norm(b.x[r])) << r;
+}
+
+// Exact gradients at the same point are the same batch: then g − Gⁱ + G is G on every client.
+TEST(Identities, EpisodeWithOneStepOnTheSameBatchIsTheNaiveStep) {
+  const Quadratic four{5, {1, 0.5, 2, 1}, {1, -1, 3, 2}};
+  const Trace episode = run(trial("episode", 4, 1), four, 60);
+  expect_same_bits(episode, run(trial("naive-clip", 4, 1), four, 60));
+  // γ/η = 2: the run begins with clipping rounds and ends with plain ones, so both branches were compared.
+  EXPECT_EQ(episode.notes.front().at("indicator"), 1);
+  EXPECT_EQ(episode.notes.back().at("indicator"), 0);
+}
+
+TEST(Identities, MinibatchClipOfExactGradientsIsTheNaiveStep) {
+  const Quadratic four{5, {1, 0.5, 2, 1}, {1, -1, 3, 2}};
+  expect_same_bits(run(trial("minibatch-clip", 4, 4, {{"momentum", 0.5}}), four, 8),
+                   run(trial("naive-clip", 4, 1, {{"momentum", 0.5}}), four, 8));
+}
+
+TEST(Identities, SignSgdWithoutMemoryIsSignDescent) {
+  const Quadratic one{5, {1.5}, {2}, 0.5};
+  const Trace t = run(trial("sign-sgd-gen", 1, 1, {{"beta1", 0.0}, {"beta2", 0.0}}), one, 6);
+  Quadratic by_hand = one;
+  Vec x = by_hand.initial();
+  for (int64_t r = 0; r < 6; ++r) {
+    by_hand.gradient({1, 0, r, 0, r}, x);
+    x.sub_(by_hand.gradient_buffer().sign(), 0.1);
+    EXPECT_TRUE(at::equal(x, t.x[static_cast<size_t>(r)])) << r;
+  }
+}
+
+// ε = 10⁻¹⁶ is below the rounding of √v̂ ≥ 10⁻⁸, so adding it to the root changes no bit.
+TEST(Identities, FedLambWithoutLayerScaleIsFedAms) {
+  for (bool persist : {true, false})
+    expect_same_bits(
+        run(trial(
+                "fed-lamb", 3, 3,
+                {{"eta", 1e-9}, {"epsilon", 1e-16}, {"layerwise", false}, {"bias_correction", false}, {"persist", persist}}),
+            three(), 6),
+        run(trial("fed-ams", 3, 3, {{"eta", 1e-9}, {"epsilon", 1e-16}, {"persist", persist}}), three(), 6));
+}
+
+TEST(Identities, MixedClipWithoutMomentumsShareIsSgdClip) {
+  const Quadratic one{5, {1.5}, {2}, 0.5};
+  expect_same_bits(run(trial("mixed-clip", 1, 1, {{"nu", 0.0}}), one, 8), run(trial("sgd-clip", 1, 1), one, 8));
+}
+
+TEST(Identities, FedProxWithoutPullIsFedAvg) {
+  expect_same_bits(run(trial("fedprox", 3, 3, {{"mu", 0.0}, {"momentum", 0.9}}), three(), 5),
+                   run(trial("fedavg", 3, 3, {{"momentum", 0.9}}), three(), 5));
+}
+
+TEST(Identities, CelgcPartialInWhichAllMeetIsCelgc) {
+  expect_same_bits(run(trial("celgc-partial", 3, 3, {{"momentum", 0.9}}), three(), 5),
+                   run(trial("celgc", 3, 3, {{"momentum", 0.9}}), three(), 5));
+}
+
+TEST(Identities, SgdAndParallelSgdAreMomentumWithOtherDefaults) {
+  expect_same_bits(run(trial("sgd", 3, 2, {{"weight_decay", 0.1}}), three(), 5),
+                   run(trial("momentum", 3, 2, {{"momentum", 0.0}, {"weight_decay", 0.1}}), three(), 5));
+  expect_same_bits(run(trial("parallel-sgd", 3, 2), three(), 5), run(trial("momentum", 3, 2), three(), 5));
+  expect_same_bits(run(trial("momentum", 3, 2), three(), 5),
+                   run(trial("naive-clip", 3, 2, {{"gamma", inf}, {"momentum", 0.9}}), three(), 5));
+}
+
+// EPISODE++ with all clients keeps G = mean Gⁱ, up to rounding, after every round; with some of them too.
+TEST(Identities, EpisodePlusPlusKeepsGTheMeanOfItsParts) {
+  for (bool few : {false, true}) {
+    Trial t = trial("episode++", 3, few ? 4 : 1);
+    if (few) t.sampled = {{0, 2}, {1}};
+    Quadratic objective = three();
+    const auto algorithm = t.method->make(t.options);
+    Vec x = objective.initial();
+    for (int64_t r = 0; r < 6; ++r) {
+      test::run_on(*single_group(), t, objective, *algorithm, x, r, r + 1);
+      test::Snapshot s;
+      algorithm->state(s);
+      Vec mean = at::zeros({5});
+      for (auto& [id, G_i] : s.per_client["corrections"]) mean += G_i / 3;
+      EXPECT_LT(l2_norm(s.globals["G"] - mean), 1e-6) << r;
+    }
+  }
+}
+
 // The weighted mean with equal weights is the plain one.
 TEST(Identities, EqualWeightsAreNoWeights) {
   expect_same_bits(run(trial("fedavg", 3, 2, {{"weighted", true}}), three(), 4), run(trial("fedavg", 3, 2), three(), 4));

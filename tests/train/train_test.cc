@@ -1,4 +1,4 @@
-// The driver around the algorithms: schedules, tensor files, NT-ASGD's trigger, checkpoints and what is written down. The
+// The driver around the algorithms: tensor files, NT-ASGD's trigger, checkpoints and what is written down. The
 // command as a whole is tested in tests/cli.
 #include "tacet/train.h"
 
@@ -14,7 +14,6 @@
 #include "data/safetensors.h"
 #include "support/quadratic.h"
 #include "tacet/error.h"
-#include "train/schedule.h"
 #include "train/tensorboard.h"
 
 namespace tacet {
@@ -42,40 +41,6 @@ std::string message(const std::function<void()>& f) {
     return e.what();
   }
   return "";
-}
-
-// ---- schedule ----
-
-TEST(Schedule, MilestonesScaleBothRates) {
-  Schedule s;
-  s.base = {8, 2};
-  s.milestones = {1, 3};
-  s.factor = 0.5;
-  EXPECT_EQ(s.at(0.99, 0).eta, 8);
-  EXPECT_EQ(s.at(1, 0).eta, 4);
-  EXPECT_EQ(s.at(1, 0).gamma, 1);
-  EXPECT_EQ(s.at(3.5, 0).eta, 2);
-}
-
-// Warm-up from a quarter over two epochs: ¼ at 0, ¼ + ¾·½ = 0.625 at 1, 1 from 2 on. γ follows, so γ/η stays.
-TEST(Schedule, WarmUpIsLinearAndKeepsTheThreshold) {
-  Schedule s;
-  s.base = {8, 2};
-  s.warmup = 2;
-  s.warmup_from = 0.25;
-  EXPECT_EQ(s.at(0, 0).eta, 2);
-  EXPECT_EQ(s.at(1, 0).eta, 5);
-  EXPECT_EQ(s.at(1, 0).gamma, 1.25);
-  EXPECT_EQ(s.at(9, 0).eta, 8);
-}
-
-TEST(Schedule, CountsRoundsWhenAsked) {
-  Schedule s;
-  s.base = {1, 1};
-  s.milestones = {10};
-  s.by_rounds = true;
-  EXPECT_EQ(s.at(99, 9).eta, 1);
-  EXPECT_DOUBLE_EQ(s.at(0, 10).eta, 0.1);
 }
 
 // ---- tensors in files ----
