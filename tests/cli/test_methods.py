@@ -1,0 +1,72 @@
+"""Every method that `tacet algorithms` lists trains softmax regression on Fashion-MNIST (Debian's dataset-fashion-mnist) for
+two epochs from the command line, on two workers, with a falling loss."""
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+from program import COMMAND, environment, read_json
+
+RECIPE = os.path.join(os.path.dirname(__file__), "..", "..", "recipes", "demo", "fashion-mnist.toml")
+
+# Step sizes of methods whose steps are not a multiple of the gradient, or that take one step a round.
+RATES = {
+    "minibatch-clip": ["eta=0.1", "gamma=0.25"],
+    "fed-ams": ["eta=0.001"],
+    "fed-lamb": ["eta=0.01"],
+    "sign-sgd-gen": ["eta=0.0005"],
+    "adam": ["eta=0.001"],
+    "normalized": ["eta=0.02"],
+    "parallel-sgd": ["eta=0.005"],
+    "momentum": ["eta=0.005"],
+}
+
+
+def listed_methods():
+    """All names, and those that run on one client only."""
+    text = subprocess.run([COMMAND, "algorithms"], check=True, capture_output=True, text=True, timeout=60).stdout
+    cards = text.strip().split("\n\n")
+    return [c.split("\n")[0] for c in cards], [c.split("\n")[0] for c in cards if "one client only" in c]
+
+
+class EveryMethod(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="tacet-methods-")
+        self.addCleanup(shutil.rmtree, self.folder)
+
+    def test_the_list_has_all_22(self):
+        self.assertEqual(len(listed_methods()[0]), 22)
+
+    def test_trains_with_falling_loss(self):
+        names, alone = listed_methods()
+        for name in names:
+            with self.subTest(method=name):
+                out = os.path.join(self.folder, name)
+                arguments = [COMMAND, "train", RECIPE, "--quiet", "--out", out]
+                single = name in alone
+                arguments += ["--workers", "1" if single else "2"]
+                if single:
+                    arguments += ["--set", "clients.count=1"]
+                if name == "celgc-partial":  # with all clients it would be celgc
+                    arguments += ["--set", "clients.participating=7"]
+                for given in ["name=" + name] + RATES.get(name, []):
+                    arguments += ["--set", "algorithm." + given]
+                done = subprocess.run(arguments, env=environment(TACET_DATA=os.environ.get("TACET_DATA")), capture_output=True,
+                                      text=True, timeout=120)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                with open(os.path.join(out, "metrics.jsonl"), encoding="utf-8") as f:
+                    lines = [json.loads(line) for line in f]
+                epochs = [line["train_loss"] for line in lines if line["event"] == "epoch"]
+                final = read_json(os.path.join(out, "summary.json"))["final"]
+                print("%-14s train loss %.4f, %.4f; test accuracy %.1f %%, %d communications"
+                      % (name, epochs[0], epochs[1], 100 * final["eval_accuracy"],
+                         read_json(os.path.join(out, "summary.json"))["communications"]), flush=True)
+                self.assertLess(epochs[1], epochs[0])
+                self.assertGreater(final["eval_accuracy"], 0.6)
+
+
+if __name__ == "__main__":
+    unittest.main()

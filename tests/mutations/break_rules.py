@@ -1,0 +1,131 @@
+#!/usr/bin/env python3
+"""Breaks one rule after the other in tacet's own sources and lists the tests that notice: a test that no broken rule fails proves nothing.
+
+    tests/mutations/break_rules.py BUILD [--only FILE] [--jobs N]
+
+BUILD is a configured build folder of this source tree; use a copy of the tree, since sources change while it runs (they are put back,
+also after Ctrl-C). Every rule of RULES is a piece of text that occurs once in a file of src/, and what it is replaced with. A rule is
+caught when the build fails or when a test of `algorithms` (without the slow claims) or `oracle` (quadratics) fails. Exit code: 0 when all
+were caught, 1 when some were not, 2 for wrong input. It takes some ten seconds a rule, so it is run by hand and not by test.sh; its output
+is kept in docs/algorithms.md.
+"""
+
+import argparse
+import pathlib
+import re
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+A = "src/algorithms/"
+
+# file, what is broken, the text, what replaces it
+RULES = [
+    (A + "celgc.cc", "the step goes up", "descend(y, g, a, rule,", "descend(y, g, -a, rule,"),
+    (A + "celgc.cc", "the norm is of the model", "l2_norm(g)", "l2_norm(y)"),
+    (A + "celgc.cc", "rates of the first step for all", "r.rates(t)", "r.rates(0)"),
+    (A + "celgc.cc", "momentum is not saved", 'v.clients("momentum", m);', ""),
+    (A + "celgc_partial.cc", "who did not meet restarts too", "if (r.sampled(id)) x_i.copy_(x);", "x_i.copy_(x);"),
+    (A + "celgc_partial.cc", "nobody restarts from the average", "if (r.sampled(id)) x_i.copy_(x);", ""),
+    (A + "celgc_partial.cc", "all models are averaged", "r.partial_mean(", "r.mean("),
+    (A + "fedavg.cc", "clips", "i.plain(r.rates(t), l2_norm(g))", "std::min(i.plain(r.rates(t), l2_norm(g)), 0.1)"),
+    (A + "fedavg.cc", "weights are not used", "weighted ? r.weighted_mean(local) : r.mean(local)", "r.mean(local)"),
+    (A + "fedprox.cc", "the pull pushes", "g.add_(y - x, mu);", "g.sub_(y - x, mu);"),
+    (A + "fedprox.cc", "half the pull", "g.add_(y - x, mu);", "g.add_(y - x, mu / 2);"),
+    (A + "naive_clip.cc", "one round, one gradient", "t < r.I", "t < 1"),
+    (A + "naive_clip.cc", "momentum is not saved", 'v.global("momentum", m);', ""),
+    (A + "sgd.cc", "momentum starts anew in every round", "!m.defined()) m", "t == 0) m"),
+    (A + "sgd_clip.cc", "does not clip", "i.clip(r.rates(0), l2_norm(g))", "i.plain(r.rates(0), l2_norm(g))"),
+    (A + "mixed_clip.cc", "momentum and gradient swapped", "nu > 0) descend(x, m, nu", "nu > 0) descend(x, m, (1 - nu)"),
+    (A + "mixed_clip.cc", "the momentum is clipped by the gradient's norm", "r.clip(r.rates(t), l2_norm(m))", "r.clip(r.rates(t), l2_norm(g))"),
+    (A + "minibatch_clip.cc", "forgotten 1/I", "sum.div_(r.I)", "sum"),
+    (A + "minibatch_clip.cc", "the same mini-batch I times", "k < r.I; ++k) sum.add_(i.gradient(x))", "k < 1; ++k) sum.add_(i.gradient(x), r.I)"),
+    (A + "scaffold.cc", "correction with the wrong sign", "correct(g, c_i, c);", "correct(g, c, c_i);"),
+    (A + "scaffold.cc", "variates from corrected gradients", "        if (!drift) sum.add_(g);\n        correct(g, c_i, c);  // g − cⁱ + c", "        correct(g, c_i, c);\n        if (!drift) sum.add_(g);"),
+    (A + "scaffold.cc", "forgotten S/N", "c.add_(mean[1], r.participation);", "c.add_(mean[1]);"),
+    (A + "scaffold.cc", "the client's variate is not renewed", "c_i.copy_(renewed);", ""),
+    (A + "scaffold.cc", "c is not saved", 'v.global("c", c);', ""),
+    (A + "episode.cc", "the indicator is each client's own", "const double a = clipping ?", "const double a = l2_norm(g) > r.rates(0).gamma / r.rates(0).eta ?"),
+    (A + "episode.cc", "the norm of Gⁱ, not of g", "i.normalized(r.rates(t), l2_norm(g))", "i.normalized(r.rates(t), l2_norm(G_i))"),
+    (A + "episode.cc", "stale Gⁱ", "      G_i.zero_();\n", ""),
+    (A + "episode.cc", "threshold γ", "norm > r.rates(0).gamma / r.rates(0).eta", "norm > r.rates(0).gamma"),
+    (A + "episode.cc", "correction with the wrong sign", "correct(g, G_i, G);", "correct(g, G, G_i);"),
+    (A + "episode_pp.cc", "forgotten 1/N", "G.add_(mean[1], r.participation);", "G.add_(mean[1]);"),
+    (A + "episode_pp.cc", "Gⁱ from corrected gradients", "        sum.add_(g);\n        correct(g, G_i, G);  // g − Gⁱ + G", "        correct(g, G_i, G);\n        sum.add_(g);"),
+    (A + "episode_pp.cc", "the client's Gⁱ is not renewed", "G_i.copy_(sum);", ""),
+    (A + "episode_pp.cc", "G starts at 0", "G = everyone.mean([&]", "G = at::zeros_like(x); everyone.mean([&]"),
+    (A + "episode_pp.cc", "corrections are not saved", 'v.clients("corrections", corrections);', ""),
+    (A + "fed_ams.cc", "v̂ moves within the round", "m / root,", "m / at::maximum(v_hat, v).sqrt(),"),
+    (A + "fed_ams.cc", "v̂ shrinks", "at::maximum(v_hat, mean[1])", "mean[1]"),
+    (A + "fed_ams.cc", "the second moment is of m", "addcmul_(g, g, 1 - beta2)", "addcmul_(m, m, 1 - beta2)"),
+    (A + "fed_ams.cc", "the next round's v̂", "const Vec root = v_hat.sqrt();", "const Vec root = at::full_like(x, epsilon).sqrt();"),
+    (A + "fed_lamb.cc", "one scale for all layers", "scale(l2_norm(y_l), l2_norm(p_l))", "scale(l2_norm(y), l2_norm(p))"),
+    (A + "fed_lamb.cc", "decay outside the norm", "if (lambda != 0) p.add_(y, lambda);", "if (lambda != 0) y.sub_(y, alpha * lambda);"),
+    (A + "fed_lamb.cc", "m is corrected in place", "Vec p = m / root;", "if (correction) m.div_(1 - std::pow(beta1, steps.item<double>())); Vec p = m / root;"),
+    (A + "fed_lamb.cc", "φ is not bounded", "std::clamp(y, phi_min, phi_max) / p", "y / p"),
+    (A + "fed_opt.cc", "Yogi's sign", "(v - square).sign()", "(square - v).sign()"),
+    (A + "fed_opt.cc", "the second moment is of m", "const Vec square = delta * delta;", "const Vec square = m * m;"),
+    (A + "fed_opt.cc", "the server descends", "x.addcdiv_(m, v.sqrt().add_(tau), server_eta)", "x.addcdiv_(m, v.sqrt().add_(tau), -server_eta)"),
+    (A + "fed_opt.cc", "v starts at τ", "tau * tau", "tau"),
+    (A + "sign_sgd.cc", "the second moment is of g (Adam)", "addcmul_(m, m, 1 - beta2)", "addcmul_(g, g, 1 - beta2)"),
+    (A + "sign_sgd.cc", "0/0 is not 0", "at::where(v > 0, m / v.sqrt(), m.sign())", "m / v.sqrt()"),
+    (A + "adam.cc", "no bias correction of v", "(v / (1 - std::pow(beta2, steps)))", "v.clone()"),
+    (A + "adam.cc", "steps are not saved", 'visitor.number("steps", steps);', ""),
+    (A + "adam.cc", "decay is clipped with the gradient", "if (length > max_norm) g.mul_(max_norm / length);\n      if (weight_decay != 0) g.add_(x, weight_decay);", "if (weight_decay != 0) g.add_(x, weight_decay);\n      if (length > max_norm) g.mul_(max_norm / length);"),
+    (A + "normalized.cc", "the norm of g", "const double length = l2_norm(m);", "const double length = l2_norm(g);"),
+    ("src/core/round.cc", "the round's first mini-batch again and again", "  ++draws_;\n", ""),
+    ("src/core/round.cc", "resampling moves the schedule", "if (local_step) ++steps_;", "++steps_;"),
+    ("src/core/round.cc", "buffers of the client before", "if (b > 0) buffers.copy_(buffers_before);", ""),
+    ("src/core/round.cc", "no guard in γ/‖g‖", "rates.gamma / (1e-10 + norm)", "rates.gamma / norm"),
+    ("src/core/step.cc", "decay is not scaled by the step", "y[i] -= a * (g[i] + decay * y[i])", "y[i] -= a * g[i] + decay * y[i]"),
+    ("src/core/step.cc", "dampened momentum", "m[i] = mu * m[i] + (g[i] + decay * y[i])", "m[i] = mu * m[i] + (1 - mu) * (g[i] + decay * y[i])"),
+]
+
+
+def build(folder, jobs):
+    return subprocess.run(["cmake", "--build", folder, "-j", str(jobs), "--target", "test_algorithms", "test_oracle"],
+                          capture_output=True, text=True).returncode == 0
+
+
+def failures(folder):
+    """Names of failed tests; of `oracle` only when `algorithms` has none."""
+    for area, choice in (("algorithms", "-Claims*"), ("oracle", "*OnQuadratics*")):
+        done = subprocess.run([f"{folder}/tests/{area}/test_{area}", f"--gtest_filter={choice}", "--gtest_brief=1"],
+                              capture_output=True, text=True, timeout=300)
+        names = re.findall(r"^\[  FAILED  \] (\S+?),? ", done.stdout, re.MULTILINE)
+        if names or done.returncode != 0:
+            return names or [f"{area} ended with {done.returncode}"]
+    return []
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("build")
+    parser.add_argument("--only", default="", help="rules of files whose name contains this")
+    parser.add_argument("--jobs", type=int, default=1)
+    arguments = parser.parse_args()
+    chosen = [rule for rule in RULES if arguments.only in rule[0]]
+    for file, what, text, _ in chosen:
+        found = (ROOT / file).read_text(encoding="utf-8").count(text)
+        if found != 1:
+            sys.exit(f"{file}: the text of \"{what}\" must occur once, it occurs {found} times")
+    if not build(arguments.build, arguments.jobs) or failures(arguments.build):
+        sys.exit("the tests must pass before rules are broken")
+    missed = 0
+    print("| file | broken rule | noticed by |\n|---|---|---|")
+    for file, what, text, instead in chosen:
+        path = ROOT / file
+        original = path.read_text(encoding="utf-8")
+        try:
+            path.write_text(original.replace(text, instead), encoding="utf-8")
+            names = failures(arguments.build) if build(arguments.build, arguments.jobs) else ["does not compile"]
+        finally:
+            path.write_text(original, encoding="utf-8")
+        missed += not names
+        shown = names[0] if names else "NOTHING"
+        print(f"| {pathlib.Path(file).name} | {what} | {shown}{f' and {len(names) - 1} more' if len(names) > 1 else ''} |", flush=True)
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
