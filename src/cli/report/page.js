@@ -14,8 +14,10 @@ const AXES = {
 };
 const SCORES = {
   eval_perplexity: { name: 'perplexity', unit: '' },
-  eval_accuracy: { name: 'accuracy', unit: '%' },
+  eval_bleu: { name: 'BLEU', unit: '', higher: true },
+  eval_accuracy: { name: 'accuracy', unit: '%', higher: true },
   eval_loss: { name: 'loss', unit: 'nats' },
+  eval_gradient_norm: { name: 'gradient norm', unit: 'ℓ2' },
 };
 const COLOURS = 7;
 const PALE = 4;  // with more runs than this, the pale lines would hide the others
@@ -29,7 +31,7 @@ const longest = Math.max(0, ...runs.map((run) => run.rounds.lines));
 const state = {
   x: axes[0] || 'epoch', smooth: longest > 200 ? '0.01' : '0', theme: 'auto', hidden: new Set(),
   each: runs.every((run) => run.rounds.lines === 0) ? 'epochs' : 'rounds', score: scores[0] || 'eval_loss',
-  log: { train: false, eval_perplexity: true, eval_loss: false, norm: true },
+  log: { train: false, eval_perplexity: true, eval_loss: false, eval_gradient_norm: true, norm: true },
 };
 let charts = [];   // the uPlot objects on the page
 let active = null; // the one that the reader points at; only it shows values
@@ -167,7 +169,9 @@ function yRange(figure, min, max) {
 function figures() {
   const score = SCORES[state.score];
   const sets = new Set(runs.filter((run) => run.evals.lines).map((run) => run.split));
-  const set = sets.has('test') && !sets.has('valid') ? 'Test' : 'Validation';
+  const set = sets.has('exact') ? 'Exact' : sets.has('test') && !sets.has('valid') ? 'Test' : 'Validation';
+  const nats = sets.has('exact') ? '' : 'nats';  // a function's values have no unit
+  const unit = state.score === 'eval_loss' ? nats : score.unit, ofTraining = nats && ' (nats)';
   const smooth = Number(state.smooth), perRound = state.each === 'rounds';
   const shown = runs.length - state.hidden.size;
   const pale = smooth > 0 ? ` Lines are centred means over ${smooth * 100}\u00a0% of a run${shown <= PALE ? '; a pale line is the value itself' : ''}.` : '';
@@ -175,12 +179,12 @@ function figures() {
   const averaged = runs.some((run) => run.averaged) ? ' Where an average of the model was evaluated too, it is shown.' : '';
   const accuracy = state.score === 'eval_accuracy';
   return [
-    { id: 'train', title: 'Training loss', unit: 'nats', source: state.each, key: 'train_loss', smooth: perRound ? smooth : 0,
+    { id: 'train', title: 'Training loss', unit: nats, source: state.each, key: 'train_loss', smooth: perRound ? smooth : 0,
       log: state.log.train, logChoice: true, eachChoice: has('rounds', 'train_loss') && has('epochs', 'train_loss'),
-      caption: perRound ? `Training loss (nats), mean over each round.${pale}` : 'Training loss (nats), mean over each epoch.' },
-    { id: 'valid', title: `${set} ${score.name}`, unit: score.unit, source: 'evals', key: state.score, smooth: 0, scoreChoice: scores.length > 1,
+      caption: perRound ? `Training loss${ofTraining}, mean over each round.${pale}` : `Training loss${ofTraining}, mean over each epoch.` },
+    { id: 'valid', title: `${set} ${score.name}`, unit, source: 'evals', key: state.score, smooth: 0, scoreChoice: scores.length > 1,
       log: !accuracy && state.log[state.score], logChoice: !accuracy, logKey: state.score, factor: accuracy ? 100 : 1,
-      caption: `${set} ${score.name}${score.unit ? ` (${score.unit})` : ''} at each evaluation; ${accuracy ? 'higher' : 'lower'} is better.${averaged}${mixed}` },
+      caption: `${set} ${score.name}${unit ? ` (${unit})` : ''} at each evaluation; ${score.higher ? 'higher' : 'lower'} is better.${averaged}${mixed}` },
     { id: 'clip', title: 'Clipped share', unit: '% of local steps', source: 'rounds', key: 'clipped_fraction', smooth, factor: 100, range: [-2, 102],
       caption: `Share of a round's local steps whose gradient was clipped (%).${pale}` },
     { id: 'norm', title: 'Gradient norm', unit: 'ℓ2', source: 'rounds', key: 'gradient_norm', smooth, log: state.log.norm, logChoice: true,
