@@ -1,74 +1,11 @@
 // The list of methods: a row each, in the order in which `tacet algorithms` shows them. What a method does is in its file.
 #include "algorithms/methods.h"
+#include "algorithms/options.h"
 #include "tacet/error.h"
 
 namespace tacet {
-namespace {
 
-constexpr double infinity = std::numeric_limits<double>::infinity();
-
-Option eta() {
-  return {.name = "eta", .kind = Kind::number, .doc = "step size η", .min = 0, .min_open = true, .max_open = true};
-}
-Option gamma() {
-  return {.name = "gamma",
-          .kind = Kind::number,
-          .doc = "clipping parameter γ: the longest step; inf never clips",
-          .min = 0,
-          .min_open = true};
-}
-Option interval() {
-  return {.name = "interval",
-          .kind = Kind::integer,
-          .fallback = int64_t{1},
-          .doc = "local steps I in a round",
-          .min = 1,
-          .max = 1e9};
-}
-Option gamma_or_none() {
-  Option o = gamma();
-  o.fallback = infinity;
-  return o;
-}
-Option beta(std::string name, double fallback, std::string doc) {
-  return {.name = std::move(name),
-          .kind = Kind::number,
-          .fallback = fallback,
-          .doc = std::move(doc),
-          .min = 0,
-          .max = 1,
-          .max_open = true};
-}
-Option momentum(double fallback = 0) { return beta("momentum", fallback, "heavy-ball momentum μ of the step"); }
-Option beta1(double fallback) { return beta("beta1", fallback, "β₁ of the first moment"); }
-Option beta2(double fallback) { return beta("beta2", fallback, "β₂ of the second moment"); }
-Option at_least_zero(std::string name, double fallback, std::string doc) {
-  return {.name = std::move(name),
-          .kind = Kind::number,
-          .fallback = fallback,
-          .doc = std::move(doc),
-          .min = 0,
-          .max_open = true};
-}
-Option positive(std::string name, double fallback, std::string doc) {
-  Option o = at_least_zero(std::move(name), fallback, std::move(doc));
-  o.min_open = true;
-  return o;
-}
-Option weight_decay() {
-  return at_least_zero("weight_decay", 0, "λ: λx is added to the step's direction, after the norm was taken");
-}
-Option server_eta() { return positive("server_eta", 0.01, "step size η_s of the server"); }
-Option flag(std::string name, bool fallback, std::string doc) {
-  return {.name = std::move(name), .kind = Kind::flag, .fallback = fallback, .doc = std::move(doc)};
-}
-
-double none(int) { return 0; }
-double one(int) { return 1; }
-double two(int) { return 2; }
-double every(int I) { return I; }
-
-}  // namespace
+using namespace method_options;
 
 const std::vector<Method>& methods() {
   static const std::vector<Method> table = {

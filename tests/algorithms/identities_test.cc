@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "algorithms/example/example.h"
 #include "support/quadratic.h"
 #include "tacet/error.h"
 
@@ -117,6 +118,13 @@ TEST(Identities, SgdAndParallelSgdAreMomentumWithOtherDefaults) {
   expect_same_bits(run(trial("parallel-sgd", 3, 2), three(), 5), run(trial("momentum", 3, 2), three(), 5));
   expect_same_bits(run(trial("momentum", 3, 2), three(), 5),
                    run(trial("naive-clip", 3, 2, {{"gamma", inf}, {"momentum", 0.9}}), three(), 5));
+}
+
+// The example of docs/adding-an-algorithm.md: x − η (x − mean)/η is the mean, up to rounding.
+TEST(Identities, SlowMoWithoutMomentumIsFedAvg) {
+  const Trace a = run(trial(test::method_by_name("slowmo"), 3, 4, {{"beta", 0.0}}), three(), 6);
+  const Trace b = run(trial("fedavg", 3, 4), three(), 6);
+  for (size_t r = 0; r < a.x.size(); ++r) EXPECT_LT(l2_norm(a.x[r] - b.x[r]), 1e-6 * l2_norm(b.x[r])) << r;
 }
 
 // EPISODE++ with all clients keeps G = mean Gⁱ, up to rounding, after every round; with some of them too.

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "algorithms/example/example.h"
 #include "support/placements.h"
 #include "support/problems.h"
 
@@ -25,15 +26,15 @@ struct EveryPair : testing::TestWithParam<std::tuple<std::string, std::string>> 
   std::string problem_name() const { return std::get<1>(GetParam()); }
   int clients() const { return natural_clients(problem_name()); }
   Trial setting(int n) const {
-    Trial t = trial(method_name(), n, 2, {{"eta", 0.02}, {"gamma", 0.1}});
+    Trial t = trial(method_by_name(method_name()), n, 2, {{"eta", 0.02}, {"gamma", 0.1}});
     if (t.options.has("epsilon")) t.options.set("epsilon", 1e-2);
     return t;
   }
-  bool runs() const { return !find_method(method_name()).single_client || clients() == 1; }
+  bool runs() const { return !method_by_name(method_name()).single_client || clients() == 1; }
 };
 
 TEST_P(EveryPair, GetsLower) {
-  const Trial t = setting(find_method(method_name()).single_client && clients() != 2 ? 1 : clients());
+  const Trial t = setting(method_by_name(method_name()).single_client && clients() != 2 ? 1 : clients());
   if (t.method->single_client && t.clients != 1) return;  // a pair of clients is two clients
   const Problem p = problem(problem_name(), t.clients);
   const Outcome r = run_problem(p, {.kind = "gaussian", .scale = 0.1}, t, 100);
@@ -45,7 +46,7 @@ TEST_P(EveryPair, GetsLower) {
 }
 
 TEST_P(EveryPair, PlacementDoesNotChangeTheAnswer) {
-  const Trial t = setting(find_method(method_name()).single_client ? 1 : clients());
+  const Trial t = setting(method_by_name(method_name()).single_client ? 1 : clients());
   if (t.clients == 1) return;  // nothing to place
   const Problem p = problem(problem_name(), t.clients);
   const Noise noise{.kind = "student"};
@@ -62,7 +63,7 @@ TEST_P(EveryPair, PlacementDoesNotChangeTheAnswer) {
 
 std::vector<std::string> method_names() {
   std::vector<std::string> all;
-  for (const Method& m : methods()) all.push_back(m.name);
+  for (const Method& m : test::every_method()) all.push_back(m.name);
   return all;
 }
 std::vector<std::string> problem_names() {

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "algorithms/example/example.h"
 #include "support/placements.h"
 #include "support/quadratic.h"
 #include "tacet/error.h"
@@ -24,11 +25,11 @@ bool same_bits(const Vec& a, const Vec& b) {
 Quadratic seven() { return {11, {1, 0.5, 2, 1, 0.25, 1.5, 1}, {1, -1, 0.5, 2, -2, 0, 1}, 0.3}; }
 
 struct Suite : testing::TestWithParam<std::string> {
-  const Method& method() const { return find_method(GetParam()); }
+  const Method& method() const { return test::method_by_name(GetParam()); }
   int clients() const { return method().single_client ? 1 : 7; }
   // With momentum and weight decay wherever the method has them, so that all of its state is in play.
   Trial busy(int clients_, int interval) const {
-    Trial t = trial(GetParam(), clients_, interval);
+    Trial t = trial(method(), clients_, interval);
     if (t.options.has("momentum")) t.options.set("momentum", 0.9);
     if (t.options.has("weight_decay")) t.options.set("weight_decay", 0.01);
     if (t.options.has("persist")) t.options.set("persist", true);
@@ -44,7 +45,7 @@ struct Suite : testing::TestWithParam<std::string> {
 };
 
 TEST_P(Suite, LossFalls) {
-  Trial plain = trial(GetParam(), clients(), 2);
+  Trial plain = trial(method(), clients(), 2);
   if (plain.options.has("epsilon")) plain.options.set("epsilon", 0.1);  // where v̂ starts: 1e-8 makes a first step of 1e4 η
   if (plain.options.has("server_eta")) plain.options.set("server_eta", 0.1);
   const Trace t = run(*single_group(), plain, 60);
@@ -118,14 +119,14 @@ TEST_P(Suite, OneClientHasNobodyToTalkTo) {
 
 // η = 0.1 and γ = 0.2 mean a threshold of 2; nothing is longer than ‖g‖, so the shown figures are bounded by it.
 TEST_P(Suite, CountsEveryStep) {
-  const Trace t = run(*single_group(), trial(GetParam(), clients(), 3), 2);
+  const Trace t = run(*single_group(), trial(method(), clients(), 3), 2);
   for (const Counters& c : t.counters) {
     EXPECT_GT(c.steps, 0);
     EXPECT_EQ(c.steps, c.norms);
     EXPECT_GT(c.norm, 0);
     EXPECT_LE(c.clipped, c.steps);
     EXPECT_EQ(c.skipped, 0);
-    if (!trial(GetParam(), 1, 1).options.has("gamma")) {
+    if (!trial(method(), 1, 1).options.has("gamma")) {
       EXPECT_EQ(c.clipped, 0);
     }
   }
@@ -175,12 +176,12 @@ TEST_P(Suite, ReadsNoMoreThanItsOptions) {
       EXPECT_FALSE(complaint(o, *o.fallback)) << o.name;
     }
   }
-  EXPECT_NO_THROW(method().make(trial(GetParam(), 1, 1).options));
+  EXPECT_NO_THROW(method().make(trial(method(), 1, 1).options));
 }
 
 std::vector<std::string> names() {
   std::vector<std::string> all;
-  for (const Method& m : methods()) all.push_back(m.name);
+  for (const Method& m : test::every_method()) all.push_back(m.name);
   return all;
 }
 INSTANTIATE_TEST_SUITE_P(EveryMethod, Suite, testing::ValuesIn(names()), [](const auto& param_info) {

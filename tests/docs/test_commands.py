@@ -1,4 +1,4 @@
-"""Every command that README.md and docs/*.md show in a ```sh block is run or checked, so that a page can't go stale.
+"""What the pages say against what is there. Every command that README.md and docs/*.md show in a ```sh block is run or checked, so that a page can't go stale; the page of algorithms has a row for each; the worked example is the file that is compiled.
 
 `tacet train` is run with --dry-run: a recipe whose data has to be fetched may answer that the data is missing (exit code 2) and
 nothing else. Scripts must exist and be executable. Other subcommands must know the options that are shown."""
@@ -55,6 +55,31 @@ class Commands(unittest.TestCase):
         else:
             ran = subprocess.run([TACET, *words], capture_output=True, text=True, timeout=60)
             self.assertEqual(ran.returncode, 0, ran.stderr)
+
+
+class Algorithms(unittest.TestCase):
+    def test_the_worked_example_is_the_one_that_is_compiled(self):
+        page = (ROOT / "docs" / "adding-an-algorithm.md").read_text()
+        for name in ("slowmo.cc", "row.inc"):
+            source = (ROOT / "tests" / "algorithms" / "example" / name).read_text()
+            self.assertIn("```cpp\n" + source + "```", page, name)
+
+    def test_every_method_has_a_row_with_its_file_and_cost(self):
+        page = (ROOT / "docs" / "algorithms.md").read_text()
+        cards = subprocess.run([TACET, "algorithms"], capture_output=True, text=True, timeout=60).stdout.strip().split("\n\n")
+        self.assertEqual(len(cards), 22)
+        for card in cards:
+            name = card.split("\n")[0]
+            rows = re.findall(r"^\| `%s` \|.*$" % re.escape(name), page, re.M)
+            self.assertEqual(len(rows), 1, name)
+            cells = [c.strip() for c in rows[0].strip("|").split("|")]
+            file = re.search(r"\]\(\.\./(src/algorithms/\w+\.cc)\)", cells[1])
+            self.assertTrue(file and (ROOT / file.group(1)).is_file(), rows[0])
+            talks = {"0 / 0": "never talks", "1 / 1": "Talks once a round; a client sends 1 vector",
+                     "1 / 2": "Talks once a round; a client sends 2 vectors",
+                     "2 / 2": "Talks twice a round; a client sends 2 vectors",
+                     "I / I": "Talks every step; a client sends I vectors"}[cells[4]]
+            self.assertIn(talks, " ".join(card.split()), name)
 
 
 if __name__ == "__main__":

@@ -69,8 +69,8 @@ struct Trial {
 };
 
 // Required options get plain values; `more` overrides.
-inline Trial trial(const std::string& name, int clients, int interval, const std::map<std::string, Value>& more = {}) {
-  Trial t{&find_method(name), {}, clients, interval, 1, {}, false, nullptr};
+inline Trial trial(const Method& method, int clients, int interval, const std::map<std::string, Value>& more = {}) {
+  Trial t{&method, {}, clients, interval, 1, {}, false, nullptr};
   for (const Option& o : t.method->options) {
     if (o.fallback) t.options.set(o.name, *o.fallback);
     if (o.name == "eta") t.options.set("eta", 0.1);
@@ -78,6 +78,10 @@ inline Trial trial(const std::string& name, int clients, int interval, const std
   }
   for (const auto& [key, value] : more) t.options.set(key, value);
   return t;
+}
+
+inline Trial trial(const std::string& name, int clients, int interval, const std::map<std::string, Value>& more = {}) {
+  return trial(find_method(name), clients, interval, more);
 }
 
 struct Trace {
