@@ -6,6 +6,7 @@
 
 #include <ATen/ATen.h>
 
+#include "data/cifar.h"
 #include "data/idx.h"
 #include "data/images.h"
 #include "data/locate.h"
@@ -78,6 +79,53 @@ ImageData load_idx(const Values& data, const std::string& name) {
   return set;
 }
 
+// ---- CIFAR ----
+
+// The files of these names; with `partial` those that are there, and for "test_batch" any that starts so.
+std::vector<std::string> cifar_files(const fs::path& folder, const std::vector<std::string>& names, bool partial) {
+  std::vector<std::string> files;
+  std::error_code ignored;
+  for (const std::string& name : names)
+    if (fs::exists(folder / name, ignored))
+      files.push_back((folder / name).string());
+    else if (!partial)
+      throw UserError((folder / name).string() +
+                      ": does not exist, though other files of the data set are in that folder; data.partial = true takes "
+                      "what is there");
+  if (files.empty()) {
+    const std::string stem = fs::path(names.front()).stem().string();
+    for (const auto& entry : fs::directory_iterator(folder, ignored))
+      if (entry.path().filename().string().rfind(stem, 0) == 0) files.push_back(entry.path().string());
+    std::sort(files.begin(), files.end());
+  }
+  if (files.empty()) throw UserError((folder / names.front()).string() + ": does not exist");
+  return files;
+}
+
+ImageData load_cifar(const Values& data, const std::string& name) {
+  const bool ten = name == "cifar-10", partial = data.flag("partial");
+  const std::vector<std::string> train =
+      ten ? std::vector<std::string>{"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin",
+                                     "data_batch_5.bin"}
+          : std::vector<std::string>{"train.bin"};
+  const std::vector<std::string> test = {ten ? "test_batch.bin" : "test.bin"};
+  const fs::path folder = find_folder(data, name, ten ? "cifar-10-batches-bin" : "cifar-100-binary", train);
+  ImageData set;
+  CifarFormat format{.label_bytes = ten ? 1 : 2, .classes = ten ? 10 : 100};
+  set.shape = {3, 32, 32, format.classes};
+  format.records = partial ? 0 : ten ? 10000 : 50000;
+  set.train = read_cifar(cifar_files(folder, train, partial), format);
+  format.records = partial ? 0 : 10000;
+  set.test = read_cifar(cifar_files(folder, test, partial), format);
+  if (ten) {
+    set.mean = {0.4914, 0.4822, 0.4465}, set.deviation = {0.2470, 0.2435, 0.2616};
+    set.classes = {"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"};
+  } else {
+    set.mean = {0.5071, 0.4865, 0.4409}, set.deviation = {0.2673, 0.2564, 0.2762};
+  }
+  return set;
+}
+
 // Keeps max_samples of the training set, then holds `valid` of them out. The first images of a file need not be a fair
 // sample of it (folders come class by class), so both are drawn, from the partition's seed.
 void cut(ImageData& set, const Values& data) {
@@ -139,6 +187,16 @@ std::vector<Option> image_keys(int64_t padding, bool flip) {
   return keys;
 }
 
+std::vector<Option> cifar_keys() {
+  std::vector<Option> keys = image_keys(4, true);
+  keys.insert(keys.begin() + 1, {.name = "partial",
+                                 .kind = Kind::flag,
+                                 .fallback = false,
+                                 .doc = "take the files that are there and as many images as they hold, for trying things "
+                                        "out on a part of the data"});
+  return keys;
+}
+
 std::vector<std::string> idx_files() {
   return {"train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte",
           "t10k-labels-idx1-ubyte, each plain or with .gz"};
@@ -156,6 +214,18 @@ std::vector<Entry> image_datasets() {
        image_keys(0, false), idx_files()},
       {"idx", "your own", "grey images and labels in IDX files named as MNIST's, of any size and number of classes",
        "classification", image_keys(0, false), idx_files()},
+      {"cifar-10",
+       "Krizhevsky, 2009, Learning Multiple Layers of Features from Tiny Images; no explicit licence, research use",
+       "small photographs, 32 × 32 in colour, 10 classes, 50,000 training and 10,000 test images",
+       "classification",
+       cifar_keys(),
+       {"cifar-10-batches-bin/ of the binary version: data_batch_1.bin … data_batch_5.bin", "test_batch.bin"}},
+      {"cifar-100",
+       "Krizhevsky, 2009, Learning Multiple Layers of Features from Tiny Images; no explicit licence, research use",
+       "small photographs, 32 × 32 in colour, 100 classes, 50,000 training and 10,000 test images",
+       "classification",
+       cifar_keys(),
+       {"cifar-100-binary/ of the binary version: train.bin", "test.bin"}},
   };
 }
 
@@ -164,6 +234,8 @@ std::shared_ptr<const ImageData> load_images(const Values& data) {
   auto set = std::make_shared<ImageData>();
   if (name == "mnist" || name == "fashion-mnist" || name == "idx")
     *set = load_idx(data, name);
+  else if (name == "cifar-10" || name == "cifar-100")
+    *set = load_cifar(data, name);
   else
     throw std::logic_error("no image data set " + name);
   cut(*set, data);

@@ -18,6 +18,9 @@ namespace {
 
 using torch::Tensor;
 
+// oneDNN's convolutions and the normalisation between them are faster by 5 to 12 % on channels-last images, on one thread.
+Tensor channels_last(const Tensor& x) { return x.contiguous(torch::MemoryFormat::ChannelsLast); }
+
 // How the stages make their layers: the stream of weights, and whether running statistics are kept.
 struct Maker {
   Weights weights;
@@ -155,7 +158,7 @@ class ResNet : public ImageModel {
     fc_ = register_module("fc", std::make_shared<Linear>(in, s.classes, make.weights));
   }
   Tensor forward(const Tensor& x, const Stream*) override {
-    Tensor y = torch::relu(bn1_(conv1_->forward(x)));
+    Tensor y = torch::relu(bn1_(conv1_->forward(channels_last(x))));
     if (pool_) y = torch::max_pool2d(y, 3, 2, 1);
     for (const auto& block : blocks_) y = block->forward(y);
     return fc_->forward(y.mean({2, 3}));
@@ -195,7 +198,7 @@ class ResNet9 : public ImageModel {
     const auto run = [](const std::shared_ptr<ConvNorm>& layer, const Tensor& in) {
       return torch::relu(layer->forward(in));
     };
-    Tensor y = torch::max_pool2d(run(layer1_, run(prep_, x)), 2);
+    Tensor y = torch::max_pool2d(run(layer1_, run(prep_, channels_last(x))), 2);
     y = y + run(res1b_, run(res1a_, y));
     y = torch::max_pool2d(run(layer2_, y), 2);
     y = torch::max_pool2d(run(layer3_, y), 2);

@@ -127,22 +127,25 @@ TEST(ImageModels, AgreeWithIndependentDefinitions) {
   };
   std::map<std::string, Ours> ours;
   for (const Case& c : cases()) {
+    // In double precision: rounding alone moves gradients behind many normalisations of few values by percents.
     const auto model = make(keys(c.name, given(c)), c.sizes);
-    FlatModule flat(*model);
+    model->to(torch::kDouble);
+    Stream noise(3, 0, Purpose::initial_weights, 0, 0);
+    const auto random = [](std::vector<int64_t> shape, Stream& s) {
+      const torch::Tensor t = torch::empty(shape, torch::kDouble);
+      for (int64_t k = 0; k < t.numel(); ++k) t.data_ptr<double>()[k] = s.uniform() - 0.5;
+      return t;
+    };
     {  // everything away from its start: normalisation's weights and biases too, which would hide mistakes at 1 and 0
-      torch::NoGradGuard no_grad;
-      torch::Tensor noise = torch::empty({flat.parameters().numel()});
-      Stream(3, 0, Purpose::initial_weights, 0, 0).fill_uniform(noise.data_ptr<float>(), noise.numel());
-      flat.parameters().add_(noise.sub_(0.5), 0.1);
+      const torch::NoGradGuard no_grad;
+      for (auto& p : model->parameters()) p.add_(random(p.sizes().vec(), noise), 0.1);
     }
-    torch::Tensor x = torch::empty({c.batch, c.sizes.channels, c.sizes.height, c.sizes.width});
-    Stream(4, 0, Purpose::shuffle, 0, 0).fill_uniform(x.data_ptr<float>(), x.numel());
-    x.mul_(2).sub_(1);
+    Stream pixels(4, 0, Purpose::shuffle, 0, 0);
+    const torch::Tensor x = random({c.batch, c.sizes.channels, c.sizes.height, c.sizes.width}, pixels) * 2;
     const torch::Tensor target = torch::arange(c.batch).remainder(c.sizes.classes);
 
     std::vector<NamedTensor> in = {{"x", x}, {"target", target}};
-    for (const Layer& l : flat.layers())
-      in.push_back({"parameter/" + l.name, flat.parameters().narrow(0, l.offset, l.size).view(l.shape).clone()});
+    for (const auto& p : model->named_parameters()) in.push_back({"parameter/" + p.key(), p.value().detach().clone()});
     write_safetensors((folder / (label(c) + ".in.safetensors")).string(), in);
     config.push_back({{"case", label(c)},
                       {"name", c.name},
@@ -158,10 +161,9 @@ TEST(ImageModels, AgreeWithIndependentDefinitions) {
     const torch::Tensor loss = torch::cross_entropy_loss(model->forward(x, nullptr), target);
     loss.backward();
     o.values["loss"] = loss.detach().reshape({1});
-    for (const Layer& l : flat.layers())
-      o.values["gradient/" + l.name] = flat.gradients().narrow(0, l.offset, l.size).view(l.shape);
+    for (const auto& p : model->named_parameters()) o.values["gradient/" + p.key()] = p.value().grad();
     for (const auto& b : model->named_buffers())
-      if (b.value().is_floating_point()) o.values["buffer/" + b.key()] = b.value().clone();
+      if (b.key().find("num_batches_tracked") == std::string::npos) o.values["buffer/" + b.key()] = b.value().clone();
     model->eval();
     const torch::NoGradGuard no_grad;
     o.values["logits"] = model->forward(x, nullptr);
@@ -177,7 +179,7 @@ TEST(ImageModels, AgreeWithIndependentDefinitions) {
     for (const auto& t : theirs) {
       ASSERT_TRUE(o.values.count(t.name)) << t.name;
       const double d = difference(o.values.at(t.name), t.tensor);
-      EXPECT_LT(d, 1e-4) << t.name;
+      EXPECT_LT(d, 1e-9) << t.name;
       worst = std::max(worst, d);
     }
     std::printf("%-20s %3zu tensors, largest relative difference %.1e\n", name.c_str(), theirs.size(), worst);

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-TYPES = {"F32": (torch.float32, "f", 4), "I64": (torch.int64, "q", 8)}
+TYPES = {"F32": torch.float32, "F64": torch.float64, "I64": torch.int64}
 
 
 def read_tensors(path):
@@ -25,9 +25,8 @@ def read_tensors(path):
     for name, entry in json.loads(data[8:8 + size]).items():
         if name == "__metadata__":
             continue
-        kind = TYPES[entry["dtype"]]
         begin, end = entry["data_offsets"]
-        tensor = torch.frombuffer(bytearray(data[8 + size + begin:8 + size + end]), dtype=kind[0])
+        tensor = torch.frombuffer(bytearray(data[8 + size + begin:8 + size + end]), dtype=TYPES[entry["dtype"]])
         tensors[name] = tensor.reshape(entry["shape"]).clone()
     return tensors
 
@@ -35,9 +34,9 @@ def read_tensors(path):
 def write_tensors(path, tensors):
     header, body = {}, b""
     for name, tensor in tensors.items():
-        tensor = tensor.detach().to(torch.float32).contiguous()
+        tensor = tensor.detach().contiguous()
         raw = tensor.numpy().tobytes()
-        header[name] = {"dtype": "F32", "shape": list(tensor.shape), "data_offsets": [len(body), len(body) + len(raw)]}
+        header[name] = {"dtype": "F64", "shape": list(tensor.shape), "data_offsets": [len(body), len(body) + len(raw)]}
         body += raw
     text = json.dumps(header).encode()
     with open(path, "wb") as f:
@@ -115,7 +114,7 @@ class Basic(nn.Module):
         if self.option == "B":
             return F.relu(out + self.downsample(x))
         half = x[:, :, ::2, ::2]
-        zeros = torch.zeros(len(x), self.missing // 2, half.shape[2], half.shape[3])
+        zeros = torch.zeros(len(x), self.missing // 2, half.shape[2], half.shape[3], dtype=x.dtype)
         return F.relu(out + torch.cat([zeros, half, zeros], dim=1))
 
 
@@ -208,7 +207,7 @@ def build(c):
 
 
 def run(case, tensors):
-    model = build(case)
+    model = build(case).double()
     with torch.no_grad():
         for name, p in model.named_parameters():
             p.copy_(tensors.pop("parameter/" + name))
