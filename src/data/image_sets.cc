@@ -8,6 +8,8 @@
 
 #include "data/cifar.h"
 #include "data/idx.h"
+#include "data/image_arrays.h"
+#include "data/image_folder.h"
 #include "data/images.h"
 #include "data/locate.h"
 #include "data/partition.h"
@@ -155,7 +157,7 @@ Option integer(std::string name, int64_t fallback, double min, double max, std::
 }
 
 // The keys of every image data set; `padding` and `flip` are the customary augmentation.
-std::vector<Option> image_keys(int64_t padding, bool flip) {
+std::vector<Option> image_keys(int64_t padding, bool flip, bool users = false) {
   std::vector<Option> keys = {
       {.name = "root",
        .kind = Kind::text,
@@ -183,17 +185,45 @@ std::vector<Option> image_keys(int64_t padding, bool flip) {
               "training images held out, at random, for a split \"valid\" that then selects; 0: the test images do"),
       integer("max_samples", 0, 0, 1e9, "use only so many training images, drawn at random; 0: all"),
   };
-  for (Option& option : partition_keys(false)) keys.push_back(std::move(option));
+  for (Option& option : partition_keys(users)) keys.push_back(std::move(option));
   return keys;
+}
+
+Option partial() {
+  return {.name = "partial",
+          .kind = Kind::flag,
+          .fallback = false,
+          .doc = "take what is there of the files, for trying things out on a part of the data"};
 }
 
 std::vector<Option> cifar_keys() {
   std::vector<Option> keys = image_keys(4, true);
-  keys.insert(keys.begin() + 1, {.name = "partial",
-                                 .kind = Kind::flag,
-                                 .fallback = false,
-                                 .doc = "take the files that are there and as many images as they hold, for trying things "
-                                        "out on a part of the data"});
+  keys.insert(keys.begin() + 1, partial());
+  return keys;
+}
+
+// Of folders of pictures.
+std::vector<Option> folder_keys(int64_t side, double centre, double random, int64_t padding) {
+  std::vector<Option> keys = image_keys(padding, true);
+  const auto share = [](std::string name, double fallback, std::string doc) {
+    return Option{.name = std::move(name),
+                  .kind = Kind::number,
+                  .fallback = fallback,
+                  .doc = std::move(doc),
+                  .min = 0,
+                  .max = 1,
+                  .min_open = true};
+  };
+  keys.insert(keys.begin() + 1,
+              {partial(),
+               integer("size", side, 8, 4096, "pictures are resized to so many pixels each way"),
+               share("centre_crop", centre, "the centred square of this part of the shorter side is taken and resized"),
+               share("random_crop", random,
+                     "training pictures are random crops of at least this part of the area, resized; 1: the centred square"),
+               {.name = "cache",
+                .kind = Kind::flag,
+                .fallback = true,
+                .doc = "keep pictures that are always cropped alike decoded in a file beside them, or in ~/.cache/tacet"}});
   return keys;
 }
 
@@ -226,6 +256,32 @@ std::vector<Entry> image_datasets() {
        "classification",
        cifar_keys(),
        {"cifar-100-binary/ of the binary version: train.bin", "test.bin"}},
+      {"tiny-imagenet",
+       "Le and Yang, 2015, Tiny ImageNet Visual Recognition Challenge; ImageNet's terms, research use",
+       "photographs, 64 × 64 in colour, 200 classes, 100,000 training and 10,000 validation images, which serve as test "
+       "images",
+       "classification",
+       folder_keys(64, 1, 1, 4),
+       {"tiny-imagenet-200/wnids.txt", "train/CLASS/images/*.JPEG", "val/images/*.JPEG", "val/val_annotations.txt"}},
+      {"imagenet",
+       "Russakovsky et al., 2015, ImageNet Large Scale Visual Recognition Challenge 2012; research use",
+       "photographs in colour, 1,000 classes, 1,281,167 training and 50,000 validation images, which serve as test images",
+       "classification",
+       folder_keys(224, 0.875, 0.08, 0),
+       {"train/CLASS/*.JPEG", "val/CLASS/*.JPEG"}},
+      {"image-folder",
+       "your own",
+       "JPEG or PNG pictures in a folder for each class",
+       "classification",
+       folder_keys(64, 1, 1, 0),
+       {"train/CLASS/…", "val/CLASS/… or test/CLASS/…"}},
+      {"arrays",
+       "your own",
+       "images or vectors, labels and perhaps users in safetensors or NumPy's .npy files",
+       "classification",
+       image_keys(0, false, true),
+       {"train.safetensors and test.safetensors with images, labels, users",
+        "or train_images.npy, train_labels.npy, train_users.npy and the same for test"}},
   };
 }
 
@@ -236,6 +292,10 @@ std::shared_ptr<const ImageData> load_images(const Values& data) {
     *set = load_idx(data, name);
   else if (name == "cifar-10" || name == "cifar-100")
     *set = load_cifar(data, name);
+  else if (name == "imagenet" || name == "tiny-imagenet" || name == "image-folder")
+    *set = load_image_folder(data, name);
+  else if (name == "arrays")
+    *set = load_arrays(data);
   else
     throw std::logic_error("no image data set " + name);
   cut(*set, data);

@@ -31,7 +31,8 @@ TEST(DataTable, HasTheDocumentedRows) {
     EXPECT_EQ(e.files.empty(), e.name == "sotu") << e.name;
   }
   EXPECT_EQ(names["language-model"], (std::vector<std::string>{"sotu", "ptb", "wikitext-2", "wikitext-103", "text"}));
-  EXPECT_EQ(names["classification"], (std::vector<std::string>{"mnist", "fashion-mnist", "idx", "cifar-10", "cifar-100"}));
+  EXPECT_EQ(names["classification"], (std::vector<std::string>{"mnist", "fashion-mnist", "idx", "cifar-10", "cifar-100",
+                                                               "tiny-imagenet", "imagenet", "image-folder", "arrays"}));
 }
 
 // A table's default and TextOptions' must agree, and each must be a value its own key allows.
