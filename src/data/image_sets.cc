@@ -6,7 +6,10 @@
 
 #include <ATen/ATen.h>
 
+#include "data/cifar.h"
 #include "data/idx.h"
+#include "data/image_arrays.h"
+#include "data/image_folder.h"
 #include "data/images.h"
 #include "data/locate.h"
 #include "data/partition.h"
@@ -78,6 +81,53 @@ ImageData load_idx(const Values& data, const std::string& name) {
   return set;
 }
 
+// ---- CIFAR ----
+
+// The files of these names; with `partial` those that are there, and for "test_batch" any that starts so.
+std::vector<std::string> cifar_files(const fs::path& folder, const std::vector<std::string>& names, bool partial) {
+  std::vector<std::string> files;
+  std::error_code ignored;
+  for (const std::string& name : names)
+    if (fs::exists(folder / name, ignored))
+      files.push_back((folder / name).string());
+    else if (!partial)
+      throw UserError((folder / name).string() +
+                      ": does not exist, though other files of the data set are in that folder; data.partial = true takes "
+                      "what is there");
+  if (files.empty()) {
+    const std::string stem = fs::path(names.front()).stem().string();
+    for (const auto& entry : fs::directory_iterator(folder, ignored))
+      if (entry.path().filename().string().rfind(stem, 0) == 0) files.push_back(entry.path().string());
+    std::sort(files.begin(), files.end());
+  }
+  if (files.empty()) throw UserError((folder / names.front()).string() + ": does not exist");
+  return files;
+}
+
+ImageData load_cifar(const Values& data, const std::string& name) {
+  const bool ten = name == "cifar-10", partial = data.flag("partial");
+  const std::vector<std::string> train =
+      ten ? std::vector<std::string>{"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin",
+                                     "data_batch_5.bin"}
+          : std::vector<std::string>{"train.bin"};
+  const std::vector<std::string> test = {ten ? "test_batch.bin" : "test.bin"};
+  const fs::path folder = find_folder(data, name, ten ? "cifar-10-batches-bin" : "cifar-100-binary", train);
+  ImageData set;
+  CifarFormat format{.label_bytes = ten ? 1 : 2, .classes = ten ? 10 : 100};
+  set.shape = {3, 32, 32, format.classes};
+  format.records = partial ? 0 : ten ? 10000 : 50000;
+  set.train = read_cifar(cifar_files(folder, train, partial), format);
+  format.records = partial ? 0 : 10000;
+  set.test = read_cifar(cifar_files(folder, test, partial), format);
+  if (ten) {
+    set.mean = {0.4914, 0.4822, 0.4465}, set.deviation = {0.2470, 0.2435, 0.2616};
+    set.classes = {"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"};
+  } else {
+    set.mean = {0.5071, 0.4865, 0.4409}, set.deviation = {0.2673, 0.2564, 0.2762};
+  }
+  return set;
+}
+
 // Keeps max_samples of the training set, then holds `valid` of them out. The first images of a file need not be a fair
 // sample of it (folders come class by class), so both are drawn, from the partition's seed.
 void cut(ImageData& set, const Values& data) {
@@ -107,7 +157,7 @@ Option integer(std::string name, int64_t fallback, double min, double max, std::
 }
 
 // The keys of every image data set; `padding` and `flip` are the customary augmentation.
-std::vector<Option> image_keys(int64_t padding, bool flip) {
+std::vector<Option> image_keys(int64_t padding, bool flip, bool users = false) {
   std::vector<Option> keys = {
       {.name = "root",
        .kind = Kind::text,
@@ -135,7 +185,45 @@ std::vector<Option> image_keys(int64_t padding, bool flip) {
               "training images held out, at random, for a split \"valid\" that then selects; 0: the test images do"),
       integer("max_samples", 0, 0, 1e9, "use only so many training images, drawn at random; 0: all"),
   };
-  for (Option& option : partition_keys(false)) keys.push_back(std::move(option));
+  for (Option& option : partition_keys(users)) keys.push_back(std::move(option));
+  return keys;
+}
+
+Option partial() {
+  return {.name = "partial",
+          .kind = Kind::flag,
+          .fallback = false,
+          .doc = "take what is there of the files, for trying things out on a part of the data"};
+}
+
+std::vector<Option> cifar_keys() {
+  std::vector<Option> keys = image_keys(4, true);
+  keys.insert(keys.begin() + 1, partial());
+  return keys;
+}
+
+// Of folders of pictures.
+std::vector<Option> folder_keys(int64_t side, double centre, double random, int64_t padding) {
+  std::vector<Option> keys = image_keys(padding, true);
+  const auto share = [](std::string name, double fallback, std::string doc) {
+    return Option{.name = std::move(name),
+                  .kind = Kind::number,
+                  .fallback = fallback,
+                  .doc = std::move(doc),
+                  .min = 0,
+                  .max = 1,
+                  .min_open = true};
+  };
+  keys.insert(keys.begin() + 1,
+              {partial(),
+               integer("size", side, 8, 4096, "pictures are resized to so many pixels each way"),
+               share("centre_crop", centre, "the centred square of this part of the shorter side is taken and resized"),
+               share("random_crop", random,
+                     "training pictures are random crops of at least this part of the area, resized; 1: the centred square"),
+               {.name = "cache",
+                .kind = Kind::flag,
+                .fallback = true,
+                .doc = "keep pictures that are always cropped alike decoded in a file beside them, or in ~/.cache/tacet"}});
   return keys;
 }
 
@@ -156,6 +244,44 @@ std::vector<Entry> image_datasets() {
        image_keys(0, false), idx_files()},
       {"idx", "your own", "grey images and labels in IDX files named as MNIST's, of any size and number of classes",
        "classification", image_keys(0, false), idx_files()},
+      {"cifar-10",
+       "Krizhevsky, 2009, Learning Multiple Layers of Features from Tiny Images; no explicit licence, research use",
+       "small photographs, 32 × 32 in colour, 10 classes, 50,000 training and 10,000 test images",
+       "classification",
+       cifar_keys(),
+       {"cifar-10-batches-bin/ of the binary version: data_batch_1.bin … data_batch_5.bin", "test_batch.bin"}},
+      {"cifar-100",
+       "Krizhevsky, 2009, Learning Multiple Layers of Features from Tiny Images; no explicit licence, research use",
+       "small photographs, 32 × 32 in colour, 100 classes, 50,000 training and 10,000 test images",
+       "classification",
+       cifar_keys(),
+       {"cifar-100-binary/ of the binary version: train.bin", "test.bin"}},
+      {"tiny-imagenet",
+       "Le and Yang, 2015, Tiny ImageNet Visual Recognition Challenge; ImageNet's terms, research use",
+       "photographs, 64 × 64 in colour, 200 classes, 100,000 training and 10,000 validation images, which serve as test "
+       "images",
+       "classification",
+       folder_keys(64, 1, 1, 4),
+       {"tiny-imagenet-200/wnids.txt", "train/CLASS/images/*.JPEG", "val/images/*.JPEG", "val/val_annotations.txt"}},
+      {"imagenet",
+       "Russakovsky et al., 2015, ImageNet Large Scale Visual Recognition Challenge 2012; research use",
+       "photographs in colour, 1,000 classes, 1,281,167 training and 50,000 validation images, which serve as test images",
+       "classification",
+       folder_keys(224, 0.875, 0.08, 0),
+       {"train/CLASS/*.JPEG", "val/CLASS/*.JPEG"}},
+      {"image-folder",
+       "your own",
+       "JPEG or PNG pictures in a folder for each class",
+       "classification",
+       folder_keys(64, 1, 1, 0),
+       {"train/CLASS/…", "val/CLASS/… or test/CLASS/…"}},
+      {"arrays",
+       "your own",
+       "images or vectors, labels and perhaps users in safetensors or NumPy's .npy files",
+       "classification",
+       image_keys(0, false, true),
+       {"train.safetensors and test.safetensors with images, labels, users",
+        "or train_images.npy, train_labels.npy, train_users.npy and the same for test"}},
   };
 }
 
@@ -164,6 +290,12 @@ std::shared_ptr<const ImageData> load_images(const Values& data) {
   auto set = std::make_shared<ImageData>();
   if (name == "mnist" || name == "fashion-mnist" || name == "idx")
     *set = load_idx(data, name);
+  else if (name == "cifar-10" || name == "cifar-100")
+    *set = load_cifar(data, name);
+  else if (name == "imagenet" || name == "tiny-imagenet" || name == "image-folder")
+    *set = load_image_folder(data, name);
+  else if (name == "arrays")
+    *set = load_arrays(data);
   else
     throw std::logic_error("no image data set " + name);
   cut(*set, data);

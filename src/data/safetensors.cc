@@ -27,7 +27,8 @@ struct Type {
   at::ScalarType scalar;
   int64_t bytes;
 };
-constexpr Type types[] = {{"F32", at::kFloat, 4}, {"F64", at::kDouble, 8}, {"I64", at::kLong, 8}};
+constexpr Type types[] = {
+    {"F32", at::kFloat, 4}, {"F64", at::kDouble, 8}, {"I64", at::kLong, 8}, {"I32", at::kInt, 4}, {"U8", at::kByte, 1}};
 
 [[noreturn]] void bad(const std::string& path, const std::string& what) { throw UserError(path + ": " + what); }
 
@@ -107,7 +108,7 @@ std::vector<NamedTensor> read_safetensors(const std::string& path) {
       const Type* type = nullptr;
       for (const Type& t : types)
         if (entry.at("dtype").get<std::string>() == t.name) type = &t;
-      if (!type) bad(path, name + ": dtype must be F32, F64 or I64, got " + entry.at("dtype").dump());
+      if (!type) bad(path, name + ": dtype must be F32, F64, I64, I32 or U8, got " + entry.at("dtype").dump());
       const auto shape = entry.at("shape").get<std::vector<int64_t>>();
       const auto offsets = entry.at("data_offsets").get<std::vector<uint64_t>>();
       const int64_t count = element_count(shape);

@@ -11,7 +11,7 @@ namespace tacet {
 
 struct NamedTensor {
   std::string name;
-  at::Tensor tensor;  // contiguous, on the CPU: float32, float64 or int64
+  at::Tensor tensor;  // contiguous, on the CPU: float32, float64, int64, int32 or uint8
 };
 
 // Throws UserError with file, offset and reason.

@@ -33,7 +33,8 @@ std::shared_ptr<ImageModel> make_image_model(const Values& model, const ImageSiz
 // Rows of the table of models (src/models/table.cc).
 std::vector<Entry> image_models();
 
-// By network; `name` is the row's.
+// The families, each in a file of its own: the network, or null when `name` is none of the family's.
 std::shared_ptr<ImageModel> make_small_net(const Values& model, const ImageSizes& sizes, const Stream& weights);
+std::shared_ptr<ImageModel> make_resnet(const Values& model, const ImageSizes& sizes, const Stream& weights);
 
 }  // namespace tacet

@@ -54,6 +54,7 @@ class ClassificationObjective : public Objective {
         flat_(*model_) {
     if (recipe.model.has("init")) load_parameters(recipe.model.text("init"), flat_.layers(), flat_.parameters());
     initial_ = flat_.parameters().clone();
+    local_statistics_ = recipe.model.has("batch_norm") && recipe.model.text("batch_norm") == "local";
   }
 
   const std::vector<Layer>& layers() const override { return flat_.layers(); }
@@ -65,11 +66,13 @@ class ClassificationObjective : public Objective {
   Sample gradient(const Draw& draw, const Vec& y) override {
     load(y);
     model_->train(true);
+    if (local_statistics_ && statistics_.all().count(draw.client)) flat_.buffers().copy_(statistics_.all()[draw.client]);
     const std::vector<int32_t> samples = batches_.next(draw);
     const Stream augment = draw.stream(Purpose::augmentation), masks = draw.stream(Purpose::hidden_dropout);
     flat_.gradients().zero_();
     const torch::Tensor loss = loss_of(data_->train, samples, &augment, &masks).first;
     loss.backward();
+    if (local_statistics_) statistics_.all()[draw.client] = flat_.buffers().clone();
     return {loss.item<double>(), static_cast<int64_t>(samples.size())};
   }
 
@@ -108,6 +111,7 @@ class ClassificationObjective : public Objective {
       visitor.global("buffers", buffers);
       if (buffers.defined()) flat_.buffers().copy_(buffers);
     }
+    if (local_statistics_) visitor.clients("statistics", statistics_);
   }
 
  private:
@@ -137,7 +141,8 @@ class ClassificationObjective : public Objective {
   std::shared_ptr<ImageModel> model_;
   FlatModule flat_;
   Vec initial_;
-  PerClient positions_;
+  bool local_statistics_ = false;  // running statistics stay on their client; the averaged ones serve evaluations only
+  PerClient positions_, statistics_;
 };
 
 }  // namespace

@@ -32,7 +32,8 @@ TEST(DataTable, HasTheDocumentedRows) {
     EXPECT_EQ(e.files.empty(), embedded) << e.name;
   }
   EXPECT_EQ(names["language-model"], (std::vector<std::string>{"sotu", "ptb", "wikitext-2", "wikitext-103", "text"}));
-  EXPECT_EQ(names["classification"], (std::vector<std::string>{"mnist", "fashion-mnist", "idx"}));
+  EXPECT_EQ(names["classification"], (std::vector<std::string>{"mnist", "fashion-mnist", "idx", "cifar-10", "cifar-100",
+                                                               "tiny-imagenet", "imagenet", "image-folder", "arrays"}));
   EXPECT_EQ(names["function"], (std::vector<std::string>{"noise"}));
 }
 

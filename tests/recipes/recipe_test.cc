@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
+
 #include "recipes/fixture.h"
 
 namespace tacet {
@@ -107,6 +110,23 @@ TEST(Shipped, every_recipe_is_right) {
     EXPECT_TRUE(first.starts_with("# ")) << file.path() << " must say where its setting comes from";
   }
   EXPECT_GE(count, 6);
+}
+
+// Every file below recipes/ is a recipe, says what it repeats, and its resolved form is the same recipe.
+TEST(Shipped, every_recipe_is_one) {
+  int count = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(std::string(TACET_SOURCE_DIR) + "/recipes")) {
+    if (entry.path().extension() != ".toml") continue;
+    SCOPED_TRACE(entry.path().string());
+    ++count;
+    const Recipe recipe = load_recipe(entry.path().string());
+    EXPECT_EQ(to_toml(parse_recipe(to_toml(recipe), "again.toml")), to_toml(recipe));
+    std::ifstream file(entry.path());
+    std::string header;
+    for (std::string line; std::getline(file, line) && line.starts_with("#");) header += line;
+    EXPECT_TRUE(header.find("(text 00") != std::string::npos || entry.path().filename() == "naive-clip.toml") << header;
+  }
+  EXPECT_GT(count, 15);
 }
 
 Recipe shipped(const std::string& name) { return load_recipe(std::string(TACET_SOURCE_DIR) + "/recipes/" + name); }
