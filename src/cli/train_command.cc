@@ -83,7 +83,13 @@ void print_result(const Result& r, const std::string& out) {
     return;
   }
   fmt::print("train loss {:.4f}", r.train_loss);
-  for (const auto& [split, e] : r.final) fmt::print(", {} loss {:.4f} (perplexity {:.2f})", split, e.loss, std::exp(e.loss));
+  for (const auto& [split, e] : r.final) {
+    fmt::print(", {} loss {:.4f} ", split, e.loss);
+    if (std::isnan(e.accuracy))
+      fmt::print("(perplexity {:.2f})", std::exp(e.loss));
+    else
+      fmt::print("(accuracy {:.2f} %)", 100 * e.accuracy);
+  }
   fmt::print("\nrun folder {}\n", out);
 }
 

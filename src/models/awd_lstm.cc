@@ -7,36 +7,14 @@
 #include <torch/torch.h>
 
 #include "kernels/lstm.h"
+#include "models/weights.h"
 
 namespace tacet {
 namespace {
 
-torch::Tensor uniform(std::vector<int64_t> shape, double range, Stream stream) {
-  torch::Tensor t = torch::empty(shape);
-  stream.fill_uniform(t.data_ptr<float>(), t.numel());
-  return t.mul_(2 * range).sub_(range);
-}
-
-// Ones kept with probability 1−p, scaled by 1/(1−p).
-torch::Tensor mask(std::vector<int64_t> shape, double p, Stream stream) {
-  torch::Tensor t = torch::empty(shape);
-  stream.fill_bernoulli(t.data_ptr<float>(), t.numel(), 1 - p, static_cast<float>(1 / (1 - p)));
-  return t;
-}
-
 // The same mask at every time step of x [T, B, width].
 torch::Tensor locked_dropout(const torch::Tensor& x, double p, const Stream& stream) {
   return p == 0 ? x : x * mask({1, x.size(1), x.size(2)}, p, stream);
-}
-
-// A plain module that only gives a parameter its dotted name.
-torch::Tensor named(torch::nn::Module& parent, const std::string& child, const std::string& name, torch::Tensor value) {
-  std::shared_ptr<torch::nn::Module> holder;
-  if (const auto* found = parent.named_children().find(child))
-    holder = *found;
-  else
-    holder = parent.register_module(child, std::make_shared<torch::nn::Module>(child));
-  return holder->register_parameter(name, value);
 }
 
 }  // namespace

@@ -1,4 +1,8 @@
 // The list of models with their keys. What a model computes is in its own file.
+#include <algorithm>
+#include <iterator>
+
+#include "models/sequence_rows.h"
 #include "tacet/catalog.h"
 #include "tacet/error.h"
 
@@ -15,10 +19,8 @@ Option at_least_zero(const char* name, double fallback, const char* doc) {
   return {.name = name, .kind = Kind::number, .fallback = fallback, .doc = doc, .min = 0, .max_open = true};
 }
 
-}  // namespace
-
-const std::vector<Entry>& models() {
-  static const std::vector<Entry> table = {
+std::vector<Entry> awd_models() {
+  return {
       {.name = "awd-lstm",
        .paper = "Merity, Keskar, Socher, ICLR 2018",
        .summary =
@@ -50,6 +52,16 @@ const std::vector<Entry>& models() {
              .max_open = true},
             {.name = "init", .kind = Kind::text, .doc = "safetensors file with the initial weights", .required = false}}},
   };
+}
+
+}  // namespace
+
+const std::vector<Entry>& models() {
+  static const std::vector<Entry> table = [] {
+    std::vector<Entry> rows = awd_models();
+    std::ranges::move(sequence_models(), std::back_inserter(rows));
+    return rows;
+  }();
   return table;
 }
 

@@ -5,6 +5,7 @@
 #include "tacet/error.h"
 #include "tacet/train.h"
 #include "train/language_objective.h"
+#include "train/text_objective.h"
 
 namespace tacet {
 namespace {
@@ -14,6 +15,8 @@ using Make = std::unique_ptr<Objective> (*)(const Recipe& recipe, int clients);
 const std::map<std::string, Make>& tasks() {
   static const std::map<std::string, Make> table = {
       {"language-model", make_language_objective},
+      {"sentence-pairs", make_text_objective},
+      {"text-classification", make_text_objective},
   };
   return table;
 }

@@ -24,8 +24,8 @@ bool has_key(const Entry& entry, const std::string& key) {
 TEST(DataTable, HasTheDocumentedRows) {
   std::vector<std::string> names;
   for (const Entry& e : datasets()) {
-    names.push_back(e.name);
-    EXPECT_EQ(e.task, "language-model") << e.name;
+    EXPECT_FALSE(e.task.empty()) << e.name;
+    if (e.task == "language-model") names.push_back(e.name);
     EXPECT_FALSE(e.summary.empty() || e.paper.empty()) << e.name;
     EXPECT_FALSE(has_key(e, "name")) << e.name;
     EXPECT_EQ(has_key(e, "root"), e.name != "sotu") << e.name;
@@ -43,6 +43,7 @@ TEST(DataTable, DefaultsAreThoseOfTextOptions) {
         EXPECT_EQ(complaint(o, *o.fallback), std::nullopt) << e.name << " " << o.name;
       }
     }
+    if (e.task != "language-model") continue;
     const TextOptions got = text_options(defaults_of(e)), want;
     EXPECT_EQ(got.batch_size, want.batch_size);
     EXPECT_EQ(got.bptt, want.bptt);
