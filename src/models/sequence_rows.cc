@@ -50,10 +50,35 @@ std::vector<Option> classifier(std::string cell, int64_t hidden, bool bidirectio
           init()};
 }
 
+Entry gpt2() {
+  return {"gpt2",
+          "Radford, Wu, Child, Luan, Amodei, Sutskever 2019",
+          "GPT-2 style decoder: layer norm first, learned positions, output tied to the embedding.",
+          "language-model",
+          {count("layers", 12, "decoder layers"),
+           count("width", 768, "of the residual stream"),
+           count("heads", 12, "of attention; they divide width"),
+           count("inner", 0, "width of the feed-forward part; 0: 4 times width", 0),
+           count("context", 1024, "positions; at least the longest batch, bptt (+ 20 with random_lengths)"),
+           flag("tied", true, "the output's matrix is the embedding's"),
+           probability("dropout", 0.1, "on the embedded words and on what each part adds to the residual stream"),
+           probability("attention_dropout", 0.1, "on the attention weights"),
+           {.name = "init_deviation",
+            .kind = Kind::number,
+            .fallback = 0.02,
+            .doc = "matrices start normal with this deviation",
+            .min = 0,
+            .min_open = true,
+            .max_open = true},
+           init()},
+          {}};
+}
+
 }  // namespace
 
 std::vector<Entry> sequence_models() {
   return {
+      gpt2(),
       {"sentence-pair-classifier",
        "Conneau, Kiela, Schwenk, Barrault, Bordes, EMNLP 2017",
        "Recurrent sentence encoder with pooling, the features (u, v, |u − v|, u∗v) of two sentences and a feed-forward "

@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "support/placements.h"
+#include "tacet/error.h"
 #include "tacet/group.h"
 #include "tacet/train.h"
 
@@ -116,20 +117,67 @@ struct Pairs : SequenceTask {
 batch_size = 6
 [model]
 name = "sentence-pair-classifier"
-embedding = 8
+cell = "gru"
+embedding = 32
 hidden = 10
 mlp_layers = 1
-mlp_hidden = 16
+mlp_hidden = 32
 loss = "hinge"
 )";
 };
 
 TEST_F(Pairs, Learn) {
-  const Recipe r = recipe(tables, {"schedule.epochs=300", "algorithm.gamma=0.2"});
+  const Recipe r = recipe(tables, {"schedule.epochs=80", "algorithm.gamma=0.2"});
   EXPECT_GT(run(r).final.at("test").accuracy, 0.95);
 }
 
 TEST_F(Pairs, PlacementAndStoppingDoNotChangeTheAnswer) { expect_placement_and_stopping_to_change_nothing(tables); }
+
+// ---- language models other than AWD-LSTM, which tests/oracle and tests/cli look at ----
+
+struct Language : SequenceTask {
+  Language() {
+    std::string text;
+    for (int k = 0; k < 300; ++k) text += k % 3 == 0 ? "one two three four\n" : "two one four three five\n";
+    for (const char* split : {"train", "valid", "test"}) write(std::string(split) + ".txt", text);
+  }
+  static std::string tables(const std::string& model) {
+    return R"(name = "text"
+batch_size = 4
+bptt = 8
+eval_batch = 2
+[model]
+)" + model;
+  }
+  const std::string gru =
+      "name = \"awd-gru\"\nlayers = 2\nembedding = 16\nhidden = 16\noutput_dropout = 0.1\nhidden_dropout = "
+      "0.1\ninput_dropout = 0.1\nweight_drop = 0.2\n";
+  const std::string gpt2 = "name = \"gpt2\"\nlayers = 2\nwidth = 8\nheads = 2\ncontext = 28\n";
+};
+
+// In 3 lines each of "one", "two", "three", "four" and the end stands 3 times, "five" twice: a model that ignores what came
+// before has a loss of at least 5·(3/17)·ln(17/3) + (2/17)·ln(17/2) = 1.78.
+TEST_F(Language, Learns) {
+  for (const std::string& model : {gru, gpt2})
+    EXPECT_LT(run(recipe(tables(model), {"schedule.epochs=12"})).final.at("test").loss, 1.2) << model;
+}
+
+TEST_F(Language, PlacementAndStoppingDoNotChangeTheAnswer) {
+  for (const std::string& model : {gru, gpt2}) {
+    expect_placement_and_stopping_to_change_nothing(tables(model));
+    fs::remove_all(folder / "run");
+  }
+}
+
+TEST_F(Language, ContextMustHoldTheLongestBatch) {
+  try {
+    run(recipe(tables(gpt2), {"model.context=27", "schedule.rounds=1"}));
+    FAIL();
+  } catch (const UserError& e) {
+    EXPECT_NE(std::string(e.what()).find("model.context must be at least the longest batch, 28"), std::string::npos)
+        << e.what();
+  }
+}
 
 }  // namespace
 }  // namespace tacet
