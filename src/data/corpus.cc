@@ -157,9 +157,19 @@ std::vector<std::string> Dictionary::take() {
   return words;
 }
 
-void check_text(std::string_view text, const std::string& place) {
-  int64_t line = 1;
-  const auto where = [&](size_t i) { return place + ":" + std::to_string(line) + ": byte " + std::to_string(i); };
+bool is_utf8(std::string_view text) {
+  for (size_t i = 0; i < text.size();) {
+    const int length = character_length(text, i);
+    if (length <= 0) return false;
+    i += static_cast<size_t>(length);
+  }
+  return true;
+}
+
+void check_text(std::string_view text, const std::string& place, int64_t line, int64_t byte) {
+  const auto where = [&](size_t i) {
+    return place + ":" + std::to_string(line) + ": byte " + std::to_string(byte + static_cast<int64_t>(i));
+  };
   for (size_t i = 0; i < text.size();) {
     const char c = text[i];
     if (c == '\0') throw UserError(where(i) + ": must be text, got a NUL byte");

@@ -46,8 +46,10 @@ class Dictionary {
 };
 
 // Throws UserError naming `place`, the line and the byte offset (both in the file, lines from 1, bytes from 0) unless `text`
-// is UTF-8 without NUL bytes. The message tells a text that stops inside a character from one with wrong bytes.
-void check_text(std::string_view text, const std::string& place);
+// is UTF-8 without NUL bytes. The message tells a text that stops inside a character from one with wrong bytes. `line` and
+// `byte`: where in the file the text begins.
+void check_text(std::string_view text, const std::string& place, int64_t line = 1, int64_t byte = 0);
+bool is_utf8(std::string_view text);
 
 // Reads the folder's train, valid and test file. Names are tried in this order, and one style serves all three splits:
 // ptb.train.txt, train.txt, wiki.train.tokens, wiki.train.txt; `dataset` narrows them: "ptb" takes the first two,

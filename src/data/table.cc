@@ -1,6 +1,10 @@
 // The table of data sets: what a recipe may name in [data], each with its origin, its keys and the files it expects. Reading
-// them is in corpus.cc, sotu.cc and image_sets.cc.
+// them is in corpus.cc, sotu.cc, labelled_text.cc and image_sets.cc.
+#include <algorithm>
+#include <iterator>
+
 #include "data/images.h"
+#include "data/sequence_rows.h"
 #include "tacet/catalog.h"
 #include "tacet/error.h"
 
@@ -113,6 +117,7 @@ std::vector<Entry> corpora() {
 const std::vector<Entry>& datasets() {
   static const std::vector<Entry> table = [] {
     std::vector<Entry> rows = corpora();
+    std::ranges::move(sequence_datasets(), std::back_inserter(rows));
     rows.push_back(noise());
     for (Entry& row : image_datasets()) rows.push_back(std::move(row));
     return rows;

@@ -14,6 +14,8 @@
 namespace tacet {
 namespace {
 
+constexpr int64_t spread = 20;  // a drawn length is at most so much longer than bptt
+
 // Streams of `length` consecutive tokens, stream b from base + b·length.
 struct Streams {
   const int32_t* base;
@@ -68,6 +70,8 @@ TextOptions text_options(const Values& data) {
   o.max_tokens = data.integer("max_tokens");
   return o;
 }
+
+int64_t longest_batch(const TextOptions& options) { return options.bptt + (options.random_lengths ? spread : 0); }
 
 TextBatches::TextBatches(std::shared_ptr<const Corpus> corpus, TextOptions options, int clients)
     : corpus_(std::move(corpus)), options_(std::move(options)), positions_(static_cast<size_t>(clients)) {
@@ -134,7 +138,7 @@ int64_t TextBatches::drawn_length(uint64_t seed, int64_t iteration) const {
   const double bptt = static_cast<double>(options_.bptt);
   const double base = s.uniform() < 0.95 ? bptt : bptt / 2;
   const double length = std::trunc(base + 5 * s.normal());
-  return std::min<int64_t>(std::max<int64_t>(5, static_cast<int64_t>(length)), options_.bptt + 20);
+  return std::min<int64_t>(std::max<int64_t>(5, static_cast<int64_t>(length)), longest_batch(options_));
 }
 
 TextBatch TextBatches::next(const Draw& draw) {

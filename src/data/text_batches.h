@@ -35,6 +35,8 @@ struct TextOptions {
 
 // From the checked keys of [data].
 TextOptions text_options(const Values& data);
+// The most positions that a batch of training or evaluation can have.
+int64_t longest_batch(const TextOptions& options);
 
 // The batches of all clients of a run. The training tokens are cut into one consecutive shard for each client ("rotate" and
 // equal "fixed" shards drop the remainder of tokens / clients). A shard of n tokens makes B streams of n / B consecutive

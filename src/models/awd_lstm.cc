@@ -1,5 +1,6 @@
-// See awd_lstm.h. Names and shapes of the parameters: encoder.weight [V, E]; rnns.L.weight_ih [4H, in], rnns.L.weight_hh
-// [4H, H], rnns.L.bias_ih, rnns.L.bias_hh [4H]; decoder.bias [V]; decoder.weight [V, E] only when not tied.
+// See awd_lstm.h. Names and shapes of the parameters: encoder.weight [V, E]; rnns.L.weight_ih [G·H, in], rnns.L.weight_hh
+// [G·H, H], rnns.L.bias_ih, rnns.L.bias_hh [G·H], G = 4 for LSTM and 3 for GRU; decoder.bias [V]; decoder.weight [V, E] only
+// when not tied.
 #include "models/awd_lstm.h"
 
 #include <cmath>
@@ -7,42 +8,21 @@
 #include <torch/torch.h>
 
 #include "kernels/lstm.h"
+#include "models/weights.h"
 
 namespace tacet {
 namespace {
-
-torch::Tensor uniform(std::vector<int64_t> shape, double range, Stream stream) {
-  torch::Tensor t = torch::empty(shape);
-  stream.fill_uniform(t.data_ptr<float>(), t.numel());
-  return t.mul_(2 * range).sub_(range);
-}
-
-// Ones kept with probability 1−p, scaled by 1/(1−p).
-torch::Tensor mask(std::vector<int64_t> shape, double p, Stream stream) {
-  torch::Tensor t = torch::empty(shape);
-  stream.fill_bernoulli(t.data_ptr<float>(), t.numel(), 1 - p, static_cast<float>(1 / (1 - p)));
-  return t;
-}
 
 // The same mask at every time step of x [T, B, width].
 torch::Tensor locked_dropout(const torch::Tensor& x, double p, const Stream& stream) {
   return p == 0 ? x : x * mask({1, x.size(1), x.size(2)}, p, stream);
 }
 
-// A plain module that only gives a parameter its dotted name.
-torch::Tensor named(torch::nn::Module& parent, const std::string& child, const std::string& name, torch::Tensor value) {
-  std::shared_ptr<torch::nn::Module> holder;
-  if (const auto* found = parent.named_children().find(child))
-    holder = *found;
-  else
-    holder = parent.register_module(child, std::make_shared<torch::nn::Module>(child));
-  return holder->register_parameter(name, value);
-}
-
 }  // namespace
 
 AwdLstmOptions awd_lstm_options(const Values& m, int64_t vocabulary) {
   return {.vocabulary = vocabulary,
+          .cell = m.text("name") == "awd-gru" ? Cell::gru : Cell::lstm,
           .layers = m.integer("layers"),
           .embedding = m.integer("embedding"),
           .hidden = m.integer("hidden"),
@@ -65,12 +45,13 @@ AwdLstm::AwdLstm(const AwdLstmOptions& options, const Stream& weights) : o_(opti
     const int64_t in = l == 0 ? o_.embedding : o_.hidden, width = l == o_.layers - 1 ? o_.embedding : o_.hidden;
     const double range = 1 / std::sqrt(static_cast<double>(width));
     const std::string child = std::to_string(l);
+    const int64_t rows = gates(o_.cell) * width;
     const int part = static_cast<int>(4 * l) + 4;
     Layer layer;
-    layer.w_ih = named(*rnns, child, "weight_ih", uniform({4 * width, in}, range, weights.part(part)));
-    layer.w_hh = named(*rnns, child, "weight_hh", uniform({4 * width, width}, range, weights.part(part + 1)));
-    layer.b_ih = named(*rnns, child, "bias_ih", uniform({4 * width}, range, weights.part(part + 2)));
-    layer.b_hh = named(*rnns, child, "bias_hh", uniform({4 * width}, range, weights.part(part + 3)));
+    layer.w_ih = named(*rnns, child, "weight_ih", uniform({rows, in}, range, weights.part(part)));
+    layer.w_hh = named(*rnns, child, "weight_hh", uniform({rows, width}, range, weights.part(part + 1)));
+    layer.b_ih = named(*rnns, child, "bias_ih", uniform({rows}, range, weights.part(part + 2)));
+    layer.b_hh = named(*rnns, child, "bias_hh", uniform({rows}, range, weights.part(part + 3)));
     rnns_.push_back(layer);
   }
   decoder_bias_ = named(*this, "decoder", "bias", torch::zeros({o_.vocabulary}));
@@ -81,8 +62,10 @@ AwdLstm::AwdLstm(const AwdLstmOptions& options, const Stream& weights) : o_(opti
 
 std::vector<LstmState> AwdLstm::zero_state(int64_t batch) const {
   std::vector<LstmState> state;
-  for (const Layer& layer : rnns_)
-    state.push_back({torch::zeros({batch, layer.w_hh.size(1)}), torch::zeros({batch, layer.w_hh.size(1)})});
+  for (const Layer& layer : rnns_) {
+    const auto zeros = [&] { return torch::zeros({batch, layer.w_hh.size(1)}); };
+    state.push_back({zeros(), o_.cell == Cell::lstm ? zeros() : torch::Tensor()});
+  }
   return state;
 }
 
@@ -100,9 +83,15 @@ AwdLstm::Loss AwdLstm::loss(const torch::Tensor& input, const torch::Tensor& tar
     if (draws && o_.weight_drop > 0)
       w_hh = w_hh * mask({w_hh.size(0), o_.weight_drop_rows ? 1 : w_hh.size(1)}, o_.weight_drop,
                          draws->weights.part(static_cast<int>(l)));
-    const LstmOutput out = lstm_layer(x, state[l].h, state[l].c, layer.w_ih, w_hh, layer.b_ih, layer.b_hh);
-    state[l] = {out.h.detach(), out.c.detach()};
-    x = raw = out.output;
+    if (o_.cell == Cell::lstm) {
+      const LstmOutput out = lstm_layer(x, state[l].h, state[l].c, layer.w_ih, w_hh, layer.b_ih, layer.b_hh);
+      state[l] = {out.h.detach(), out.c.detach()};
+      x = raw = out.output;
+    } else {
+      const GruOutput out = gru_layer(x, state[l].h, {layer.w_ih, w_hh, layer.b_ih, layer.b_hh});
+      state[l].h = out.h.detach();
+      x = raw = out.output;
+    }
     if (draws && l + 1 < rnns_.size()) x = locked_dropout(x, o_.hidden_dropout, draws->hidden.part(static_cast<int>(l)));
   }
   if (draws) x = locked_dropout(x, o_.output_dropout, draws->output);

@@ -1,12 +1,14 @@
-// AWD-LSTM language model: Merity, Keskar, Socher, "Regularizing and Optimizing LSTM Language Models", ICLR 2018. Tied
-// weights, weight drop, locked dropout, embedding dropout, activation and temporal activation regularisation. NT-ASGD, the
-// paper's other half, is an evaluation policy and lives in src/train. All masks come from the client's streams.
+// AWD-LSTM language model: Merity, Keskar, Socher, "Regularizing and Optimizing LSTM Language Models", ICLR 2018, and
+// AWD-GRU, the same network on GRU layers. Tied weights, weight drop, locked dropout, embedding dropout, activation and
+// temporal activation regularisation. NT-ASGD, the paper's other half, is an evaluation policy and lives in src/train. All
+// masks come from the client's streams.
 #pragma once
 
 #include <vector>
 
 #include <torch/nn/module.h>
 
+#include "kernels/recurrent.h"
 #include "tacet/options.h"
 #include "tacet/random.h"
 
@@ -14,6 +16,7 @@ namespace tacet {
 
 struct AwdLstmOptions {
   int64_t vocabulary = 0;          // V
+  Cell cell = Cell::lstm;          // or Cell::gru
   int64_t layers = 3;              // ≥ 1
   int64_t embedding = 400;         // E: the width of the embedding and of the last layer's output
   int64_t hidden = 1150;           // H: the width of the other layers
@@ -31,7 +34,7 @@ struct AwdLstmOptions {
 };
 AwdLstmOptions awd_lstm_options(const Values& model, int64_t vocabulary);
 
-// One layer's carried state, [B, width] each.
+// One layer's carried state, [B, width] each; a GRU has no c.
 struct LstmState {
   torch::Tensor h, c;
 };

@@ -4,45 +4,25 @@
 #include <torch/torch.h>
 
 #include "data/client_batches.h"
-#include "data/client_sampling.h"
 #include "data/images.h"
-#include "data/partition.h"
 #include "data/safetensors.h"
 #include "models/image_model.h"
 #include "tacet/algorithm.h"
 #include "tacet/catalog.h"
 #include "tacet/error.h"
 #include "tacet/flat_module.h"
+#include "train/client_shares.h"
 
 namespace tacet {
 namespace {
 
 uint64_t seed_of(const Recipe& recipe) { return static_cast<uint64_t>(recipe.run.integer("seed")); }
 
-// The clients' batches. Dealt anew in every round, the data goes to the clients of that round alone.
-ClientBatches make_batches(const Recipe& recipe, std::shared_ptr<const ImageData> data, int clients) {
-  const PartitionOptions options = partition_options(recipe.data);
-  const int64_t batch_size = recipe.data.integer("batch_size");
-  const ImageSplit& train = data->train;
-  if (!recipe.data.flag("partition.every_round"))
-    return {partition(options, train.labels, train.users, clients), batch_size};
-  const ClientSampling sampling = client_sampling(recipe.clients, clients);
-  const auto deal = [=, seed = seed_of(recipe)](int64_t round) {
-    const std::vector<int> present = sample_clients(sampling, seed, round);
-    Shares dealt = partition(options, data->train.labels, data->train.users, sampling.participating, round);
-    Shares shares(static_cast<size_t>(clients));
-    for (size_t k = 0; k < present.size(); ++k) shares[static_cast<size_t>(present[k])] = std::move(dealt[k]);
-    return shares;
-  };
-  deal(0);  // whatever is wrong with the partition shows now
-  return {deal, clients, train.size(), batch_size};
-}
-
 class ClassificationObjective : public Objective {
  public:
   ClassificationObjective(const Recipe& recipe, int clients)
       : data_(load_images(recipe.data)),
-        batches_(make_batches(recipe, data_, clients)),
+        batches_(make_client_batches(recipe, data_->train.labels, data_->train.users, clients)),
         input_{.padding = recipe.data.integer("crop_padding"),
                .flip = recipe.data.flag("flip"),
                .mean = data_->mean,
@@ -100,12 +80,7 @@ class ClassificationObjective : public Objective {
   }
 
   void state(StateVisitor& visitor) override {
-    for (const auto& [client, p] : batches_.positions())
-      positions_.all()[client] = torch::tensor({p.pass, p.offset}, torch::kInt64);
-    visitor.clients("position", positions_);
-    batches_.positions().clear();
-    for (auto& [client, saved] : positions_.all())
-      batches_.positions()[client] = {saved[0].item<int64_t>(), saved[1].item<int64_t>()};
+    batches_.state(visitor);
     if (flat_.buffers().numel() > 0) {
       Vec buffers = flat_.buffers().clone();
       visitor.global("buffers", buffers);
@@ -142,7 +117,7 @@ class ClassificationObjective : public Objective {
   FlatModule flat_;
   Vec initial_;
   bool local_statistics_ = false;  // running statistics stay on their client; the averaged ones serve evaluations only
-  PerClient positions_, statistics_;
+  PerClient statistics_;
 };
 
 }  // namespace

@@ -6,7 +6,7 @@
 #include "data/corpus.h"
 #include "data/safetensors.h"
 #include "data/text_batches.h"
-#include "models/awd_lstm.h"
+#include "models/language_model.h"
 #include "tacet/algorithm.h"
 #include "tacet/catalog.h"
 #include "tacet/error.h"
@@ -20,10 +20,16 @@ class LanguageObjective : public Objective {
   LanguageObjective(const Recipe& recipe, int clients)
       : corpus_(load_corpus(recipe.data, recipe.data.text("name"))),
         batches_(corpus_, text_options(recipe.data), clients),
-        model_(awd_lstm_options(recipe.model, static_cast<int64_t>(corpus_->vocabulary.size())),
-               Stream(static_cast<uint64_t>(recipe.run.integer("seed")), Stream::everyone, Purpose::initial_weights, 0, 0)),
-        flat_(model_),
+        model_(make_language_model(recipe.model, static_cast<int64_t>(corpus_->vocabulary.size()),
+                                   static_cast<uint64_t>(recipe.run.integer("seed")))),
+        flat_(model_->module()),
         batch_size_(recipe.data.integer("batch_size")) {
+    const int64_t context = model_->context(), longest = longest_batch(text_options(recipe.data));
+    if (context > 0 && context < longest)
+      throw UserError("model.context must be at least the longest batch, " + std::to_string(longest) +
+                      " positions (data.bptt" +
+                      (recipe.data.flag("random_lengths") ? " + 20, as data.random_lengths is on" : "") + "), got " +
+                      std::to_string(context));
     if (recipe.model.has("init")) load_parameters(recipe.model.text("init"), flat_.layers(), flat_.parameters());
     initial_ = flat_.parameters().clone();
   }
@@ -37,13 +43,10 @@ class LanguageObjective : public Objective {
   Sample gradient(const Draw& draw, const Vec& y) override {
     load(y);
     const TextBatch batch = batches_.next(draw);
-    std::vector<LstmState> state = batch.fresh || !hidden_.all().count(draw.client) ? model_.zero_state(batch_size_)
-                                                                                    : unpack(hidden_.all()[draw.client]);
-    const AwdLstm::Draws draws{draw.stream(Purpose::embedding_dropout), draw.stream(Purpose::input_dropout),
-                               draw.stream(Purpose::hidden_dropout), draw.stream(Purpose::output_dropout),
-                               draw.stream(Purpose::weight_drop)};
+    LanguageModel::State state = model_->zero_state(batch_size_);
+    if (!batch.fresh && hidden_.all().count(draw.client)) unpack(hidden_.all()[draw.client], state);
     flat_.gradients().zero_();
-    const AwdLstm::Loss loss = model_.loss(batch.input, batch.target, state, &draws);
+    const LanguageModel::Loss loss = model_->loss(batch.input, batch.target, state, &draw);
     loss.objective.backward();
     hidden_.all()[draw.client] = pack(state);
     return {loss.cross_entropy.item<double>(), batch.target.numel()};
@@ -61,10 +64,10 @@ class LanguageObjective : public Objective {
     load(x);
     const torch::NoGradGuard no_grad;
     Score score;
-    std::vector<LstmState> state;
+    LanguageModel::State state;
     for (const TextBatch& batch : batches_.eval_batches(split, unit)) {
-      if (batch.fresh) state = model_.zero_state(batch.input.size(1));
-      const auto loss = model_.loss(batch.input, batch.target, state, nullptr);
+      if (batch.fresh) state = model_->zero_state(batch.input.size(1));
+      const auto loss = model_->loss(batch.input, batch.target, state, nullptr);
       const auto count = static_cast<double>(batch.target.numel());
       score.loss += loss.cross_entropy.item<double>() * count;
       score.count += count;
@@ -91,26 +94,23 @@ class LanguageObjective : public Objective {
     }
   }
 
-  // A client's carried state as one flat vector: h and c of every layer.
-  static Vec pack(const std::vector<LstmState>& state) {
-    std::vector<torch::Tensor> flat;
-    for (const auto& s : state) flat.insert(flat.end(), {s.h.reshape({-1}), s.c.reshape({-1})});
+  // A client's carried state as one flat vector; of size 0 where the model carries nothing.
+  static Vec pack(const LanguageModel::State& state) {
+    std::vector<torch::Tensor> flat = {torch::empty({0})};
+    for (const torch::Tensor& t : state) flat.push_back(t.reshape({-1}));
     return torch::cat(flat);
   }
-  std::vector<LstmState> unpack(const Vec& flat) const {
-    std::vector<LstmState> state = model_.zero_state(batch_size_);
+  static void unpack(const Vec& flat, LanguageModel::State& state) {
     int64_t at = 0;
-    for (auto& s : state)
-      for (torch::Tensor* t : {&s.h, &s.c}) {
-        t->copy_(flat.narrow(0, at, t->numel()).view_as(*t));
-        at += t->numel();
-      }
-    return state;
+    for (torch::Tensor& t : state) {
+      t.copy_(flat.narrow(0, at, t.numel()).view_as(t));
+      at += t.numel();
+    }
   }
 
   std::shared_ptr<const Corpus> corpus_;
   TextBatches batches_;
-  AwdLstm model_;
+  std::unique_ptr<LanguageModel> model_;
   FlatModule flat_;
   int64_t batch_size_;
   Vec initial_;

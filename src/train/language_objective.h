@@ -1,5 +1,6 @@
-// The objective of a language-model recipe: AWD-LSTM over a word-level corpus, a stream of text a client, truncated
-// back-propagation with carried hidden state. This is where model and data meet; neither knows the other.
+// The objective of a language-model recipe: a network over a word-level corpus, a stream of text a client, truncated
+// back-propagation, with carried hidden state where the network has one. This is where model and data meet; neither knows
+// the other.
 #pragma once
 
 #include <memory>

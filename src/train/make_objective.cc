@@ -7,6 +7,7 @@
 #include "train/classification_objective.h"
 #include "train/function_objective.h"
 #include "train/language_objective.h"
+#include "train/text_objective.h"
 
 namespace tacet {
 namespace {
@@ -18,6 +19,8 @@ const std::map<std::string, Make>& tasks() {
       {"function", make_function_objective},
       {"language-model", make_language_objective},
       {"classification", make_classification_objective},
+      {"sentence-pairs", make_text_objective},
+      {"text-classification", make_text_objective},
   };
   return table;
 }

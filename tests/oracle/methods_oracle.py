@@ -72,8 +72,8 @@ METHODS = {
     ),
     "fed-adam": (adaptive.server_adaptive(adaptive.adam_moment), SERVER, False),
     "fed-yogi": (adaptive.server_adaptive(adaptive.yogi_moment), SERVER, False),
-    "fed-adagrad": (adaptive.server_adaptive(adaptive.adagrad_moment), SERVER, False),
-    "sign-sgd-gen": (methods.sign_sgd_gen, {"beta1": ..., "beta2": ...}, False),
+    "fed-adagrad": (adaptive.server_adaptive(adaptive.adagrad_moment), {**SERVER, "beta2": 0.9}, False),  # β₂: a broken rule's
+    "sign-sgd-gen": (methods.sign_sgd_gen, {"beta1": ..., "beta2": ..., "weight_decay": 0.0}, False),
     "adam": (
         methods.adam,
         {**BETAS, "epsilon": 1e-8, "weight_decay": 0.0, "decoupled": False, "max_norm": math.inf},
@@ -81,7 +81,7 @@ METHODS = {
     ),
     "sgd": (methods.plain_sgd, STEP, False),
     "momentum": (methods.plain_sgd, HEAVY, False),
-    "normalized": (methods.normalized, {"beta": ...}, False),
+    "normalized": (methods.normalized, {"beta": ..., "weight_decay": 0.0}, False),
 }
 BEGIN = {"episode++": methods.begin_episode_pp}  # before round 0, with every client
 FROM_CONFIG = ("eta", "gamma", "interval")  # options that `rates` and `interval` stand for; ignored

@@ -195,6 +195,7 @@ def sign_sgd_gen(run, x, state):
 
     def step(t, x, g):
         zero = np.zeros_like(x)
+        g = g + run.options["weight_decay"] * x
         state["m"] = m = beta1 * state.get("m", zero) + (1 - beta1) * g
         seen = g if run.broken == "second-moment-of-gradient" else m
         fresh = seen**2 if run.broken == "no-dampening" else (1 - beta2) * seen**2
@@ -215,6 +216,7 @@ def normalized(run, x, state):
     beta = run.options["beta"]
 
     def step(t, x, g):
+        g = g + run.options["weight_decay"] * x
         if run.broken == "normalise-before-momentum":
             g = g / (TINY + norm(g))
         state["m"] = m = beta * state.get("m", np.zeros_like(x)) + (1 - beta) * g

@@ -8,6 +8,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include "data/client_sampling.h"
 #include "data/image_fixtures.h"
 #include "data/images.h"
 #include "data/safetensors.h"
@@ -15,7 +16,6 @@
 #include "tacet/algorithm.h"
 #include "tacet/train.h"
 #include "train/evaluate.h"
-#include "train/sampling.h"
 
 namespace tacet {
 namespace {
@@ -183,7 +183,7 @@ TEST_F(Classification, TheDriverSamplesTheClientsThatTheDataIsDealtTo) {
     train(r, attendance, *group, {}, quiet);
     ASSERT_EQ(attendance.present.size(), 12u);
     for (const auto& [round, clients] : attendance.present) {
-      const std::vector<int> expected = sampled_clients(5, round, 5, 2, fixed);
+      const std::vector<int> expected = sample_clients(client_sampling(r.clients, 5), 5, round);
       EXPECT_EQ(std::vector<int>(clients.begin(), clients.end()), expected) << round;
     }
   }

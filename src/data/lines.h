@@ -1,0 +1,43 @@
+// Text files line by line, plain or gzip-compressed, in a fixed amount of memory; and records of comma- or tab-separated
+// files on top of them. What the lines mean is the callers' business. Word-level corpora are read elsewhere (corpus.h).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace tacet {
+
+enum class Charset {
+  utf8,            // anything else is the user's mistake
+  utf8_or_latin1,  // a line that is no UTF-8 is taken as Latin-1 and handed over as UTF-8 (Sentiment140 mixes both)
+};
+
+// Calls f(line, number) for every line of the file, numbers from 1. Lines come without their end (\n or \r\n); the last one
+// may lack it; a byte order mark in front of the first is dropped. A file in gzip's format is unpacked on the way, whatever
+// its name. Reads that take more than some seconds report their progress on stderr (from worker 0). Throws UserError with
+// the file, and where it makes sense the line, when the file is missing, no plain file, cut off, no text or empty.
+void for_each_line(const std::string& path, const std::function<void(std::string_view line, int64_t number)>& f,
+                   Charset charset = Charset::utf8);
+
+// Calls f(fields, number) for every record; number is that of the record's first line. separator ',': RFC 4180, fields may
+// stand in double quotes, a doubled quote inside them is one quote, and they may hold line ends. separator '\t': no quoting.
+// Blank lines are passed over. Throws UserError for a quote that is never closed, or that closes in the middle of a field.
+void for_each_record(const std::string& path, char separator,
+                     const std::function<void(const std::vector<std::string>& fields, int64_t number)>& f,
+                     Charset charset = Charset::utf8);
+
+// The first of `names` that exists in `folder`, as a path; empty when none does. "" never matches.
+std::string first_existing(const std::string& folder, const std::vector<std::string>& names);
+
+// The folder of a data set with the given files: data.root or its subfolder `dataset`; without a root,
+// $TACET_DATA/<dataset>, $TACET_DATA and ~/.cache/tacet/<dataset>. The first that holds one of `files` is taken; throws
+// UserError listing all.
+std::string find_folder(const std::string* root, const std::string& dataset, const std::vector<std::string>& files);
+
+// The path with a leading ~/ replaced by the home folder.
+std::string expand_home(const std::string& path);
+
+}  // namespace tacet

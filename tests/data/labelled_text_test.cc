@@ -1,0 +1,376 @@
+// Labelled texts from files: lines and records, the readers of each layout, the vocabulary's rules and word vectors.
+#include "data/labelled_text.h"
+
+#include <gtest/gtest.h>
+#include <zlib.h>
+
+#include <rapidcheck/gtest.h>
+#include <cstdlib>
+
+#include "data/fixtures.h"
+#include "data/lines.h"
+#include "tacet/catalog.h"
+
+namespace tacet {
+namespace {
+
+using Lines = std::vector<std::string>;
+
+Lines lines_of(const std::string& path, Charset charset = Charset::utf8) {
+  Lines all;
+  for_each_line(
+      path, [&](std::string_view line, int64_t) { all.emplace_back(line); }, charset);
+  return all;
+}
+
+std::vector<Lines> records_of(const std::string& path, char separator) {
+  std::vector<Lines> all;
+  for_each_record(path, separator, [&](const Lines& f, int64_t) { all.push_back(f); });
+  return all;
+}
+
+std::string zipped(const Folder& folder, const std::string& name, const std::string& text) {
+  const std::string path = folder.path(name);
+  gzFile file = gzopen(path.c_str(), "wb");
+  gzwrite(file, text.data(), static_cast<unsigned>(text.size()));
+  gzclose(file);
+  return path;
+}
+
+std::string bytes_of(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+// ---- lines ----
+
+TEST(TextLines, EndsAreRemovedAndTheLastOneMayBeMissing) {
+  const Folder f;
+  EXPECT_EQ(lines_of(f.write("a", "one\r\n\ntwo")), (Lines{"one", "", "two"}));
+  EXPECT_EQ(lines_of(f.write("b", "\xEF\xBB\xBFone\n")), (Lines{"one"}));
+}
+
+TEST(TextLines, ReadsGzipWhateverTheName) {
+  const Folder f;
+  EXPECT_EQ(lines_of(zipped(f, "plain.txt", "one\ntwo\n")), (Lines{"one", "two"}));
+}
+
+// A chunk of the reader is 1 MiB; the line here ends beyond the first one.
+TEST(TextLines, LinesMayBeLongerThanAChunk) {
+  const Folder f;
+  const std::string line((1 << 20) + 7, 'x');
+  EXPECT_EQ(lines_of(f.write("a", line + "\ny\n")), (Lines{line, "y"}));
+}
+
+TEST(TextLines, MistakesNameFileAndLine) {
+  const Folder f;
+  const auto complaint = [&](const std::string& path) { return complaint_of([&] { lines_of(path); }); };
+  expect_mentions(complaint(f.path("none")), {f.path("none"), "No such file"});
+  expect_mentions(complaint(f.path()), {"is a folder"});
+  expect_mentions(complaint(f.write("empty", "")), {"is empty"});
+  expect_mentions(complaint(f.write("latin", "one\ntw\xF6 \n")), {"latin:2: byte 6", "0xf6"});
+  expect_mentions(complaint(f.write("nul", std::string("a\nb\0", 4))), {"nul:2: byte 3", "NUL"});
+  const std::string whole = bytes_of(zipped(f, "whole.gz", std::string(5000, 'a') + "\nend\n"));
+  expect_mentions(complaint(f.write("cut.gz", whole.substr(0, whole.size() - 9))), {"cut.gz", "cut off"});
+}
+
+// "ö" is F6 in Latin-1 and C3 B6 in UTF-8; a line that is UTF-8 already stays as it is.
+TEST(TextLines, Latin1LinesBecomeUtf8WhereAllowed) {
+  const Folder f;
+  EXPECT_EQ(lines_of(f.write("a", "tw\xF6\ntw\xC3\xB6\n"), Charset::utf8_or_latin1), (Lines{"tw\xC3\xB6", "tw\xC3\xB6"}));
+}
+
+TEST(TextRecords, CommaSeparatedFollowsRfc4180) {
+  const Folder f;
+  EXPECT_EQ(records_of(f.write("a.csv", "\"a\",\"b, \"\"c\"\"\",d\n\n,,\n\"x\ny\",\"\"\n"), ','),
+            (std::vector<Lines>{{"a", "b, \"c\"", "d"}, {"", "", ""}, {"x\ny", ""}}));
+}
+
+TEST(TextRecords, TabSeparatedTakesQuotesAsTheyAre) {
+  const Folder f;
+  EXPECT_EQ(records_of(f.write("a.tsv", "\"a\t\tb\"\n"), '\t'), (std::vector<Lines>{{"\"a", "", "b\""}}));
+}
+
+TEST(TextRecords, StrayQuotesAreErrorsWithTheirLine) {
+  const Folder f;
+  expect_mentions(complaint_of([&] { records_of(f.write("a.csv", "a,b\n\"open,c\nd,e\n"), ','); }),
+                  {"a.csv:2", "never closed"});
+  expect_mentions(complaint_of([&] { records_of(f.write("b.csv", "\"a\"b,c\n"), ','); }), {"b.csv:1", "separator"});
+  std::string long_file = "\"open\n";
+  for (int k = 0; k < 40000; ++k) long_file += "a,b\n";
+  expect_mentions(complaint_of([&] { records_of(f.write("c.csv", long_file), ','); }), {"c.csv:1", "never closed"});
+}
+
+std::string quoted(const std::string& field) {
+  std::string out = "\"";
+  for (const char c : field) out += c == '"' ? "\"\"" : std::string(1, c);
+  return out + "\"";
+}
+
+// Whatever stands in the fields, quoting and reading gives it back.
+RC_GTEST_PROP(TextRecords, QuotedFieldsComeBack, ()) {
+  const auto field = rc::gen::container<std::string>(rc::gen::elementOf(std::string("ab,\"\n\t ")));
+  const auto record = *rc::gen::nonEmpty(rc::gen::container<Lines>(field));
+  std::string text;
+  for (const std::string& f : record) text += (text.empty() ? "" : ",") + quoted(f);
+  const Folder folder;
+  RC_ASSERT(records_of(folder.write("a.csv", text + "\n"), ',') == std::vector<Lines>{record});
+}
+
+// ---- words ----
+
+TEST(Words, RunsOfLettersDigitsApostrophesAndEveryOtherCharacterAlone) {
+  EXPECT_EQ(split_words("Don't  stop@home!! caf\xC3\xA9", false, true),
+            (Lines{"don't", "stop", "@", "home", "!", "!", "caf\xC3\xA9"}));
+  EXPECT_EQ(split_words(" A b! ", true, false), (Lines{"A", "b!"}));
+}
+
+TEST(Words, LeavesOfAParseAreItsWords) {
+  EXPECT_EQ(parse_leaves("( ( A person ) ( runs . ) )", true), (Lines{"a", "person", "runs", "."}));
+}
+
+// ---- readers ----
+
+Values values(const std::string& name, const std::string& root) {
+  Values v;
+  v.set("name", name);
+  v.set("root", root);
+  for (const Option& o : find_dataset(name).options)
+    if (o.fallback) v.set(o.name, *o.fallback);
+  return v;
+}
+
+Lines words_at(const LabelledText& t, const Texts& texts, int64_t k) {
+  Lines words;
+  for (const int32_t w : texts[k]) words.push_back(t.words[static_cast<size_t>(w)]);
+  return words;
+}
+
+std::string row(const std::string& gold, const std::string& a, const std::string& b) {
+  return "{\"gold_label\": \"" + gold + "\", \"sentence1\": \"x\", \"sentence1_binary_parse\": \"" + a +
+         "\", \"sentence2\": \"" + b + "\"}\n";
+}
+
+struct Snli : testing::Test {
+  Folder f;
+  void json(const std::string& train) {
+    f.write("snli_1.0_train.jsonl", train);
+    f.write("snli_1.0_dev.jsonl", row("neutral", "( A dog )", "Runs."));
+    f.write("snli_1.0_test.jsonl", row("entailment", "( A cat )", "Runs."));
+  }
+  LabelledText load() { return load_labelled_text(values("snli", f.path())); }
+};
+
+// "a" 2, "dog" 2, "." 1, "Runs" 1: by falling count, then in byte order.
+TEST_F(Snli, OriginalFilesGiveParseLeavesAndDropPairsWithoutAgreement) {
+  json(row("contradiction", "( a ( a dog ) )", "dog Runs.") + row("-", "( b )", "b") + "\n");
+  const LabelledText t = load();
+  EXPECT_EQ(t.classes, (Lines{"entailment", "neutral", "contradiction"}));
+  EXPECT_EQ(t.words, (Lines{"<unk>", "a", "dog", ".", "Runs"}));
+  ASSERT_EQ(t.train.size(), 1);
+  EXPECT_EQ(t.train.labels, (std::vector<int64_t>{2}));
+  EXPECT_EQ(words_at(t, t.train.first, 0), (Lines{"a", "a", "dog"}));
+  EXPECT_EQ(words_at(t, t.train.second, 0), (Lines{"dog", "Runs", "."}));
+  EXPECT_EQ(words_at(t, t.valid.first, 0), (Lines{"<unk>", "dog"}));
+  EXPECT_EQ(t.test.labels, (std::vector<int64_t>{0}));
+  EXPECT_TRUE(t.train.users.empty());
+  EXPECT_FALSE(t.vectors.defined());
+}
+
+TEST_F(Snli, MistakesInARowNameFileAndLine) {
+  json(row("neutral", "( a )", "b") + "{\"gold_label\": \n");
+  expect_mentions(complaint_of([&] { load(); }), {"snli_1.0_train.jsonl:2", "JSON"});
+  json(row("sideways", "( a )", "b"));
+  expect_mentions(complaint_of([&] { load(); }), {"train.jsonl:1", "entailment", "got \"sideways\""});
+  json("{\"gold_label\": \"neutral\", \"sentence1\": \"x\"}\n");
+  expect_mentions(complaint_of([&] { load(); }), {"train.jsonl:1", "\"sentence2\""});
+  json(row("-", "( a )", "b"));
+  expect_mentions(complaint_of([&] { load(); }), {"train.jsonl", "has none"});
+}
+
+struct SnliLines : Snli {
+  SnliLines() {
+    for (const char* split : {"train", "dev", "test"}) {
+      f.write(std::string("s1.") + split, "A dog . \nA cat . \n");
+      f.write(std::string("s2.") + split, "It runs . \nIt sits . \n");
+      f.write(std::string("labels.") + split, "neutral\nentailment\n");
+    }
+  }
+};
+
+TEST_F(SnliLines, LineKOfEachFileBelongsTogether) {
+  const LabelledText t = load();
+  EXPECT_EQ(t.train.labels, (std::vector<int64_t>{1, 0}));
+  EXPECT_EQ(words_at(t, t.train.second, 1), (Lines{"It", "sits", "."}));
+}
+
+TEST_F(SnliLines, PairsWithoutAgreementAreLeftOutOfAllThree) {
+  f.write("labels.dev", "-\nentailment\n");
+  const LabelledText t = load();
+  EXPECT_EQ(t.valid.labels, (std::vector<int64_t>{0}));
+  ASSERT_EQ(t.valid.first.size(), 1);
+  EXPECT_EQ(words_at(t, t.valid.first, 0), (Lines{"A", "cat", "."}));
+}
+
+TEST_F(SnliLines, FilesMustBeEquallyLong) {
+  f.write("s2.dev", "It runs .\n");
+  expect_mentions(complaint_of([&] { load(); }), {"s2.dev", "as many lines as", "labels.dev (2)", "got 1"});
+}
+
+TEST_F(SnliLines, MaxSamplesCountsTrainingPairsOnly) {
+  Values v = values("snli", f.path());
+  v.set("max_samples", int64_t{1});
+  const LabelledText t = load_labelled_text(v);
+  EXPECT_EQ(t.train.size(), 1);
+  EXPECT_EQ(t.train.second.size(), 1);
+  EXPECT_EQ(t.valid.size(), 2);
+}
+
+struct Sentiment : testing::Test {
+  Folder f;
+  static std::string tweet(int polarity, const std::string& user, const std::string& text) {
+    return "\"" + std::to_string(polarity) + "\",\"1\",\"Mon\",\"NO_QUERY\",\"" + user + "\",\"" + text + "\"\n";
+  }
+  Values keys() {
+    Values v = values("sentiment140", f.path());
+    v.set("valid_every", int64_t{3});
+    return v;
+  }
+  void files(const std::string& train) {
+    f.write("training.1600000.processed.noemoticon.csv", train);
+    f.write("testdata.manual.2009.06.14.csv", tweet(2, "n", "so so") + tweet(4, "p", "good"));
+  }
+};
+
+// Rows 3 is held out; users in order of first appearance, those of held-out rows included; neutral rows are none.
+TEST_F(Sentiment, UsersLabelsAndHeldOutRows) {
+  files(tweet(0, "ann", "bad") + tweet(4, "bob", "GOOD") + tweet(4, "eve", "good") + tweet(4, "ann", "caf\xE9"));
+  const LabelledText t = load_labelled_text(keys());
+  EXPECT_EQ(t.train.labels, (std::vector<int64_t>{0, 1, 1}));
+  EXPECT_EQ(t.train.users, (std::vector<int64_t>{0, 1, 0}));
+  EXPECT_EQ(t.valid.users, (std::vector<int64_t>{2}));
+  EXPECT_EQ(words_at(t, t.train.first, 1), (Lines{"good"}));
+  EXPECT_EQ(words_at(t, t.train.first, 2), (Lines{"caf\xC3\xA9"}));
+  EXPECT_EQ(t.test.labels, (std::vector<int64_t>{1}));
+}
+
+TEST_F(Sentiment, MistakesNameFileAndLine) {
+  files(tweet(0, "ann", "bad") + tweet(3, "bob", "odd"));
+  expect_mentions(complaint_of([&] { load_labelled_text(keys()); }), {"noemoticon.csv:2", "0, 2 or 4", "got \"3\""});
+  files("\"0\",\"1\"\n");
+  expect_mentions(complaint_of([&] { load_labelled_text(keys()); }), {"noemoticon.csv:1", "six fields", "got 2"});
+}
+
+struct OwnFiles : testing::Test {
+  Folder f;
+  OwnFiles() {
+    for (const char* split : {"train", "valid", "test"})
+      f.write(std::string(split) + ".tsv", "text\tlabel\twho\nb b a\tred\tx\nb c\tblue\ty\n");
+  }
+  LabelledText load(const std::vector<std::pair<std::string, Value>>& more = {}) {
+    Values v = values("labelled-text", f.path());
+    for (const auto& [key, value] : more) v.set(key, value);
+    return load_labelled_text(v);
+  }
+};
+
+TEST_F(OwnFiles, ClassesAreInByteOrderAndColumnsFoundByTitle) {
+  const LabelledText t = load({{"column.user", std::string("who")}});
+  EXPECT_EQ(t.classes, (Lines{"blue", "red"}));
+  EXPECT_EQ(t.train.labels, (std::vector<int64_t>{1, 0}));
+  EXPECT_EQ(t.train.users, (std::vector<int64_t>{0, 1}));
+  EXPECT_EQ(t.words, (Lines{"<unk>", "b", "a", "c"}));
+}
+
+TEST_F(OwnFiles, MistakesNameTheColumnTheLabelAndTheFile) {
+  expect_mentions(complaint_of([&] {
+                    load({{"column.text", std::string("body")}});
+                  }),
+                  {"train.tsv:1", "\"body\" (data.column.text)", "\"text\", \"label\""});
+  f.write("valid.tsv", "text\tlabel\nb\tgreen\n");
+  expect_mentions(complaint_of([&] { load(); }), {"valid.tsv:2", "\"blue\", \"red\"", "got \"green\""});
+  f.write("valid.tsv", "text\tlabel\nb\n");
+  expect_mentions(complaint_of([&] { load(); }), {"valid.tsv:2", "at least 2 fields, got 1"});
+  std::filesystem::remove(f.path("valid.tsv"));
+  expect_mentions(complaint_of([&] { load(); }), {"valid.tsv", "does not exist", "valid split"});
+}
+
+TEST_F(OwnFiles, RareAndLateWordsAreUnknownOrDropped) {
+  const LabelledText rare = load({{"min_count", int64_t{2}}});
+  EXPECT_EQ(rare.words, (Lines{"<unk>", "b"}));
+  EXPECT_EQ(words_at(rare, rare.train.first, 1), (Lines{"b", "<unk>"}));
+  const LabelledText few = load({{"max_words", int64_t{2}}, {"unknown", std::string("drop")}});
+  EXPECT_EQ(few.words, (Lines{"<unk>", "b", "a"}));
+  EXPECT_EQ(words_at(few, few.train.first, 1), (Lines{"b"}));
+}
+
+TEST_F(OwnFiles, LongTextsAreCutAndEmptyOnesAreOneUnknownWord) {
+  f.write("train.tsv", "text\tlabel\nb b a\tred\n\tblue\n");
+  const LabelledText t = load({{"max_length", int64_t{2}}});
+  EXPECT_EQ(words_at(t, t.train.first, 0), (Lines{"b", "b"}));
+  EXPECT_EQ(words_at(t, t.train.first, 1), (Lines{"<unk>"}));
+}
+
+TEST_F(OwnFiles, PairsHaveTwoTextsEach) {
+  for (const char* split : {"train", "valid", "test"})
+    f.write(std::string(split) + ".csv", "label,sentence1,sentence2\nyes,a b,c\nno,\"d, e\",f\n");
+  for (const char* split : {"train", "valid", "test"}) std::filesystem::remove(f.path(std::string(split) + ".tsv"));
+  const LabelledText t = load_labelled_text(values("labelled-pairs", f.path()));
+  EXPECT_EQ(words_at(t, t.train.first, 1), (Lines{"d", ",", "e"}));
+  EXPECT_EQ(words_at(t, t.train.second, 1), (Lines{"f"}));
+}
+
+// ---- vectors ----
+
+TEST_F(OwnFiles, WithVectorsTheVocabularyIsTheWordsThatHaveOne) {
+  f.write("test.tsv", "text\tlabel\nd e\tred\n");
+  f.write("v.txt", "b 1 2\nzebra 3 4\nd -0.5 1e-1\n");
+  const LabelledText t = load({{"vectors", std::string("v.txt")}});
+  EXPECT_EQ(t.words, (Lines{"<unk>", "b", "d"}));  // d stands in the test texts only
+  EXPECT_EQ(t.vectors.sizes().vec(), (std::vector<int64_t>{3, 2}));
+  const float* v = t.vectors.data_ptr<float>();
+  EXPECT_EQ(std::vector<float>(v, v + 6), (std::vector<float>{0, 0, 1, 2, -0.5, 0.1f}));
+  EXPECT_EQ(words_at(t, t.test.first, 0), (Lines{"d", "<unk>"}));
+}
+
+std::unordered_map<std::string, std::vector<float>> vectors(const std::string& path, const Lines& words) {
+  std::unordered_map<std::string, int64_t> wanted;
+  for (const std::string& w : words) wanted[w] = 0;
+  return read_word_vectors(path, wanted).found;
+}
+
+TEST(WordVectorFiles, WordsWithSpacesHeadersAndRepetitions) {
+  const Folder f;
+  const auto v = vectors(f.write("v", "3 2\n. 1 2\n. . 3 4\n. 5 6\na 7 8 \n"), {".", "a", ". ."});
+  EXPECT_EQ(v.at("."), (std::vector<float>{1, 2}));
+  EXPECT_EQ(v.at(". ."), (std::vector<float>{3, 4}));
+  EXPECT_EQ(v.at("a"), (std::vector<float>{7, 8}));
+}
+
+TEST(WordVectorFiles, MistakesNameFileAndLine) {
+  const Folder f;
+  expect_mentions(complaint_of([&] { vectors(f.write("v", "a 1 2\nb 1\n"), {"b"}); }), {"v:2", "2 numbers", "got 1"});
+  expect_mentions(complaint_of([&] { vectors(f.write("v", "a 1 2\nb 1 x\n"), {"b"}); }), {"v:2", "number 2 is malformed"});
+  EXPECT_EQ(vectors(f.write("v", "a 1 2\nb 1 x\n"), {"a"}).size(), 1u);  // a word nobody asked for is not looked at
+}
+
+// ---- real files, where they are at hand ----
+
+TEST(RealFiles, HaveTheKnownNumbersOfPairs) {
+  const char* folder = std::getenv("TACET_DATA");
+  if (!folder) GTEST_SKIP() << "TACET_DATA is not set: real SNLI files are not compared";
+  const std::string from = std::string(folder) + "/snli/infersent-format/";
+  if (!std::filesystem::exists(from + "s1.dev")) GTEST_SKIP() << "no s1.dev below TACET_DATA/snli";
+  const Folder f;
+  for (const char* name : {"s1.", "s2.", "labels."}) {
+    std::filesystem::create_symlink(from + name + "dev", f.path(std::string(name) + "dev"));
+    std::filesystem::create_symlink(from + name + "dev", f.path(std::string(name) + "train"));
+    std::filesystem::create_symlink(from + name + "test", f.path(std::string(name) + "test"));
+  }
+  const LabelledText t = load_labelled_text(values("snli", f.path()));
+  EXPECT_EQ(t.valid.size(), 9842);  // the official counts of pairs with a gold label
+  EXPECT_EQ(t.test.size(), 9824);
+}
+
+}  // namespace
+}  // namespace tacet
