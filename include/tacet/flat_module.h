@@ -22,10 +22,11 @@ class FlatModule {
   const Vec& gradients() const { return gradients_; }    // [d]; backward() adds into it: zero it first
   const Vec& buffers() const { return buffers_; }        // [b], b may be 0
   const std::vector<Layer>& layers() const { return layers_; }
+  const std::vector<Layer>& buffer_layers() const { return buffer_layers_; }  // of buffers()
 
  private:
   Vec parameters_, gradients_, buffers_;
-  std::vector<Layer> layers_;
+  std::vector<Layer> layers_, buffer_layers_;
 };
 
 }  // namespace tacet

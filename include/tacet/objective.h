@@ -56,6 +56,7 @@ class Objective {
   virtual Vec workspace() = 0;
   // Buffers that follow the model but are not parameters (BatchNorm statistics), flat; may have size 0. A live view.
   virtual Vec buffers() = 0;
+  virtual std::vector<Layer> buffer_layers() const { return {}; }  // their names, offsets in buffers() and shapes
 
   // Draws the client's next mini-batch ξ and writes ∇F_i(y; ξ) into gradient_buffer().
   virtual Sample gradient(const Draw& draw, const Vec& y) = 0;

@@ -10,6 +10,7 @@
 #include <CLI/CLI.hpp>
 
 #include "cli/compare.h"
+#include "cli/data_command.h"
 #include "cli/report/report.h"
 #include "cli/train_command.h"
 #include "recipe/describe.h"
@@ -70,6 +71,21 @@ int run(int argc, char** argv) {
   auto* data = app.add_subcommand("data", "data sets");
   data->require_subcommand(1);
   auto* data_list = data->add_subcommand("list", "list the data sets and the files they need");
+  std::string dataset, folder, address;
+  auto* data_info = data->add_subcommand("info", "sizes, origin, files and labels of a data set, and its partition");
+  data_info->add_option("name", dataset, "data set")->required()->option_text("NAME");
+  data_info->add_option("--recipe", recipe, "show what this recipe's clients get (default: with --set clients.count=N)")
+      ->option_text("RECIPE");
+  data_info->add_option("--set", sets, "override a key of the recipe, data.partition.kind=dirichlet for example")
+      ->option_text("TABLE.KEY=VALUE")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  auto* data_fetch = data->add_subcommand("fetch", "download a data set's original files");
+  data_fetch->add_option("name", dataset, "data set")->required()->option_text("NAME");
+  data_fetch->add_option("--to", folder, "folder for data sets (default: $TACET_DATA, else ~/.cache/tacet)")
+      ->option_text("DIR");
+  data_fetch->add_option("--from", address, "another folder to download from, an http, https or file address")
+      ->option_text("URL");
 
   // CLI11 only says that a subcommand is missing; a misspelt one deserves its name back.
   if (argc > 1 && argv[1][0] != '-') {
@@ -94,6 +110,8 @@ int run(int argc, char** argv) {
   if (*algorithms) std::fputs(tacet::describe_methods(width()).c_str(), stdout);
   if (*models) std::fputs(tacet::describe_models(width()).c_str(), stdout);
   if (*data_list) std::fputs(tacet::describe_datasets(width()).c_str(), stdout);
+  if (*data_info) return tacet::cmd_data_info(dataset, recipe, sets);
+  if (*data_fetch) return tacet::cmd_data_fetch(dataset, folder, address);
   return 0;
 }
 

@@ -6,6 +6,7 @@
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
+#include <set>
 
 #include <unistd.h>
 
@@ -136,6 +137,22 @@ int cmd_train(const TrainCommand& c) {
   return result.status == "done" ? 0 : 128 + stop_signal.load();
 }
 
+namespace {
+
+// Running statistics of normalisation: in the model's file, or in the checkpoint of its run.
+void load_buffers(Objective& objective, const std::string& file, const std::string& run) {
+  const auto layers = objective.buffer_layers();
+  std::set<std::string> names;
+  for (const NamedTensor& t : read_safetensors(file)) names.insert(t.name);
+  if (!layers.empty() && names.count(layers.front().name)) return load_parameters(file, layers, objective.buffers());
+  const std::string state = run.empty() ? "" : (fs::path(run) / "checkpoint" / "state.safetensors").string();
+  if (run.empty() || !fs::exists(state))
+    throw UserError(file + ": has no running statistics of batch normalisation, which this model evaluates with");
+  load_parameters(state, {{"buffers", 0, objective.buffers().numel(), {objective.buffers().numel()}}}, objective.buffers());
+}
+
+}  // namespace
+
 int cmd_eval(const std::string& model, const std::string& recipe_path, const std::vector<std::string>& sets) {
   if (!fs::exists(model)) throw UserError(model + ": there is no such run folder or file");
   const bool folder = fs::is_directory(model);
@@ -145,7 +162,9 @@ int cmd_eval(const std::string& model, const std::string& recipe_path, const std
   const auto objective =
       make_objective(recipe, recipe.clients.has("count") ? static_cast<int>(recipe.clients.integer("count")) : 1);
   Vec x = objective->initial();
-  load_parameters(folder ? (fs::path(model) / "model.safetensors").string() : model, objective->layers(), x);
+  const std::string file = folder ? (fs::path(model) / "model.safetensors").string() : model;
+  load_parameters(file, objective->layers(), x);
+  if (objective->buffers().numel() > 0) load_buffers(*objective, file, folder ? model : "");
   const auto group = single_group();
   for (const std::string& split : objective->splits()) {
     const Score s = evaluate_all(*objective, *group, split, x);

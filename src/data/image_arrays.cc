@@ -72,6 +72,7 @@ at::Tensor shaped(const at::Tensor& images, const std::string& place) {
 ImageData load_arrays(const Values& data) {
   const fs::path folder = find_folder(data, "arrays", "arrays", {"train.safetensors", "train_images.npy"});
   ImageData set;
+  set.place = folder.string();
   for (const char* name : {"train", "test"}) {
     const Arrays a = read_arrays(folder, name);
     const bool train = name == std::string("train");

@@ -127,6 +127,7 @@ ImageData load_image_folder(const Values& data, const std::string& name) {
   const fs::path root = find_folder(data, name, tiny ? "tiny-imagenet-200" : name, {tiny ? "wnids.txt" : "train"});
   const std::string train = (root / "train").string();
   ImageData set;
+  set.place = root.string();
   set.classes = tiny ? lines_of(root / "wnids.txt") : class_folders(train);
   if (tiny) std::sort(set.classes.begin(), set.classes.end());
   const auto classes = static_cast<int64_t>(set.classes.size());

@@ -48,6 +48,7 @@ ImageData load_idx(const Values& data, const std::string& name) {
   if (name == "fashion-mnist") system = {"/usr/share/datasets/fashion-mnist"};
   const fs::path folder = find_folder(data, name, name, idx_names("train-images", 3), system);
   ImageData set;
+  set.place = folder.string();
   int64_t classes = 10;
   const auto read = [&](const std::string& stem, ImageSplit& split) {
     const std::string image_file = existing(folder, idx_names(stem + "-images", 3));
@@ -113,6 +114,7 @@ ImageData load_cifar(const Values& data, const std::string& name) {
   const std::vector<std::string> test = {ten ? "test_batch.bin" : "test.bin"};
   const fs::path folder = find_folder(data, name, ten ? "cifar-10-batches-bin" : "cifar-100-binary", train);
   ImageData set;
+  set.place = folder.string();
   CifarFormat format{.label_bytes = ten ? 1 : 2, .classes = ten ? 10 : 100};
   set.shape = {3, 32, 32, format.classes};
   format.records = partial ? 0 : ten ? 10000 : 50000;

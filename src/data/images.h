@@ -38,6 +38,7 @@ struct ImageData {
   ImageSplit train, valid, test;        // valid may be empty
   std::vector<double> mean, deviation;  // of the training set's channels: the customary figures
   std::vector<std::string> classes;     // names, where known
+  std::string place;                    // the folder of its files
 };
 
 // Bytes [n, C, H, W] (or [n, H, W]: one channel) as a split. Throws UserError naming `place` when labels and images differ

@@ -154,8 +154,14 @@ void write_safetensors(const std::string& path, const std::vector<NamedTensor>& 
 }
 
 void save_parameters(const std::string& path, const std::vector<Layer>& layers, const Vec& x) {
+  save_model(path, layers, x, {}, {});
+}
+
+void save_model(const std::string& path, const std::vector<Layer>& layers, const Vec& x,
+                const std::vector<Layer>& buffer_layers, const Vec& buffers) {
   std::vector<NamedTensor> tensors;
   for (const Layer& l : layers) tensors.push_back({l.name, x.narrow(0, l.offset, l.size).view(l.shape)});
+  for (const Layer& l : buffer_layers) tensors.push_back({l.name, buffers.narrow(0, l.offset, l.size).view(l.shape)});
   write_safetensors(path, tensors);
 }
 

@@ -57,6 +57,7 @@ FlatModule::FlatModule(torch::nn::Module& module) {
     auto view = buffers_.narrow(0, at, tensor.numel()).view(tensor.sizes());
     view.copy_(tensor);
     tensor.set_data(view);
+    buffer_layers_.push_back({name, at, tensor.numel(), tensor.sizes().vec()});
     at += tensor.numel();
   }
 }

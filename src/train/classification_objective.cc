@@ -41,6 +41,7 @@ class ClassificationObjective : public Objective {
   Vec initial() override { return initial_.clone(); }
   Vec workspace() override { return flat_.parameters(); }
   Vec buffers() override { return flat_.buffers(); }
+  std::vector<Layer> buffer_layers() const override { return flat_.buffer_layers(); }
   Vec gradient_buffer() override { return flat_.gradients(); }
 
   Sample gradient(const Draw& draw, const Vec& y) override {

@@ -1,0 +1,164 @@
+// See data_command.h.
+#include "cli/data_command.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+
+#include <fmt/format.h>
+
+#include "cli/fetch.h"
+#include "data/corpus.h"
+#include "data/images.h"
+#include "data/locate.h"
+#include "data/partition.h"
+#include "tacet/catalog.h"
+#include "tacet/error.h"
+#include "tacet/recipe.h"
+
+namespace tacet {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string data_folder() {
+  const char* base = std::getenv("TACET_DATA");
+  return base && *base ? base : cache_folder();
+}
+
+// The checked keys: a recipe's, or of the data set's defaults, with any model of its task.
+Recipe recipe_for(const Entry& data, const std::string& file, const std::vector<std::string>& sets) {
+  if (!file.empty()) return load_recipe(file, sets);
+  for (const Entry& model : models())
+    if (model.task == data.task)
+      return parse_recipe("[data]\nname = \"" + data.name + "\"\n[model]\nname = \"" + model.name +
+                              "\"\n[algorithm]\nname = \"fedavg\"\neta = 1\n[schedule]\nrounds = 1\n",
+                          "tacet data info", sets);
+  throw UserError("data set " + data.name + ": there is no model for " + data.task);
+}
+
+std::vector<int64_t> histogram(const std::vector<int32_t>& labels, int64_t classes) {
+  std::vector<int64_t> counts(static_cast<size_t>(classes));
+  for (const int32_t label : labels) ++counts[static_cast<size_t>(label)];
+  return counts;
+}
+
+// A bar of `width` characters for the largest.
+std::string bar(int64_t count, int64_t largest, int width) {
+  std::string out;
+  const auto length = largest > 0 ? static_cast<int>((count * width + largest - 1) / largest) : 0;
+  for (int k = 0; k < length; ++k) out += "█";
+  return out;
+}
+
+void print_labels(const ImageData& set) {
+  const auto counts = histogram(set.train.labels, set.shape.classes);
+  const int64_t largest = *std::max_element(counts.begin(), counts.end());
+  fmt::print("labels of the training set:\n");
+  constexpr int64_t most = 40;
+  if (set.shape.classes > most) {
+    fmt::print("  {} classes of {} to {} images\n", set.shape.classes, *std::min_element(counts.begin(), counts.end()),
+               largest);
+    return;
+  }
+  for (size_t c = 0; c < counts.size(); ++c)
+    fmt::print("  {:<12} {:>8}  {}\n", c < set.classes.size() ? set.classes[c] : std::to_string(c), counts[c],
+               bar(counts[c], largest, 40));
+}
+
+void print_partition(const Recipe& recipe, const ImageData& set) {
+  const PartitionOptions options = partition_options(recipe.data);
+  const bool anew = recipe.data.flag("partition.every_round");
+  auto clients = static_cast<int>(recipe.clients.integer("count"));
+  if (anew && recipe.clients.has("participating")) clients = static_cast<int>(recipe.clients.integer("participating"));
+  const Shares shares = partition(options, set.train.labels, set.train.users, clients);
+  size_t most = 0;
+  int64_t largest = 0;
+  std::vector<std::vector<int64_t>> counts;
+  for (const auto& share : shares) {
+    std::vector<int32_t> labels;
+    for (const int32_t i : share) labels.push_back(set.train.labels[static_cast<size_t>(i)]);
+    counts.push_back(histogram(labels, set.shape.classes));
+    most = std::max(most, share.size());
+    largest = std::max(largest, *std::max_element(counts.back().begin(), counts.back().end()));
+  }
+  fmt::print("partition {}, seed {}{}: {} clients\n", options.kind, options.seed,
+             anew ? ", dealt anew in every round, here the first one" : "", clients);
+  constexpr int64_t columns = 64;
+  const bool drawn = set.shape.classes <= columns;
+  fmt::print("  {:>6} {:>8} {:>7}  {:<20}{}\n", "client", "samples", "classes", "",
+             drawn ? "  labels, one column each" : "");
+  for (size_t i = 0; i < shares.size(); ++i) {
+    const auto classes = std::count_if(counts[i].begin(), counts[i].end(), [](int64_t n) { return n > 0; });
+    const std::string size = bar(static_cast<int64_t>(shares[i].size()), static_cast<int64_t>(most), 20);
+    const std::string padding(20 - size.size() / std::string("█").size(), ' ');
+    fmt::print("  {:>6} {:>8} {:>7}  {}{}{}\n", i, shares[i].size(), classes, size, padding,
+               drawn ? "  " + bars(counts[i], largest) : "");
+  }
+}
+
+void print_corpus(const Values& data, const std::string& name) {
+  const auto corpus = load_corpus(data, name);
+  fmt::print("vocabulary {}, tokens: training {}, validation {}, test {}\n", corpus->vocabulary.size(), corpus->train.size(),
+             corpus->valid.size(), corpus->test.size());
+}
+
+}  // namespace
+
+std::string bars(const std::vector<int64_t>& counts, int64_t largest) {
+  static const char* const eighths[] = {" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
+  std::string out;
+  for (const int64_t n : counts) out += eighths[largest > 0 ? (8 * n + largest - 1) / largest : 0];
+  return out;
+}
+
+int cmd_data_info(const std::string& name, const std::string& file, const std::vector<std::string>& sets) {
+  const Entry& entry = find_dataset(name);
+  const Recipe recipe = recipe_for(entry, file, sets);
+  if (recipe.data.text("name") != name)
+    throw UserError("--recipe: must be a recipe for " + name + ", is one for " + recipe.data.text("name"));
+  fmt::print("{}: {}\ntask       {}\norigin     {}\n", entry.name, entry.summary, entry.task, entry.paper);
+  for (size_t k = 0; k < entry.files.size(); ++k) fmt::print("{:<10} {}\n", k == 0 ? "files" : "", entry.files[k]);
+  if (!entry.files.empty()) {
+    const Source* source = find_source(name);
+    fmt::print("looked for in data.root, else {}\n",
+               (fs::path(data_folder()) / (source ? source->subfolder : name)).string());
+    if (source) fmt::print("fetched by `tacet data fetch {}` from {}\n", name, source->address);
+  }
+  fmt::print("\n");
+  if (entry.task == "language-model") {
+    print_corpus(recipe.data, name);
+    return 0;
+  }
+  if (entry.task != "classification") return 0;
+  const auto set = load_images(recipe.data);
+  const ImageShape& s = set->shape;
+  fmt::print("found in   {}\n", set->place);
+  fmt::print("images     {} training, {}{} test; {} × {} × {}, {} classes\n", set->train.size(),
+             set->valid.size() > 0 ? std::to_string(set->valid.size()) + " validation, " : "", set->test.size(), s.channels,
+             s.height, s.width, s.classes);
+  print_labels(*set);
+  if (recipe.clients.has("count")) print_partition(recipe, *set);
+  return 0;
+}
+
+int cmd_data_fetch(const std::string& name, const std::string& folder, const std::string& address) {
+  const Entry& entry = find_dataset(name);
+  if (entry.files.empty()) {
+    fmt::print("{} is part of tacet, nothing to fetch\n", name);
+    return 0;
+  }
+  const std::string to = folder.empty() ? data_folder() : folder;
+  if (to.empty()) throw UserError("--to: must be the folder for data sets, as neither $TACET_DATA nor $HOME is set");
+  const Source* source = find_source(name);
+  if (!source) {
+    std::string files;
+    for (const std::string& f : entry.files) files += "\n  " + f;
+    throw UserError(name + ": can't be fetched, its origin wants an account or is your own (" + entry.paper +
+                    "). Put into " + (fs::path(to) / name).string() + ":" + files);
+  }
+  fetch(*source, to, address);
+  return 0;
+}
+
+}  // namespace tacet

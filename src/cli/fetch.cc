@@ -1,0 +1,196 @@
+// See fetch.h. libcurl transfers, libarchive unpacks.
+#include "cli/fetch.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <curl/curl.h>
+#include <openssl/evp.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "tacet/error.h"
+
+namespace tacet {
+namespace {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+
+// The digest that a checksum like "md5:…" names, of a file; empty when the file can't be read.
+std::string digest_of(const std::string& path, const std::string& checksum) {
+  std::ifstream in(path, std::ios::binary);
+  if (!in) return "";
+  const std::string kind = checksum.substr(0, checksum.find(':'));
+  const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
+  EVP_DigestInit_ex(context.get(), kind == "md5" ? EVP_md5() : EVP_sha256(), nullptr);
+  std::vector<char> buffer(1 << 20);
+  while (in) {
+    in.read(buffer.data(), static_cast<std::streamsize>(buffer.size()));
+    EVP_DigestUpdate(context.get(), buffer.data(), static_cast<size_t>(in.gcount()));
+  }
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned int size = 0;
+  EVP_DigestFinal_ex(context.get(), digest, &size);
+  std::string text = kind + ":";
+  for (unsigned int k = 0; k < size; ++k) text += fmt::format("{:02x}", digest[k]);
+  return text;
+}
+
+struct Transfer {
+  std::FILE* file;
+  std::string name;
+  int64_t before, bytes;  // there already, expected in all
+  Clock::time_point said = Clock::now();
+};
+
+size_t write_piece(char* data, size_t, size_t size, void* user) {
+  return std::fwrite(data, 1, size, static_cast<Transfer*>(user)->file);
+}
+
+int show_progress(void* user, curl_off_t, curl_off_t now, curl_off_t, curl_off_t) {
+  auto& t = *static_cast<Transfer*>(user);
+  if (Clock::now() - t.said > std::chrono::seconds(2)) {
+    t.said = Clock::now();
+    const auto done = static_cast<double>(t.before + now);
+    fmt::print(stderr, "{}: {:.1f} of {:.1f} MB\n", t.name, done / 1e6, static_cast<double>(t.bytes) / 1e6);
+  }
+  return 0;
+}
+
+int64_t size_of(const std::string& path) {
+  std::error_code error;
+  const auto size = fs::file_size(path, error);
+  return error ? 0 : static_cast<int64_t>(size);
+}
+
+// Unpacks into a folder; nothing may leave it.
+std::string unpack(const std::string& path, const std::string& folder) {
+  const std::unique_ptr<archive, int (*)(archive*)> in(archive_read_new(), archive_read_free);
+  const std::unique_ptr<archive, int (*)(archive*)> out(archive_write_disk_new(), archive_write_free);
+  archive_read_support_format_tar(in.get());
+  archive_read_support_format_zip(in.get());
+  archive_read_support_filter_gzip(in.get());
+  archive_write_disk_set_options(out.get(), ARCHIVE_EXTRACT_SECURE_NODOTDOT | ARCHIVE_EXTRACT_SECURE_SYMLINKS);
+  const auto reason = [](archive* a) {
+    const char* text = archive_error_string(a);
+    return std::string(text ? text : "unknown reason");
+  };
+  if (archive_read_open_filename(in.get(), path.c_str(), 1 << 16) != ARCHIVE_OK)
+    return path + ": can't be unpacked: " + reason(in.get());
+  while (true) {
+    archive_entry* entry = nullptr;
+    const int next = archive_read_next_header(in.get(), &entry);
+    if (next == ARCHIVE_EOF) return "";
+    if (next < ARCHIVE_WARN) return path + ": can't be unpacked: " + reason(in.get());
+    const std::string name = archive_entry_pathname(entry);
+    if (name.empty() || name[0] == '/' || name.find("..") != std::string::npos)
+      return path + ": can't be unpacked: the name \"" + name + "\" leads out of its folder";
+    archive_entry_set_pathname(entry, (fs::path(folder) / name).c_str());
+    if (archive_write_header(out.get(), entry) < ARCHIVE_WARN)
+      return (fs::path(folder) / name).string() + ": can't be written: " + reason(out.get());
+    const void* data = nullptr;
+    size_t size = 0;
+    la_int64_t offset = 0;
+    int got = ARCHIVE_OK;
+    while ((got = archive_read_data_block(in.get(), &data, &size, &offset)) == ARCHIVE_OK)
+      if (archive_write_data_block(out.get(), data, size, offset) < ARCHIVE_WARN)
+        return (fs::path(folder) / name).string() + ": can't be written: " + reason(out.get());
+    if (got != ARCHIVE_EOF) return path + ": can't be unpacked: " + reason(in.get());
+    if (archive_write_finish_entry(out.get()) < ARCHIVE_WARN) return name + ": can't be written: " + reason(out.get());
+  }
+}
+
+}  // namespace
+
+std::string download(const std::string& url, const std::string& path, const SourceFile& expected) {
+  const std::string part = path + ".part";
+  if (size_of(part) > expected.bytes) std::remove(part.c_str());
+  if (size_of(part) < expected.bytes) {
+    const int64_t before = size_of(part);
+    const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(part.c_str(), "ab"), std::fclose);
+    if (!file) return part + ": can't be written: " + std::strerror(errno);
+    const std::unique_ptr<CURL, void (*)(CURL*)> curl(curl_easy_init(), curl_easy_cleanup);
+    Transfer transfer{file.get(), fs::path(path).filename().string(), before, expected.bytes};
+    char reason[CURL_ERROR_SIZE] = "";
+    curl_easy_setopt(curl.get(), CURLOPT_URL, url.c_str());
+    curl_easy_setopt(curl.get(), CURLOPT_PROTOCOLS_STR, "http,https,file");
+    curl_easy_setopt(curl.get(), CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(curl.get(), CURLOPT_FOLLOWLOCATION, 1L);
+    curl_easy_setopt(curl.get(), CURLOPT_FAILONERROR, 1L);
+    curl_easy_setopt(curl.get(), CURLOPT_CONNECTTIMEOUT, 20L);
+    curl_easy_setopt(curl.get(), CURLOPT_LOW_SPEED_LIMIT, 100L);  // bytes a second, for so many seconds:
+    curl_easy_setopt(curl.get(), CURLOPT_LOW_SPEED_TIME, 60L);
+    curl_easy_setopt(curl.get(), CURLOPT_RESUME_FROM_LARGE, static_cast<curl_off_t>(before));
+    curl_easy_setopt(curl.get(), CURLOPT_MAXFILESIZE_LARGE, static_cast<curl_off_t>(expected.bytes));
+    curl_easy_setopt(curl.get(), CURLOPT_ERRORBUFFER, reason);
+    curl_easy_setopt(curl.get(), CURLOPT_WRITEFUNCTION, write_piece);
+    curl_easy_setopt(curl.get(), CURLOPT_WRITEDATA, &transfer);
+    curl_easy_setopt(curl.get(), CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(curl.get(), CURLOPT_XFERINFOFUNCTION, show_progress);
+    curl_easy_setopt(curl.get(), CURLOPT_XFERINFODATA, &transfer);
+    const CURLcode code = curl_easy_perform(curl.get());
+    if (code != CURLE_OK) return url + ": " + (*reason ? reason : curl_easy_strerror(code));
+  }
+  if (const int64_t size = size_of(part); size != expected.bytes)
+    return fmt::format("{}: must have {} bytes, got {}", part, expected.bytes, size);
+  if (const std::string digest = digest_of(part, expected.checksum); digest != expected.checksum) {
+    std::remove(part.c_str());
+    return fmt::format("{}: must have the checksum {}, got {}", url, expected.checksum, digest);
+  }
+  if (std::rename(part.c_str(), path.c_str()) != 0) return path + ": can't be put in place: " + std::strerror(errno);
+  return "";
+}
+
+void fetch(const Source& source, const std::string& folder, const std::string& address) {
+  const std::string from = address.empty() ? source.address : address.back() == '/' ? address : address + "/";
+  const fs::path home = fs::path(folder) / source.subfolder;
+  std::error_code error;
+  fs::create_directories(home, error);
+  if (error) throw UserError(home.string() + ": can't be created: " + error.message());
+  std::string missing, first;
+  for (const SourceFile& file : source.files) {
+    const std::string path = ((file.is_archive ? fs::path(folder) : home) / file.name).string();
+    // An archive is removed once it is unpacked; this remembers that it was.
+    const std::string mark = (home / (".unpacked-" + file.name)).string();
+    std::string wrong;
+    if (file.is_archive && fs::exists(mark, error)) {
+      fmt::print("{}: is there\n", home.string());
+      continue;
+    }
+    if (digest_of(path, file.checksum) == file.checksum) {
+      if (!file.is_archive) {
+        fmt::print("{}: is there\n", path);
+        continue;
+      }
+    } else {
+      wrong = download(from + file.name, path, file);
+    }
+    if (wrong.empty() && file.is_archive) {
+      wrong = unpack(path, folder);
+      if (wrong.empty()) {
+        std::ofstream(mark) << file.checksum << "\n";
+        std::remove(path.c_str());
+      }
+    }
+    if (wrong.empty()) {
+      fmt::print("{}: done\n", file.is_archive ? home.string() : path);
+      continue;
+    }
+    if (first.empty()) first = wrong;
+    missing += fmt::format("\n  {}{} ({} bytes, {}) {} {}", from, file.name, file.bytes, file.checksum,
+                           file.is_archive ? "unpacked in" : "as", file.is_archive ? folder : path);
+  }
+  if (!missing.empty())
+    throw UserError(first + "\nThe data set is complete with these files; they may also be put there by hand:" + missing);
+}
+
+}  // namespace tacet

@@ -1,0 +1,127 @@
+// Downloads, from file addresses: what is there is kept, what was begun is continued, what is wrong is refused, archives are
+// unpacked and stay within their folder. The same from http, and the command as a whole: test_data.py.
+#include "cli/fetch.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+
+#include <gtest/gtest.h>
+
+#include "cli/data_command.h"
+#include "data/fixtures.h"
+#include "data/safetensors.h"
+
+namespace tacet {
+namespace {
+
+std::string content(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+struct Fetch : testing::Test {
+  Folder origin, target;
+  Source source{"set", "file://" + origin.path() + "/", "sub", {}};
+  // Puts a file on offer.
+  void offer(const std::string& name, const std::string& bytes, bool is_archive = false) {
+    const std::string path = origin.write(name, bytes);
+    source.files.push_back({name, static_cast<int64_t>(bytes.size()), "sha256:" + sha256_file(path), is_archive});
+  }
+  void pack(const std::string& name, const std::vector<std::pair<std::string, std::string>>& files, bool zip) {
+    archive* a = archive_write_new();
+    if (zip) {
+      archive_write_set_format_zip(a);
+    } else {
+      archive_write_set_format_pax_restricted(a);
+      archive_write_add_filter_gzip(a);
+    }
+    archive_write_open_filename(a, origin.path(name).c_str());
+    for (const auto& [path, bytes] : files) {
+      archive_entry* entry = archive_entry_new();
+      archive_entry_set_pathname(entry, path.c_str());
+      archive_entry_set_size(entry, static_cast<la_int64_t>(bytes.size()));
+      archive_entry_set_filetype(entry, AE_IFREG);
+      archive_entry_set_perm(entry, 0644);
+      archive_write_header(a, entry);
+      archive_write_data(a, bytes.data(), bytes.size());
+      archive_entry_free(entry);
+    }
+    archive_write_close(a);
+    archive_write_free(a);
+    offer(name, content(origin.path(name)), true);
+  }
+  void run(const std::string& address = "") { fetch(source, target.path(), address); }
+};
+
+TEST_F(Fetch, BringsEveryFile) {
+  offer("one", "first file");
+  offer("two", std::string(100000, 'x'));
+  run();
+  EXPECT_EQ(content(target.path("sub/one")), "first file");
+  EXPECT_EQ(content(target.path("sub/two")).size(), 100000u);
+  EXPECT_FALSE(std::filesystem::exists(target.path("sub/one.part")));
+}
+
+TEST_F(Fetch, KeepsWhatIsThere) {
+  offer("one", "first file");
+  run();
+  std::filesystem::remove(origin.path("one"));
+  EXPECT_NO_THROW(run());
+}
+
+// The first half is there, of which nothing is read again: the origin now has another first half.
+TEST_F(Fetch, ContinuesWhatWasBegun) {
+  offer("one", std::string(5000, 'a') + std::string(5000, 'b'));
+  target.write("sub/one.part", std::string(5000, 'a'));
+  origin.write("one", std::string(5000, '?') + std::string(5000, 'b'));
+  run();
+  EXPECT_EQ(content(target.path("sub/one")), std::string(5000, 'a') + std::string(5000, 'b'));
+}
+
+TEST_F(Fetch, RefusesAWrongFileAndLeavesNothing) {
+  offer("one", "first file");
+  origin.write("one", "other file");
+  expect_mentions(complaint_of([&] { run(); }),
+                  {"checksum sha256:", source.files[0].checksum, "10 bytes", "as " + target.path("sub/one")});
+  EXPECT_FALSE(std::filesystem::exists(target.path("sub/one")));
+  EXPECT_FALSE(std::filesystem::exists(target.path("sub/one.part")));
+  origin.write("one", "shorter");
+  expect_mentions(complaint_of([&] { run(); }), {"must have 10 bytes, got 7"});
+}
+
+TEST_F(Fetch, SaysWhatIsMissingAndWhereItBelongs) {
+  offer("one", "first file");
+  offer("two", "second file");
+  std::filesystem::remove(origin.path("two"));
+  expect_mentions(complaint_of([&] { run(); }), {origin.path("two"), "11 bytes", "as " + target.path("sub/two")});
+  EXPECT_EQ(content(target.path("sub/one")), "first file");
+  // Nobody listens on port 1 of this machine.
+  std::filesystem::remove(target.path("sub/one"));
+  expect_mentions(complaint_of([&] { run("http://127.0.0.1:1"); }), {"http://127.0.0.1:1/one", "http://127.0.0.1:1/two"});
+}
+
+TEST_F(Fetch, UnpacksArchivesOnce) {
+  pack("a.tar.gz", {{"sub/deep/x", "ex"}, {"sub/y", "why"}}, false);
+  pack("b.zip", {{"sub/z", "zed"}}, true);
+  run();
+  EXPECT_EQ(content(target.path("sub/deep/x")), "ex");
+  EXPECT_EQ(content(target.path("sub/y")), "why");
+  EXPECT_EQ(content(target.path("sub/z")), "zed");
+  EXPECT_FALSE(std::filesystem::exists(target.path("a.tar.gz")));
+  std::filesystem::remove(origin.path("a.tar.gz"));
+  EXPECT_NO_THROW(run());
+}
+
+TEST_F(Fetch, AnArchiveStaysWithinItsFolder) {
+  pack("a.tar.gz", {{"../escaped", "!"}}, false);
+  expect_mentions(complaint_of([&] { run(); }), {"../escaped", "leads out of its folder"});
+  EXPECT_FALSE(std::filesystem::exists(target.path("../escaped")));
+}
+
+TEST(Bars, GrowWithTheirNumbers) {
+  EXPECT_EQ(bars({0, 1, 40, 80}, 80), " ▁▄█");
+  EXPECT_EQ(bars({0, 0}, 0), "  ");
+}
+
+}  // namespace
+}  // namespace tacet

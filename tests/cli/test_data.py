@@ -1,0 +1,122 @@
+"""`tacet data info` and `tacet data fetch`, and a run on images from files to evaluation. The images are written here; the files of
+Debian's dataset-fashion-mnist serve as a download, where the package is installed."""
+
+import functools
+import http.server
+import os
+import struct
+import threading
+import unittest
+
+from program import Case, environment
+
+PACKAGE = "/usr/share/datasets/fashion-mnist"
+
+
+def write_idx(folder, train=60, test=20, side=18, classes=3):
+    os.makedirs(folder)
+    for stem, n in (("train", train), ("t10k", test)):
+        with open(os.path.join(folder, stem + "-labels-idx1-ubyte"), "wb") as f:
+            f.write(struct.pack(">BBBBI", 0, 0, 8, 1, n) + bytes(i % classes for i in range(n)))
+        with open(os.path.join(folder, stem + "-images-idx3-ubyte"), "wb") as f:
+            f.write(struct.pack(">BBBBIII", 0, 0, 8, 3, n, side, side))
+            for i in range(n):
+                f.write(bytes((60 * (i % classes) + (i * 7 + k * 13) % 60) % 256 for k in range(side * side)))
+
+
+def published(name, seconds):
+    """A file of the package as its author publishes it: the same deflate stream behind a gzip header with name and time."""
+    with open(os.path.join(PACKAGE, name), "rb") as f:
+        data = f.read()
+    header = struct.pack("<BBBBIBB", 0x1f, 0x8b, 8, 8, seconds, 0, 3) + name[:-3].encode() + b"\0"
+    return header + data[10:]
+
+
+class Data(Case):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.images = cls.path("images")
+        write_idx(cls.images)
+
+    def idx(self, name="images.toml", **changes):
+        tables = {"data": {"name": "idx", "root": self.images, "batch_size": 6, "bptt": None},
+                  "model": {"name": "resnet-20", "layers": None, "embedding": None, "hidden": None, "width": 2}}
+        return self.recipe(name, **{**tables, **changes})
+
+    def test_info(self):
+        done = self.tacet("data", "info", "idx", "--set", "data.root=" + self.images, "--set", "clients.count=3",
+                          "--set", "data.partition.kind=one-class")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        for words in ("60 training, 20 test; 1 × 18 × 18, 3 classes", "found in   " + self.images, "partition one-class"):
+            self.assertIn(words, done.stdout)
+        rows = [line.split() for line in done.stdout.splitlines() if line.split()[:1] in (["0"], ["1"], ["2"])]
+        self.assertEqual([row[:2] for row in rows[:3]], [["0", "20"], ["1", "20"], ["2", "20"]])  # labels
+        self.assertEqual([row[:3] for row in rows[3:]], [[str(i), "20", "1"] for i in range(3)])  # clients
+
+    def test_info_of_a_text_and_of_a_recipe(self):
+        done = self.tacet("data", "info", "text", "--set", "data.root=" + self.corpus)
+        self.assertIn("tokens: training 1200, validation 100, test 120", done.stdout)
+        done = self.tacet("data", "info", "idx", "--recipe", self.idx(clients={"count": 4}))
+        self.assertIn("partition iid, seed 1: 4 clients", done.stdout)
+
+    def test_mistakes(self):
+        for args, words in ((["info", "fashion"], ['"fashion"', "fashion-mnist"]),
+                            (["info", "idx", "--set", "data.root=" + self.path("nowhere")], [self.path("nowhere")]),
+                            (["info", "mnist", "--recipe", self.idx("other.toml")], ["recipe for mnist", "is one for idx"]),
+                            (["fetch", "imagenet", "--to", self.path("new")], ["account", "train/CLASS/*.JPEG"]),
+                            (["fetch", "mnist", "--to", self.path("new"), "--from", "http://127.0.0.1:1/"],
+                             ["train-images-idx3-ubyte.gz", "9912422 bytes", self.path("new/mnist")])):
+            done = self.tacet("data", *args)
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertEqual("looked for in" in done.stdout, "data.root" in args[-1])  # what is known is shown anyway
+            for word in words:
+                self.assertIn(word, done.stderr)
+
+    def test_nothing_to_fetch(self):
+        done = self.tacet("data", "fetch", "sotu")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertIn("nothing to fetch", done.stdout)
+
+    @unittest.skipUnless(os.path.exists(PACKAGE), "the package dataset-fashion-mnist is not installed")
+    def test_fetch_over_http(self):
+        site = self.path("site")
+        os.makedirs(site)
+        for name, seconds in (("train-images-idx3-ubyte.gz", 0x59a7e9de), ("train-labels-idx1-ubyte.gz", 0x59a7e9de),
+                              ("t10k-images-idx3-ubyte.gz", 0x59a7e9f3), ("t10k-labels-idx1-ubyte.gz", 0x59a7e9f3)):
+            with open(os.path.join(site, name), "wb") as f:
+                f.write(published(name, seconds))
+
+        class Quiet(http.server.SimpleHTTPRequestHandler):
+            def log_message(self, *_):
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=site))
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        fetched = self.path("fetched")
+        done = self.tacet("data", "fetch", "fashion-mnist", "--to", fetched, "--from",
+                          "http://127.0.0.1:%d" % server.server_port)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(len(os.listdir(os.path.join(fetched, "fashion-mnist"))), 4)
+        done = self.tacet("data", "info", "fashion-mnist", env=environment(TACET_DATA=fetched))
+        self.assertIn("60000 training, 10000 test", done.stdout)
+        self.assertIn(fetched, done.stdout)
+
+    def test_a_run_on_images(self):
+        """An evaluation of the finished run repeats its figures, running statistics included."""
+        folder = self.train(self.idx(schedule={"rounds": 4}, clients={"count": 3}), "run", "--workers", "2", "--quiet")
+        final = self.summary(folder)["final"]
+        self.assertGreaterEqual(final["eval_accuracy"], 0)
+        done = self.tacet("eval", folder)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("test loss %.6f  accuracy %.3f %%  (20 samples)" % (final["eval_loss"], 100 * final["eval_accuracy"]),
+                      done.stdout)
+        other = self.train(self.idx(schedule={"rounds": 4}, clients={"count": 3}), "again", "--quiet")
+        self.assertEqual(self.sha(folder), self.sha(other))
+
+
+if __name__ == "__main__":
+    unittest.main()
