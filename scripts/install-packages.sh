@@ -7,6 +7,7 @@ packages=(
   g++ cmake ninja-build ccache
   libtorch-dev libgloo-dev libdnnl-dev libopenblas0-openmp
   libcli11-dev libtomlplusplus-dev nlohmann-json3-dev libfmt-dev libssl-dev liblzma-dev zlib1g-dev libprotobuf-dev protobuf-compiler
+  sentencepiece
   libgtest-dev librapidcheck-dev
   python3-torch nodejs
 )

@@ -1,56 +1,60 @@
 // See client_batches.h.
 #include "data/client_batches.h"
 
-#include <ATen/ops/tensor.h>
-
 #include <algorithm>
 #include <cassert>
 
 namespace tacet {
 
-ClientBatches::ClientBatches(std::vector<std::vector<int64_t>> clients, int64_t batch_size)
-    : clients_(std::move(clients)), positions_(clients_.size()), batch_size_(batch_size) {
-  assert(batch_size_ >= 1);
-  for (const auto& mine : clients_) {
-    assert(!mine.empty());
-    examples_ += static_cast<int64_t>(mine.size());
-  }
+ClientBatches::ClientBatches(Shares shares, int64_t batch_size) : shares_(std::move(shares)), batch_size_(batch_size) {
+  for (const auto& share : shares_) samples_ += static_cast<int64_t>(share.size());
 }
 
-std::vector<int64_t> ClientBatches::next(const Draw& draw) {
-  const std::vector<int64_t>& mine = clients_.at(static_cast<size_t>(draw.client));
-  Position& p = positions_[static_cast<size_t>(draw.client)];
-  const auto n = static_cast<int64_t>(mine.size());
-  if (p.ordered_pass != p.pass) {
-    p.order = Stream(draw.seed, draw.client, Purpose::shuffle, p.pass, 0).permutation(n);
-    p.ordered_pass = p.pass;
-  }
-  const int64_t end = std::min(p.offset + batch_size_, n);
-  std::vector<int64_t> batch;
-  for (int64_t k = p.offset; k < end; ++k) batch.push_back(mine[static_cast<size_t>(p.order[static_cast<size_t>(k)])]);
-  p.offset = end;
-  if (p.offset == n) {
-    ++p.pass;
-    p.offset = 0;
-  }
-  return batch;
-}
+ClientBatches::ClientBatches(Deal deal, int clients, int64_t samples, int64_t batch_size)
+    : deal_(std::move(deal)), shares_(static_cast<size_t>(clients)), samples_(samples), batch_size_(batch_size) {}
 
 double ClientBatches::client_weight(int client) const {
-  return static_cast<double>(clients_.at(static_cast<size_t>(client)).size()) * static_cast<double>(clients_.size()) /
-         static_cast<double>(examples_);
+  if (deal_) return 1;
+  return static_cast<double>(shares_.at(static_cast<size_t>(client)).size()) * static_cast<double>(shares_.size()) /
+         static_cast<double>(samples_);
 }
 
-void ClientBatches::state(StateVisitor& visitor) {
-  for (size_t i = 0; i < positions_.size(); ++i)
-    if (const Position& p = positions_[i]; p.pass > 0 || p.offset > 0)
-      saved_.all()[static_cast<int>(i)] = at::tensor({p.pass, p.offset}, at::kLong);
-  visitor.clients("position", saved_);
-  for (auto& [client, saved] : saved_.all()) {
-    Position& p = positions_.at(static_cast<size_t>(client));
-    p.pass = saved.data_ptr<int64_t>()[0];
-    p.offset = saved.data_ptr<int64_t>()[1];
+const std::vector<int32_t>& ClientBatches::order(const Draw& draw, int64_t pass) {
+  Order& o = orders_[draw.client];
+  const int64_t round = deal_ ? draw.round : 0;
+  if (o.round == round && o.pass == pass) return o.samples;
+  o = {round, pass, shares_.at(static_cast<size_t>(draw.client))};
+  assert(!o.samples.empty());
+  Stream s = deal_ ? Stream(draw.seed, draw.client, Purpose::shuffle, round, pass)
+                   : Stream(draw.seed, draw.client, Purpose::shuffle, pass, 0);
+  for (size_t i = o.samples.size(); i > 1; --i) std::swap(o.samples[i - 1], o.samples[s.below(i)]);
+  return o.samples;
+}
+
+std::vector<int32_t> ClientBatches::next(const Draw& draw) {
+  Position p;
+  if (deal_) {
+    if (dealt_round_ != draw.round) {
+      shares_ = deal_(draw.round);
+      dealt_round_ = draw.round;
+    }
+    const auto size = static_cast<int64_t>(shares_.at(static_cast<size_t>(draw.client)).size());
+    assert(size > 0);
+    p = {draw.step * batch_size_ / size, draw.step * batch_size_ % size};
+  } else {
+    p = positions_[draw.client];
   }
+  std::vector<int32_t> batch;
+  while (static_cast<int64_t>(batch.size()) < batch_size_) {
+    const std::vector<int32_t>& samples = order(draw, p.pass);
+    const auto size = static_cast<int64_t>(samples.size());
+    const int64_t take = std::min(size - p.offset, batch_size_ - static_cast<int64_t>(batch.size()));
+    batch.insert(batch.end(), samples.begin() + p.offset, samples.begin() + p.offset + take);
+    p.offset += take;
+    if (p.offset == size) p = {p.pass + 1, 0};
+  }
+  if (!deal_) positions_[draw.client] = p;
+  return batch;
 }
 
 }  // namespace tacet

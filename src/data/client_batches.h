@@ -1,41 +1,55 @@
-// Mini-batches of clients that hold sets of examples: which examples each client's next batch has. What an example is, and
-// how examples become tensors, is the caller's business.
+// Which samples a client's next mini-batch holds, for any data of separate samples (images, sentences). Who owns which
+// sample is decided in partition.h; what a sample is, is not known here.
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <vector>
 
-#include "tacet/algorithm.h"
+#include "data/partition.h"
+#include "tacet/objective.h"
 
 namespace tacet {
 
-// Each client goes through its own examples in passes. A pass has a shuffled order of its own, from
-// Stream(seed, client, Purpose::shuffle, pass, 0); its last batch holds what is left, so that every example is seen once a
-// pass. Different clients may be used from different threads at once; one client may not.
+// A client reads its samples in passes: each pass is a new shuffle, keyed by the seed, the client and the pass alone. Passes
+// follow each other without a gap, so that every batch is full: one that meets the end of a pass goes on with the next one,
+// and a client with fewer samples than a batch has holds some of them several times.
 class ClientBatches {
  public:
-  // clients: each client's examples, at least one. batch_size ≥ 1.
-  ClientBatches(std::vector<std::vector<int64_t>> clients, int64_t batch_size);
+  // Shares that stay: a client goes on where it stopped, however long ago.
+  ClientBatches(Shares shares, int64_t batch_size);
+  // Shares dealt anew in every round: a client starts with a fresh pass in each round. The function is asked for the shares
+  // of each round at most once in a row; clients that have none in a round must not draw in it.
+  using Deal = std::function<Shares(int64_t round)>;
+  ClientBatches(Deal deal, int clients, int64_t samples, int64_t batch_size);
 
-  // The examples of draw.client's next batch, 1 … batch_size of them; moves its position on.
-  std::vector<int64_t> next(const Draw& draw);
+  // The samples of draw.client's next batch; moves its position on.
+  std::vector<int32_t> next(const Draw& draw);
 
-  int64_t examples() const { return examples_; }  // of all clients
-  double client_weight(int client) const;         // its examples / the mean over all clients
+  int64_t samples() const { return samples_; }  // of all clients together
+  double client_weight(int client) const;       // its samples / the mean of all clients; 1 when dealt anew in every round
+  const Shares& shares() const { return shares_; }
 
-  // Shows the position of every client that has drawn a batch, under the name "position".
-  void state(StateVisitor& visitor);
-
- private:
+  // All that lives across batches; nothing does when shares are dealt anew in every round.
   struct Position {
     int64_t pass = 0, offset = 0;
-    int64_t ordered_pass = -1;   // the pass that `order` belongs to: not part of the state, a function of the pass
-    std::vector<int64_t> order;  // of this pass
   };
-  std::vector<std::vector<int64_t>> clients_;
-  std::vector<Position> positions_;
-  PerClient saved_;
-  int64_t batch_size_, examples_ = 0;
+  // By client; only clients that have drawn are in it.
+  std::map<int, Position>& positions() { return positions_; }
+
+ private:
+  struct Order {
+    int64_t round = -1, pass = -1;
+    std::vector<int32_t> samples;
+  };
+  const std::vector<int32_t>& order(const Draw& draw, int64_t pass);
+
+  Deal deal_;
+  Shares shares_;
+  int64_t dealt_round_ = -1, samples_ = 0, batch_size_;
+  std::map<int, Position> positions_;
+  std::map<int, Order> orders_;  // the shuffle under way, remembered
 };
 
 }  // namespace tacet

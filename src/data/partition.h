@@ -1,26 +1,49 @@
-// Who holds which training example. A pure function of the labels (or users), the number of clients and the keys of
-// [data.partition].
+// Who owns which training sample: pure functions from labels (and users) to a list of samples for every client. How often a
+// client reads its samples, and in which order, is not here (client_batches.h).
 #pragma once
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "tacet/options.h"
 
 namespace tacet {
 
-struct Partition {
-  std::vector<std::vector<int64_t>> clients;  // the examples of each client, ascending
+struct PartitionOptions {
+  // iid         shuffled, dealt in equal blocks
+  // similarity  SCAFFOLD's protocol (Karimireddy et al., ICML 2020): `similarity` % of the samples are dealt iid, the rest
+  // is
+  //             sorted by label and dealt in equal consecutive blocks. Where samples have users, the rest is sorted by the
+  //             users' mean label (their positive rate), each user's samples together.
+  // one-class   each client has samples of one class; needs at least as many clients as classes
+  // classes     the samples, sorted by label, are cut into clients × `classes` equal shards and each client gets `classes`
+  // of
+  //             them at random (McMahan et al., AISTATS 2017): a shard at a border holds two classes
+  // dirichlet   each class is dealt in shares drawn from Dirichlet(`alpha`) (Hsu et al., 2019)
+  // percent     consecutive blocks in the files' order, client i has `percent`[i] % of the samples
+  // users       whole users, dealt in equal numbers at random
+  std::string kind = "iid";
+  double similarity = 0;             // s in %, 0 … 100
+  int64_t classes = 2;               // k ≥ 1
+  double alpha = 0.5;                // > 0; the smaller, the more the clients differ
+  std::vector<double> percent = {};  // one > 0 for each client, of sum 100 ± 0.5
+  uint64_t seed = 1;                 // of the partition alone
 };
 
-// partition.kind = "iid": the examples are dealt at random, the first (examples mod clients) clients get one more.
-// "similarity" (Karimireddy et al., "SCAFFOLD", ICML 2020, section 7): partition.similarity % of the examples, drawn at
-// random, are dealt like that; the others are sorted and dealt in consecutive blocks. They are sorted by label or, where
-// `users` is not empty, by their user's share of the largest label (all texts of a user stay together), ties by number of
-// the user and example. All draws come from partition.seed. Throws UserError when a client would get no example.
-Partition make_partition(const Values& data, std::span<const int64_t> labels, std::span<const int64_t> users, int clients);
+// From the checked keys of [data].
+PartitionOptions partition_options(const Values& data);
+// The keys: partition.kind, partition.similarity, …; `users`: whether samples have users.
+std::vector<Option> partition_keys(bool users);
 
-std::vector<Option> partition_options();
+using Shares = std::vector<std::vector<int32_t>>;  // by client: indices of its samples
+
+// Deals the samples 0 … labels.size()−1, each exactly once. labels: ≥ 0; users: empty, or one ≥ 0 a sample. No client is
+// left without samples: one that would be gets a sample of the largest. `round` makes another deal of the same kind for
+// every round. Throws UserError naming the keys when there are fewer samples, users or (one-class) clients than needed, when
+// the percentages don't fit, or when the kind needs users and there are none.
+Shares partition(const PartitionOptions& options, std::span<const int32_t> labels, std::span<const int32_t> users,
+                 int clients, int64_t round = 0);
 
 }  // namespace tacet

@@ -6,6 +6,7 @@
 #include "tacet/train.h"
 #include "train/language_objective.h"
 #include "train/text_objective.h"
+#include "train/translation_objective.h"
 
 namespace tacet {
 namespace {
@@ -17,6 +18,7 @@ const std::map<std::string, Make>& tasks() {
       {"language-model", make_language_objective},
       {"sentence-pairs", make_text_objective},
       {"text-classification", make_text_objective},
+      {"translation", make_translation_objective},
   };
   return table;
 }

@@ -12,6 +12,7 @@
 #include "models/text_classifier.h"
 #include "tacet/catalog.h"
 #include "tacet/flat_module.h"
+#include "train/positions.h"
 
 namespace tacet {
 namespace {
@@ -22,7 +23,7 @@ class TextObjective : public Objective {
  public:
   TextObjective(const Recipe& recipe, int clients)
       : data_(load_labelled_text(recipe.data)),
-        batches_(make_partition(recipe.data, data_.train.labels, data_.train.users, clients).clients,
+        batches_(partition(partition_options(recipe.data), data_.train.labels, data_.train.users, clients),
                  recipe.data.integer("batch_size")),
         pair_(find_model(recipe.model.text("name")).task == "sentence-pairs"),
         model_(text_classifier_options(recipe.model, pair_, static_cast<int64_t>(data_.words.size()),
@@ -42,7 +43,7 @@ class TextObjective : public Objective {
 
   Sample gradient(const Draw& draw, const Vec& y) override {
     load(y);
-    const std::vector<int64_t> examples = batches_.next(draw);
+    const std::vector<int32_t> examples = batches_.next(draw);
     const auto count = static_cast<int64_t>(examples.size());
     flat_.gradients().zero_();
     const torch::Tensor loss =
@@ -51,7 +52,7 @@ class TextObjective : public Objective {
     return {loss.item<double>(), count};
   }
 
-  int64_t training_samples() const override { return batches_.examples(); }
+  int64_t training_samples() const override { return batches_.samples(); }
   double client_weight(int client) const override { return batches_.client_weight(client); }
 
   std::vector<std::string> splits() const override { return {"valid", "test"}; }
@@ -64,15 +65,16 @@ class TextObjective : public Objective {
     load(x);
     const torch::NoGradGuard no_grad;
     const TextSplit& data = of(split);
-    std::vector<int64_t> examples;
-    for (int64_t k = unit * unit_size; k < std::min((unit + 1) * unit_size, data.size()); ++k) examples.push_back(k);
+    std::vector<int32_t> examples;
+    for (int64_t k = unit * unit_size; k < std::min((unit + 1) * unit_size, data.size()); ++k)
+      examples.push_back(static_cast<int32_t>(k));
     // Texts of like length together: less to compute, and the same whoever takes the unit.
     std::stable_sort(examples.begin(), examples.end(),
-                     [&](int64_t a, int64_t b) { return data.first[a].size() < data.first[b].size(); });
+                     [&](int32_t a, int32_t b) { return data.first[a].size() < data.first[b].size(); });
     Score score;
     for (size_t k = 0; k < examples.size(); k += static_cast<size_t>(eval_batch_)) {
       const size_t end = std::min(k + static_cast<size_t>(eval_batch_), examples.size());
-      const std::vector<int64_t> batch(examples.begin() + static_cast<ptrdiff_t>(k),
+      const std::vector<int32_t> batch(examples.begin() + static_cast<ptrdiff_t>(k),
                                        examples.begin() + static_cast<ptrdiff_t>(end));
       const torch::Tensor s = scores(data, batch, nullptr), y = labels(data, batch);
       score.loss += model_.loss(s, y).item<double>();
@@ -82,7 +84,7 @@ class TextObjective : public Objective {
     return score;
   }
 
-  void state(StateVisitor& visitor) override { batches_.state(visitor); }
+  void state(StateVisitor& visitor) override { visit_positions(visitor, batches_, positions_); }
 
  private:
   void load(const Vec& y) {
@@ -93,15 +95,15 @@ class TextObjective : public Objective {
   }
   const TextSplit& of(const std::string& split) const { return split == "valid" ? data_.valid : data_.test; }
 
-  torch::Tensor scores(const TextSplit& data, const std::vector<int64_t>& examples, const Draw* draw) {
+  torch::Tensor scores(const TextSplit& data, const std::vector<int32_t>& examples, const Draw* draw) {
     std::vector<TextView> first, second;
-    for (const int64_t k : examples) {
+    for (const int32_t k : examples) {
       first.push_back(data.first[k]);
       if (pair_) second.push_back(data.second[k]);
     }
     return model_.scores(first, second, draw);
   }
-  static torch::Tensor labels(const TextSplit& data, const std::vector<int64_t>& examples) {
+  static torch::Tensor labels(const TextSplit& data, const std::vector<int32_t>& examples) {
     torch::Tensor y = torch::empty({static_cast<int64_t>(examples.size())}, torch::kLong);
     for (size_t k = 0; k < examples.size(); ++k) y.data_ptr<int64_t>()[k] = data.labels[static_cast<size_t>(examples[k])];
     return y;
@@ -114,6 +116,7 @@ class TextObjective : public Objective {
   FlatModule flat_;
   int64_t eval_batch_;
   Vec initial_;
+  PerClient positions_;
 };
 
 }  // namespace

@@ -1,0 +1,21 @@
+// Where the files of a data set lie: data.root, else $TACET_DATA, else the cache folder, else where the system's packages
+// put them. What the files hold is not known here.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "tacet/options.h"
+
+namespace tacet {
+
+// The first of these folders that holds one of the files (or folders) `wanted`: data.root or its subfolder `subfolder` when
+// data.root is given (a leading ~/ means the home folder), else $TACET_DATA/<subfolder>, $TACET_DATA,
+// ~/.cache/tacet/<subfolder> and then `system`. Throws UserError naming data set, files and every folder that was looked at.
+std::string find_folder(const Values& data, const std::string& dataset, const std::string& subfolder,
+                        const std::vector<std::string>& wanted, const std::vector<std::string>& system = {});
+
+// ~/.cache/tacet, or empty where there is no home folder.
+std::string cache_folder();
+
+}  // namespace tacet
