@@ -8,6 +8,7 @@ packages=(
   libtorch-dev libgloo-dev libdnnl-dev libopenblas0-openmp
   libcli11-dev libtomlplusplus-dev nlohmann-json3-dev libfmt-dev libssl-dev liblzma-dev zlib1g-dev libturbojpeg0-dev libpng-dev libprotobuf-dev protobuf-compiler
   libcurl4-openssl-dev libarchive-dev
+  sentencepiece
   libgtest-dev librapidcheck-dev
   python3-torch nodejs
   dataset-fashion-mnist

@@ -42,6 +42,7 @@ struct Score {
   double loss = 0;     // summed over count
   double correct = 0;  // summed over count; only where the task has accuracy
   double count = 0;
+  std::vector<double> more = {};  // further sums of the task (BLEU's counts); as many in every unit of a split
 };
 
 class StateVisitor;
@@ -74,6 +75,8 @@ class Objective {
   virtual Score evaluate(const std::string& /*split*/, int /*unit*/, const Vec& /*x*/) { return {}; }
   // Further figures of an evaluation at x, cheap enough for one rank: written as eval_<name>. E.g. ‖∇f(x)‖ of a function.
   virtual std::vector<std::pair<std::string, double>> figures(const Vec& /*x*/) { return {}; }
+  // Told every rank after an evaluation: the sums over all units, from which figures() may be made.
+  virtual void evaluated(const std::string& /*split*/, const Score& /*total*/) {}
   virtual bool has_accuracy() const { return false; }
   virtual bool has_perplexity() const { return false; }
 

@@ -11,6 +11,7 @@
 
 #include "data/corpus.h"
 #include "data/lines.h"
+#include "data/locate.h"
 #include "tacet/error.h"
 
 namespace tacet {
@@ -68,8 +69,7 @@ class Reader {
     return usual;
   }
   void find_folder_by(const std::vector<std::string>& files) {
-    const std::string root = data_.has("root") ? data_.text("root") : "";
-    folder_ = find_folder(data_.has("root") ? &root : nullptr, data_.text("name"), files);
+    folder_ = find_folder(data_, data_.text("name"), data_.text("name"), files);
   }
   std::string file(const std::string& split, const std::vector<std::string>& candidates) {
     std::string path = first_existing(folder_, candidates);
@@ -251,7 +251,7 @@ class Reader {
     if (found == result_.classes.end())
       throw UserError(path + ":" + std::to_string(number) + ": the label must be one of " + list(result_.classes) +
                       ", got \"" + label + "\"");
-    of(split).labels.push_back(found - result_.classes.begin());
+    of(split).labels.push_back(static_cast<int32_t>(found - result_.classes.begin()));
   }
 
   void add_text(Texts& texts, const std::vector<std::string>& words) {
@@ -259,7 +259,7 @@ class Reader {
     texts.close();
   }
 
-  int64_t user(const std::string& name) { return users_.emplace(name, static_cast<int64_t>(users_.size())).first->second; }
+  int32_t user(const std::string& name) { return users_.emplace(name, static_cast<int32_t>(users_.size())).first->second; }
 
   // ---- the vocabulary ----
 
@@ -336,7 +336,7 @@ class Reader {
   std::string folder_;
   std::map<std::string, std::string> files_;
   Dictionary dictionary_;
-  std::unordered_map<std::string, int64_t> users_;
+  std::unordered_map<std::string, int32_t> users_;
   LabelledText result_;
 };
 

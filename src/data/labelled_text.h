@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -11,26 +10,15 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "data/texts.h"
 #include "tacet/options.h"
 
 namespace tacet {
 
-// Many short runs of indices in one piece of memory.
-struct Texts {
-  std::vector<int32_t> words;
-  std::vector<int64_t> ends;  // text k is words[ends[k−1], ends[k])
-  int64_t size() const { return static_cast<int64_t>(ends.size()); }
-  std::span<const int32_t> operator[](int64_t k) const {
-    const int64_t first = k == 0 ? 0 : ends[static_cast<size_t>(k - 1)];
-    return {words.data() + first, words.data() + ends[static_cast<size_t>(k)]};
-  }
-  void close() { ends.push_back(static_cast<int64_t>(words.size())); }  // what was added since the last close is a text
-};
-
 struct TextSplit {
   Texts first, second;          // second has texts only where the task is about pairs
-  std::vector<int64_t> labels;  // indices into classes
-  std::vector<int64_t> users;   // who wrote it, numbered by first appearance; empty where nobody is known
+  std::vector<int32_t> labels;  // indices into classes
+  std::vector<int32_t> users;   // who wrote it, numbered by first appearance; empty where nobody is known
   int64_t size() const { return first.size(); }
 };
 

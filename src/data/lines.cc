@@ -208,30 +208,4 @@ std::string expand_home(const std::string& path) {
   return path.starts_with("~/") && !home().empty() ? home() + path.substr(1) : path;
 }
 
-std::string find_folder(const std::string* root, const std::string& dataset, const std::vector<std::string>& files) {
-  std::vector<fs::path> places;
-  std::string chosen_by;
-  if (root) {
-    if (root->empty()) throw UserError("data.root must be the folder of data set \"" + dataset + "\", got \"\"");
-    const std::string folder = expand_home(*root);
-    places = {folder, fs::path(folder) / dataset};
-    chosen_by = "data.root is \"" + *root + "\"";
-  } else {
-    const char* variable = std::getenv("TACET_DATA");
-    const std::string base = variable ? variable : "";
-    if (!base.empty()) places = {fs::path(base) / dataset, base};
-    if (!home().empty()) places.push_back(fs::path(home()) / ".cache" / "tacet" / dataset);
-    chosen_by = std::string("data.root is not given and $TACET_DATA is ") + (base.empty() ? "not set" : "\"" + base + "\"");
-  }
-  for (const fs::path& place : places)
-    if (!first_existing(place.string(), files).empty()) return place.string();
-  std::string names, looked;
-  for (const std::string& file : files) names += (names.empty() ? "" : ", ") + file;
-  for (const fs::path& place : places) looked += (looked.empty() ? "" : ", ") + place.string();
-  throw UserError("data set \"" + dataset + "\" was not found: no file " + names + " in " +
-                  (looked.empty() ? "any folder" : looked) + " (" + chosen_by +
-                  "); the folder is data.root when the recipe gives it, else $TACET_DATA/<data set>, $TACET_DATA or "
-                  "~/.cache/tacet/<data set>");
-}
-
 }  // namespace tacet

@@ -32,11 +32,6 @@ void for_each_record(const std::string& path, char separator,
 // The first of `names` that exists in `folder`, as a path; empty when none does. "" never matches.
 std::string first_existing(const std::string& folder, const std::vector<std::string>& names);
 
-// The folder of a data set with the given files: data.root or its subfolder `dataset`; without a root,
-// $TACET_DATA/<dataset>, $TACET_DATA and ~/.cache/tacet/<dataset>. The first that holds one of `files` is taken; throws
-// UserError listing all.
-std::string find_folder(const std::string* root, const std::string& dataset, const std::vector<std::string>& files);
-
 // The path with a leading ~/ replaced by the home folder.
 std::string expand_home(const std::string& path);
 

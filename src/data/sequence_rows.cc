@@ -1,4 +1,4 @@
-// See sequence_rows.h. Reading these data sets is in labelled_text.cc.
+// See sequence_rows.h. Reading these data sets is in labelled_text.cc and parallel_text.cc.
 #include "data/sequence_rows.h"
 
 #include "data/partition.h"
@@ -27,7 +27,20 @@ void append(std::vector<Option>& to, std::vector<Option> more) {
   to.insert(to.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
 }
 
-std::vector<Option> common(int64_t batch_size, bool users) {
+// The partition's keys. Text with labels: all kinds; without: those that need none.
+std::vector<Option> partition_of(bool labels, bool users) {
+  std::vector<Option> keys = partition_keys(users);
+  if (!labels) {
+    std::erase_if(keys, [](const Option& o) {
+      return o.name != "partition.kind" && o.name != "partition.percent" && o.name != "partition.seed";
+    });
+    keys.front().one_of = {"iid", "percent"};
+    keys.front().doc = "iid: shuffled, equal shares; percent: consecutive blocks of given sizes";
+  }
+  return keys;
+}
+
+std::vector<Option> common(int64_t batch_size, std::vector<Option> partition) {
   std::vector<Option> o = {
       maybe_text("root", "folder with the files; without it $TACET_DATA, then ~/.cache/tacet are searched"),
       integer("batch_size", batch_size, 1, "examples in a mini-batch of each client"),
@@ -38,12 +51,12 @@ std::vector<Option> common(int64_t batch_size, bool users) {
       integer("max_samples", 0, 0, "use only the first so many training examples; 0: all"),
       integer("max_length", 0, 0, "longer texts are cut to so many words; 0: none is"),
   };
-  append(o, partition_keys(users));
+  append(o, std::move(partition));
   return o;
 }
 
-std::vector<Option> labelled(bool lowercase, bool users) {
-  std::vector<Option> o = common(64, users);
+std::vector<Option> labelled(bool lowercase, bool users = false) {
+  std::vector<Option> o = common(64, partition_of(true, users));
   append(o, {flag("lowercase", lowercase, "turn A–Z into a–z"),
              integer("min_count", 1, 1, "without vectors: rarer words of the training texts are unknown"),
              integer("max_words", 0, 0, "keep only the so many most frequent words; 0: all"),
@@ -104,8 +117,41 @@ Entry labelled_text() {
   return e;
 }
 
+Entry parallel(std::string name, std::string origin, std::string summary, std::string source, std::string target,
+               std::vector<std::string> stems, int64_t pieces) {
+  Entry e{std::move(name), std::move(origin), std::move(summary), "translation", common(64, partition_of(false, false)), {}};
+  std::erase_if(e.options, [](const Option& o) { return o.name.ends_with("_file") || o.name == "max_length"; });
+  for (const std::string& stem : stems)
+    for (const std::string& language : {source, target}) e.files.push_back(stem + "." + language);
+  append(e.options,
+         {text("source", source, "language to translate from: the end of its files' names"),
+          text("target", target, "language to translate into"),
+          text("train", stems[0], "training files' names without the end"),
+          text("valid", stems[1], "validation files' names without the end"),
+          text("test", stems[2], "test files' names without the end"),
+          integer("max_length", 250, 1,
+                  "training pairs with more pieces on a side are left out; longer sources of an evaluation are cut"),
+          integer("pieces", pieces, 10, "size of the joint subword vocabulary, when it is learned; small texts give fewer"),
+          integer("pieces_from", 1000000, 1, "learn the vocabulary from at most so many training pairs, evenly spaced"),
+          maybe_text("subwords", "SentencePiece model to use instead of learning one")});
+  return e;
+}
+
 }  // namespace
 
-std::vector<Entry> sequence_datasets() { return {snli(), labelled_pairs(), sentiment140(), labelled_text()}; }
+std::vector<Entry> sequence_datasets() {
+  return {
+      snli(),
+      labelled_pairs(),
+      sentiment140(),
+      labelled_text(),
+      parallel("multi30k", "Elliott, Frank, Sima'an, Specia 2016; for non-commercial research and education",
+               "29,000 image descriptions in German and English", "de", "en", {"train", "val", "test_2016_flickr"}, 8000),
+      parallel("wmt16", "Conference on Machine Translation 2016, German-English; each part has its own terms",
+               "4.5 million sentence pairs of debates, news and web pages", "de", "en",
+               {"train", "newstest2015", "newstest2016"}, 32000),
+      parallel("parallel-text", "your own", "sentences and their translations, line by line in two files", "source",
+               "target", {"train", "valid", "test"}, 8000)};
+}
 
 }  // namespace tacet

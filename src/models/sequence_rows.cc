@@ -74,11 +74,40 @@ Entry gpt2() {
           {}};
 }
 
+Option at_least_zero(std::string name, double fallback, std::string doc) {
+  return {.name = std::move(name),
+          .kind = Kind::number,
+          .fallback = fallback,
+          .doc = std::move(doc),
+          .min = 0,
+          .max_open = true};
+}
+
+Entry transformer() {
+  return {
+      "transformer",
+      "Vaswani et al., NeurIPS 2017",
+      "Encoder-decoder Transformer with one embedding of both languages, label smoothing, greedy or beam decoding.",
+      "translation",
+      {count("layers", 6, "of the encoder, and of the decoder"), count("width", 512, "of the layers; even"),
+       count("heads", 8, "of attention; they divide width"), count("inner", 2048, "width of the feed-forward parts"),
+       probability("dropout", 0.1, "on embedded inputs and on what each part adds"),
+       probability("attention_dropout", 0, "on the attention weights"),
+       probability("label_smoothing", 0.1, "share of the target that is spread over all words"),
+       word("decoding", "greedy", "how an evaluation translates for BLEU; none: there is no BLEU",
+            {"greedy", "beam", "none"}),
+       count("beam", 4, "with beam: hypotheses kept"),
+       at_least_zero("length_penalty", 0.6, "with beam: log-probabilities are divided by ((5 + length)/6) to this power"),
+       count("extra_length", 50, "a translation has at most so many pieces more than its source", 0), init()},
+      {}};
+}
+
 }  // namespace
 
 std::vector<Entry> sequence_models() {
   return {
       gpt2(),
+      transformer(),
       {"sentence-pair-classifier",
        "Conneau, Kiela, Schwenk, Barrault, Bordes, EMNLP 2017",
        "Recurrent sentence encoder with pooling, the features (u, v, |u − v|, u∗v) of two sentences and a feed-forward "

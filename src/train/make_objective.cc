@@ -8,6 +8,7 @@
 #include "train/function_objective.h"
 #include "train/language_objective.h"
 #include "train/text_objective.h"
+#include "train/translation_objective.h"
 
 namespace tacet {
 namespace {
@@ -21,6 +22,7 @@ const std::map<std::string, Make>& tasks() {
       {"classification", make_classification_objective},
       {"sentence-pairs", make_text_objective},
       {"text-classification", make_text_objective},
+      {"translation", make_translation_objective},
   };
   return table;
 }

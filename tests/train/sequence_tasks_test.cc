@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
@@ -9,6 +10,7 @@
 #include "tacet/error.h"
 #include "tacet/group.h"
 #include "tacet/train.h"
+#include "train/evaluate.h"
 
 namespace tacet {
 namespace {
@@ -177,6 +179,72 @@ TEST_F(Language, ContextMustHoldTheLongestBatch) {
     EXPECT_NE(std::string(e.what()).find("model.context must be at least the longest batch, 28"), std::string::npos)
         << e.what();
   }
+}
+
+// ---- translation ----
+
+// The other language has each word's letters doubled, and says the words in reverse order.
+struct Translation : SequenceTask {
+  std::string old_home = std::getenv("HOME") ? std::getenv("HOME") : "";
+  Translation() {
+    setenv("HOME", folder.c_str(), 1);  // the cache of learned vocabularies
+    std::string source, target;
+    const std::vector<std::pair<std::string, std::string>> words = {{"a", "aa"}, {"b", "bb"}, {"c", "cc"}, {"d", "dd"}};
+    for (int k = 0; k < 256; ++k) {
+      std::string s, t;
+      for (int w = 0, rest = k; w < 4; ++w, rest /= 4) {
+        s += (w ? " " : "") + words[rest % 4].first;
+        t = words[rest % 4].second + (w ? " " : "") + t;
+      }
+      source += s + "\n";
+      target += t + "\n";
+    }
+    for (const char* split : {"train", "valid", "test"}) {
+      write(std::string(split) + ".source", source);
+      write(std::string(split) + ".target", target);
+    }
+  }
+  ~Translation() override { setenv("HOME", old_home.c_str(), 1); }
+  const std::string tables = R"(name = "parallel-text"
+batch_size = 16
+pieces = 24
+[model]
+name = "transformer"
+layers = 1
+width = 32
+heads = 2
+inner = 64
+dropout = 0.0
+extra_length = 4
+)";
+};
+
+TEST_F(Translation, LearnsToTranslate) {
+  const Recipe r =
+      recipe(tables, {"schedule.epochs=40", "algorithm.eta=0.3", "algorithm.gamma=0.3", "model.label_smoothing=0.0"});
+  const auto objective = make_objective(r, 3);
+  const Result result = run(r);
+  EXPECT_LT(result.final.at("test").loss, 0.1);
+  const auto group = single_group();
+  const Score score = evaluate_all(*objective, *group, "test", result.x);
+  EXPECT_NEAR(score.loss / score.count, result.final.at("test").loss, 1e-12);
+  ASSERT_EQ(objective->figures(result.x).size(), 1u);
+  EXPECT_EQ(objective->figures(result.x)[0].first, "bleu");
+  EXPECT_GT(objective->figures(result.x)[0].second, 90);
+}
+
+TEST_F(Translation, PlacementAndStoppingDoNotChangeTheAnswer) { expect_placement_and_stopping_to_change_nothing(tables); }
+
+// The counts that BLEU is made from are gathered from all ranks, so that each one knows the figure of the whole split.
+TEST_F(Translation, EveryRankKnowsTheSameBleu) {
+  const Recipe r = recipe(tables, {"schedule.rounds=1"});
+  const auto bleu_on = [&](Group& group) {
+    const auto objective = make_objective(r, 3);
+    evaluate_all(*objective, group, "valid", objective->initial());
+    return objective->figures(objective->initial())[0].second;
+  };
+  const double alone = bleu_on(*single_group());
+  for (const double other : test::on_ranks<double>(2, bleu_on)) EXPECT_EQ(other, alone);
 }
 
 }  // namespace
