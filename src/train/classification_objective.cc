@@ -36,7 +36,12 @@ ClientBatches make_batches(const Recipe& recipe, std::shared_ptr<const ImageData
     for (size_t k = 0; k < present.size(); ++k) shares[static_cast<size_t>(present[k])] = std::move(dealt[k]);
     return shares;
   };
-  deal(0);  // whatever is wrong with the partition shows now
+  try {
+    deal(0);  // whatever is wrong with the partition shows now
+  } catch (const UserError& error) {
+    throw UserError(std::string(error.what()) + "; with data.partition.every_round the clients are the " +
+                    std::to_string(sampled) + " that take part in a round (clients.participating)");
+  }
   return {deal, clients, train.size(), batch_size};
 }
 
