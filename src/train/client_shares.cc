@@ -3,6 +3,7 @@
 
 #include "data/client_sampling.h"
 #include "data/partition.h"
+#include "tacet/error.h"
 
 namespace tacet {
 
@@ -21,7 +22,13 @@ ClientBatches make_client_batches(const Recipe& recipe, std::vector<int32_t> lab
     for (size_t k = 0; k < present.size(); ++k) shares[static_cast<size_t>(present[k])] = std::move(dealt[k]);
     return shares;
   };
-  deal(0);  // whatever is wrong with the partition shows now
+  try {
+    deal(0);  // whatever is wrong with the partition shows now
+  } catch (const UserError& error) {
+    throw UserError(std::string(error.what()) +
+                    "; with data.partition.every_round the clients are those that take part in a round "
+                    "(clients.participating)");
+  }
   return {deal, clients, samples, batch_size};
 }
 

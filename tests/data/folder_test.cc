@@ -149,7 +149,7 @@ TEST(PictureFile, DecodingSmallerShowsTheSame) {
 TEST(PictureFile, RandomCropsCoverThePicture) {
   Folder folder;
   const std::string path = folder.write("a.png", png(slope(256, 256, 0)));
-  double area = 0, leftmost = 1, rightmost = 0;
+  double area = 0, leftmost = 1, rightmost = 0, tallest = 9, widest = 0;
   for (int k = 0; k < 400; ++k) {
     Stream s(1, 0, Purpose::augmentation, 0, k);
     const at::Tensor t = read(path, {.side = 16, .least_area = 0.08}, &s);
@@ -160,11 +160,15 @@ TEST(PictureFile, RandomCropsCoverThePicture) {
     EXPECT_GT(width / height, 0.75 * 0.93);
     EXPECT_LT(width / height, 4.0 / 3 * 1.07);
     EXPECT_GT(width * height, 0.07);
+    tallest = std::min(tallest, width / height);
+    widest = std::max(widest, width / height);
     area += width * height / 400;
     leftmost = std::min(leftmost, x0 - width / 32);
     rightmost = std::max(rightmost, x1 + width / 32);
   }
   EXPECT_NEAR(area, 0.52, 0.06);
+  EXPECT_LT(tallest, 0.8);
+  EXPECT_GT(widest, 1.25);
   EXPECT_NEAR(leftmost, 0, 0.02);
   EXPECT_NEAR(rightmost, 1, 0.02);
   Stream a(1, 0, Purpose::augmentation, 0, 3), b = a;

@@ -147,14 +147,18 @@ TEST(Partition, FullSimilarityIsIid) {
   for (const auto& share : partition(o, labels, {}, 10)) EXPECT_EQ(classes_of(share, labels).size(), 4u);
 }
 
-// Four users with positive rates 1, 0, 0.5, 0.75 (each label 4 samples); sorted by rate they are 1, 2, 3, 0.
+// User 0 has 8 samples, half of them positive; user 1 has 2, both positive; user 2 has 6, none. Sorted by rate they are 2,
+// 0, 1 (by the number of positives it would be 2, 1, 0), so two clients get 6 of user 2 and 2 of user 0, and 6 of user 0 and
+// 2 of user 1.
 TEST(Partition, WithUsersTheRestIsSortedByTheirPositiveRate) {
-  const std::vector<int32_t> labels = {1, 1, 1, 1, 0, 0, 0, 0, 0, 1, 0, 1, 1, 1, 0, 1};
-  const std::vector<int32_t> users = {0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3};
-  const Shares shares = partition(of("similarity"), labels, users, 4);
-  const int32_t owner[] = {1, 2, 3, 0};
-  for (size_t c = 0; c < 4; ++c)
-    for (const int32_t i : shares[c]) EXPECT_EQ(users[static_cast<size_t>(i)], owner[c]);
+  const std::vector<int32_t> labels = {1, 0, 1, 0, 1, 0, 1, 0, 1, 1, 0, 0, 0, 0, 0, 0};
+  const std::vector<int32_t> users = {0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 2, 2, 2, 2, 2, 2};
+  const Shares shares = partition(of("similarity"), labels, users, 2);
+  std::vector<std::map<int32_t, int>> counts(2);
+  for (size_t c = 0; c < 2; ++c)
+    for (const int32_t i : shares[c]) ++counts[c][users[static_cast<size_t>(i)]];
+  EXPECT_EQ(counts[0], (std::map<int32_t, int>{{0, 2}, {2, 6}}));
+  EXPECT_EQ(counts[1], (std::map<int32_t, int>{{0, 6}, {1, 2}}));
 }
 
 // 25 clients, 10 classes of 100: classes 0 … 4 have 3 clients (33, 33, 34 samples), the others 2 (50 each).

@@ -152,6 +152,17 @@ TEST_F(Classification, WeightsAreSharesOfTheData) {
   EXPECT_DOUBLE_EQ(objective->client_weight(4), 1.5);
 }
 
+TEST_F(Classification, DealingAnewNeedsEnoughClientsInARound) {
+  const auto make = [](const std::string& participating) {
+    make_objective(recipe(text("name = \"logistic\"", "[data.partition]\nkind = \"one-class\"\nevery_round = true",
+                               "participating = " + participating)),
+                   5);
+  };
+  expect_mentions(complaint_of([&] { make("2"); }),
+                  {"number of classes, 3", "got 2 clients", "data.partition.every_round", "clients.participating"});
+  EXPECT_NO_THROW(make("3"));
+}
+
 // ---- who takes part ----
 
 // Passes everything on and notes which clients draw in each round.
