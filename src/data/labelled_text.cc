@@ -84,7 +84,8 @@ class Reader {
   void snli() {
     result_.classes = snli_classes;
     const auto usual = [&](const std::string& split) {
-      return names(split, {"snli_1.0_" + std::string(split == "valid" ? "dev" : split) + ".jsonl"});
+      const std::string name = "snli_1.0_" + std::string(split == "valid" ? "dev" : split) + ".jsonl";
+      return names(split, {name, "snli_1.0/" + name});  // the archive holds a folder of that name
     };
     std::vector<std::string> first = usual("train");
     first.push_back("s1.train");
