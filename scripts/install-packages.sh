@@ -6,10 +6,11 @@ set -euo pipefail
 packages=(
   g++ cmake ninja-build ccache
   libtorch-dev libgloo-dev libdnnl-dev libopenblas0-openmp
-  libcli11-dev libtomlplusplus-dev nlohmann-json3-dev libfmt-dev libssl-dev liblzma-dev zlib1g-dev libprotobuf-dev protobuf-compiler
-  sentencepiece
+  libcli11-dev libtomlplusplus-dev nlohmann-json3-dev libfmt-dev libssl-dev liblzma-dev zlib1g-dev libturbojpeg0-dev libpng-dev libprotobuf-dev protobuf-compiler
+  libcurl4-openssl-dev libarchive-dev
   libgtest-dev librapidcheck-dev
-  python3-torch nodejs
+  python3-torch nodejs sentencepiece
+  dataset-fashion-mnist
 )
 # Chromium is only used to check the report page; a test that lacks it says so.
 [ "${1:-}" = "--page-checks" ] && packages+=(chromium)

@@ -57,6 +57,7 @@ class Objective {
   virtual Vec workspace() = 0;
   // Buffers that follow the model but are not parameters (BatchNorm statistics), flat; may have size 0. A live view.
   virtual Vec buffers() = 0;
+  virtual std::vector<Layer> buffer_layers() const { return {}; }  // their names, offsets in buffers() and shapes
 
   // Draws the client's next mini-batch ξ and writes ∇F_i(y; ξ) into gradient_buffer().
   virtual Sample gradient(const Draw& draw, const Vec& y) = 0;
@@ -74,10 +75,10 @@ class Objective {
   virtual Score evaluate(const std::string& /*split*/, int /*unit*/, const Vec& /*x*/) { return {}; }
   // Further figures of an evaluation at x, cheap enough for one rank: written as eval_<name>. E.g. ‖∇f(x)‖ of a function.
   virtual std::vector<std::pair<std::string, double>> figures(const Vec& /*x*/) { return {}; }
-  // Told every rank after an evaluation: the sums over all units, from which figures() may be made.
-  virtual void evaluated(const std::string& /*split*/, const Score& /*total*/) {}
   virtual bool has_accuracy() const { return false; }
   virtual bool has_perplexity() const { return false; }
+  // Told every rank after an evaluation: the sums over all units, from which figures() may be made.
+  virtual void evaluated(const std::string& /*split*/, const Score& /*total*/) {}
 
   // Everything that lives across rounds besides x: each client's data position, carried hidden state, …
   virtual void state(StateVisitor& /*visitor*/) {}

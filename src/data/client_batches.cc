@@ -1,6 +1,8 @@
 // See client_batches.h.
 #include "data/client_batches.h"
 
+#include <ATen/ATen.h>
+
 #include <algorithm>
 #include <cassert>
 
@@ -55,6 +57,13 @@ std::vector<int32_t> ClientBatches::next(const Draw& draw) {
   }
   if (!deal_) positions_[draw.client] = p;
   return batch;
+}
+
+void ClientBatches::state(StateVisitor& visitor) {
+  for (const auto& [client, p] : positions_) saved_.all()[client] = at::tensor({p.pass, p.offset}, at::kLong);
+  visitor.clients("position", saved_);
+  positions_.clear();
+  for (const auto& [client, saved] : saved_.all()) positions_[client] = {saved[0].item<int64_t>(), saved[1].item<int64_t>()};
 }
 
 }  // namespace tacet

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "data/partition.h"
-#include "tacet/objective.h"
+#include "tacet/algorithm.h"
 
 namespace tacet {
 
@@ -31,11 +31,12 @@ class ClientBatches {
   double client_weight(int client) const;       // its samples / the mean of all clients; 1 when dealt anew in every round
   const Shares& shares() const { return shares_; }
 
-  // All that lives across batches; nothing does when shares are dealt anew in every round.
+  // Shows the position of every client that has drawn, under the name "position": all that lives across batches. Nothing
+  // does when shares are dealt anew in every round.
+  void state(StateVisitor& visitor);
   struct Position {
     int64_t pass = 0, offset = 0;
   };
-  // By client; only clients that have drawn are in it.
   std::map<int, Position>& positions() { return positions_; }
 
  private:
@@ -48,7 +49,8 @@ class ClientBatches {
   Deal deal_;
   Shares shares_;
   int64_t dealt_round_ = -1, samples_ = 0, batch_size_;
-  std::map<int, Position> positions_;
+  std::map<int, Position> positions_;  // by client; only clients that have drawn are in it
+  PerClient saved_;
   std::map<int, Order> orders_;  // the shuffle under way, remembered
 };
 

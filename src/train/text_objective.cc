@@ -7,24 +7,24 @@
 
 #include "data/client_batches.h"
 #include "data/labelled_text.h"
-#include "data/partition.h"
 #include "data/safetensors.h"
 #include "models/text_classifier.h"
 #include "tacet/catalog.h"
 #include "tacet/flat_module.h"
-#include "train/positions.h"
+#include "train/client_shares.h"
 
 namespace tacet {
 namespace {
 
 constexpr int64_t unit_size = 512;  // examples in a unit of evaluation
 
+std::vector<int32_t> narrow(const std::vector<int64_t>& numbers) { return {numbers.begin(), numbers.end()}; }
+
 class TextObjective : public Objective {
  public:
   TextObjective(const Recipe& recipe, int clients)
       : data_(load_labelled_text(recipe.data)),
-        batches_(partition(partition_options(recipe.data), data_.train.labels, data_.train.users, clients),
-                 recipe.data.integer("batch_size")),
+        batches_(make_client_batches(recipe, narrow(data_.train.labels), narrow(data_.train.users), clients)),
         pair_(find_model(recipe.model.text("name")).task == "sentence-pairs"),
         model_(text_classifier_options(recipe.model, pair_, static_cast<int64_t>(data_.words.size()),
                                        static_cast<int64_t>(data_.classes.size())),
@@ -84,7 +84,7 @@ class TextObjective : public Objective {
     return score;
   }
 
-  void state(StateVisitor& visitor) override { visit_positions(visitor, batches_, positions_); }
+  void state(StateVisitor& visitor) override { batches_.state(visitor); }
 
  private:
   void load(const Vec& y) {
@@ -116,7 +116,6 @@ class TextObjective : public Objective {
   FlatModule flat_;
   int64_t eval_batch_;
   Vec initial_;
-  PerClient positions_;
 };
 
 }  // namespace

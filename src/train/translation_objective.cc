@@ -13,7 +13,6 @@
 #include "models/transformer.h"
 #include "tacet/flat_module.h"
 #include "train/bleu.h"
-#include "train/positions.h"
 
 namespace tacet {
 namespace {
@@ -116,7 +115,7 @@ class TranslationObjective : public Objective {
     return {{"bleu", *bleu_}};
   }
 
-  void state(StateVisitor& visitor) override { visit_positions(visitor, batches_, positions_); }
+  void state(StateVisitor& visitor) override { batches_.state(visitor); }
 
  private:
   void load(const Vec& y) {
@@ -142,7 +141,6 @@ class TranslationObjective : public Objective {
   Decoding decoding_;
   std::optional<double> bleu_;
   Vec initial_;
-  PerClient positions_;
 };
 
 }  // namespace

@@ -1,0 +1,91 @@
+// See client_sampling.h.
+#include "data/client_sampling.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "tacet/error.h"
+#include "tacet/random.h"
+
+namespace tacet {
+namespace {
+
+// log of a Gamma(alpha, 1) variable: Marsaglia and Tsang 2000. Small alpha go through alpha + 1 and a power of a uniform
+// number, in logarithms because the numbers themselves underflow.
+double log_gamma_variable(double alpha, Stream& s) {
+  if (alpha < 1) return log_gamma_variable(alpha + 1, s) + std::log(1 - s.uniform()) / alpha;
+  const double d = alpha - 1.0 / 3, c = 1 / std::sqrt(9 * d);
+  while (true) {  // accepts 95 % of its draws or more
+    const double z = s.normal(), v = std::pow(1 + c * z, 3);
+    if (v <= 0) continue;
+    if (std::log(1 - s.uniform()) < z * z / 2 + d - d * v + d * std::log(v)) return std::log(d * v);
+  }
+}
+
+std::vector<int> first_of(const std::vector<int64_t>& order, int count, int offset) {
+  std::vector<int> ids;
+  for (int k = 0; k < count; ++k) ids.push_back(offset + static_cast<int>(order[static_cast<size_t>(k)]));
+  return ids;
+}
+
+}  // namespace
+
+ClientSampling client_sampling(const Values& clients, int count) {
+  ClientSampling s;
+  s.clients = count;
+  s.participating = clients.has("participating") ? static_cast<int>(clients.integer("participating")) : count;
+  s.kind = clients.text("sampling");
+  s.period = clients.integer("period");
+  s.alpha = clients.number("alpha");
+  if (s.participating > count)
+    throw UserError("clients.participating must be ≤ clients.count = " + std::to_string(count) + ", got " +
+                    std::to_string(s.participating));
+  const int64_t block = count / s.period;  // the smallest block
+  if (s.kind == "periodic" && s.participating > block)
+    throw UserError("clients.participating must be ≤ " + std::to_string(block) +
+                    ", the clients in one of clients.period = " + std::to_string(s.period) + " blocks, got " +
+                    std::to_string(s.participating));
+  return s;
+}
+
+std::vector<double> client_weights(const ClientSampling& sampling, uint64_t seed) {
+  std::vector<double> w;
+  for (int i = 0; i < sampling.clients; ++i) {
+    Stream s(seed, i, Purpose::client_sampling, 0, 0);
+    w.push_back(log_gamma_variable(sampling.alpha, s));
+  }
+  const double top = *std::max_element(w.begin(), w.end());
+  for (double& v : w) v = std::exp(v - top);
+  const double sum = std::accumulate(w.begin(), w.end(), 0.0);
+  for (double& v : w) v /= sum;
+  return w;
+}
+
+std::vector<int> sample_clients(const ClientSampling& sampling, uint64_t seed, int64_t round) {
+  const int N = sampling.clients, S = sampling.participating;
+  Stream stream(seed, Stream::everyone, Purpose::client_sampling, round, 0);
+  std::vector<int> ids;
+  if (sampling.kind == "periodic") {
+    const int64_t b = round % sampling.period;
+    const auto first = static_cast<int>(b * N / sampling.period), last = static_cast<int>((b + 1) * N / sampling.period);
+    ids = first_of(stream.permutation(last - first), S, first);
+  } else if (S == N || sampling.kind == "fixed") {
+    ids.resize(static_cast<size_t>(S));
+    std::iota(ids.begin(), ids.end(), 0);
+  } else if (sampling.kind == "dirichlet") {
+    // The S smallest of independent exponential waiting times with rates w: successive sampling without replacement.
+    const auto w = client_weights(sampling, seed);
+    std::vector<std::pair<double, int>> wait;
+    for (int i = 0; i < N; ++i)
+      wait.emplace_back(-std::log(1 - stream.uniform()) / std::max(w[static_cast<size_t>(i)], 1e-300), i);
+    std::nth_element(wait.begin(), wait.begin() + (S - 1), wait.end());
+    for (int k = 0; k < S; ++k) ids.push_back(wait[static_cast<size_t>(k)].second);
+  } else {
+    ids = first_of(stream.permutation(N), S, 0);
+  }
+  std::sort(ids.begin(), ids.end());
+  return ids;
+}
+
+}  // namespace tacet

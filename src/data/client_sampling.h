@@ -1,0 +1,34 @@
+// Which clients take part in a round. The choice is a pure function of (seed, round), the same on every rank, and
+// independent of where clients live.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "tacet/options.h"
+
+namespace tacet {
+
+struct ClientSampling {
+  int clients = 1;               // N
+  int participating = 1;         // S ≤ N
+  std::string kind = "uniform";  // one of the below
+  // uniform    S of N without replacement, anew in every round
+  // fixed      clients 0 … S − 1 in every round
+  // periodic   clients are cut into `period` blocks by id; block r mod period is available in round r, and S of it are drawn
+  // dirichlet  S of N without replacement, client i with weight w_i; w ~ Dirichlet(alpha) is drawn once a run
+  int64_t period = 2;
+  double alpha = 1;
+};
+
+// Reads [clients]. Throws UserError when S > N, or when a block of "periodic" has fewer than S clients.
+ClientSampling client_sampling(const Values& clients, int count);
+
+// S_r, ascending.
+std::vector<int> sample_clients(const ClientSampling& sampling, uint64_t seed, int64_t round);
+
+// w of kind dirichlet; they sum to 1.
+std::vector<double> client_weights(const ClientSampling& sampling, uint64_t seed);
+
+}  // namespace tacet
