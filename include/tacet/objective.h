@@ -75,10 +75,10 @@ class Objective {
   virtual Score evaluate(const std::string& /*split*/, int /*unit*/, const Vec& /*x*/) { return {}; }
   // Further figures of an evaluation at x, cheap enough for one rank: written as eval_<name>. E.g. ‖∇f(x)‖ of a function.
   virtual std::vector<std::pair<std::string, double>> figures(const Vec& /*x*/) { return {}; }
-  // Told every rank after an evaluation: the sums over all units, from which figures() may be made.
-  virtual void evaluated(const std::string& /*split*/, const Score& /*total*/) {}
   virtual bool has_accuracy() const { return false; }
   virtual bool has_perplexity() const { return false; }
+  // Told every rank after an evaluation: the sums over all units, from which figures() may be made.
+  virtual void evaluated(const std::string& /*split*/, const Score& /*total*/) {}
 
   // Everything that lives across rounds besides x: each client's data position, carried hidden state, …
   virtual void state(StateVisitor& /*visitor*/) {}

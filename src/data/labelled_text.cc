@@ -84,7 +84,8 @@ class Reader {
   void snli() {
     result_.classes = snli_classes;
     const auto usual = [&](const std::string& split) {
-      return names(split, {"snli_1.0_" + std::string(split == "valid" ? "dev" : split) + ".jsonl"});
+      const std::string name = "snli_1.0_" + std::string(split == "valid" ? "dev" : split) + ".jsonl";
+      return names(split, {name, "snli_1.0/" + name});  // the archive holds a folder of that name
     };
     std::vector<std::string> first = usual("train");
     first.push_back("s1.train");
@@ -251,7 +252,7 @@ class Reader {
     if (found == result_.classes.end())
       throw UserError(path + ":" + std::to_string(number) + ": the label must be one of " + list(result_.classes) +
                       ", got \"" + label + "\"");
-    of(split).labels.push_back(static_cast<int32_t>(found - result_.classes.begin()));
+    of(split).labels.push_back(found - result_.classes.begin());
   }
 
   void add_text(Texts& texts, const std::vector<std::string>& words) {
@@ -259,7 +260,7 @@ class Reader {
     texts.close();
   }
 
-  int32_t user(const std::string& name) { return users_.emplace(name, static_cast<int32_t>(users_.size())).first->second; }
+  int64_t user(const std::string& name) { return users_.emplace(name, static_cast<int64_t>(users_.size())).first->second; }
 
   // ---- the vocabulary ----
 
@@ -336,7 +337,7 @@ class Reader {
   std::string folder_;
   std::map<std::string, std::string> files_;
   Dictionary dictionary_;
-  std::unordered_map<std::string, int32_t> users_;
+  std::unordered_map<std::string, int64_t> users_;
   LabelledText result_;
 };
 

@@ -17,8 +17,8 @@ namespace tacet {
 
 struct TextSplit {
   Texts first, second;          // second has texts only where the task is about pairs
-  std::vector<int32_t> labels;  // indices into classes
-  std::vector<int32_t> users;   // who wrote it, numbered by first appearance; empty where nobody is known
+  std::vector<int64_t> labels;  // indices into classes
+  std::vector<int64_t> users;   // who wrote it, numbered by first appearance; empty where nobody is known
   int64_t size() const { return first.size(); }
 };
 

@@ -2,6 +2,7 @@
 #include "data/parallel_text.h"
 
 #include <algorithm>
+#include <array>
 
 #include "data/lines.h"
 #include "data/locate.h"
@@ -10,7 +11,12 @@
 namespace tacet {
 namespace {
 
-const std::vector<std::string> styles = {".", ".lc.norm.tok."};  // between a split's name and the language
+// What stands before a split's name, and between it and the language; the last two are the folders of Multi30k's repository.
+struct Style {
+  const char *before, *between;
+};
+constexpr std::array<Style, 4> styles = {
+    {{"", "."}, {"", ".lc.norm.tok."}, {"task1/raw/", "."}, {"task1/tok/", ".lc.norm.tok."}}};
 
 // A line of both languages.
 struct Pair {
@@ -27,11 +33,12 @@ class Reader {
  public:
   explicit Reader(const Values& data) : data_(data) {
     std::vector<std::string> wanted;
-    for (const std::string& style : styles)
-      for (const char* end : {"", ".gz"}) wanted.push_back(data.text("train") + style + data.text("source") + end);
+    for (const Style& style : styles)
+      for (const char* end : {"", ".gz"})
+        wanted.push_back(style.before + data.text("train") + style.between + data.text("source") + end);
     folder_ = find_folder(data, data.text("name"), data.text("name"), wanted);
     for (size_t k = 0; k < wanted.size(); ++k)
-      if (style_.empty() && !first_existing(folder_, {wanted[k]}).empty()) style_ = styles[k / 2];
+      if (!style_ && !first_existing(folder_, {wanted[k]}).empty()) style_ = &styles[k / 2];
   }
 
   std::vector<Pair> pairs(const std::string& split) const {
@@ -47,7 +54,7 @@ class Reader {
 
  private:
   std::string file(const std::string& split, const std::string& side) const {
-    const std::string name = data_.text(split) + style_ + data_.text(side);
+    const std::string name = style_->before + data_.text(split) + style_->between + data_.text(side);
     const std::string path = first_existing(folder_, {name, name + ".gz"});
     if (path.empty())
       throw UserError(folder_ + "/" + name + ": does not exist (data." + split + " is \"" + data_.text(split) + "\", data." +
@@ -56,7 +63,8 @@ class Reader {
   }
 
   const Values& data_;
-  std::string folder_, style_;
+  std::string folder_;
+  const Style* style_ = nullptr;
 };
 
 Subwords subwords_of(const Values& data, const std::vector<Pair>& train) {

@@ -27,20 +27,7 @@ void append(std::vector<Option>& to, std::vector<Option> more) {
   to.insert(to.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
 }
 
-// The partition's keys. Text with labels: all kinds; without: those that need none.
-std::vector<Option> partition_of(bool labels, bool users) {
-  std::vector<Option> keys = partition_keys(users);
-  if (!labels) {
-    std::erase_if(keys, [](const Option& o) {
-      return o.name != "partition.kind" && o.name != "partition.percent" && o.name != "partition.seed";
-    });
-    keys.front().one_of = {"iid", "percent"};
-    keys.front().doc = "iid: shuffled, equal shares; percent: consecutive blocks of given sizes";
-  }
-  return keys;
-}
-
-std::vector<Option> common(int64_t batch_size, std::vector<Option> partition) {
+std::vector<Option> common(int64_t batch_size, bool users) {
   std::vector<Option> o = {
       maybe_text("root", "folder with the files; without it $TACET_DATA, then ~/.cache/tacet are searched"),
       integer("batch_size", batch_size, 1, "examples in a mini-batch of each client"),
@@ -51,12 +38,12 @@ std::vector<Option> common(int64_t batch_size, std::vector<Option> partition) {
       integer("max_samples", 0, 0, "use only the first so many training examples; 0: all"),
       integer("max_length", 0, 0, "longer texts are cut to so many words; 0: none is"),
   };
-  append(o, std::move(partition));
+  append(o, partition_keys(users));
   return o;
 }
 
-std::vector<Option> labelled(bool lowercase, bool users = false) {
-  std::vector<Option> o = common(64, partition_of(true, users));
+std::vector<Option> labelled(bool lowercase, bool users) {
+  std::vector<Option> o = common(64, users);
   append(o, {flag("lowercase", lowercase, "turn A–Z into a–z"),
              integer("min_count", 1, 1, "without vectors: rarer words of the training texts are unknown"),
              integer("max_words", 0, 0, "keep only the so many most frequent words; 0: all"),
@@ -119,8 +106,18 @@ Entry labelled_text() {
 
 Entry parallel(std::string name, std::string origin, std::string summary, std::string source, std::string target,
                std::vector<std::string> stems, int64_t pieces) {
-  Entry e{std::move(name), std::move(origin), std::move(summary), "translation", common(64, partition_of(false, false)), {}};
-  std::erase_if(e.options, [](const Option& o) { return o.name.ends_with("_file") || o.name == "max_length"; });
+  Entry e{std::move(name), std::move(origin), std::move(summary), "translation", common(64, false), {}};
+  // Pairs have no labels to deal them by.
+  std::erase_if(e.options, [](const Option& o) {
+    return o.name.ends_with("_file") || o.name == "max_length" ||
+           (o.name.starts_with("partition.") && o.name != "partition.kind" && o.name != "partition.percent" &&
+            o.name != "partition.seed");
+  });
+  for (Option& o : e.options)
+    if (o.name == "partition.kind") {
+      o.one_of = {"iid", "percent"};
+      o.doc = "iid: shuffled, equal shares; percent: consecutive blocks of given sizes";
+    }
   for (const std::string& stem : stems)
     for (const std::string& language : {source, target}) e.files.push_back(stem + "." + language);
   append(e.options,

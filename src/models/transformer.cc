@@ -111,22 +111,23 @@ at::Tensor Transformer::decode(const Memory& memory, const at::Tensor& input, Dr
     x = added(x, linear(read, b.cross.out), b.norm_2, dropout);
     x = added(x, feed_forward(x, b), b.norm_3, dropout);
   }
-  return torch::matmul(x, embedding_.t());
+  return x;
 }
 
 at::Tensor Transformer::logits(const std::vector<View>& source, const at::Tensor& input, const Draw* draw) {
   Dropout dropout(draw);
-  return decode(encode(source, dropout), input, dropout);
+  return torch::matmul(decode(encode(source, dropout), input, dropout), embedding_.t());
 }
 
 Transformer::Loss Transformer::loss(const std::vector<View>& source, const std::vector<View>& target, const Draw* draw) {
   const at::Tensor input = rectangle(target, o_.pad, o_.begin, std::nullopt);
   const at::Tensor wanted = rectangle(target, o_.pad, std::nullopt, o_.end).reshape({-1});
-  // Where a text has ended nothing is asked for.
+  // Where a text has ended nothing is asked for, and the output's product is not taken.
   const at::Tensor places = inside(target).reshape({-1}).nonzero().squeeze(1);
   const int64_t pieces = places.numel();
-  const at::Tensor log_p =
-      torch::log_softmax(logits(source, input, draw).reshape({-1, o_.vocabulary}).index_select(0, places), 1);
+  Dropout dropout(draw);
+  const at::Tensor states = decode(encode(source, dropout), input, dropout).reshape({-1, o_.width});
+  const at::Tensor log_p = torch::log_softmax(torch::matmul(states.index_select(0, places), embedding_.t()), 1);
   const at::Tensor cross_entropy = -log_p.gather(1, wanted.index_select(0, places).unsqueeze(1)).sum();
   const double e = o_.label_smoothing;
   if (e == 0) return {cross_entropy, cross_entropy, pieces};

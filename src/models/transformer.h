@@ -77,7 +77,7 @@ class Transformer : public torch::nn::Module {
   at::Tensor added(const at::Tensor& x, const at::Tensor& more, const Affine& norm, Dropout& dropout) const;
   at::Tensor feed_forward(const at::Tensor& x, const Block& b) const;
   Memory encode(const std::vector<View>& source, Dropout& dropout) const;
-  at::Tensor decode(const Memory& memory, const at::Tensor& input, Dropout& dropout) const;
+  at::Tensor decode(const Memory& memory, const at::Tensor& input, Dropout& dropout) const;  // [B, T, C]
   std::vector<Cache> empty_caches(const Memory& memory) const;
   at::Tensor step(const at::Tensor& pieces, int64_t position, const at::Tensor& mask, std::vector<Cache>& caches) const;
 

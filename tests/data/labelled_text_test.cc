@@ -168,11 +168,11 @@ TEST_F(Snli, OriginalFilesGiveParseLeavesAndDropPairsWithoutAgreement) {
   EXPECT_EQ(t.classes, (Lines{"entailment", "neutral", "contradiction"}));
   EXPECT_EQ(t.words, (Lines{"<unk>", "a", "dog", ".", "Runs"}));
   ASSERT_EQ(t.train.size(), 1);
-  EXPECT_EQ(t.train.labels, (std::vector<int32_t>{2}));
+  EXPECT_EQ(t.train.labels, (std::vector<int64_t>{2}));
   EXPECT_EQ(words_at(t, t.train.first, 0), (Lines{"a", "a", "dog"}));
   EXPECT_EQ(words_at(t, t.train.second, 0), (Lines{"dog", "Runs", "."}));
   EXPECT_EQ(words_at(t, t.valid.first, 0), (Lines{"<unk>", "dog"}));
-  EXPECT_EQ(t.test.labels, (std::vector<int32_t>{0}));
+  EXPECT_EQ(t.test.labels, (std::vector<int64_t>{0}));
   EXPECT_TRUE(t.train.users.empty());
   EXPECT_FALSE(t.vectors.defined());
 }
@@ -200,14 +200,14 @@ struct SnliLines : Snli {
 
 TEST_F(SnliLines, LineKOfEachFileBelongsTogether) {
   const LabelledText t = load();
-  EXPECT_EQ(t.train.labels, (std::vector<int32_t>{1, 0}));
+  EXPECT_EQ(t.train.labels, (std::vector<int64_t>{1, 0}));
   EXPECT_EQ(words_at(t, t.train.second, 1), (Lines{"It", "sits", "."}));
 }
 
 TEST_F(SnliLines, PairsWithoutAgreementAreLeftOutOfAllThree) {
   f.write("labels.dev", "-\nentailment\n");
   const LabelledText t = load();
-  EXPECT_EQ(t.valid.labels, (std::vector<int32_t>{0}));
+  EXPECT_EQ(t.valid.labels, (std::vector<int64_t>{0}));
   ASSERT_EQ(t.valid.first.size(), 1);
   EXPECT_EQ(words_at(t, t.valid.first, 0), (Lines{"A", "cat", "."}));
 }
@@ -246,12 +246,12 @@ struct Sentiment : testing::Test {
 TEST_F(Sentiment, UsersLabelsAndHeldOutRows) {
   files(tweet(0, "ann", "bad") + tweet(4, "bob", "GOOD") + tweet(4, "eve", "good") + tweet(4, "ann", "caf\xE9"));
   const LabelledText t = load_labelled_text(keys());
-  EXPECT_EQ(t.train.labels, (std::vector<int32_t>{0, 1, 1}));
-  EXPECT_EQ(t.train.users, (std::vector<int32_t>{0, 1, 0}));
-  EXPECT_EQ(t.valid.users, (std::vector<int32_t>{2}));
+  EXPECT_EQ(t.train.labels, (std::vector<int64_t>{0, 1, 1}));
+  EXPECT_EQ(t.train.users, (std::vector<int64_t>{0, 1, 0}));
+  EXPECT_EQ(t.valid.users, (std::vector<int64_t>{2}));
   EXPECT_EQ(words_at(t, t.train.first, 1), (Lines{"good"}));
   EXPECT_EQ(words_at(t, t.train.first, 2), (Lines{"caf\xC3\xA9"}));
-  EXPECT_EQ(t.test.labels, (std::vector<int32_t>{1}));
+  EXPECT_EQ(t.test.labels, (std::vector<int64_t>{1}));
 }
 
 TEST_F(Sentiment, MistakesNameFileAndLine) {
@@ -277,8 +277,8 @@ struct OwnFiles : testing::Test {
 TEST_F(OwnFiles, ClassesAreInByteOrderAndColumnsFoundByTitle) {
   const LabelledText t = load({{"column.user", std::string("who")}});
   EXPECT_EQ(t.classes, (Lines{"blue", "red"}));
-  EXPECT_EQ(t.train.labels, (std::vector<int32_t>{1, 0}));
-  EXPECT_EQ(t.train.users, (std::vector<int32_t>{0, 1}));
+  EXPECT_EQ(t.train.labels, (std::vector<int64_t>{1, 0}));
+  EXPECT_EQ(t.train.users, (std::vector<int64_t>{0, 1}));
   EXPECT_EQ(t.words, (Lines{"<unk>", "b", "a", "c"}));
 }
 

@@ -145,6 +145,13 @@ TEST_F(Parallel, PreparedAndPackedFilesAreFound) {
     for (const char* split : {"train", "val", "test_2016_flickr"})
       std::filesystem::remove(f.path(std::string(split) + "." + language + ".gz"));
   EXPECT_EQ(load().train.size(), 3);
+  for (const char* split : {"train", "val", "test_2016_flickr"})
+    for (const char* language : {"de", "en"}) {
+      const std::string name = std::string(split) + ".lc.norm.tok." + language;
+      std::filesystem::create_directories(f.path("task1/tok"));
+      std::filesystem::rename(f.path(name), f.path("task1/tok/" + name));
+    }
+  EXPECT_EQ(load().train.size(), 3);
 }
 
 TEST_F(Parallel, MistakesNameTheFile) {
@@ -157,8 +164,8 @@ TEST_F(Parallel, MistakesNameTheFile) {
 
 TEST(RealParallel, Multi30kHasItsKnownSizes) {
   const char* folder = std::getenv("TACET_DATA");
-  const std::string root = std::string(folder ? folder : "") + "/multi30k/task1/raw";
-  if (!folder || !std::filesystem::exists(root)) GTEST_SKIP() << "TACET_DATA has no multi30k/task1/raw";
+  const std::string root = std::string(folder ? folder : "") + "/multi30k";
+  if (!folder || !std::filesystem::exists(root)) GTEST_SKIP() << "TACET_DATA has no multi30k";
   const Folder f;
   const Environment home("HOME", f.path());
   Values v;
