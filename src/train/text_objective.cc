@@ -18,11 +18,13 @@ namespace {
 
 constexpr int64_t unit_size = 512;  // examples in a unit of evaluation
 
+std::vector<int32_t> narrow(const std::vector<int64_t>& numbers) { return {numbers.begin(), numbers.end()}; }
+
 class TextObjective : public Objective {
  public:
   TextObjective(const Recipe& recipe, int clients)
       : data_(load_labelled_text(recipe.data)),
-        batches_(make_client_batches(recipe, data_.train.labels, data_.train.users, clients)),
+        batches_(make_client_batches(recipe, narrow(data_.train.labels), narrow(data_.train.users), clients)),
         pair_(find_model(recipe.model.text("name")).task == "sentence-pairs"),
         model_(text_classifier_options(recipe.model, pair_, static_cast<int64_t>(data_.words.size()),
                                        static_cast<int64_t>(data_.classes.size())),
