@@ -10,6 +10,7 @@
 #include "tacet/error.h"
 #include "tacet/group.h"
 #include "tacet/train.h"
+#include "train/bleu.h"
 #include "train/evaluate.h"
 
 namespace tacet {
@@ -235,16 +236,30 @@ TEST_F(Translation, LearnsToTranslate) {
 
 TEST_F(Translation, PlacementAndStoppingDoNotChangeTheAnswer) { expect_placement_and_stopping_to_change_nothing(tables); }
 
-// The counts that BLEU is made from are gathered from all ranks, so that each one knows the figure of the whole split.
-TEST_F(Translation, EveryRankKnowsTheSameBleu) {
+// The counts that BLEU is made from are added up over all units, whoever took them, and every rank makes the figure from the
+// sums.
+TEST_F(Translation, EveryRankKnowsTheBleuOfTheWholeSplit) {
   const Recipe r = recipe(tables, {"schedule.rounds=1"});
-  const auto bleu_on = [&](Group& group) {
-    const auto objective = make_objective(r, 3);
-    evaluate_all(*objective, group, "valid", objective->initial());
-    return objective->figures(objective->initial())[0].second;
-  };
-  const double alone = bleu_on(*single_group());
-  for (const double other : test::on_ranks<double>(2, bleu_on)) EXPECT_EQ(other, alone);
+  const auto objective = make_objective(r, 3);
+  ASSERT_EQ(objective->units("valid"), 2);
+  const Vec x = objective->initial();
+  std::vector<double> want = objective->evaluate("valid", 0, x).more;
+  const std::vector<double> rest = objective->evaluate("valid", 1, x).more;
+  ASSERT_EQ(want.size(), 10u);
+  EXPECT_EQ(rest[1], 128 * 4);  // tokens of the references: 4 in each of 128 sentences
+  for (size_t k = 0; k < want.size(); ++k) want[k] += rest[k];
+  for (const int ranks : {1, 2, 3}) {
+    const auto work = [&](Group& group) {
+      const auto mine = make_objective(r, 3);
+      std::vector<double> got = evaluate_all(*mine, group, "valid", x).more;
+      got.push_back(mine->figures(x).at(0).second);
+      return got;
+    };
+    for (const std::vector<double>& got : test::on_ranks<std::vector<double>>(ranks, work)) {
+      EXPECT_EQ(std::vector<double>(got.begin(), got.end() - 1), want);
+      EXPECT_EQ(got.back(), bleu(unpack(want)));
+    }
+  }
 }
 
 }  // namespace
