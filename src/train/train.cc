@@ -52,7 +52,7 @@ struct State {
   Vec average;                                // NT-ASGD: defined once triggered
   double averaged = 0;                        // iterates in it
   Vec selection_losses;                       // float64: the selecting split's loss at every evaluation
-  double best_loss = nan, best_epoch = nan, best_round = nan;
+  double best_loss = nan, best_accuracy = nan, best_epoch = nan, best_round = nan;
   double eval_loss = nan, eval_accuracy = nan, eval_round = -1;  // the last evaluation of the selecting split
   double metrics_bytes = 0;
   double skipped = 0;  // gradients that were not finite
@@ -75,6 +75,7 @@ struct State {
                                                                                      {"next_checkpoint", &next_checkpoint},
                                                                                      {"averaged", &averaged},
                                                                                      {"best_loss", &best_loss},
+                                                                                     {"best_accuracy", &best_accuracy},
                                                                                      {"best_epoch", &best_epoch},
                                                                                      {"best_round", &best_round},
                                                                                      {"eval_loss", &eval_loss},
@@ -393,7 +394,8 @@ class Trainer {
     s_.eval_loss = e.loss;
     s_.eval_accuracy = e.accuracy;
     s_.eval_round = s_.round;
-    if (!(e.loss >= s_.best_loss)) s_.best_loss = e.loss, s_.best_epoch = epoch(), s_.best_round = s_.round;
+    if (!(e.loss >= s_.best_loss))
+      s_.best_loss = e.loss, s_.best_accuracy = e.accuracy, s_.best_epoch = epoch(), s_.best_round = s_.round;
     const auto nonmono = recipe_.schedule.integer("nonmono");
     const int64_t past = s_.selection_losses.numel();
     if (recipe_.schedule.flag("nt_asgd") && !s_.average.defined() && past > nonmono &&
@@ -483,7 +485,8 @@ class Trainer {
     result.final = evaluated_;
     if (writes()) {
       if (status_ == "done") {
-        save_parameters(file("model.safetensors"), objective_->layers(), result.x);
+        save_model(file("model.safetensors"), objective_->layers(), result.x, objective_->buffer_layers(),
+                   objective_->buffers());
         result.model_sha256 = sha256_file(file("model.safetensors"));
       }
       json final = {{"round", result.rounds},
@@ -498,7 +501,7 @@ class Trainer {
       }
       json best = {{"round", std::isnan(s_.best_round) ? json(nullptr) : json(static_cast<int64_t>(s_.best_round))},
                    {"epoch", finite(s_.best_epoch)}};
-      best.update(figures({s_.best_loss, nan}, "eval_"));
+      best.update(figures({s_.best_loss, s_.best_accuracy}, "eval_"));
       write_summary(status_, {{"final", final},
                               {"best", best},
                               {"rounds", result.rounds},

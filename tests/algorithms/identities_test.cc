@@ -212,6 +212,48 @@ TEST(ByHand, SequenceLengthScalesBothRates) {
   EXPECT_NEAR(run(trial("celgc", 1, 2, {{"eta", 0.1}, {"gamma", 0.06}}), objective, 1, 1).x[0].item<double>(), 0.76, 1e-6);
 }
 
+// EPISODE's resampled mini-batches are none of the local steps: the iteration, which sequence lengths and their rates go by,
+// is that of the round's first step for them, and counts local steps only. Two mini-batches for Gⁱ, then I = 3, twice.
+TEST(Invariants, ResamplingDoesNotMoveTheSchedule) {
+  struct Watched : Quadratic {
+    using Quadratic::Quadratic;
+    Sample gradient(const Draw& draw, const Vec& y) override {
+      iterations.push_back(draw.iteration);
+      steps.push_back(draw.step);
+      return Quadratic::gradient(draw, y);
+    }
+    std::vector<int64_t> iterations, steps;
+  };
+  const Trial t = trial("episode", 1, 3, {{"resampling", int64_t{2}}});
+  Watched objective{1, {1}, {0}, 0.1};
+  const auto algorithm = t.method->make(t.options);
+  Vec x = objective.initial();
+  test::run_on(*single_group(), t, objective, *algorithm, x, 0, 2);
+  EXPECT_EQ(objective.iterations, (std::vector<int64_t>{0, 0, 0, 1, 2, 3, 3, 3, 4, 5}));
+  EXPECT_EQ(objective.steps, (std::vector<int64_t>{0, 1, 2, 3, 4, 0, 1, 2, 3, 4}));  // and every mini-batch is another
+}
+
+// γ/(1e-10 + ‖g‖), as in the published code: a normalised step along a zero vector is no step, not 0/0.
+TEST(Invariants, ANormalisedStepAlongNothingIsNoStep) {
+  Quadratic objective{1, {1}, {0}};
+  const auto group = single_group();
+  Round::Setting s;
+  s.objective = &objective;
+  s.group = group.get();
+  s.sampled = {0};
+  s.rates = [](int) { return Rates{1.0, 0.25}; };
+  Round r(std::move(s));
+  const Vec x = r.mean([&](Client& i) {
+    Vec y = i.start(at::zeros({1}));
+    const Vec g = i.gradient(y);
+    const double a = i.normalized(r.rates(0), l2_norm(g));
+    EXPECT_DOUBLE_EQ(a, 0.25 / 1e-10);
+    descend(y, g, a, {}, nullptr);
+    return y;
+  });
+  EXPECT_EQ(x.item<float>(), 0);
+}
+
 // Lemma 2 of Liu et al.: no client is ever further than 2γI from the mean, whatever the noise.
 TEST(Invariants, ClientsStayWithinTwoGammaI) {
   const Trial t = trial("celgc", 3, 5, {{"eta", 1.0}, {"gamma", 0.01}});
