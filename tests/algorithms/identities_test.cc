@@ -233,6 +233,12 @@ TEST(Invariants, ResamplingDoesNotMoveTheSchedule) {
   EXPECT_EQ(objective.steps, (std::vector<int64_t>{0, 1, 2, 3, 4, 0, 1, 2, 3, 4}));  // and every mini-batch is another
 }
 
+// 0/0 is 0: where the gradient has always been 0, generalized SignSGD, Adam and normalized SGD stay.
+TEST(Invariants, NothingMovesWithoutAGradient) {
+  for (const char* name : {"sign-sgd-gen", "adam", "normalized"})
+    EXPECT_EQ(l2_norm(run(trial(name, 1, 1), {3, {1}, {0}}, 3).x.back()), 0) << name;
+}
+
 // γ/(1e-10 + ‖g‖), as in the published code: a normalised step along a zero vector is no step, not 0/0.
 TEST(Invariants, ANormalisedStepAlongNothingIsNoStep) {
   Quadratic objective{1, {1}, {0}};
