@@ -2,18 +2,21 @@
 #include "cli/train_command.h"
 
 #include <atomic>
+#include <chrono>
 #include <cmath>
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
 #include <set>
 
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
 
 #include "cli/launch.h"
 #include "cli/progress.h"
+#include "data/client_sampling.h"
 #include "data/safetensors.h"
 #include "tacet/algorithm.h"
 #include "tacet/error.h"
@@ -60,6 +63,26 @@ int64_t parameter_count(const Objective& objective) {
   return d;
 }
 
+// Seconds of one local step here and now: the second of two, since the first one also fills caches. Nothing is trained.
+double step_seconds(Objective& objective, uint64_t seed, int client) {
+  Vec y = objective.workspace();
+  y.copy_(objective.initial());
+  double seconds = 0;
+  for (int64_t step : {0, 1}) {
+    const auto start = std::chrono::steady_clock::now();
+    objective.gradient({seed, client, 0, step, step}, y);
+    seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  }
+  return seconds;
+}
+
+// The most memory this process has had, in bytes.
+double peak_memory() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return 1024.0 * static_cast<double>(usage.ru_maxrss);
+}
+
 int dry_run(const Recipe& recipe, int workers) {
   const int clients = recipe.clients.has("count") ? static_cast<int>(recipe.clients.integer("count")) : workers;
   const auto objective = make_objective(recipe, clients);
@@ -73,6 +96,14 @@ int dry_run(const Recipe& recipe, int workers) {
   fmt::print("data        {}, {} training samples an epoch\n", recipe.data.text("name"), objective->training_samples());
   fmt::print("method      {}, {} clients, I = {}\n", method.name, clients, I);
   fmt::print("a round     {:g} vectors a client, {}\n", vectors, human_bytes(4.0 * vectors * static_cast<double>(d)));
+  set_threads(static_cast<int>(recipe.run.integer("threads")));
+  const auto seed = static_cast<uint64_t>(recipe.run.integer("seed"));
+  const std::vector<int> present = sample_clients(client_sampling(recipe.clients, clients), seed, 0);
+  const double seconds = step_seconds(*objective, seed, present.front());
+  const int turns = (static_cast<int>(present.size()) + workers - 1) / workers;  // clients of the busiest worker
+  fmt::print("time        {:.3g} s a local step here, about {:.3g} s a round on {} worker{}\n", seconds, seconds * I * turns,
+             workers, workers == 1 ? "" : "s");
+  fmt::print("memory      {} of a worker during a step\n", human_bytes(peak_memory()));
   return 0;
 }
 

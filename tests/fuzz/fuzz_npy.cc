@@ -1,0 +1,10 @@
+// Reads whatever the fuzzer makes as a NumPy array file.
+#include "data/npy.h"
+#include "fuzz/input.h"
+
+#include <ATen/ATen.h>
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  const tacet::test::InputFile file(data, size);
+  return tacet::test::expect_answer([&] { tacet::read_npy(file.path()); });
+}
