@@ -11,6 +11,7 @@ packages=(
   sentencepiece
   libgtest-dev librapidcheck-dev
   python3-torch nodejs
+  clang libclang-rt-14-dev
   dataset-fashion-mnist
 )
 # Chromium is only used to check the report page; a test that lacks it says so.

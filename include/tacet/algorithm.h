@@ -197,7 +197,6 @@ struct Method {
   std::string paper;                          // file's formula or algorithm number, authors, year
   std::string summary;                        // one sentence
   std::string use;                            // when to take it, one sentence
-  std::string talks;                          // "never", "once a round", "every step"
   std::function<double(int I)> vectors_sent;  // per client and round
   std::function<double(int I)> collectives;   // messages of all clients together in a round
   std::vector<Option> options;                // includes eta, gamma (if it clips) and interval (if it has rounds)

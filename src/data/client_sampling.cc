@@ -5,23 +5,12 @@
 #include <cmath>
 #include <numeric>
 
+#include "data/dirichlet.h"
 #include "tacet/error.h"
 #include "tacet/random.h"
 
 namespace tacet {
 namespace {
-
-// log of a Gamma(alpha, 1) variable: Marsaglia and Tsang 2000. Small alpha go through alpha + 1 and a power of a uniform
-// number, in logarithms because the numbers themselves underflow.
-double log_gamma_variable(double alpha, Stream& s) {
-  if (alpha < 1) return log_gamma_variable(alpha + 1, s) + std::log(1 - s.uniform()) / alpha;
-  const double d = alpha - 1.0 / 3, c = 1 / std::sqrt(9 * d);
-  while (true) {  // accepts 95 % of its draws or more
-    const double z = s.normal(), v = std::pow(1 + c * z, 3);
-    if (v <= 0) continue;
-    if (std::log(1 - s.uniform()) < z * z / 2 + d - d * v + d * std::log(v)) return std::log(d * v);
-  }
-}
 
 std::vector<int> first_of(const std::vector<int64_t>& order, int count, int offset) {
   std::vector<int> ids;
@@ -53,13 +42,9 @@ std::vector<double> client_weights(const ClientSampling& sampling, uint64_t seed
   std::vector<double> w;
   for (int i = 0; i < sampling.clients; ++i) {
     Stream s(seed, i, Purpose::client_sampling, 0, 0);
-    w.push_back(log_gamma_variable(sampling.alpha, s));
+    w.push_back(log_gamma_variate(sampling.alpha, s));
   }
-  const double top = *std::max_element(w.begin(), w.end());
-  for (double& v : w) v = std::exp(v - top);
-  const double sum = std::accumulate(w.begin(), w.end(), 0.0);
-  for (double& v : w) v /= sum;
-  return w;
+  return proportions(std::move(w));
 }
 
 std::vector<int> sample_clients(const ClientSampling& sampling, uint64_t seed, int64_t round) {

@@ -1,6 +1,8 @@
 // See partition.h. Every draw comes from one stream keyed by the partition's seed and the round, read in a fixed order.
 #include "data/partition.h"
 
+#include "data/dirichlet.h"
+
 #include <algorithm>
 #include <cassert>
 #include <cmath>
@@ -106,27 +108,10 @@ void deal_shards(const PartitionOptions& o, std::span<const int32_t> labels, int
   deal(order, shares, to);
 }
 
-// The logarithm of a Gamma(alpha, 1) variate: Marsaglia and Tsang 2000. Logarithms, as a small alpha underflows.
-double log_gamma_variate(double alpha, Stream& s) {
-  if (alpha < 1) {
-    const double boost = std::log(1 - s.uniform()) / alpha;
-    return log_gamma_variate(alpha + 1, s) + boost;
-  }
-  const double d = alpha - 1.0 / 3, c = 1 / std::sqrt(9 * d);
-  while (true) {
-    const double x = s.normal(), v = std::pow(1 + c * x, 3);
-    if (v > 0 && std::log(1 - s.uniform()) < 0.5 * x * x + d - d * v + d * std::log(v)) return std::log(d * v);
-  }
-}
-
 std::vector<double> dirichlet(double alpha, int n, Stream& s) {
   std::vector<double> p(static_cast<size_t>(n));
   for (double& x : p) x = log_gamma_variate(alpha, s);
-  const double largest = *std::max_element(p.begin(), p.end());
-  double sum = 0;
-  for (double& x : p) sum += x = std::exp(x - largest);
-  for (double& x : p) x /= sum;
-  return p;
+  return proportions(std::move(p));
 }
 
 // Consecutive blocks of `samples` in the given proportions, of sum `sum`.

@@ -31,7 +31,8 @@ std::string cost(const Method& m) {
   const std::string sent = one == many       ? number(one)
                            : many == 8 * one ? (one == 1 ? "I vectors" : number(one) + " times I")
                                              : number(one) + " (I = 1) or " + number(many) + " (I = 8)";
-  return "Talks " + m.talks + "; a client sends " + sent + " a round.";
+  const std::string talks = m.collectives(8) == 8 ? "every step" : m.collectives(8) == 2 ? "twice a round" : "once a round";
+  return "Talks " + talks + "; a client sends " + sent + " a round.";
 }
 
 std::vector<Card> method_cards() {

@@ -5,20 +5,19 @@
 
 #include "data/client_batches.h"
 #include "data/images.h"
-#include "data/safetensors.h"
 #include "models/image_model.h"
 #include "tacet/algorithm.h"
 #include "tacet/catalog.h"
 #include "tacet/error.h"
-#include "tacet/flat_module.h"
 #include "train/client_shares.h"
+#include "train/network_objective.h"
 
 namespace tacet {
 namespace {
 
 uint64_t seed_of(const Recipe& recipe) { return static_cast<uint64_t>(recipe.run.integer("seed")); }
 
-class ClassificationObjective : public Objective {
+class ClassificationObjective : public NetworkObjective {
  public:
   ClassificationObjective(const Recipe& recipe, int clients)
       : data_(load_images(recipe.data)),
@@ -30,30 +29,21 @@ class ClassificationObjective : public Objective {
         eval_batch_(recipe.data.integer("eval_batch")),
         model_(make_image_model(recipe.model,
                                 {data_->shape.channels, data_->shape.height, data_->shape.width, data_->shape.classes},
-                                Stream(seed_of(recipe), Stream::everyone, Purpose::initial_weights, 0, 0))),
-        flat_(*model_) {
-    if (recipe.model.has("init")) load_parameters(recipe.model.text("init"), flat_.layers(), flat_.parameters());
-    initial_ = flat_.parameters().clone();
+                                Stream(seed_of(recipe), Stream::everyone, Purpose::initial_weights, 0, 0))) {
+    adopt(*model_, recipe.model);
     local_statistics_ = recipe.model.has("batch_norm") && recipe.model.text("batch_norm") == "local";
   }
-
-  const std::vector<Layer>& layers() const override { return flat_.layers(); }
-  Vec initial() override { return initial_.clone(); }
-  Vec workspace() override { return flat_.parameters(); }
-  Vec buffers() override { return flat_.buffers(); }
-  std::vector<Layer> buffer_layers() const override { return flat_.buffer_layers(); }
-  Vec gradient_buffer() override { return flat_.gradients(); }
 
   Sample gradient(const Draw& draw, const Vec& y) override {
     load(y);
     model_->train(true);
-    if (local_statistics_ && statistics_.all().count(draw.client)) flat_.buffers().copy_(statistics_.all()[draw.client]);
+    if (local_statistics_ && statistics_.all().count(draw.client)) buffers().copy_(statistics_.all()[draw.client]);
     const std::vector<int32_t> samples = batches_.next(draw);
     const Stream augment = draw.stream(Purpose::augmentation), masks = draw.stream(Purpose::hidden_dropout);
-    flat_.gradients().zero_();
+    gradient_buffer().zero_();
     const torch::Tensor loss = loss_of(data_->train, samples, &augment, &masks).first;
     loss.backward();
-    if (local_statistics_) statistics_.all()[draw.client] = flat_.buffers().clone();
+    if (local_statistics_) statistics_.all()[draw.client] = buffers().clone();
     return {loss.item<double>(), static_cast<int64_t>(samples.size())};
   }
 
@@ -82,23 +72,16 @@ class ClassificationObjective : public Objective {
 
   void state(StateVisitor& visitor) override {
     batches_.state(visitor);
-    if (flat_.buffers().numel() > 0) {
-      Vec buffers = flat_.buffers().clone();
-      visitor.global("buffers", buffers);
-      if (buffers.defined()) flat_.buffers().copy_(buffers);
+    if (buffers().numel() > 0) {
+      Vec saved = buffers().clone();
+      visitor.global("buffers", saved);
+      if (saved.defined()) buffers().copy_(saved);
     }
     if (local_statistics_) visitor.clients("statistics", statistics_);
   }
 
  private:
   const ImageSplit& split(const std::string& name) const { return name == "valid" ? data_->valid : data_->test; }
-
-  void load(const Vec& y) {
-    if (y.data_ptr() != flat_.parameters().data_ptr()) {
-      const torch::NoGradGuard no_grad;
-      flat_.parameters().copy_(y);
-    }
-  }
 
   // Mean cross-entropy, and whether the largest logit is the label's.
   std::pair<torch::Tensor, torch::Tensor> loss_of(const ImageSplit& from, const std::vector<int32_t>& samples,
@@ -115,8 +98,6 @@ class ClassificationObjective : public Objective {
   ImageInput input_;
   int64_t eval_batch_;
   std::shared_ptr<ImageModel> model_;
-  FlatModule flat_;
-  Vec initial_;
   bool local_statistics_ = false;  // running statistics stay on their client; the averaged ones serve evaluations only
   PerClient statistics_;
 };

@@ -4,25 +4,23 @@
 #include <torch/torch.h>
 
 #include "data/corpus.h"
-#include "data/safetensors.h"
 #include "data/text_batches.h"
 #include "models/language_model.h"
 #include "tacet/algorithm.h"
 #include "tacet/catalog.h"
 #include "tacet/error.h"
-#include "tacet/flat_module.h"
+#include "train/network_objective.h"
 
 namespace tacet {
 namespace {
 
-class LanguageObjective : public Objective {
+class LanguageObjective : public NetworkObjective {
  public:
   LanguageObjective(const Recipe& recipe, int clients)
       : corpus_(load_corpus(recipe.data, recipe.data.text("name"))),
         batches_(corpus_, text_options(recipe.data), clients),
         model_(make_language_model(recipe.model, static_cast<int64_t>(corpus_->vocabulary.size()),
                                    static_cast<uint64_t>(recipe.run.integer("seed")))),
-        flat_(model_->module()),
         batch_size_(recipe.data.integer("batch_size")) {
     const int64_t context = model_->context(), longest = longest_batch(text_options(recipe.data));
     if (context > 0 && context < longest)
@@ -30,22 +28,15 @@ class LanguageObjective : public Objective {
                       " positions (data.bptt" +
                       (recipe.data.flag("random_lengths") ? " + 20, as data.random_lengths is on" : "") + "), got " +
                       std::to_string(context));
-    if (recipe.model.has("init")) load_parameters(recipe.model.text("init"), flat_.layers(), flat_.parameters());
-    initial_ = flat_.parameters().clone();
+    adopt(model_->module(), recipe.model);
   }
-
-  const std::vector<Layer>& layers() const override { return flat_.layers(); }
-  Vec initial() override { return initial_.clone(); }
-  Vec workspace() override { return flat_.parameters(); }
-  Vec buffers() override { return flat_.buffers(); }
-  Vec gradient_buffer() override { return flat_.gradients(); }
 
   Sample gradient(const Draw& draw, const Vec& y) override {
     load(y);
     const TextBatch batch = batches_.next(draw);
     LanguageModel::State state = model_->zero_state(batch_size_);
     if (!batch.fresh && hidden_.all().count(draw.client)) unpack(hidden_.all()[draw.client], state);
-    flat_.gradients().zero_();
+    gradient_buffer().zero_();
     const LanguageModel::Loss loss = model_->loss(batch.input, batch.target, state, &draw);
     loss.objective.backward();
     hidden_.all()[draw.client] = pack(state);
@@ -87,13 +78,6 @@ class LanguageObjective : public Objective {
   }
 
  private:
-  void load(const Vec& y) {
-    if (y.data_ptr() != flat_.parameters().data_ptr()) {
-      const torch::NoGradGuard no_grad;
-      flat_.parameters().copy_(y);
-    }
-  }
-
   // A client's carried state as one flat vector; of size 0 where the model carries nothing.
   static Vec pack(const LanguageModel::State& state) {
     std::vector<torch::Tensor> flat = {torch::empty({0})};
@@ -111,9 +95,7 @@ class LanguageObjective : public Objective {
   std::shared_ptr<const Corpus> corpus_;
   TextBatches batches_;
   std::unique_ptr<LanguageModel> model_;
-  FlatModule flat_;
   int64_t batch_size_;
-  Vec initial_;
   PerClient hidden_, positions_;
 };
 

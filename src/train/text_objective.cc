@@ -7,11 +7,10 @@
 
 #include "data/client_batches.h"
 #include "data/labelled_text.h"
-#include "data/safetensors.h"
 #include "models/text_classifier.h"
 #include "tacet/catalog.h"
-#include "tacet/flat_module.h"
 #include "train/client_shares.h"
+#include "train/network_objective.h"
 
 namespace tacet {
 namespace {
@@ -20,7 +19,7 @@ constexpr int64_t unit_size = 512;  // examples in a unit of evaluation
 
 std::vector<int32_t> narrow(const std::vector<int64_t>& numbers) { return {numbers.begin(), numbers.end()}; }
 
-class TextObjective : public Objective {
+class TextObjective : public NetworkObjective {
  public:
   TextObjective(const Recipe& recipe, int clients)
       : data_(load_labelled_text(recipe.data)),
@@ -29,23 +28,15 @@ class TextObjective : public Objective {
         model_(text_classifier_options(recipe.model, pair_, static_cast<int64_t>(data_.words.size()),
                                        static_cast<int64_t>(data_.classes.size())),
                data_.vectors, static_cast<uint64_t>(recipe.run.integer("seed"))),
-        flat_(model_),
         eval_batch_(recipe.data.integer("eval_batch")) {
-    if (recipe.model.has("init")) load_parameters(recipe.model.text("init"), flat_.layers(), flat_.parameters());
-    initial_ = flat_.parameters().clone();
+    adopt(model_, recipe.model);
   }
-
-  const std::vector<Layer>& layers() const override { return flat_.layers(); }
-  Vec initial() override { return initial_.clone(); }
-  Vec workspace() override { return flat_.parameters(); }
-  Vec buffers() override { return flat_.buffers(); }
-  Vec gradient_buffer() override { return flat_.gradients(); }
 
   Sample gradient(const Draw& draw, const Vec& y) override {
     load(y);
     const std::vector<int32_t> examples = batches_.next(draw);
     const auto count = static_cast<int64_t>(examples.size());
-    flat_.gradients().zero_();
+    gradient_buffer().zero_();
     const torch::Tensor loss =
         model_.loss(scores(data_.train, examples, &draw), labels(data_.train, examples)) / static_cast<double>(count);
     loss.backward();
@@ -87,12 +78,6 @@ class TextObjective : public Objective {
   void state(StateVisitor& visitor) override { batches_.state(visitor); }
 
  private:
-  void load(const Vec& y) {
-    if (y.data_ptr() != flat_.parameters().data_ptr()) {
-      const torch::NoGradGuard no_grad;
-      flat_.parameters().copy_(y);
-    }
-  }
   const TextSplit& of(const std::string& split) const { return split == "valid" ? data_.valid : data_.test; }
 
   torch::Tensor scores(const TextSplit& data, const std::vector<int32_t>& examples, const Draw* draw) {
@@ -113,9 +98,7 @@ class TextObjective : public Objective {
   ClientBatches batches_;
   bool pair_;
   TextClassifier model_;
-  FlatModule flat_;
   int64_t eval_batch_;
-  Vec initial_;
 };
 
 }  // namespace

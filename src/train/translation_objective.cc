@@ -9,10 +9,9 @@
 #include "data/client_batches.h"
 #include "data/parallel_text.h"
 #include "data/partition.h"
-#include "data/safetensors.h"
 #include "models/transformer.h"
-#include "tacet/flat_module.h"
 #include "train/bleu.h"
+#include "train/network_objective.h"
 
 namespace tacet {
 namespace {
@@ -35,32 +34,24 @@ Shares shares_of(const Values& data, int64_t pairs, int clients) {
   return partition(o, std::vector<int32_t>(static_cast<size_t>(pairs)), {}, clients);
 }
 
-class TranslationObjective : public Objective {
+class TranslationObjective : public NetworkObjective {
  public:
   TranslationObjective(const Recipe& recipe, int clients)
       : data_(load_parallel_text(recipe.data)),
         batches_(shares_of(recipe.data, data_.train.size(), clients), recipe.data.integer("batch_size")),
         model_(options_of(recipe, data_.subwords), static_cast<uint64_t>(recipe.run.integer("seed"))),
-        flat_(model_),
         eval_batch_(recipe.data.integer("eval_batch")),
         translates_(recipe.model.text("decoding") != "none"),
         decoding_{.beam = recipe.model.text("decoding") == "beam" ? recipe.model.integer("beam") : 1,
                   .length_penalty = recipe.model.number("length_penalty"),
                   .extra = recipe.model.integer("extra_length")} {
-    if (recipe.model.has("init")) load_parameters(recipe.model.text("init"), flat_.layers(), flat_.parameters());
-    initial_ = flat_.parameters().clone();
+    adopt(model_, recipe.model);
   }
-
-  const std::vector<Layer>& layers() const override { return flat_.layers(); }
-  Vec initial() override { return initial_.clone(); }
-  Vec workspace() override { return flat_.parameters(); }
-  Vec buffers() override { return flat_.buffers(); }
-  Vec gradient_buffer() override { return flat_.gradients(); }
 
   Sample gradient(const Draw& draw, const Vec& y) override {
     load(y);
     const std::vector<int32_t> pairs = batches_.next(draw);
-    flat_.gradients().zero_();
+    gradient_buffer().zero_();
     const Transformer::Loss loss = model_.loss(views(data_.train.source, pairs), views(data_.train.target, pairs), &draw);
     const auto pieces = static_cast<double>(loss.pieces);
     (loss.smoothed / pieces).backward();
@@ -118,12 +109,6 @@ class TranslationObjective : public Objective {
   void state(StateVisitor& visitor) override { batches_.state(visitor); }
 
  private:
-  void load(const Vec& y) {
-    if (y.data_ptr() != flat_.parameters().data_ptr()) {
-      const torch::NoGradGuard no_grad;
-      flat_.parameters().copy_(y);
-    }
-  }
   const ParallelSplit& of(const std::string& split) const { return split == "valid" ? data_.valid : data_.test; }
 
   static std::vector<Transformer::View> views(const Texts& texts, const std::vector<int32_t>& chosen) {
@@ -135,12 +120,10 @@ class TranslationObjective : public Objective {
   ParallelText data_;
   ClientBatches batches_;
   Transformer model_;
-  FlatModule flat_;
   int64_t eval_batch_;
   bool translates_;
   Decoding decoding_;
   std::optional<double> bleu_;
-  Vec initial_;
 };
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include "algorithms/example/example.h"
 #include "support/placements.h"
 #include "support/quadratic.h"
+#include "support/test_name.h"
 #include "tacet/error.h"
 
 namespace tacet {
@@ -184,12 +185,8 @@ std::vector<std::string> names() {
   for (const Method& m : test::every_method()) all.push_back(m.name);
   return all;
 }
-INSTANTIATE_TEST_SUITE_P(EveryMethod, Suite, testing::ValuesIn(names()), [](const auto& param_info) {
-  std::string name = param_info.param;
-  for (char& c : name)
-    if (!std::isalnum(static_cast<unsigned char>(c))) c = c == '+' ? 'p' : '_';
-  return name;
-});
+INSTANTIATE_TEST_SUITE_P(EveryMethod, Suite, testing::ValuesIn(names()),
+                         [](const auto& param_info) { return test::test_name(param_info.param); });
 
 }  // namespace
 }  // namespace tacet

@@ -14,7 +14,9 @@
 #include "data/corpus.h"
 #include "data/images.h"
 #include "data/safetensors.h"
+#include "support/pass_on.h"
 #include "support/quadratic.h"
+#include "support/test_name.h"
 #include "tacet/train.h"
 
 namespace tacet {
@@ -216,26 +218,14 @@ TEST_P(OnQuadratics, EveryRoundAgreesAndEveryBrokenRuleShows) {
 }
 
 INSTANTIATE_TEST_SUITE_P(EveryMethod, OnQuadratics, testing::ValuesIn(variants()), [](const auto& param_info) {
-  std::string name = param_info.param.method + "_" + param_info.param.name;
-  for (char& c : name)
-    if (!std::isalnum(static_cast<unsigned char>(c))) c = c == '+' ? 'p' : '_';
-  return name;
+  return test::test_name(param_info.param.method + "_" + param_info.param.name);
 });
 
 // ---- networks ----
 
 // Passes everything on; keeps every mini-batch's loss, and what it was drawn from.
-struct Recorder : Objective {
-  explicit Recorder(Objective& objective) : inner(objective) {}
-  const std::vector<Layer>& layers() const override { return inner.layers(); }
-  Vec initial() override { return inner.initial(); }
-  Vec workspace() override { return inner.workspace(); }
-  Vec buffers() override { return inner.buffers(); }
-  Vec gradient_buffer() override { return inner.gradient_buffer(); }
-  double rate_scale(uint64_t seed, int64_t iteration) const override { return inner.rate_scale(seed, iteration); }
-  int64_t training_samples() const override { return inner.training_samples(); }
-  double client_weight(int client) const override { return inner.client_weight(client); }
-  void state(StateVisitor& v) override { inner.state(v); }
+struct Recorder : test::PassOn {
+  using PassOn::PassOn;
   Sample gradient(const Draw& draw, const Vec& y) override {
     const std::string client = std::to_string(draw.client);
     if (note) drawn[round_key(draw)][client].push_back(note(draw));
@@ -243,7 +233,6 @@ struct Recorder : Objective {
     loss[round_key(draw)][client].push_back(s.loss);
     return s;
   }
-  Objective& inner;
   std::function<json(const Draw&)> note;
   json loss = json::object(), drawn = json::object();
 };
@@ -419,12 +408,7 @@ INSTANTIATE_TEST_SUITE_P(
         Network{"fed-lamb", "eta = 0.02\n", "epsilon = 1e-3\nweight_decay = 0.01\n", "eta = 0.005\n"},
         Network{"minibatch-clip", "eta = 0.8\ngamma = 0.5\n", "momentum = 0.5\nweight_decay = 0.01\n",
                 "eta = 0.1\ngamma = 0.1\n"}),
-    [](const auto& param_info) {
-      std::string name = param_info.param.method;
-      for (char& c : name)
-        if (!std::isalnum(static_cast<unsigned char>(c))) c = c == '+' ? 'p' : '_';
-      return name;
-    });
+    [](const auto& param_info) { return test::test_name(param_info.param.method); });
 
 }  // namespace
 }  // namespace tacet

@@ -11,6 +11,7 @@
 
 #include "data/corpus.h"
 #include "data/safetensors.h"
+#include "support/pass_on.h"
 #include "tacet/algorithm.h"
 #include "tacet/group.h"
 #include "tacet/train.h"
@@ -22,22 +23,13 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 // Passes everything on and keeps every mini-batch's loss, by iteration and client.
-struct Recorder : Objective {
-  explicit Recorder(Objective& objective) : inner(objective) {}
-  const std::vector<Layer>& layers() const override { return inner.layers(); }
-  Vec initial() override { return inner.initial(); }
-  Vec workspace() override { return inner.workspace(); }
-  Vec buffers() override { return inner.buffers(); }
-  Vec gradient_buffer() override { return inner.gradient_buffer(); }
-  double rate_scale(uint64_t seed, int64_t iteration) const override { return inner.rate_scale(seed, iteration); }
-  int64_t training_samples() const override { return inner.training_samples(); }
-  void state(StateVisitor& v) override { inner.state(v); }
+struct Recorder : test::PassOn {
+  using PassOn::PassOn;
   Sample gradient(const Draw& draw, const Vec& y) override {
     const Sample s = inner.gradient(draw, y);
     loss[draw.iteration][draw.client] = s.loss;
     return s;
   }
-  Objective& inner;
   std::map<int64_t, std::map<int, double>> loss;
 };
 

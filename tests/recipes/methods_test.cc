@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "recipes/fixture.h"
+#include "support/test_name.h"
 
 namespace tacet {
 namespace {
@@ -87,12 +88,8 @@ std::vector<std::string> names() {
   for (const Method& m : methods()) all.push_back(m.name);
   return all;
 }
-INSTANTIATE_TEST_SUITE_P(Methods, EveryMethod, testing::ValuesIn(names()), [](const auto& param_info) {
-  std::string name = param_info.param;
-  for (char& c : name)
-    if (!std::isalnum(static_cast<unsigned char>(c))) c = c == '+' ? 'p' : '_';
-  return name;
-});
+INSTANTIATE_TEST_SUITE_P(Methods, EveryMethod, testing::ValuesIn(names()),
+                         [](const auto& param_info) { return test::test_name(param_info.param); });
 
 }  // namespace
 }  // namespace tacet

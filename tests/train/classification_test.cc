@@ -12,6 +12,7 @@
 #include "data/image_fixtures.h"
 #include "data/images.h"
 #include "data/safetensors.h"
+#include "support/pass_on.h"
 #include "support/placements.h"
 #include "tacet/algorithm.h"
 #include "tacet/train.h"
@@ -166,20 +167,12 @@ TEST_F(Classification, DealingAnewNeedsEnoughClientsInARound) {
 // ---- who takes part ----
 
 // Passes everything on and notes which clients draw in each round.
-struct Attendance : Objective {
-  explicit Attendance(Objective& objective) : inner(objective) {}
-  const std::vector<Layer>& layers() const override { return inner.layers(); }
-  Vec initial() override { return inner.initial(); }
-  Vec workspace() override { return inner.workspace(); }
-  Vec buffers() override { return inner.buffers(); }
-  Vec gradient_buffer() override { return inner.gradient_buffer(); }
-  int64_t training_samples() const override { return inner.training_samples(); }
-  void state(StateVisitor& v) override { inner.state(v); }
+struct Attendance : test::PassOn {
+  using PassOn::PassOn;
   Sample gradient(const Draw& draw, const Vec& y) override {
     present[draw.round].insert(draw.client);
     return inner.gradient(draw, y);
   }
-  Objective& inner;
   std::map<int64_t, std::set<int>> present;
 };
 

@@ -18,8 +18,8 @@ inline constexpr size_t kMaxPoints = 2000;
 nlohmann::json columns(const std::vector<nlohmann::json>& lines, const std::vector<std::string>& keys,
                        size_t limit = kMaxPoints);
 
-// {"runs": [{"name", "rounds": columns, "epochs": columns, "evals": columns, "split": "valid" | "test" | "exact", "averaged": bool},
-// …]}
+// {"runs": [{"name", "rounds": columns, "epochs": columns, "evals": columns, "split": "valid" | "test" | "exact",
+// "averaged": bool}, …]}
 nlohmann::json page_data(const std::vector<Run>& runs);
 
 }  // namespace tacet
