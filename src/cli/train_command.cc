@@ -9,14 +9,13 @@
 #include <filesystem>
 #include <set>
 
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
 
+#include "cli/dry_run.h"
 #include "cli/launch.h"
 #include "cli/progress.h"
-#include "data/client_sampling.h"
 #include "data/safetensors.h"
 #include "tacet/algorithm.h"
 #include "tacet/error.h"
@@ -55,56 +54,6 @@ std::string free_run_folder(const std::string& recipe) {
     const std::string name = k == 1 ? base : base + "-" + std::to_string(k);
     if (!fs::exists(name, error) || (fs::is_directory(name, error) && fs::is_empty(name, error))) return name;
   }
-}
-
-int64_t parameter_count(const Objective& objective) {
-  int64_t d = 0;
-  for (const Layer& l : objective.layers()) d += l.size;
-  return d;
-}
-
-// Seconds of one local step here and now: the second of two, since the first one also fills caches. Nothing is trained.
-double step_seconds(Objective& objective, uint64_t seed, int client) {
-  Vec y = objective.workspace();
-  y.copy_(objective.initial());
-  double seconds = 0;
-  for (int64_t step : {0, 1}) {
-    const auto start = std::chrono::steady_clock::now();
-    objective.gradient({seed, client, 0, step, step}, y);
-    seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  }
-  return seconds;
-}
-
-// The most memory this process has had, in bytes.
-double peak_memory() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return 1024.0 * static_cast<double>(usage.ru_maxrss);
-}
-
-int dry_run(const Recipe& recipe, int workers) {
-  const int clients = recipe.clients.has("count") ? static_cast<int>(recipe.clients.integer("count")) : workers;
-  const auto objective = make_objective(recipe, clients);
-  const Method& method = find_method(recipe.algorithm.text("name"));
-  const int I = recipe.algorithm.has("interval") ? static_cast<int>(recipe.algorithm.integer("interval")) : 1;
-  const int64_t d = parameter_count(*objective);
-  const double vectors = clients > 1 ? method.vectors_sent(I) : 0;
-  fmt::print("recipe      {}\n", recipe.source);
-  fmt::print("model       {}, {} parameters ({})\n", recipe.model.text("name"), d,
-             human_bytes(4.0 * static_cast<double>(d)));
-  fmt::print("data        {}, {} training samples an epoch\n", recipe.data.text("name"), objective->training_samples());
-  fmt::print("method      {}, {} clients, I = {}\n", method.name, clients, I);
-  fmt::print("a round     {:g} vectors a client, {}\n", vectors, human_bytes(4.0 * vectors * static_cast<double>(d)));
-  set_threads(static_cast<int>(recipe.run.integer("threads")));
-  const auto seed = static_cast<uint64_t>(recipe.run.integer("seed"));
-  const std::vector<int> present = sample_clients(client_sampling(recipe.clients, clients), seed, 0);
-  const double seconds = step_seconds(*objective, seed, present.front());
-  const int turns = (static_cast<int>(present.size()) + workers - 1) / workers;  // clients of the busiest worker
-  fmt::print("time        {:.3g} s a local step here, about {:.3g} s a round on {} worker{}\n", seconds, seconds * I * turns,
-             workers, workers == 1 ? "" : "s");
-  fmt::print("memory      {} of a worker during a step\n", human_bytes(peak_memory()));
-  return 0;
 }
 
 void print_result(const Result& r, const std::string& out) {
@@ -202,6 +151,7 @@ int cmd_eval(const std::string& model, const std::string& recipe_path, const std
     fmt::print("{} loss {:.6f}", split, s.loss / s.count);
     if (objective->has_perplexity()) fmt::print("  perplexity {:.3f}", std::exp(s.loss / s.count));
     if (objective->has_accuracy()) fmt::print("  accuracy {:.3f} %", 100 * s.correct / s.count);
+    for (const auto& [name, value] : objective->figures(x)) fmt::print("  {} {:.6g}", name, value);
     fmt::print("  ({:.0f} samples)\n", s.count);
   }
   return 0;

@@ -3,6 +3,8 @@
 
 #include <torch/torch.h>
 
+#include <optional>
+
 #include "data/client_batches.h"
 #include "data/images.h"
 #include "models/image_model.h"
@@ -41,7 +43,7 @@ class ClassificationObjective : public NetworkObjective {
     const std::vector<int32_t> samples = batches_.next(draw);
     const Stream augment = draw.stream(Purpose::augmentation), masks = draw.stream(Purpose::hidden_dropout);
     gradient_buffer().zero_();
-    const torch::Tensor loss = loss_of(data_->train, samples, &augment, &masks).first;
+    const torch::Tensor loss = predict(data_->train, samples, &augment, &masks).loss;
     loss.backward();
     if (local_statistics_) statistics_.all()[draw.client] = buffers().clone();
     return {loss.item<double>(), static_cast<int64_t>(samples.size())};
@@ -65,9 +67,23 @@ class ClassificationObjective : public NetworkObjective {
     const int64_t first = unit * eval_batch_, last = std::min(first + eval_batch_, split(name).size());
     std::vector<int32_t> samples;
     for (int64_t i = first; i < last; ++i) samples.push_back(static_cast<int32_t>(i));
-    const auto [loss, correct] = loss_of(split(name), samples, nullptr, nullptr);
+    const Prediction p = predict(split(name), samples, nullptr, nullptr);
     const auto count = static_cast<double>(samples.size());
-    return {loss.item<double>() * count, correct.sum().item<double>(), count};
+    Score score{p.loss.item<double>() * count, (p.logits.argmax(1) == p.labels).sum().item<double>(), count};
+    if (has_top5()) {
+      const torch::Tensor ahead = (p.logits > p.logits.gather(1, p.labels.unsqueeze(1))).sum(1);
+      score.more = {(ahead < 5).sum().item<double>()};
+    }
+    return score;
+  }
+
+  void evaluated(const std::string&, const Score& total) override {
+    if (has_top5() && total.count > 0) top5_ = total.more.at(0) / total.count;
+  }
+  // Of the split that was evaluated last.
+  std::vector<std::pair<std::string, double>> figures(const Vec&) override {
+    if (!top5_) return {};
+    return {{"top5_accuracy", *top5_}};
   }
 
   void state(StateVisitor& visitor) override {
@@ -83,14 +99,18 @@ class ClassificationObjective : public NetworkObjective {
  private:
   const ImageSplit& split(const std::string& name) const { return name == "valid" ? data_->valid : data_->test; }
 
-  // Mean cross-entropy, and whether the largest logit is the label's.
-  std::pair<torch::Tensor, torch::Tensor> loss_of(const ImageSplit& from, const std::vector<int32_t>& samples,
-                                                  const Stream* augment, const Stream* masks) {
+  bool has_top5() const { return data_->shape.classes > 10; }  // with few classes it says nothing
+
+  struct Prediction {
+    torch::Tensor loss, logits, labels;  // mean cross-entropy; [B, classes]; [B]
+  };
+  Prediction predict(const ImageSplit& from, const std::vector<int32_t>& samples, const Stream* augment,
+                     const Stream* masks) {
     const torch::Tensor x = image_batch(from, data_->shape, samples, input_, augment);
     torch::Tensor target = torch::empty({x.size(0)}, torch::kInt64);
     for (size_t k = 0; k < samples.size(); ++k) target.data_ptr<int64_t>()[k] = from.labels[static_cast<size_t>(samples[k])];
     const torch::Tensor logits = model_->forward(x, masks);
-    return {torch::cross_entropy_loss(logits, target), logits.argmax(1) == target};
+    return {torch::cross_entropy_loss(logits, target), logits, target};
   }
 
   std::shared_ptr<const ImageData> data_;
@@ -100,6 +120,7 @@ class ClassificationObjective : public NetworkObjective {
   std::shared_ptr<ImageModel> model_;
   bool local_statistics_ = false;  // running statistics stay on their client; the averaged ones serve evaluations only
   PerClient statistics_;
+  std::optional<double> top5_;
 };
 
 }  // namespace
