@@ -19,6 +19,7 @@
 namespace tacet {
 
 class Group;
+class SumBuffers;
 
 struct Rates {
   double eta;    // η, step size
@@ -35,6 +36,14 @@ struct Counters {
   double stop = 0;                // > 0: some rank was asked to stop; all ranks learn it from the same mean
 };
 
+// A gradient and its length, which is found by the pass that looks whether it is finite. Where a vector is wanted it stands
+// for the vector; the length is that of the moment it was drawn.
+struct Gradient {
+  Vec g;
+  double norm = 0;                           // ‖g‖
+  operator const Vec&() const { return g; }  // NOLINT(google-explicit-constructor)
+};
+
 // One client's turn inside Round::mean. Valid only during the callback it was handed to.
 class Client {
  public:
@@ -48,9 +57,9 @@ class Client {
   // ∇F_i(y; ξ) at the client's next mini-batch ξ: one of its local steps. The result is overwritten by the next call. A loss
   // or gradient that is not finite throws UserError with round, client and step; where the recipe says to skip
   // (run.non_finite), it is counted, the gradient is zero and the factor asked for next is 0, so the step is not taken.
-  Vec gradient(const Vec& y);
+  Gradient gradient(const Vec& y);
   // The same at a mini-batch ξ̃ that is none of the local steps: the schedule does not move and the loss is not shown.
-  Vec resample(const Vec& y);
+  Gradient resample(const Vec& y);
 
   // The factor of the step along g, given norm = ‖g‖; each is counted as a step, and gradient() comes before it.
   double clip(Rates rates, double norm);        // min(η, γ/(1e-10 + ‖g‖))
@@ -59,7 +68,7 @@ class Client {
 
  private:
   friend class Round;
-  Vec draw(const Vec& y, bool local_step);
+  Gradient draw(const Vec& y, bool local_step);
   double step(double factor, double norm, bool clipped);
 
   class Round* round_ = nullptr;
@@ -123,6 +132,7 @@ class Round {
     int64_t first_draw = 0;                   // begin() draws far from round 0, so that no mini-batch is drawn twice
     bool skip_non_finite = false;             // instead of stopping at a loss or gradient that is not finite
     const std::atomic<bool>* stop = nullptr;  // set by a signal: carried to all ranks by the next mean; may be null
+    SumBuffers* buffers = nullptr;            // memory that is kept from round to round (src/core/tree_mean.h); may be null
     std::function<Rates(int t)> rates;        // schedule at local step t of this round, before the objective's rate scale
   };
   explicit Round(Setting setting);
@@ -138,7 +148,7 @@ class Round {
 
   // (1/|S_r|) Σ_{i∈S_r} f(i), the same bits on every rank: exactly one collective. The sum runs over a binary tree of
   // the sampled clients' positions, so it does not depend on which rank hosts whom. Buffers of the model travel in the
-  // same message and are averaged. The result is a fresh vector.
+  // same message and are averaged. The result is a vector that nobody else holds.
   Vec mean(const ClientFn& f);
   // Several vectors of each client in one message: out[k] = mean_i f(i)[k]. Every client returns `count` vectors of size d.
   std::vector<Vec> means(int count, const ClientsFn& f);
@@ -223,8 +233,8 @@ struct StepRule {
 // y ← y − a·d in one pass. `m` is read and written only when rule.momentum ≠ 0.
 void descend(Vec& y, const Vec& g, double a, const StepRule& rule, Vec* m);
 
-// g ← g − mine + everyones, in one pass: the corrected gradient of SCAFFOLD and EPISODE.
-void correct(Vec& g, const Vec& mine, const Vec& everyones);
+// g ← g − mine + everyones and its length afterwards, in one pass: the corrected gradient of SCAFFOLD and EPISODE.
+double correct(Vec& g, const Vec& mine, const Vec& everyones);
 
 // m ← β m + (1 − β) g, in one pass.
 void average_in(Vec& m, const Vec& g, double beta);

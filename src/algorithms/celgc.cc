@@ -13,8 +13,8 @@ struct Celgc : Algorithm {
     x = r.mean([&](Client& i) {
       Vec y = i.start(x);
       for (int t = 0; t < r.I; ++t) {
-        const Vec g = i.gradient(y);
-        const double a = i.clip(r.rates(t), l2_norm(g));  // min(η, γ/‖g‖)
+        const auto [g, norm] = i.gradient(y);
+        const double a = i.clip(r.rates(t), norm);  // min(η, γ/‖g‖)
         descend(y, g, a, rule, rule.momentum != 0 ? &m.at(i, y) : nullptr);
       }
       return y;

@@ -16,8 +16,8 @@ struct CelgcPartial : Algorithm {
       Vec& x_i = own.at(i, x);
       Vec y = i.start(first ? x : x_i);
       for (int t = 0; t < r.I; ++t) {
-        const Vec g = i.gradient(y);
-        const double a = i.clip(r.rates(t), l2_norm(g));  // min(η, γ/‖g‖)
+        const auto [g, norm] = i.gradient(y);
+        const double a = i.clip(r.rates(t), norm);  // min(η, γ/‖g‖)
         descend(y, g, a, rule, rule.momentum != 0 ? &m.at(i, y) : nullptr);
       }
       x_i.copy_(y);

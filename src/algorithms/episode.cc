@@ -29,8 +29,8 @@ struct Episode : Algorithm {
       Vec y = i.start(x);
       for (int t = 0; t < r.I; ++t) {
         Vec g = i.gradient(y);
-        correct(g, G_i, G);  // g − Gⁱ + G
-        const double a = clipping ? i.normalized(r.rates(t), l2_norm(g)) : i.plain(r.rates(t), l2_norm(g));
+        const double length = correct(g, G_i, G);  // ‖g − Gⁱ + G‖
+        const double a = clipping ? i.normalized(r.rates(t), length) : i.plain(r.rates(t), length);
         descend(y, g, a, rule, nullptr);
       }
       return y;

@@ -20,8 +20,7 @@ struct Scaffold : Algorithm {
       for (int t = 0; t < r.I; ++t) {
         Vec g = i.gradient(y);
         if (!drift) sum.add_(g);
-        correct(g, c_i, c);  // g − cⁱ + c
-        const double a = i.clip(r.rates(t), l2_norm(g));
+        const double a = i.clip(r.rates(t), correct(g, c_i, c));  // g − cⁱ + c
         descend(y, g, a, rule, nullptr);
         moved += a;
       }

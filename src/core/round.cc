@@ -1,5 +1,6 @@
 // Client, PerClient and Round: what happens around an algorithm's callbacks. See algorithm.h for the contracts.
 #include <algorithm>
+#include <array>
 #include <cassert>
 #include <cmath>
 #include <cstring>
@@ -26,6 +27,14 @@ void pack(const Counters& c, float* out) {
 void add(Counters& sum, const float* more) {
   auto* p = reinterpret_cast<double*>(&sum);
   for (int64_t k = 0; k < counter_floats; ++k) p[k] += static_cast<double>(more[k]);
+}
+
+// Moves the parts to `out`, times w.
+void scale(std::vector<const float*>& parts, const std::vector<int64_t>& sizes, float w, float* out) {
+  for (size_t k = 0; k < parts.size(); out += sizes[k++]) {
+    for (int64_t i = 0; i < sizes[k]; ++i) out[i] = w * parts[k][i];
+    parts[k] = out;
+  }
 }
 
 double longest_step(Rates rates, double norm) { return rates.gamma / (1e-10 + norm); }
@@ -65,15 +74,16 @@ Vec Client::start(const Vec& x) {
   return y;
 }
 
-Vec Client::gradient(const Vec& y) { return draw(y, true); }
-Vec Client::resample(const Vec& y) { return draw(y, false); }
+Gradient Client::gradient(const Vec& y) { return draw(y, true); }
+Gradient Client::resample(const Vec& y) { return draw(y, false); }
 
-Vec Client::draw(const Vec& y, bool local_step) {
+Gradient Client::draw(const Vec& y, bool local_step) {
   const Round::Setting& s = round_->setting_;
   const Sample sample = s.objective->gradient({s.seed, id_, s.number, s.first_draw + draws_, s.first_iteration + steps_}, y);
   Vec g = s.objective->gradient_buffer();
+  const double norm = l2_norm(g);
   const bool loss_ok = std::isfinite(sample.loss);
-  skip_ = !loss_ok || !std::isfinite(l2_norm(g));
+  skip_ = !loss_ok || !std::isfinite(norm);
   if (skip_ && !s.skip_non_finite)
     throw UserError(std::string("the ") + (loss_ok ? "gradient" : "loss") + " is not finite at " +
                     at_step(s.number, id_, steps_) +
@@ -88,7 +98,7 @@ Vec Client::draw(const Vec& y, bool local_step) {
     counters_.loss += sample.loss;
     counters_.losses += 1;
   }
-  return g;
+  return {g, skip_ ? 0 : norm};
 }
 
 double Client::step(double factor, double norm, bool clipped) {
@@ -153,14 +163,25 @@ std::vector<Vec> Round::reduce(int count, const std::vector<int>& clients, const
   const Vec buffers = objective.buffers();
   const Vec buffers_before = buffers.clone();  // every client starts from the buffers of the last mean
   const int64_t d = objective.workspace().numel(), b = buffers.numel();
-  const int64_t size = count * d + b + counter_floats + 1;  // vectors, buffers, counters, weight
+  SumBuffers own;
+  SumBuffers& memory = setting_.buffers ? *setting_.buffers : own;
+  SumShape shape;
+  shape.parts.assign(static_cast<size_t>(count), d);
+  shape.parts.insert(shape.parts.end(), {b, counter_floats + 1});  // buffers; counters and weight
+  const int64_t weighted = count * d + b;
+  if (!weight) {
+    shape.divided = weighted;
+    shape.divisor = static_cast<float>(clients.size());
+  }
 
   // Clients live on ranks in contiguous blocks; so do the positions of those that run.
   const auto homes = block_bounds(setting_.clients, setting_.group->size());
   std::vector<int64_t> bounds;
   for (int64_t home : homes) bounds.push_back(std::lower_bound(clients.begin(), clients.end(), home) - clients.begin());
 
-  const auto leaf = [&](int64_t position, float* out) {
+  std::vector<Vec> vectors;                    // of the last client
+  std::array<float, counter_floats + 1> tail;  // its counters and weight
+  const auto leaf = [&](int64_t position) {
     Client client;
     client.round_ = this;
     client.id_ = clients[position];
@@ -168,31 +189,32 @@ std::vector<Vec> Round::reduce(int count, const std::vector<int>& clients, const
     client.draws_ = drawn.draws;
     client.steps_ = drawn.steps;
     if (b > 0) buffers.copy_(buffers_before);
-    const std::vector<Vec> vectors = f(client);
+    vectors = f(client);
     assert(static_cast<int>(vectors.size()) == count);
     drawn = {client.draws_, client.steps_};
-    for (int k = 0; k < count; ++k) {
-      assert(vectors[k].numel() == d && vectors[k].is_contiguous());
-      std::memcpy(out + k * d, vectors[k].data_ptr<float>(), static_cast<size_t>(d) * sizeof(float));
-    }
-    if (b > 0) std::memcpy(out + count * d, buffers.data_ptr<float>(), static_cast<size_t>(b) * sizeof(float));
-    const float w = weight ? static_cast<float>(weight(client)) : 1.0f;
-    if (w != 1.0f)
-      for (int64_t k = 0; k < count * d + b; ++k) out[k] *= w;
     if (setting_.stop && *setting_.stop) client.counters_.stop = 1;
-    pack(client.counters_, out + count * d + b);
-    out[size - 1] = w;
+    pack(client.counters_, tail.data());
+    tail.back() = weight ? static_cast<float>(weight(client)) : 1.0f;
+    std::vector<const float*> parts;
+    for (const Vec& v : vectors) {
+      assert(v.numel() == d && v.is_contiguous());
+      parts.push_back(v.data_ptr<float>());
+    }
+    parts.push_back(b > 0 ? buffers.data_ptr<float>() : nullptr);
+    if (tail.back() != 1.0f) scale(parts, shape.parts, tail.back(), memory.weighted(weighted));
+    parts.push_back(tail.data());
+    return parts;
   };
-  const at::Tensor sum = tree_sum(*setting_.group, bounds, size, leaf);
+  const at::Tensor sum = tree_sum(*setting_.group, bounds, shape, leaf, memory);
   float* p = sum.data_ptr<float>();
-  const float total = p[size - 1];
+  if (weight) sum.narrow(0, 0, weighted).div_(p[weighted + counter_floats]);
   std::vector<Vec> means;
-  for (int k = 0; k < count; ++k) means.push_back(sum.narrow(0, k * d, d).div_(total));
-  if (b > 0) buffers.copy_(sum.narrow(0, count * d, b).div_(total));
-  add(counters_, p + count * d + b);
+  for (int k = 0; k < count; ++k) means.push_back(sum.narrow(0, k * d, d));
+  if (b > 0) buffers.copy_(sum.narrow(0, count * d, b));
+  add(counters_, p + weighted);
   if (setting_.clients > 1) {  // one client has nobody to talk to
     ++collectives_;
-    client_bytes_ += (count * d + b) * static_cast<int64_t>(sizeof(float));
+    client_bytes_ += weighted * static_cast<int64_t>(sizeof(float));
   }
   return means;
 }

@@ -215,6 +215,7 @@ class Trainer {
     Round::Setting setting;
     setting.objective = objective_;
     setting.group = &group_;
+    setting.buffers = &buffers_;
     setting.seed = seed_;
     setting.number = static_cast<int64_t>(s_.round);
     setting.first_iteration = static_cast<int64_t>(s_.iteration);
@@ -535,6 +536,7 @@ class Trainer {
   State s_;
   std::map<std::string, Evaluation> evaluated_;
   std::map<std::string, std::vector<std::pair<std::string, double>>> further_;  // Objective::figures, by split
+  SumBuffers buffers_;
   Rates rates_{};                                                               // of the round under way
   std::string status_;
 };

@@ -109,6 +109,30 @@ class GlooGroup : public Group {
   int64_t bytes_sent() const override { return sent_; }
   std::string backend() const override { return "gloo"; }
 
+  // One lost peer makes the others give up one by one, and the last of them would blame the first. So the first to notice
+  // writes the name down at the rendezvous, and all others believe that, as far as it can be reached.
+  PeerLost lost(int peer, const std::string& how, bool silent) override {
+    std::string text = how;
+    const bool host_is_silent = silent && peer == 0 && !options_.hosted;
+    if (client_ && !host_is_silent) {
+      try {
+        const std::string mine = std::to_string(peer) + " " + text;
+        const std::string agreed = client_->compare_set("tacet/lost", "", mine);
+        int first = 0;
+        const auto end = std::from_chars(agreed.data(), agreed.data() + agreed.size(), first).ptr;
+        // Whoever is accused wrongly (it was slow, say) knows better than to accuse itself.
+        if (first != rank() && *end == ' ') {
+          peer = first;
+          text = end + 1;
+        }
+      } catch (const std::exception&) {
+        // The rendezvous is gone too; what was seen here has to do.
+      }
+    }
+    failed_ = std::make_unique<PeerLost>(peer, "worker " + std::to_string(peer) + " " + text);
+    return *failed_;
+  }
+
   void exchange(const std::vector<std::vector<Piece>>& to, const std::vector<std::vector<Piece>>& from) override {
     check_exchange(rank(), size(), to, from);
     if (failed_) throw PeerLost(failed_->rank, failed_->what());
@@ -242,32 +266,13 @@ class GlooGroup : public Group {
   }
 
   // Names the peer, for good: gloo closes all connections of a group after a failure.
-  // One lost peer makes the others give up one by one, and the last of them would blame the first. So the first to notice
-  // writes the name down at the rendezvous, and all others believe that, as far as it can be reached.
   [[noreturn]] void fail(int peer, const std::string& why, bool silent) {
     std::string text =
         silent ? "did not answer within " + seconds_text(options_.timeout_seconds) : "is gone: connection closed";
     if (!silent && why.find("closed") == std::string::npos && why.find("reset") == std::string::npos) {
       text = "is gone: " + first_line(why);
     }
-    const bool host_is_silent = silent && peer == 0 && !options_.hosted;
-    if (client_ && !host_is_silent) {
-      try {
-        const std::string mine = std::to_string(peer) + " " + text;
-        const std::string agreed = client_->compare_set("tacet/lost", "", mine);
-        int first = 0;
-        const auto end = std::from_chars(agreed.data(), agreed.data() + agreed.size(), first).ptr;
-        // Whoever is accused wrongly (it was slow, say) knows better than to accuse itself.
-        if (first != rank() && *end == ' ') {
-          peer = first;
-          text = end + 1;
-        }
-      } catch (const std::exception&) {
-        // The rendezvous is gone too; what was seen here has to do.
-      }
-    }
-    failed_ = std::make_unique<PeerLost>(peer, "worker " + std::to_string(peer) + " " + text);
-    throw PeerLost(*failed_);
+    throw lost(peer, text, silent);
   }
 
   const GlooOptions options_;
