@@ -103,6 +103,11 @@ int cmd_train(const TrainCommand& c) {
     o.store = environment->store;
     o.timeout_seconds = recipe.run.number("peer_timeout");
     group = gloo_group(o);
+    const std::string exchange = recipe.run.text("exchange");
+    SharedOptions shared;
+    shared.timeout_seconds = o.timeout_seconds;
+    shared.required = exchange == "shared";
+    if (exchange != "gloo") group = share_memory(std::move(group), shared);
   } else {
     group = single_group();
   }

@@ -140,6 +140,12 @@ const std::vector<Option>& run_options() {
        .fallback = std::string("cpu"),
        .doc = "where the workers compute",
        .one_of = {"cpu"}},
+      {.name = "exchange",
+       .kind = Kind::text,
+       .fallback = std::string("auto"),
+       .doc = "what carries messages between workers of one host: memory that they share (auto: where they can; shared: an "
+              "error where they can't) or Gloo, as between hosts; the model is the same",
+       .one_of = {"auto", "shared", "gloo"}},
       {.name = "peer_timeout",
        .kind = Kind::number,
        .fallback = 60.0,

@@ -199,7 +199,7 @@ class Trainer {
     else
       compare("schedule", before.schedule, recipe_.schedule, {"epochs", "rounds", "iterations"});
     compare("run", before.run, recipe_.run,
-            {"eval_every", "checkpoint_every", "log_every", "peer_timeout", "client_state", "non_finite"});
+            {"eval_every", "checkpoint_every", "log_every", "peer_timeout", "exchange", "client_state", "non_finite"});
   }
 
   Round::Setting begin_setting() {
@@ -537,7 +537,7 @@ class Trainer {
   std::map<std::string, Evaluation> evaluated_;
   std::map<std::string, std::vector<std::pair<std::string, double>>> further_;  // Objective::figures, by split
   SumBuffers buffers_;
-  Rates rates_{};                                                               // of the round under way
+  Rates rates_{};  // of the round under way
   std::string status_;
 };
 
