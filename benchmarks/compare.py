@@ -123,11 +123,13 @@ def measure(case, options, folder):
     ours, theirs = [], {memory: [] for memory in SYSTEMS}
     for _ in range(options.repeat):
         ours.append(measure_tacet(case, shape, data, rounds))
-        for memory in SYSTEMS:
+        for memory in ["default"] if options.smoke else SYSTEMS:
             tried = [(measure_peer(case, shape, data, p, memory, options.seconds), p) for p in placements[memory]]
             best, where = min(tried, key=lambda pair: pair[0]["machine_seconds"])
             theirs[memory].append(best)
             placements[memory] = [where]
+    if options.smoke:  # half the time: the second environment differs in variables only
+        theirs["large"] = theirs["default"]
     counts = {run["parameters"] for run in ours + theirs["default"] + theirs["large"]}
     assert len(counts) == 1, "%s: tacet and its peer differ in parameters: %s" % (case.name, counts)
     spread = 1 if case.whole_run else case.workers  # a whole run's clients share the workers
