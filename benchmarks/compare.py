@@ -162,13 +162,12 @@ def measure_peak(folder):
     return json.loads(subprocess.run([program], check=True, capture_output=True, text=True, timeout=LIMIT).stdout)
 
 
-def google_benchmark(name):
-    """Results of a built benchmark program beside tacet, None without it."""
-    program = pathlib.Path(TACET).resolve().parent / "benchmarks" / name
+def sync_benchmark():
+    """What sync_benchmark prints, None where it is not built beside tacet (-DTACET_BENCHMARKS=ON)."""
+    program = pathlib.Path(TACET).resolve().parent / "benchmarks" / "sync_benchmark"
     if not program.exists():
         return None
-    ran = subprocess.run([program, "--benchmark_format=json"], capture_output=True, text=True, timeout=LIMIT)
-    return json.loads(ran.stdout)["benchmarks"] if ran.returncode == 0 else None
+    return subprocess.run([program], capture_output=True, text=True, timeout=LIMIT, check=True).stdout.strip()
 
 
 def machine():
@@ -208,10 +207,11 @@ def table(results):
 def describe(report):
     m, p = report["machine"], report["peak"]
     numbers = {key: " / ".join("–" if v is None else "%.0f" % v for v in p[key]) for key in p}
+    sync = "\n\n```\n%s\n```" % report["sync_benchmark"] if report["sync_benchmark"] else ""
     return ("%s, %s, %d cores, %d GiB, Linux %s, %s. Peak on one / two threads: %s GF/s f32, %s GF/s bf16, %s GB/s. Medians of "
-            "%d repetitions.\n\n%s" % (report["date"], m["processor"], m["cores"], m["memory_gib"], m["kernel"], m["libc"],
-                                       numbers["f32_gflops"], numbers["bf16_gflops"], numbers["axpy_gbytes"],
-                                       report["repeat"], table(report["cases"])))
+            "%d repetitions.\n\n%s%s" % (report["date"], m["processor"], m["cores"], m["memory_gib"], m["kernel"], m["libc"],
+                                         numbers["f32_gflops"], numbers["bf16_gflops"], numbers["axpy_gbytes"],
+                                         report["repeat"], table(report["cases"]), sync))
 
 
 def update_page(page, text):
@@ -257,7 +257,7 @@ def main():
             results.append(result)
             print("%s: tacet %s, peer %s, ratio %.2f" % (case.name, duration(result["tacet"]), duration(result["peer"]),
                                                         result["ratio"]), file=sys.stderr, flush=True)
-        sync = None if options.smoke or options.case else google_benchmark("sync_benchmark")
+        sync = None if options.smoke or options.case else sync_benchmark()
     now = datetime.datetime.now()
     report = {"date": now.strftime("%Y-%m-%d"), "machine": machine(), "peak": peak, "repeat": options.repeat,
               "smoke": options.smoke, "left_out": left_out, "cases": results, "sync_benchmark": sync}
