@@ -29,6 +29,7 @@
 #include "train/schedule.h"
 #include "train/tensorboard.h"
 #include "train/threads.h"
+#include "train/timed_group.h"
 
 namespace tacet {
 namespace {
@@ -92,6 +93,7 @@ class Trainer {
   Trainer(const Recipe& recipe, Group& group, const TrainOptions& options, Observer& observer, Objective* given)
       : recipe_(recipe),
         group_(group),
+        timed_(group),
         options_(options),
         observer_(observer),
         method_(find_method(recipe.algorithm.text("name"))),
@@ -214,7 +216,7 @@ class Trainer {
     rates_ = schedule_.at(epoch(), static_cast<int64_t>(s_.round));
     Round::Setting setting;
     setting.objective = objective_;
-    setting.group = &group_;
+    setting.group = &timed_;
     setting.buffers = &buffers_;
     setting.seed = seed_;
     setting.number = static_cast<int64_t>(s_.round);
@@ -329,6 +331,7 @@ class Trainer {
     const double clipped = c.steps > 0 ? c.clipped / c.steps : 0;
     if (writes() && static_cast<int64_t>(s_.round) % recipe_.run.integer("log_every") == 0) {
       json line = counters("round");
+      line["exchange_seconds"] = timed_.take_seconds();
       line["train_loss"] = finite(loss);
       line["clipped_fraction"] = clipped;
       line["gradient_norm"] = finite(c.norms > 0 ? c.norm / c.norms : nan);
@@ -521,6 +524,7 @@ class Trainer {
 
   Recipe recipe_;
   Group& group_;
+  TimedGroup timed_;  // what rounds exchange through
   const TrainOptions& options_;
   Observer& observer_;
   const Method& method_;

@@ -22,6 +22,8 @@ class Placement(Case):
             self.assertEqual(self.sha(spread), self.sha(alone), "%s on %d workers" % (name, p))
             self.assertEqual(self.results(spread), self.results(alone), "%s on %d workers" % (name, p))
             self.assertGreater(self.summary(spread)["bytes_sent"], 0)
+            spent = [m["exchange_seconds"] for m in self.metrics(spread, "round")]
+            self.assertTrue(0 < sum(spent) < self.metrics(spread, "round")[-1]["seconds"])
         return recipe, alone
 
     def test_celgc(self):
