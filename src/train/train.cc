@@ -17,7 +17,7 @@
 #include "core/tree_mean.h"
 #include "data/client_sampling.h"
 #include "data/safetensors.h"
-#include "kernels/lstm.h"
+#include "kernels/recurrent.h"
 #include "tacet/algorithm.h"
 #include "tacet/catalog.h"
 #include "tacet/error.h"
@@ -447,7 +447,7 @@ class Trainer {
               {"participating", sampling_.participating},
               {"threads", recipe_.run.integer("threads")},
               {"backend", group_.backend()},
-              {"recurrent_path", lstm_path()},
+              {"recurrent_path", recurrent_path()},
               {"versions", {{"tacet", version()}, {"torch", TORCH_VERSION}}}};
     j.update(more);
     write_file(file("summary.json"), j.dump(1) + "\n");
