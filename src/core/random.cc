@@ -61,7 +61,7 @@ void bernoulli_blocks_anywhere(std::array<uint32_t, 4> counter, std::array<uint3
   bernoulli_blocks(counter, key, last, value, out);
 }
 
-#if defined(__x86_64__)
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
 [[gnu::target("avx512f,prefer-vector-width=512")]] void bernoulli_blocks_wide(std::array<uint32_t, 4> counter,
                                                                               std::array<uint32_t, 2> key, uint32_t last,
                                                                               float value, float* out) {

@@ -36,6 +36,8 @@ class Commands(unittest.TestCase):
                     self.assertTrue(os.access(ROOT / words[0], os.X_OK))
                 elif words[0] in ("tacet", "build/release/tacet"):
                     self.check(words[1:])
+                elif words[0].startswith("build/release/benchmarks/"):
+                    self.assertTrue((ROOT / "benchmarks" / (pathlib.Path(words[0]).name + ".cc")).exists())
                 else:
                     self.assertTrue(line.startswith(RUN_LATER), "a command this test doesn't know")
 
