@@ -98,7 +98,8 @@ class Trainer {
         clients_(static_cast<int>(recipe.clients.has("count") ? recipe.clients.integer("count") : group.size())),
         sampling_(client_sampling(recipe.clients, clients_)),
         seed_(static_cast<uint64_t>(recipe.run.integer("seed"))),
-        schedule_(make_schedule(recipe.schedule, recipe.algorithm, clients_)) {
+        schedule_(make_schedule(recipe.schedule, recipe.algorithm, clients_)),
+        checkpoints_(options.out, static_cast<int>(recipe.run.integer("checkpoint_keep"))) {
     recipe_.clients.set("count", int64_t{clients_});
     if (method_.single_client && clients_ != 1)
       throw UserError("algorithm.name: " + method_.name + " runs on one client, clients.count is " +
@@ -150,7 +151,11 @@ class Trainer {
     }
     if (options_.resume) {
       if (first()) check_same_run();
-      load_checkpoint(options_.out, group_, clients_, [&](StateVisitor& v) { visit_all(v); });
+      const auto passed_over = load_checkpoint(options_.out, group_, clients_, [&](StateVisitor& v) { visit_all(v); });
+      for (const std::string& why : passed_over) observer_.warning(why);
+      if (!passed_over.empty())
+        observer_.warning("the run goes on from the checkpoint before, of round " +
+                          std::to_string(static_cast<int64_t>(s_.round)));
     } else {
       s_.selection_losses = at::empty({0}, at::kDouble);
       s_.next_eval = every("eval_every");
@@ -198,8 +203,9 @@ class Trainer {
       compare("schedule", before.schedule, recipe_.schedule, {"iterations"});
     else
       compare("schedule", before.schedule, recipe_.schedule, {"epochs", "rounds", "iterations"});
-    compare("run", before.run, recipe_.run,
-            {"eval_every", "checkpoint_every", "log_every", "peer_timeout", "client_state", "non_finite"});
+    compare(
+        "run", before.run, recipe_.run,
+        {"eval_every", "checkpoint_every", "checkpoint_keep", "log_every", "peer_timeout", "client_state", "non_finite"});
   }
 
   Round::Setting begin_setting() {
@@ -284,6 +290,7 @@ class Trainer {
       if (std::floor(epoch() + 1e-9) > std::floor(epoch_before + 1e-9)) record_epoch();
       stop = r.counters().stop > 0;
       if (stop || due("checkpoint_every", s_.next_checkpoint)) uncounted([&] { checkpoint(); });
+      warn_of_checkpoints();
       if (stop) break;
     }
     status_ = stop && fraction() < 1 ? "interrupted" : "done";
@@ -426,7 +433,14 @@ class Trainer {
   }
 
   void checkpoint() {
-    if (!options_.out.empty()) save_checkpoint(options_.out, group_, clients_, [&](StateVisitor& v) { visit_all(v); });
+    if (options_.out.empty()) return;
+    checkpoints_.save(static_cast<int64_t>(s_.round), group_, clients_, [&](StateVisitor& v) { visit_all(v); });
+  }
+
+  // A checkpoint that can't be written is a warning: the older one is still there, and the run goes on.
+  void warn_of_checkpoints() {
+    const std::string trouble = checkpoints_.trouble();
+    if (!trouble.empty()) observer_.warning(trouble);
   }
 
   void write_summary(const std::string& status, const json& more) {
@@ -471,6 +485,8 @@ class Trainer {
       }
       s_.bytes_sent = bytes;
     }
+    checkpoints_.wait();
+    warn_of_checkpoints();
     Result result;
     result.status = status_;
     result.x = model();
@@ -528,6 +544,7 @@ class Trainer {
   const ClientSampling sampling_;
   const uint64_t seed_;
   const Schedule schedule_;
+  CheckpointWriter checkpoints_;
   std::unique_ptr<Objective> own_objective_;
   Objective* objective_ = nullptr;
   std::unique_ptr<Algorithm> algorithm_;
@@ -537,7 +554,7 @@ class Trainer {
   std::map<std::string, Evaluation> evaluated_;
   std::map<std::string, std::vector<std::pair<std::string, double>>> further_;  // Objective::figures, by split
   SumBuffers buffers_;
-  Rates rates_{};                                                               // of the round under way
+  Rates rates_{};  // of the round under way
   std::string status_;
 };
 
