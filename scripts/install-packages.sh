@@ -11,6 +11,7 @@ packages=(
   sentencepiece
   libgtest-dev librapidcheck-dev
   python3-torch nodejs
+  openmpi-bin mpich
   clang libclang-rt-14-dev
   dataset-fashion-mnist
 )

@@ -25,6 +25,7 @@
 #include "train/checkpoint.h"
 #include "train/client_state.h"
 #include "train/evaluate.h"
+#include "train/fingerprint.h"
 #include "train/run_folder.h"
 #include "train/schedule.h"
 #include "train/tensorboard.h"
@@ -115,6 +116,7 @@ class Trainer {
   }
 
   Result run() {
+    require_same(group_, fingerprint_of(recipe_, *objective_, clients_));
     restore();
     try {
       open();
