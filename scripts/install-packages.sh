@@ -12,6 +12,7 @@ packages=(
   libgtest-dev librapidcheck-dev libbenchmark-dev
   python3-torch nodejs
   iproute2
+  openmpi-bin mpich
   clang libclang-rt-14-dev
   dataset-fashion-mnist
 )

@@ -131,6 +131,7 @@ const std::vector<Option>& run_options() {
        .doc = "epochs between checkpoints; 0: only at the end",
        .min = 0,
        .max_open = true},
+      integer("checkpoint_keep", int64_t{2}, "complete checkpoints that are kept, the latest ones", 1, 1e6),
       integer("log_every", int64_t{1}, "rounds between \"round\" lines of metrics.jsonl", 1, 1e9),
       {.name = "non_finite",
        .kind = Kind::text,

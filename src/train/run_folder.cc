@@ -13,6 +13,7 @@
 
 #include "tacet/error.h"
 #include "tacet/train.h"
+#include "train/checkpoint.h"
 
 namespace tacet {
 
@@ -22,10 +23,7 @@ void check_run_folder(const std::string& out, bool resume) {
   std::error_code error;
   const auto status = fs::status(out, error);
   if (resume) {
-    // checkpoint.old is what a crash between the two renames of a new one leaves.
-    if (!fs::exists(fs::path(out) / "checkpoint" / "state.json", error) &&
-        !fs::exists(fs::path(out) / "checkpoint.old" / "state.json", error))
-      throw UserError("--resume: " + out + " has no checkpoint to continue from");
+    if (!has_checkpoint(out)) throw UserError("--resume: " + out + " has no checkpoint to continue from");
     return;
   }
   if (fs::exists(status) && !fs::is_directory(status)) throw UserError("--out: " + out + " is not a folder");
@@ -44,6 +42,9 @@ nlohmann::json finite(double value) { return std::isfinite(value) ? nlohmann::js
 
 MetricsLog::MetricsLog(const std::string& path, int64_t keep) : bytes_(keep), path_(path) {
   std::error_code error;
+  if (keep > 0 && (!fs::exists(path, error) || fs::file_size(path, error) < static_cast<uintmax_t>(keep)))
+    throw UserError(path + ": must have the " + std::to_string(keep) +
+                    " bytes that it had when its checkpoint was written, but lines are missing");
   if (fs::exists(path, error)) fs::resize_file(path, static_cast<uintmax_t>(keep), error);
   file_ = std::fopen(path.c_str(), "ab");
   if (!file_ || error) throw UserError(path + ": can't be written: " + (error ? error.message() : std::strerror(errno)));

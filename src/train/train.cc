@@ -25,6 +25,7 @@
 #include "train/checkpoint.h"
 #include "train/client_state.h"
 #include "train/evaluate.h"
+#include "train/fingerprint.h"
 #include "train/run_folder.h"
 #include "train/schedule.h"
 #include "train/tensorboard.h"
@@ -100,7 +101,8 @@ class Trainer {
         clients_(static_cast<int>(recipe.clients.has("count") ? recipe.clients.integer("count") : group.size())),
         sampling_(client_sampling(recipe.clients, clients_)),
         seed_(static_cast<uint64_t>(recipe.run.integer("seed"))),
-        schedule_(make_schedule(recipe.schedule, recipe.algorithm, clients_)) {
+        schedule_(make_schedule(recipe.schedule, recipe.algorithm, clients_)),
+        checkpoints_(options.out, static_cast<int>(recipe.run.integer("checkpoint_keep"))) {
     recipe_.clients.set("count", int64_t{clients_});
     if (method_.single_client && clients_ != 1)
       throw UserError("algorithm.name: " + method_.name + " runs on one client, clients.count is " +
@@ -116,6 +118,7 @@ class Trainer {
   }
 
   Result run() {
+    require_same(group_, fingerprint_of(recipe_, *objective_, clients_));
     restore();
     try {
       open();
@@ -152,7 +155,11 @@ class Trainer {
     }
     if (options_.resume) {
       if (first()) check_same_run();
-      load_checkpoint(options_.out, group_, clients_, [&](StateVisitor& v) { visit_all(v); });
+      const auto passed_over = load_checkpoint(options_.out, group_, clients_, [&](StateVisitor& v) { visit_all(v); });
+      for (const std::string& why : passed_over) observer_.warning(why);
+      if (!passed_over.empty())
+        observer_.warning("the run goes on from the checkpoint before, of round " +
+                          std::to_string(static_cast<int64_t>(s_.round)));
     } else {
       s_.selection_losses = at::empty({0}, at::kDouble);
       s_.next_eval = every("eval_every");
@@ -201,7 +208,8 @@ class Trainer {
     else
       compare("schedule", before.schedule, recipe_.schedule, {"epochs", "rounds", "iterations"});
     compare("run", before.run, recipe_.run,
-            {"eval_every", "checkpoint_every", "log_every", "peer_timeout", "exchange", "client_state", "non_finite"});
+            {"eval_every", "checkpoint_every", "checkpoint_keep", "log_every", "peer_timeout", "exchange", "client_state",
+             "non_finite"});
   }
 
   Round::Setting begin_setting() {
@@ -286,6 +294,7 @@ class Trainer {
       if (std::floor(epoch() + 1e-9) > std::floor(epoch_before + 1e-9)) record_epoch();
       stop = r.counters().stop > 0;
       if (stop || due("checkpoint_every", s_.next_checkpoint)) uncounted([&] { checkpoint(); });
+      warn_of_checkpoints();
       if (stop) break;
     }
     status_ = stop && fraction() < 1 ? "interrupted" : "done";
@@ -429,7 +438,14 @@ class Trainer {
   }
 
   void checkpoint() {
-    if (!options_.out.empty()) save_checkpoint(options_.out, group_, clients_, [&](StateVisitor& v) { visit_all(v); });
+    if (options_.out.empty()) return;
+    checkpoints_.save(static_cast<int64_t>(s_.round), group_, clients_, [&](StateVisitor& v) { visit_all(v); });
+  }
+
+  // A checkpoint that can't be written is a warning: the older one is still there, and the run goes on.
+  void warn_of_checkpoints() {
+    const std::string trouble = checkpoints_.trouble();
+    if (!trouble.empty()) observer_.warning(trouble);
   }
 
   void write_summary(const std::string& status, const json& more) {
@@ -474,6 +490,8 @@ class Trainer {
       }
       s_.bytes_sent = bytes;
     }
+    checkpoints_.wait();
+    warn_of_checkpoints();
     Result result;
     result.status = status_;
     result.x = model();
@@ -532,6 +550,7 @@ class Trainer {
   const ClientSampling sampling_;
   const uint64_t seed_;
   const Schedule schedule_;
+  CheckpointWriter checkpoints_;
   std::unique_ptr<Objective> own_objective_;
   Objective* objective_ = nullptr;
   std::unique_ptr<Algorithm> algorithm_;
