@@ -31,7 +31,7 @@ AWD = dict(recipe="awd-lstm", peer="awd_lstm", workers=2, threads=1, placements=
 RESNET = dict(recipe="resnet-56", peer="resnet56", shape=dict(depth=56, width=16, batch=64),
               tiny=dict(depth=20, width=4, batch=2), operations=flops.resnet56,
               keys={"data.batch_size": "batch", "model.width": "width"})
-LAYOUTS = [{}, {"channels_last": 1}]
+CHANNELS_LAST = {"channels_last": 1}  # the ratio to reach is to the default layout; what a careful user gets is given too
 
 
 def awd(batch, **more):
@@ -43,10 +43,11 @@ CASES = [
     awd(3, name="awd-lstm-3-bf16", ratio=9, dtype="bf16"),
     awd(20, name="awd-lstm-20", ratio=1.8, share=0.65),
     awd(20, name="awd-lstm-20-bf16", ratio=3, dtype="bf16"),
-    Case(name="resnet-56-threads", workers=1, threads=2, ratio=1.6, share=0.76,
-         placements=[(1, t, layout) for t in (1, 2) for layout in LAYOUTS], **RESNET),
-    Case(name="resnet-56-workers", workers=2, threads=1, ratio=1.25, share=0.76,
-         placements=[(2, 1, layout) for layout in LAYOUTS], **RESNET),
+    Case(name="resnet-56-threads", workers=1, threads=2, ratio=1.6, share=0.76, placements=[(1, 1, {}), (1, 2, {})], **RESNET),
+    Case(name="resnet-56-workers", workers=2, threads=1, ratio=1.25, share=0.76, placements=[(2, 1, {})], **RESNET),
+    Case(name="resnet-56-threads-channels-last", workers=1, threads=2,
+         placements=[(1, 1, CHANNELS_LAST), (1, 2, CHANNELS_LAST)], **RESNET),
+    Case(name="resnet-56-workers-channels-last", workers=2, threads=1, placements=[(2, 1, CHANNELS_LAST)], **RESNET),
     Case(name="rnn-classifier", recipe="rnn-classifier", peer="rnn_classifier", workers=2, threads=1, ratio=1.8, share=0.60,
          placements=[(2, 1, {})], operations=flops.rnn_classifier,
          shape=dict(words=2000, embedding=300, hidden=2048, mlp=512, batch=64, length=25),

@@ -196,7 +196,8 @@ def table(results):
              " to reach | reached |", "|---|---|---|---|---|---|---|---|---|---|---|"]
     for r in results:
         share = "–" if r["share"] is None else "%.0f %%" % (100 * r["share"])
-        goal = "≥ %g×" % r["wanted_ratio"] + (", ≥ %.0f %%" % (100 * r["wanted_share"]) if r["wanted_share"] else "")
+        goal = "≥ %g×" % r["wanted_ratio"] if r["wanted_ratio"] else "–"
+        goal += ", ≥ %.0f %%" % (100 * r["wanted_share"]) if r["wanted_share"] else ""
         cells = [r["case"], duration(r["tacet"]), duration(r["peer"]), duration(r["peer_large"]), "%.2f" % r["ratio"],
                  "%.2f" % r["ratio_large"], share, "%.0f" % r["minor_faults"], "%.0f MB" % (r["peak_bytes"] / 1e6), goal,
                  "yes" if r["reached"] else "no"]
