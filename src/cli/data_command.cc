@@ -187,8 +187,11 @@ int cmd_data_fetch(const std::string& name, const std::string& folder, const std
   if (!source) {
     std::string files;
     for (const std::string& f : entry.files) files += "\n  " + f;
-    throw UserError(name + ": can't be fetched, its origin wants an account or is your own (" + entry.paper +
-                    "). Put into " + (fs::path(to) / name).string() + ":" + files);
+    throw UserError(
+        name +
+        ": can't be fetched: no address with a published checksum is known, its origin wants an account, or it is your "
+        "own (" +
+        entry.paper + "). Put into " + (fs::path(to) / name).string() + ":" + files);
   }
   fetch(*source, to, address);
   return 0;
