@@ -89,8 +89,10 @@ Cost step_cost(Objective& objective, uint64_t seed, int client) {
   return cost;
 }
 
+// On the line through two measured batches, b1 < b2 < b. On a busy machine the larger one may have been the quicker: then in
+// proportion to it.
 Cost line_through(double b1, Cost c1, double b2, Cost c2, double b) {
-  const auto at = [&](double y1, double y2) { return y1 + (y2 - y1) * (b - b1) / (b2 - b1); };
+  const auto at = [&](double y1, double y2) { return y2 > y1 ? y1 + (y2 - y1) * (b - b1) / (b2 - b1) : y2 * b / b2; };
   return {at(c1.seconds, c2.seconds), at(c1.bytes, c2.bytes)};
 }
 
