@@ -1,9 +1,11 @@
 // See dry_run.h.
 #include "cli/dry_run.h"
 
+#include <malloc.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
@@ -66,7 +68,10 @@ double peak_memory() {
   getrusage(RUSAGE_SELF, &usage);
   return 1024.0 * static_cast<double>(usage.ru_maxrss);
 }
-void forget_peak() { std::ofstream("/proc/self/clear_refs") << 5; }
+void forget_peak() {
+  ::malloc_trim(0);  // what an earlier measurement left behind is not this one's
+  std::ofstream("/proc/self/clear_refs") << 5;
+}
 
 struct Cost {
   double seconds = 0;  // of one local step
@@ -89,11 +94,10 @@ Cost step_cost(Objective& objective, uint64_t seed, int client) {
   return cost;
 }
 
-// On the line through two measured batches, b1 < b2 < b. On a busy machine the larger one may have been the quicker: then in
-// proportion to it.
-Cost line_through(double b1, Cost c1, double b2, Cost c2, double b) {
-  const auto at = [&](double y1, double y2) { return y2 > y1 ? y1 + (y2 - y1) * (b - b1) / (b2 - b1) : y2 * b / b2; };
-  return {at(c1.seconds, c2.seconds), at(c1.bytes, c2.bytes)};
+// Seconds at batch b, on the line through two measured ones, b1 < b2 < b. On a busy machine the larger one may have been the
+// quicker: then in proportion to it.
+double line_through(double b1, double y1, double b2, double y2, double b) {
+  return y2 > y1 ? y1 + (y2 - y1) * (b - b1) / (b2 - b1) : y2 * b / b2;
 }
 
 // A recipe on stand-in data, with another batch size.
@@ -108,7 +112,9 @@ std::unique_ptr<Objective> stand_in_objective(Recipe recipe, int clients, int64_
 
 // A step and the size of its model, judged from smaller batches.
 struct Guess {
-  Cost cost;
+  double seconds = 0;  // of the step itself
+  int64_t batch = 0;   // the largest that was measured,
+  double bytes = 0;    // and its memory: less than the step needs, and too noisy to be carried further
   int64_t parameters = 0;
 };
 
@@ -135,7 +141,7 @@ std::optional<Guess> extrapolated(const Recipe& recipe, int clients, int client,
   while (larger > 2 * small && too_much(larger)) larger /= 2;
   const Cost two = measure(larger);
   const auto n = [](int64_t size) { return static_cast<double>(size); };
-  return Guess{line_through(n(small), one, n(larger), two, n(batch)), parameters};
+  return Guess{line_through(n(small), one.seconds, n(larger), two.seconds, n(batch)), larger, two.bytes, parameters};
 }
 
 void print_missing(const Entry& data, const std::string& what) {
@@ -190,13 +196,15 @@ int dry_run(const Recipe& recipe, int workers) {
   }
   fmt::print("method      {}, {} clients, I = {}\n", method.name, clients, I);
   fmt::print("a round     {:g} vectors a client, {}\n", vectors, human_bytes(4.0 * vectors * static_cast<double>(d)));
-  const Cost cost = guess ? guess->cost : step_cost(*objective, seed, present.front());
+  const Cost cost = guess ? Cost{guess->seconds, guess->bytes} : step_cost(*objective, seed, present.front());
   fmt::print("time        {:.3g} s a local step here{}, about {:.3g} s a round on {} worker{}\n", cost.seconds,
              guess ? " (extrapolated from smaller batches)" : "", cost.seconds * I * turns, workers,
              workers == 1 ? "" : "s");
-  fmt::print("memory      {}{} of a worker during a step\n", guess ? "about " : "", human_bytes(cost.bytes));
-  if (const double here = proc_bytes("/proc/meminfo", "MemTotal"); here > 0 && cost.bytes > here)
-    fmt::print("            more than the {} of this machine: a smaller data.batch_size is needed\n", human_bytes(here));
+  if (guess)
+    fmt::print("memory      more than the {} of a step with data.batch_size = {}; this machine has {}\n",
+               human_bytes(cost.bytes), guess->batch, human_bytes(proc_bytes("/proc/meminfo", "MemTotal")));
+  else
+    fmt::print("memory      {} of a worker during a step\n", human_bytes(cost.bytes));
   return 0;
 }
 
