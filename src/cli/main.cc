@@ -47,6 +47,7 @@ int run(int argc, char** argv) {
   t->add_flag("--quiet", train.quiet, "no progress on the terminal");
   t->add_flag("--dry-run", train.dry_run, "check recipe and data, print sizes and costs, train nothing");
   t->add_flag("--launched", train.launched)->group("");  // between the launcher and its workers
+  t->add_flag("--rejoin", train.rejoin)->group("");
 
   std::vector<std::string> dirs;
   std::string page;

@@ -13,6 +13,7 @@ struct TrainCommand {
   int workers = 0;                // 0: not given
   bool resume = false, quiet = false, dry_run = false;
   bool launched = false;  // started by launch_local, which serves the rendezvous
+  bool rejoin = false;    // started by it in the middle of a run
 };
 
 // Returns the exit code; throws UserError and PeerLost.

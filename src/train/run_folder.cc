@@ -7,10 +7,12 @@
 #include <cmath>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <utility>
 
 #include <nlohmann/json.hpp>
 
+#include "data/safetensors.h"
 #include "tacet/error.h"
 #include "tacet/train.h"
 
@@ -41,6 +43,20 @@ void check_run_folder(const std::string& out, bool resume) {
 }
 
 nlohmann::json finite(double value) { return std::isfinite(value) ? nlohmann::json(value) : nlohmann::json(nullptr); }
+
+std::vector<std::string> read_lines(const std::string& path) {
+  std::ifstream in(path);
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(in, line) && !in.eof();) lines.push_back(line);
+  return lines;
+}
+
+void replace_file(const std::string& path, const std::string& text) {
+  write_file(path + ".part", text);
+  std::error_code error;
+  fs::rename(path + ".part", path, error);
+  if (error) throw UserError(path + ": can't be put in place: " + error.message());
+}
 
 MetricsLog::MetricsLog(const std::string& path, int64_t keep) : bytes_(keep), path_(path) {
   std::error_code error;

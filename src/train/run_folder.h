@@ -3,6 +3,7 @@
 
 #include <cstdio>
 #include <string>
+#include <vector>
 
 #include <nlohmann/json_fwd.hpp>
 
@@ -28,6 +29,11 @@ class MetricsLog {
   int64_t bytes_ = 0;
   std::string path_;
 };
+
+// The whole lines of a text file, without their ends; none where there is no file.
+std::vector<std::string> read_lines(const std::string& path);
+// Writes a file aside, syncs it and puts it in the place of `path`. Throws UserError.
+void replace_file(const std::string& path, const std::string& text);
 
 // A number for JSON: null when it is not finite.
 nlohmann::json finite(double value);

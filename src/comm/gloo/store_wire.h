@@ -25,7 +25,7 @@ namespace tacet::store_wire {
 inline const std::string kHello = "tacetS1?";
 inline const std::string kWelcome = "tacetS1!";
 
-enum Operation : uint8_t { kSet = 1, kGet, kAdd, kCompareSet, kRemove, kCheck, kCount, kWait };
+enum Operation : uint8_t { kSet = 1, kGet, kAdd, kCompareSet, kRemove, kCheck, kCount, kWait, kWill };
 enum Status : uint8_t { kDone = 0, kTimedOut = 1, kRefused = 2 };
 
 using Clock = std::chrono::steady_clock;
