@@ -549,6 +549,7 @@ class Trainer {
     s_.x = objective_->initial();
     evaluated_.clear();
     further_.clear();
+    recent_.clear();
     stop_ = false;
   }
 

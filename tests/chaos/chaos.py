@@ -106,7 +106,10 @@ class Chaos(Case):
         self.assertEqual(self.run_.wait(300), 0, self.run_.text()[-3000:])
         self.assertNobodyLeft(self.run_)
         rounds = [m["round"] for m in self.metrics(self.out, "round")]
-        self.assertEqual(rounds, list(range(1, self.summary(self.straight)["rounds"] + 1)))
+        wanted_rounds = list(range(1, self.summary(self.straight)["rounds"] + 1))
+        self.assertTrue(rounds == wanted_rounds, "after %s: missing %s, twice %s\n%s" % (
+            [f["kind"] for f in faults], sorted(set(wanted_rounds) - set(rounds)),
+            sorted({r for r in rounds if rounds.count(r) > 1}), self.run_.text()[-2000:]))
         self.assertEqual(self.results(self.out), self.results(self.straight))
         self.assertEqual(self.sha(self.out), self.sha(self.straight))
         self.assertNothingHalfWritten(self.out)
