@@ -55,6 +55,8 @@ struct GlooOptions {
   bool hosted = false;                          // true: somebody else already serves the rendezvous at address:port
   std::string store = "tacet";  // who that may be: "tacet" (src/comm/gloo/store.h) or "tcpstore" (c10d's, as torchrun
                                 // hosts it; only with `hosted`, because c10d's own server listens on all interfaces)
+  // A secret that every rank must prove to know before it is let in; it is never sent. Empty: nobody is asked.
+  std::string token;
 };
 
 // Processes connected by c10d's ProcessGroupGloo. Throws PeerLost when not all ranks come in time.

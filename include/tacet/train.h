@@ -35,6 +35,8 @@ class Observer {
   virtual ~Observer() = default;
   virtual void progress(const Progress&) {}
   virtual void message(const std::string& /*line*/) {}  // a line worth keeping: evaluations, NT-ASGD's trigger, …
+  // Something went wrong and the run goes on: a checkpoint that could not be written, a damaged one that was passed over.
+  virtual void warning(const std::string& line) { message("warning: " + line); }
 };
 
 struct TrainOptions {

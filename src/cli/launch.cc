@@ -2,22 +2,17 @@
 // on.
 #include "cli/launch.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
-#include <netdb.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <chrono>
-#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <set>
@@ -47,20 +42,6 @@ constexpr size_t kLongestLine = 64 << 10;
 
 Clock::time_point after(double seconds) {
   return Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
-}
-
-int number_from_environment(const char* name, int lowest, int highest) {
-  const char* text = std::getenv(name);
-  const std::string allowed = std::string("environment: ") + name + " must be a whole number from " +
-                              std::to_string(lowest) + " to " + std::to_string(highest);
-  if (text == nullptr) throw UserError(allowed + ", but it is not set");
-  int value = 0;
-  const char* end = text + std::strlen(text);
-  const auto [stop, error] = std::from_chars(text, end, value);
-  if (error != std::errc() || stop != end || value < lowest || value > highest) {
-    throw UserError(allowed + ", got '" + text + "'");
-  }
-  return value;
 }
 
 struct Pipe {
@@ -160,7 +141,7 @@ class Launcher {
       : options_(options), argv_(argv), workers_(workers) {
     if (!options.place || options.place->rank == 0) {
       const Placement place = options.place.value_or(Placement{});
-      store_ = std::make_unique<StoreServer>(place.address, place.port);
+      store_ = std::make_unique<StoreServer>(place.address, place.port, StoreLimits{}, options.token);
     }
     place_ = options.place.value_or(Placement{.size = workers});
     if (!options.place) place_.port = store_->port();
@@ -205,8 +186,9 @@ class Launcher {
   }
 
   std::vector<std::string> environment(int rank) const {
-    const std::vector<std::string> own = {
+    std::vector<std::string> own = {
         "RANK=", "WORLD_SIZE=", "LOCAL_RANK=", "MASTER_ADDR=", "MASTER_PORT=", "TORCHELASTIC_USE_AGENT_STORE="};
+    if (options_.supervise) own.push_back("TACET_JOIN_TOKEN=");
     std::vector<std::string> all;
     for (char** e = environ; *e != nullptr; ++e) {
       const std::string variable = *e;
@@ -217,6 +199,7 @@ class Launcher {
     const std::string values[] = {std::to_string(place_.rank + rank), std::to_string(place_.size), std::to_string(rank),
                                   place_.address, std::to_string(place_.port)};
     for (size_t k = 0; k < std::size(values); ++k) all.push_back(own[k] + values[k]);
+    if (options_.supervise && !options_.token.empty()) all.push_back("TACET_JOIN_TOKEN=" + options_.token);
     return all;
   }
 
@@ -316,7 +299,7 @@ class Launcher {
       return false;
     if (restarts_ >= options_.restarts) {
       try {
-        if (store_) StoreClient(place_.address, place_.port, 1).set(kNobodyComes, "1");
+        if (store_) StoreClient(place_.address, place_.port, 1, options_.token).set(kNobodyComes, "1");
       } catch (const std::exception&) {
         // Then they wait for somebody until their time limit.
       }
@@ -509,48 +492,6 @@ int keep_launched(std::vector<std::string> argv, int workers, LaunchOptions opti
 }
 
 }  // namespace
-
-// Which of this machine's addresses faces `address`: what the kernel would choose. Connecting a datagram socket sends
-// nothing.
-static std::string own_address_towards(const std::string& address, int port) {
-  addrinfo hints{}, *found = nullptr;
-  hints.ai_family = AF_INET;
-  hints.ai_socktype = SOCK_DGRAM;
-  if (::getaddrinfo(address.c_str(), std::to_string(port).c_str(), &hints, &found) != 0 || found == nullptr)
-    throw UserError("environment: MASTER_ADDR must be an IPv4 address or a name that has one, got \"" + address + "\"");
-  sockaddr_in own{};
-  socklen_t size = sizeof own;
-  const int fd = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  const bool ok = fd >= 0 && ::connect(fd, found->ai_addr, found->ai_addrlen) == 0 &&
-                  ::getsockname(fd, reinterpret_cast<sockaddr*>(&own), &size) == 0;
-  ::freeaddrinfo(found);
-  if (fd >= 0) ::close(fd);
-  char text[INET_ADDRSTRLEN] = "";
-  if (!ok || ::inet_ntop(AF_INET, &own.sin_addr, text, sizeof text) == nullptr)
-    throw UserError("environment: MASTER_ADDR: there is no way from here to \"" + address + "\"");
-  return text;
-}
-
-std::optional<Placement> placement_from_environment() {
-  if (std::getenv("RANK") == nullptr && std::getenv("WORLD_SIZE") == nullptr) return std::nullopt;
-  Placement p;
-  p.size = number_from_environment("WORLD_SIZE", 1, 65536);
-  p.rank = number_from_environment("RANK", 0, p.size - 1);
-  p.port = number_from_environment("MASTER_PORT", 1, 65535);
-  const char* address = std::getenv("MASTER_ADDR");
-  if (address == nullptr || *address == '\0') {
-    throw UserError("environment: MASTER_ADDR must be the address of the rendezvous, but it is " +
-                    std::string(address == nullptr ? "not set" : "empty"));
-  }
-  p.address = address;
-  const char* agent = std::getenv("TORCHELASTIC_USE_AGENT_STORE");
-  if (agent != nullptr && std::strcmp(agent, "True") == 0) {
-    p.hosted = true;
-    p.store = "tcpstore";
-  }
-  p.interface_address = own_address_towards(p.address, p.port);
-  return p;
-}
 
 int launch_local(const std::vector<std::string>& argv, int workers, const LaunchOptions& options) {
   if (workers < 1 || workers > kMostWorkers) {

@@ -46,8 +46,20 @@ int run(int argc, char** argv) {
   t->add_flag("--resume", train.resume, "continue the run in --out from its checkpoint");
   t->add_flag("--quiet", train.quiet, "no progress on the terminal");
   t->add_flag("--dry-run", train.dry_run, "check recipe and data, print sizes and costs, train nothing");
+  auto* hosts = t->add_option("--hosts", train.hosts, "machines to start one worker each on, over ssh")
+                    ->option_text("A,B,C")
+                    ->excludes("--workers");
+  t->add_option("--ssh", train.ssh, "how to reach them (default: ssh)")->option_text("COMMAND")->needs(hosts);
+  t->add_option("--port", train.port, "where they meet, a port of the first of them")
+      ->check(CLI::Range(1, 65535))
+      ->option_text("N")
+      ->needs(hosts);
+  t->add_option("--join-token", train.join_token,
+                "file with the secret that workers on several machines share (default: $TACET_JOIN_TOKEN)")
+      ->option_text("FILE");
   t->add_flag("--launched", train.launched)->group("");  // between the launcher and its workers
   t->add_flag("--rejoin", train.rejoin)->group("");
+  t->add_flag("--token-from-input", train.token_from_input)->group("");
 
   std::vector<std::string> dirs;
   std::string page;

@@ -14,8 +14,11 @@
 #include <fmt/format.h>
 
 #include "cli/dry_run.h"
+#include "cli/environment.h"
+#include "cli/hosts.h"
 #include "cli/launch.h"
 #include "cli/progress.h"
+#include "comm/handshake.h"
 #include "comm/membership.h"
 #include "data/safetensors.h"
 #include "tacet/algorithm.h"
@@ -73,9 +76,28 @@ void print_result(const Result& r, const std::string& out) {
   fmt::print("\nrun folder {}\n", out);
 }
 
+std::vector<std::string> arguments_for_workers(const TrainCommand& c, const std::string& out) {
+  std::vector<std::string> argv = {c.recipe, "--out", out};
+  for (const std::string& set : c.sets) argv.insert(argv.end(), {"--set", set});
+  if (c.resume) argv.push_back("--resume");
+  if (c.quiet) argv.push_back("--quiet");
+  return argv;
+}
+
+// The secret of a run on several machines, which no such run goes without.
+std::string token_for(const TrainCommand& c, const Placement& place) {
+  const std::string token = c.token_from_input ? token_from_input() : read_token(c.join_token);
+  if (token.empty() && !is_loopback(place.interface_address))
+    throw UserError("--join-token: workers on several machines (here at " + place.interface_address +
+                    ") must share a secret, but none was given; make one with: openssl rand -hex 32 > token, copy it to "
+                    "every machine, and give --join-token token or $TACET_JOIN_TOKEN there");
+  return token;
+}
+
 }  // namespace
 
 int cmd_train(const TrainCommand& c) {
+  if (!c.hosts.empty() && c.launched) become_ssh({split_hosts(c.hosts), c.ssh, c.port}, arguments_for_workers(c, c.out));
   const auto environment = placement_from_environment();
   Recipe recipe = load_recipe(c.recipe, c.sets);
   const int workers = environment ? environment->size : std::max(1, c.workers);
@@ -83,20 +105,26 @@ int cmd_train(const TrainCommand& c) {
   if (c.resume && c.out.empty()) throw UserError("--resume: give the run's folder with --out");
   const std::string out = c.out.empty() ? free_run_folder(c.recipe) : c.out;
 
+  if (!c.hosts.empty() && environment) throw UserError("--hosts: " + environment->from + " is set and places this worker");
+  if (!c.hosts.empty()) {
+    if (!c.join_token.empty()) setenv("TACET_JOIN_TOKEN", read_token(c.join_token).c_str(), 1);
+    return launch_hosts({split_hosts(c.hosts), c.ssh, c.port}, arguments_for_workers(c, out));
+  }
+  // A worker that a launcher started has its token from there; of --workers none, they meet over loopback.
+  const std::string token = !environment ? "" : c.launched ? read_token("") : token_for(c, *environment);
   // Where torchrun's agent serves the rendezvous it also starts lost workers again.
   const bool own_launcher =
       environment ? !c.launched && environment->size > 1 && environment->store == "tacet" : workers > 1;
   if (own_launcher) {
     // One message now instead of one from every worker; of several machines only the first one writes.
     if (!environment || environment->rank == 0) check_run_folder(out, c.resume);
-    std::vector<std::string> argv = {"tacet", "train", c.recipe, "--out", out};
-    for (const std::string& set : c.sets) argv.insert(argv.end(), {"--set", set});
-    if (c.resume) argv.push_back("--resume");
-    if (c.quiet) argv.push_back("--quiet");
+    std::vector<std::string> argv = arguments_for_workers(c, out);
+    argv.insert(argv.begin(), {"tacet", "train"});
     LaunchOptions launch;
     launch.supervise = true;
     launch.restarts = static_cast<int>(recipe.run.integer("restarts"));
     launch.place = environment;
+    launch.token = token;
     return launch_local(argv, environment ? 1 : workers, launch);
   }
 
@@ -124,6 +152,7 @@ int cmd_train(const TrainCommand& c) {
   place.interface_address = environment->interface_address;
   place.hosted = environment->hosted || c.launched;
   place.store = environment->store;
+  place.token = token;
   place.timeout_seconds = recipe.run.number("peer_timeout");
   if (place.store != "tacet" || place.size == 1) {  // torchrun's agent starts all workers again by itself
     auto group = gloo_group(place);

@@ -69,8 +69,8 @@ std::string short_number(double value) {
 struct Membership::State {
   explicit State(const MembershipOptions& o)
       : options(o),
-        client(std::make_shared<StoreClient>(o.place.address, o.place.port, o.place.timeout_seconds)),
-        watcher(std::make_shared<StoreClient>(o.place.address, o.place.port, o.place.timeout_seconds)) {
+        client(std::make_shared<StoreClient>(o.place.address, o.place.port, o.place.timeout_seconds, o.place.token)),
+        watcher(std::make_shared<StoreClient>(o.place.address, o.place.port, o.place.timeout_seconds, o.place.token)) {
     take_id();
     thread = std::thread([this] { watch(); });
   }
@@ -397,6 +397,13 @@ const std::vector<std::string>& Membership::losses() const { return state_->loss
 const std::atomic<bool>& Membership::broken() const { return state_->broken; }
 bool Membership::someone_waits() const { return state_->waiting; }
 bool Membership::stranded() const { return state_->stranded; }
+bool Membership::in_charge(int64_t epoch) const {
+  try {
+    return !state_->watcher->check({key(epoch + 1, "members")});
+  } catch (const std::exception&) {
+    return false;  // whoever can't ask can't know
+  }
+}
 void Membership::finish() { state_->client->set(kRunIsDone, "1"); }
 
 }  // namespace tacet

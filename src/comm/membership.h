@@ -53,8 +53,11 @@ class Membership {
 
   const std::atomic<bool>& broken() const;  // set as soon as the epoch is known to be over
   bool someone_waits() const;               // a new worker waits for the end of the epoch
-  void finish();                            // the run is done
-  bool stranded() const;                    // was in an epoch, but could not form the next one: starting anew may help
+  // Whether no later epoch than `epoch`, this worker's when it is called, has been decided upon: asks the rendezvous, from
+  // any thread. False as well when that is gone.
+  bool in_charge(int64_t epoch) const;
+  void finish();          // the run is done
+  bool stranded() const;  // was in an epoch, but could not form the next one: starting anew may help
 
  private:
   struct State;

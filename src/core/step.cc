@@ -7,15 +7,8 @@
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 
+#include "core/multiversion.h"
 #include "tacet/algorithm.h"
-
-// The compiler makes one version for each instruction set and the loader picks: the binary stays portable.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
-    !defined(__SANITIZE_THREAD__)
-#define TACET_MULTIVERSION __attribute__((target_clones("avx512f", "avx2,fma", "default")))
-#else
-#define TACET_MULTIVERSION
-#endif
 
 namespace tacet {
 namespace {

@@ -16,7 +16,7 @@ namespace {
 
 // A vector travels in chunks of its slices: while one is on its way the one before is finished, and what waits to be
 // added up stays in the cache. Between hosts a chunk has to be long against the network's delay.
-constexpr int64_t kChunk = 1 << 15, kFarChunk = 1 << 21;  // floats
+constexpr int64_t kChunk = 1 << 15, kFarChunk = 1 << 24;  // floats
 
 void add_to(float* left, const float* right, int64_t n) {
   at::parallel_for(0, n, 1 << 18, [&](int64_t first, int64_t last) {
@@ -31,10 +31,10 @@ void copy_to(float* left, const float* right, int64_t n) {
   });
 }
 
-void divide(float* v, int64_t n, float divisor) {
-  if (divisor == 1) return;
+void divide(float* out, const float* v, int64_t n, float divisor) {
+  if (divisor == 1) return copy_to(out, v, n);
   at::parallel_for(0, n, 1 << 18, [&](int64_t first, int64_t last) {
-    for (int64_t i = first; i < last; ++i) v[i] /= divisor;
+    for (int64_t i = first; i < last; ++i) out[i] = v[i] / divisor;
   });
 }
 
@@ -119,7 +119,7 @@ class Sum {
     out_ = result_.data_ptr<float>();
     add_own_leaves(leaf);
     if (group_.size() == 1) {
-      divide(out_, shape_.divided, shape_.divisor);
+      divide(out_, out_, shape_.divided, shape_.divisor);
     } else {
       exchange();
     }
@@ -304,8 +304,9 @@ class Sum {
     size_t next = 0;
     const float* total = finish(far_parts_, next, 0, tree_width(leaves_), leaves_, block.size());
     assert(next == far_parts_.size());
-    copy_to(out_ + block.first, total, block.size());
-    divide(out_ + block.first, std::clamp<int64_t>(shape_.divided - block.first, 0, block.size()), shape_.divisor);
+    const int64_t divided = std::clamp<int64_t>(shape_.divided - block.first, 0, block.size());
+    divide(out_ + block.first, total, divided, shape_.divisor);
+    copy_to(out_ + block.first + divided, total + divided, block.size() - divided);
   }
 
   void post_blocks(int64_t c) {

@@ -112,6 +112,13 @@ const std::vector<Option>& run_options() {
   static const std::vector<Option> options = {
       integer("seed", int64_t{1}, "all randomness follows from it", 0),
       integer("threads", int64_t{1}, "threads a worker computes with; part of the run's identity", 1, 1024),
+      {.name = "dtype",
+       .kind = Kind::text,
+       .fallback = std::string("f32"),
+       .doc =
+           "numbers that matrix products multiply: f32, or bf16 with sums in f32. Weights, gradients, states and what lies "
+           "between products stay f32. bf16 needs a processor that multiplies it (AVX512-BF16 or AMX)",
+       .one_of = {"f32", "bf16"}},
       {.name = "eval_every",
        .kind = Kind::number,
        .fallback = 1.0,
@@ -124,6 +131,7 @@ const std::vector<Option>& run_options() {
        .doc = "epochs between checkpoints; 0: only at the end",
        .min = 0,
        .max_open = true},
+      integer("checkpoint_keep", int64_t{2}, "complete checkpoints that are kept, the latest ones", 1, 1e6),
       integer("log_every", int64_t{1}, "rounds between \"round\" lines of metrics.jsonl", 1, 1e9),
       {.name = "non_finite",
        .kind = Kind::text,

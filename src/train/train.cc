@@ -22,7 +22,7 @@
 #include "core/tree_mean.h"
 #include "data/client_sampling.h"
 #include "data/safetensors.h"
-#include "kernels/lstm.h"
+#include "kernels/recurrent.h"
 #include "tacet/algorithm.h"
 #include "tacet/catalog.h"
 #include "tacet/error.h"
@@ -30,11 +30,13 @@
 #include "train/checkpoint.h"
 #include "train/client_state.h"
 #include "train/evaluate.h"
+#include "train/fingerprint.h"
 #include "train/recovery.h"
 #include "train/run_folder.h"
 #include "train/schedule.h"
 #include "train/tensorboard.h"
 #include "train/threads.h"
+#include "train/timed_group.h"
 
 namespace tacet {
 namespace {
@@ -102,13 +104,15 @@ class Trainer {
         membership_(membership),
         own_group_(membership ? group : nullptr),
         group_(group),
+        timed_(*group),
         options_(options),
         observer_(observer),
         method_(find_method(recipe.algorithm.text("name"))),
         clients_(static_cast<int>(recipe.clients.has("count") ? recipe.clients.integer("count") : group->size())),
         sampling_(client_sampling(recipe.clients, clients_)),
         seed_(static_cast<uint64_t>(recipe.run.integer("seed"))),
-        schedule_(make_schedule(recipe.schedule, recipe.algorithm, clients_)) {
+        schedule_(make_schedule(recipe.schedule, recipe.algorithm, clients_)),
+        checkpoints_(options.out, static_cast<int>(recipe.run.integer("checkpoint_keep"))) {
     recipe_.clients.set("count", int64_t{clients_});
     if (method_.single_client && clients_ != 1)
       throw UserError("algorithm.name: " + method_.name + " runs on one client, clients.count is " +
@@ -125,6 +129,7 @@ class Trainer {
   }
 
   Result run() {
+    if (!membership_) require_same(*group_, fingerprint_of(recipe_, *objective_, clients_));
     try {
       std::string lost = start();
       for (;;) {
@@ -193,7 +198,11 @@ class Trainer {
     place_client_state();
     if (resume) {
       if (first()) check_same_run();
-      load_checkpoint(options_.out, *group_, clients_, visitor());
+      const auto passed_over = load_checkpoint(options_.out, *group_, clients_, visitor());
+      for (const std::string& why : passed_over) observer_.warning(why);
+      if (!passed_over.empty())
+        observer_.warning("the run goes on from the checkpoint before, of round " +
+                          std::to_string(static_cast<int64_t>(s_.round)));
     } else {
       s_.selection_losses = at::empty({0}, at::kDouble);
       s_.next_eval = every("eval_every");
@@ -208,7 +217,11 @@ class Trainer {
       fs::create_directories(options_.out, error);
       if (error) throw UserError("--out: " + options_.out + " can't be created: " + error.message());
       write_file(file("recipe.toml"), to_toml(recipe_));
-      log_ = MetricsLog(file("metrics.jsonl"), static_cast<int64_t>(s_.metrics_bytes));
+      const auto bytes = static_cast<int64_t>(s_.metrics_bytes);
+      log_ = MetricsLog(
+          file("metrics.jsonl"),
+          resume ? cut_log(file("metrics.jsonl"), bytes, static_cast<int64_t>(s_.round), s_.eval_round == s_.round) : bytes);
+      s_.metrics_bytes = static_cast<double>(log_.bytes());
       events_ = TensorBoardLog(options_.out);
       write_summary("running", json::object());
     }
@@ -243,8 +256,8 @@ class Trainer {
     else
       compare("schedule", before.schedule, recipe_.schedule, {"epochs", "rounds", "iterations"});
     compare("run", before.run, recipe_.run,
-            {"eval_every", "checkpoint_every", "log_every", "peer_timeout", "exchange", "restarts", "min_workers",
-             "client_state", "non_finite"});
+            {"eval_every", "checkpoint_every", "checkpoint_keep", "log_every", "peer_timeout", "exchange", "restarts",
+             "min_workers", "client_state", "non_finite"});
   }
 
   Round::Setting begin_setting() {
@@ -259,7 +272,8 @@ class Trainer {
     rates_ = schedule_.at(epoch(), static_cast<int64_t>(s_.round));
     Round::Setting setting;
     setting.objective = objective_;
-    setting.group = group_;
+    setting.group = &timed_;
+    setting.buffers = &buffers_;
     setting.seed = seed_;
     setting.number = static_cast<int64_t>(s_.round);
     setting.first_iteration = static_cast<int64_t>(s_.iteration);
@@ -396,6 +410,7 @@ class Trainer {
     }
     replica_.drop();
     pending_.clear();
+    timed_.take_seconds();
     lines_ = lines_before_;
     in_transaction_ = finished_ = false;
   }
@@ -407,16 +422,20 @@ class Trainer {
     const auto start = Clock::now();
     const double before = s_.round - (finished_ ? 1 : 0);  // committed
     for (;;) {
+      checkpoints_.wait();  // nobody else is in charge of the folder as long as this worker has not come
       group_ = nullptr;
       own_group_.reset();
       own_group_ = membership_->form();
       group_ = own_group_.get();
+      if (group_) timed_.use(*group_);
       if (!group_) throw PeerLost(-1, "the run has ended without this worker (" + why + ")");
       try {
         settle();
         record_membership(since(start), before - s_.round);
         if (group_->size() >= membership_->min_workers()) return;
         checkpoint();
+        checkpoints_.wait();
+        warn_of_checkpoints();
       } catch (const PeerLost&) {
         continue;
       }
@@ -432,6 +451,15 @@ class Trainer {
   void settle() {
     if (has_state_ && own_id() != id_) has_state_ = false;  // taken for lost: the others went on
     id_ = own_id();
+    if (!has_state_) {  // nor has it a round that could count: neither its lines nor a way back
+      in_transaction_ = finished_ = false;
+      pending_.clear();
+      replica_.drop();
+    }
+    require_same(*group_, fingerprint_of(recipe_, *objective_, clients_));
+    if (writes())
+      checkpoints_.take_over(std::to_string(id_),
+                             [m = membership_, epoch = membership_->epoch()] { return m->in_charge(epoch); });
     const auto told = all_gather(*group_, {has_state_ ? 1.0 : 0.0, rounds_committed_});
     int root = -1;
     double latest = 0;
@@ -559,8 +587,7 @@ class Trainer {
     in_transaction_ = finished_ = false;
     reset();
     double saved = 0;
-    if (writes() && (options_.resume || options_.rejoin || begun_))
-      saved = fs::exists(file("checkpoint") + "/state.json") || fs::exists(file("checkpoint.old") + "/state.json");
+    if (writes() && (options_.resume || options_.rejoin || begun_)) saved = has_checkpoint(options_.out);
     const bool resume = all_gather(*group_, {saved}).front() > 0;
     if (first() && begun_)
       observer_.message(resume ? "the state of lost workers is gone: the run goes on from its last checkpoint"
@@ -687,6 +714,7 @@ class Trainer {
     const double clipped = c.steps > 0 ? c.clipped / c.steps : 0;
     if (records() && static_cast<int64_t>(s_.round) % recipe_.run.integer("log_every") == 0) {
       json line = counters("round");
+      line["exchange_seconds"] = timed_.take_seconds();
       line["train_loss"] = finite(loss);
       line["clipped_fraction"] = clipped;
       line["gradient_norm"] = finite(c.norms > 0 ? c.norm / c.norms : nan);
@@ -789,12 +817,14 @@ class Trainer {
 
   void checkpoint() {
     if (!records()) return;
-    save_checkpoint(options_.out, *group_, clients_, visitor());
-    if (guarded()) swap_floats(*group_, {1});  // nobody goes on before it is written: it may be what is gone back to
+    // Only of a round that every rank has committed: no other rank can go back behind it, so the lines up to it stay.
+    if (guarded()) swap_floats(*group_, {1});
+    checkpoints_.save(static_cast<int64_t>(s_.round), *group_, clients_, visitor());
   }
 
   void checkpoint_if_due() {
     const double next = s_.next_checkpoint;
+    warn_of_checkpoints();
     if (!stop_ && !due("checkpoint_every", s_.next_checkpoint)) return;
     try {
       checkpoint();
@@ -802,6 +832,12 @@ class Trainer {
       s_.next_checkpoint = next;  // still to be written
       throw;
     }
+  }
+
+  // A checkpoint that can't be written is a warning: the older one is still there, and the run goes on.
+  void warn_of_checkpoints() {
+    const std::string trouble = checkpoints_.trouble();
+    if (!trouble.empty()) observer_.warning(trouble);
   }
 
   void write_summary(const std::string& status, const json& more) {
@@ -819,7 +855,7 @@ class Trainer {
               {"participating", sampling_.participating},
               {"threads", recipe_.run.integer("threads")},
               {"backend", group_->backend()},
-              {"recurrent_path", lstm_path()},
+              {"recurrent_path", recurrent_path()},
               {"versions", {{"tacet", version()}, {"torch", TORCH_VERSION}}}};
     j.update(more);
     write_file(file("summary.json"), j.dump(1) + "\n");
@@ -837,7 +873,11 @@ class Trainer {
     if (status_ == "done") {
       const auto splits = objective_->splits();
       const auto bytes = s_.bytes_sent;
-      if (!splits.empty() && s_.eval_round != s_.round) evaluate_selecting();
+      if (!splits.empty() && s_.eval_round != s_.round) {
+        evaluate_selecting();
+        commit(0);  // the checkpoint says that it was evaluated, so nobody must go back behind that
+        begin_transaction();
+      }
       if (!splits.empty()) evaluated_[splits.front()] = {s_.eval_loss, s_.eval_accuracy};
       flush();
       checkpoint();  // before the last figures: a resume of a finished run only repeats those
@@ -847,6 +887,8 @@ class Trainer {
       }
       s_.bytes_sent = bytes;
     }
+    checkpoints_.wait();
+    warn_of_checkpoints();
     Result result;
     result.status = status_;
     result.x = model();
@@ -905,7 +947,8 @@ class Trainer {
   Recipe recipe_;
   Membership* const membership_;  // null: the group stays, and a lost worker ends the run
   std::unique_ptr<Group> own_group_;
-  Group* group_;  // null only while a new one is being formed
+  Group* group_;      // null only while a new one is being formed
+  TimedGroup timed_;  // what rounds exchange through
   const TrainOptions& options_;
   Observer& observer_;
   const Method& method_;
@@ -913,6 +956,7 @@ class Trainer {
   const ClientSampling sampling_;
   const uint64_t seed_;
   const Schedule schedule_;
+  CheckpointWriter checkpoints_;
   std::unique_ptr<Objective> own_objective_;
   Objective* objective_ = nullptr;
   std::unique_ptr<Algorithm> algorithm_;

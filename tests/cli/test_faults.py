@@ -23,18 +23,18 @@ class Faults(Case):
                               run={"eval_every": 0.2, "checkpoint_every": 0.1, "peer_timeout": 2, "restarts": 50})
         cls.straight = cls.train(cls.file, "straight")
 
-    def launch(self, out):
+    def launch(self, out, workers=WORKERS):
         self.out = self.path(out)
-        self.run_ = self.start("train", self.file, "--out", self.out, "--workers", str(WORKERS))
+        self.run_ = self.start("train", self.file, "--out", self.out, "--workers", str(workers))
 
     def after(self, rounds):
         self.until("%d rounds" % rounds, lambda: self.rounds_so_far(self.out) >= rounds, self.run_)
 
-    def all_there(self):
+    def all_there(self, workers=WORKERS):
         """Every worker is in the group; returns how many groups there have been."""
         def group():
             found = [m for m in self.metrics_so_far() if m["event"] == "membership"]
-            return found and found[-1]["workers"] == WORKERS and len(found)
+            return found and found[-1]["workers"] == workers and len(found)
         return self.until("all workers to be back", group, self.run_)
 
     def metrics_so_far(self):
@@ -75,7 +75,8 @@ class Faults(Case):
     def test_while_a_checkpoint_is_written(self):
         self.launch("checkpoint")
         self.after(5)
-        self.until("a checkpoint", lambda: os.path.exists(os.path.join(self.out, "checkpoint.part")), self.run_)
+        self.until("a checkpoint", lambda: any(
+            name.startswith("checkpoint.part") for name in os.listdir(self.out)), self.run_)
         self.strike(0)
         self.assertUndisturbed()
 
@@ -94,6 +95,19 @@ class Faults(Case):
             "does not answer" in text for m in self.metrics_so_far() if m["event"] == "membership" for text in m["lost"]),
             self.run_)
         self.strike(0, signal.SIGCONT)
+        self.assertUndisturbed()
+
+    def test_lines_of_a_round_that_did_not_count_are_forgotten(self):
+        """Worker 1 is stopped amid a round, comes back as a new one, and then is the only one left to write."""
+        self.launch("lines", workers=2)
+        self.after(5)
+        self.strike(1, signal.SIGSTOP)
+        self.until("worker 0 to go on", lambda: any(
+            "does not answer" in text for m in self.metrics_so_far() if m["event"] == "membership" for text in m["lost"]),
+            self.run_)
+        self.strike(1, signal.SIGCONT)
+        self.all_there(workers=2)
+        self.strike(0)
         self.assertUndisturbed()
 
     def test_all_with_the_rendezvous(self):

@@ -22,6 +22,8 @@ class Placement(Case):
             self.assertEqual(self.sha(spread), self.sha(alone), "%s on %d workers" % (name, p))
             self.assertEqual(self.results(spread), self.results(alone), "%s on %d workers" % (name, p))
             self.assertGreater(self.summary(spread)["bytes_sent"], 0)
+            spent = [m["exchange_seconds"] for m in self.metrics(spread, "round")]
+            self.assertTrue(0 < sum(spent) < self.metrics(spread, "round")[-1]["seconds"])
         return recipe, alone
 
     def test_celgc(self):
@@ -38,6 +40,17 @@ class Placement(Case):
     def test_some_clients_of_a_round(self):
         # 2 of 5 clients: in some rounds one of the two workers has nobody to train.
         self.same("2of5", (2,), clients={"count": 5, "participating": 2}, schedule={"rounds": 10})
+
+    def test_what_carries_the_messages(self):
+        recipe = self.recipe("exchange.toml", schedule={"rounds": 10})
+        alone = self.train(recipe, "exchange-1")
+        bytes_sent = set()
+        for exchange, backend in (("auto", "shared"), ("shared", "shared"), ("gloo", "gloo")):
+            spread = self.train(recipe, "exchange-" + exchange, "--workers", "3", "--set", "run.exchange=" + exchange)
+            self.assertEqual(self.summary(spread)["backend"], backend)
+            self.assertEqual(self.sha(spread), self.sha(alone), exchange)
+            bytes_sent.add(self.summary(spread)["bytes_sent"])
+        self.assertEqual(len(bytes_sent), 1, "bytes are those of the messages, whatever carries them")
 
     def test_count_defaults_to_workers(self):
         recipe = self.recipe("default.toml", clients={"count": None})

@@ -50,16 +50,16 @@ class Stopping(Case):
         self.assertEqual(self.sha(self.path(out)), self.sha(self.straight))
         for key in ("final", "best", "rounds", "iterations", "epochs", "communications", "client_bytes"):
             self.assertEqual(self.summary(self.path(out))[key], self.summary(self.straight)[key], key)
-        self.assertFalse([n for n in os.listdir(self.path(out)) if "part" in n or "old" in n])
+        self.assertFalse([n for n in os.listdir(self.path(out)) if "part" in n or "new" in n])
 
     def test_sigint_alone_then_two_workers(self):
         self.stop(self.launch("int", 1), "int", signal.SIGINT, 128 + signal.SIGINT)
         self.resume("int", 2)
 
     def test_crash_between_the_renames_of_a_checkpoint(self):
-        # Such a crash leaves the checkpoint before, under its side name.
+        # Such a crash leaves the new one, whole, under its side name.
         shutil.copytree(self.straight, self.path("old"))
-        os.rename(self.path("old", "checkpoint"), self.path("old", "checkpoint.old"))
+        os.rename(self.path("old", "checkpoint"), self.path("old", "checkpoint.new"))
         self.resume("old", 1)
 
     def test_sigterm_two_workers_then_one(self):

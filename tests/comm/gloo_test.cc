@@ -115,6 +115,41 @@ TEST_P(Failing, AGroupThatFailedStaysFailed) {
   EXPECT_EQ(workers.said(0), "worker 1 is gone: connection closed; worker 1 is gone: connection closed; ");
 }
 
+// So a killed run leaves nothing behind.
+TEST(Shared, TheMemoryHasNoNameAndNoDescriptor) {
+  Workers workers(30, Host::kTacet, one_host);
+  workers.start_all(3, [](Group& group) -> std::string {
+    carry_out(group, everybody(3, 10));
+    for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+      std::error_code gone;
+      const auto target = std::filesystem::read_symlink(entry.path(), gone).string();
+      if (target.find("memfd:") != std::string::npos) return "still open: " + target;
+    }
+    int mapped = 0;
+    std::ifstream maps("/proc/self/maps");
+    for (std::string line; std::getline(maps, line);) mapped += line.find("/memfd:tacet") != std::string::npos;
+    return std::to_string(mapped) + " mapped";
+  });
+  EXPECT_EQ(workers.all_said(), (Said{"3 mapped", "3 mapped", "3 mapped"}));
+}
+
+TEST(Shared, TellsWhoIsOnWhichHost) {
+  Workers workers(30, Host::kTacet, two_hosts);
+  workers.start_all(3, [](Group& group) {
+    std::string said = group.backend() + ":";
+    for (const int host : group.hosts()) said += " " + std::to_string(host);
+    return said;
+  });
+  // 2 is alone, but the hosts are the same for all: sums are laid out by them.
+  EXPECT_EQ(workers.all_said(), (Said{"shared+gloo: 0 0 2", "shared+gloo: 0 0 2", "shared+gloo: 0 0 2"}));
+}
+
+TEST(Shared, WorkersThatAreAllAloneStayWithGloo) {
+  Workers workers(30, Host::kTacet, [](int rank) { return std::to_string(rank); });
+  workers.start_all(2, [](Group& group) { return group.backend(); });
+  EXPECT_EQ(workers.all_said(), (Said{"gloo", "gloo"}));
+}
+
 TEST(Gloo, LeavingEarlyDoesNotDisturbTheOthers) {
   for (const auto host : {Host::kTacet, Host::kWorkerZero}) {
     Workers workers(30, host);

@@ -106,6 +106,34 @@ TEST_P(EveryBackend, SendsNothingToThoseWithoutPieces) {
              plan_of(size(), [](int, int) { return std::vector<int>{}; })});
 }
 
+// The same memory for everybody, behind pieces of their own: several slots long, ten times.
+TEST_P(EveryBackend, SendsOnePieceToAll) {
+  const Job job = [](Group& group) {
+    const int n = group.size(), me = group.rank();
+    for (int k = 0; k < 10; ++k) {
+      const int64_t length = k % 3 == 0 ? 5 : 300001 + k;
+      std::vector<float> common(length, static_cast<float>(100 * k + me)), own(n), heard(n);
+      std::vector<std::vector<float>> all(n, std::vector<float>(length));
+      std::vector<std::vector<Piece>> to(n), from(n);
+      for (int q = 0; q < n; ++q) {
+        if (q == me) continue;
+        own[q] = static_cast<float>(me * n + q);
+        to[q] = {{&own[q], 1}, {common.data(), length}};
+        from[q] = {{&heard[q], 1}, {all[q].data(), length}};
+      }
+      group.exchange(to, from);
+      for (int q = 0; q < n; ++q) {
+        if (q == me) continue;
+        if (heard[q] != static_cast<float>(q * n + me)) return "the own piece from " + std::to_string(q) + " is wrong";
+        for (const float x : all[q])
+          if (x != static_cast<float>(100 * k + q)) return "exchange " + std::to_string(k) + " is wrong";
+      }
+    }
+    return std::string("ok");
+  };
+  EXPECT_EQ(run(GetParam().backend, size(), job), all_ok(size()));
+}
+
 TEST_P(EveryBackend, KeepsManyExchangesApart) {
   std::vector<Plan> plans;
   for (int k = 0; k < 300; ++k) {

@@ -18,6 +18,7 @@
 #include "comm/gloo/c10d_store.h"
 #include "comm/gloo/epoch.h"
 #include "comm/gloo/store.h"
+#include "comm/handshake.h"
 #include "tacet/error.h"
 
 namespace tacet {
@@ -82,6 +83,7 @@ class GlooGroup : public Group {
     const auto deadline = Clock::now() + timeout_;
     open_store();
     if (epoch_.name.empty()) meet(deadline);
+    if (options_.store == "tcpstore" && !options_.token.empty()) prove_through_store();
     connect();
   }
 
@@ -171,8 +173,9 @@ class GlooGroup : public Group {
       // torchrun starts the workers again beside the same store; what the last attempt left there must not be met.
       if (const char* attempt = std::getenv("TORCHELASTIC_RESTART_COUNT")) prefix += std::string("/attempt_") + attempt;
     } else {
-      if (!options_.hosted && options_.rank == 0) server_ = std::make_unique<StoreServer>(options_.address, options_.port);
-      client_ = std::make_shared<StoreClient>(options_.address, options_.port, options_.timeout_seconds);
+      if (!options_.hosted && options_.rank == 0)
+        server_ = std::make_unique<StoreServer>(options_.address, options_.port, StoreLimits{}, options_.token);
+      client_ = std::make_shared<StoreClient>(options_.address, options_.port, options_.timeout_seconds, options_.token);
       store_ = c10::make_intrusive<C10dStore>(client_, connect_limit(), epoch_.is_over);
       if (!epoch_.name.empty()) prefix += "/" + epoch_.name;
     }
@@ -219,6 +222,24 @@ class GlooGroup : public Group {
     for (const int q : missing) names += (names.empty() ? "" : ", ") + std::to_string(q);
     throw PeerLost(missing[0], (missing.size() == 1 ? "worker " : "workers ") + names + " did not come within " +
                                    seconds_text(options_.timeout_seconds));
+  }
+
+  // c10d's store lets everybody in, so the workers show each other that they know the token: each for the challenges of all.
+  void prove_through_store() {
+    const auto sign = [](const std::string& text) { return std::vector<uint8_t>(text.begin(), text.end()); };
+    const auto read = [&](const std::string& what, int q) {
+      const auto bytes = store_->get(key_of(what, q));
+      return std::string(bytes.begin(), bytes.end());
+    };
+    store_->set(key_of("challenge", rank()), sign(random_challenge()));
+    std::string challenges;
+    for (int q = 0; q < size(); ++q) challenges += read("challenge", q);
+    store_->set(key_of("proof", rank()), sign(proof(options_.token, std::to_string(rank()), challenges)));
+    for (int q = 0; q < size(); ++q) {
+      if (!same_proof(read("proof", q), proof(options_.token, std::to_string(q), challenges)))
+        throw UserError("rendezvous: the join token must be the same for all workers, but worker " + std::to_string(q) +
+                        " has another one than worker " + std::to_string(rank()));
+    }
   }
 
   void connect() {

@@ -4,6 +4,10 @@
 //
 // Protocol, version 1. All numbers are little-endian.
 //   greeting   client: the 8 bytes "tacetS1?"; server: the 8 bytes "tacetS1!"; at most 10 s after connecting
+//              With a join token: the client's 8 bytes "tacetT1?" and a challenge of 32; the server's "tacetT1!" and
+//              challenge; the client's proof of 32 bytes (comm/handshake.h) for both challenges; the server's "tacetT1!" and
+//              proof. Instead, and before it hangs up: "tacetTN!" (a token is needed), "tacetTU!" (there is none),
+//              "tacetTW!" (it is another).
 //   request    u32 length of the rest; u8 operation; its arguments
 //   reply      u32 length of the rest; u8 status (0 done, 1 timed out, 2 refused, with a text as its string); the result
 //   string     u32 length; bytes. A key has at most 64 KiB, a value at most 16 MiB.
@@ -42,7 +46,8 @@ class StoreServer {
  public:
   // Listens on `address` (a numeric address or a name; only that address) and `port` (0: one that is free).
   // Throws UserError when that can't be done.
-  StoreServer(const std::string& address, int port, const StoreLimits& limits = {});
+  // `token`: lets only clients in that prove to know it; empty: everybody.
+  StoreServer(const std::string& address, int port, const StoreLimits& limits = {}, const std::string& token = "");
   ~StoreServer();
   StoreServer(const StoreServer&) = delete;
   StoreServer& operator=(const StoreServer&) = delete;
@@ -64,8 +69,8 @@ struct StoreTimeout : std::runtime_error {
 class StoreClient {
  public:
   // Tries to connect until `timeout_seconds` have passed, then throws PeerLost(-1). Throws UserError when something else
-  // than a StoreServer answers at that port, or the address can't be resolved.
-  StoreClient(const std::string& address, int port, double timeout_seconds);
+  // than a StoreServer answers at that port, the address can't be resolved, or the server's join token is not `token`.
+  StoreClient(const std::string& address, int port, double timeout_seconds, const std::string& token = "");
   ~StoreClient();
   StoreClient(const StoreClient&) = delete;
   StoreClient& operator=(const StoreClient&) = delete;

@@ -36,8 +36,8 @@ size_t rings_bytes(int peers) {
 Segment::Segment(Descriptor file, int peers)
     : file_(std::move(file)),
       peers_(peers),
-      slot_floats_(std::clamp<int64_t>(kFloats / (int64_t{peers} * kSlots) / 1024 * 1024, 1024, 1 << 16)),
-      bytes_(kHeadBytes + rings_bytes(peers) + static_cast<size_t>(peers * kSlots * slot_floats_) * sizeof(float)) {}
+      slot_floats_(std::clamp<int64_t>(kFloats / ((int64_t{peers} + 1) * kSlots) / 1024 * 1024, 1024, 1 << 16)),
+      bytes_(kHeadBytes + rings_bytes(peers) + static_cast<size_t>((peers + 1) * kSlots * slot_floats_) * sizeof(float)) {}
 
 Segment::Segment(Segment&& other) noexcept
     : file_(std::move(other.file_)),
@@ -58,6 +58,7 @@ bool Segment::map() {
 }
 
 std::optional<Segment> Segment::create(int peers, uint64_t nonce) {
+  if (peers > kMostPeers) return {};
   Segment s(Descriptor(::memfd_create("tacet", MFD_CLOEXEC)), peers);
   // Reserved at once: memory that is missing later would end the process at a write.
   if (s.file() < 0 || ::posix_fallocate(s.file(), 0, static_cast<off_t>(s.bytes_)) != 0 || !s.map()) return {};

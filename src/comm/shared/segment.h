@@ -1,5 +1,6 @@
-// The memory that a rank shares with the others of its host: a bell for whoever waits, and for each peer a ring of slots
-// that this rank fills and the peer empties. Memory and its layout only; who waits for what, and how long, is shared.cc's.
+// The memory that a rank shares with the others of its host: a bell for whoever waits, for each peer a ring of slots that
+// this rank fills and the peer empties, and slots for what all peers are sent alike. Memory and its layout only; who waits
+// for what, and how long, is shared.cc's.
 #pragma once
 
 #include <atomic>
@@ -25,13 +26,17 @@ struct Ring {
 struct SlotHead {
   int64_t exchange;  // which one the floats belong to
   int64_t floats;
+  int64_t common;  // which of the common slots holds them; −1: the ring's own
 };
 
 class Segment {
  public:
   static constexpr int kSlots = 4;  // of a ring
 
-  // New memory for rings to `peers` others. Nothing when the system has no memfd.
+  // Every rank maps every other's memory, and a ring has a smallest size, so there is a number beyond which it is too much.
+  static constexpr int kMostPeers = 255;
+
+  // New memory for rings to `peers` others. Nothing when they are too many, or the system has no memfd.
   static std::optional<Segment> create(int peers, uint64_t nonce);
   // The memory that process `pid` holds as its descriptor `file`. Nothing when it can't be opened, or is not the one with
   // this nonce: another container's process of the same number, say.
@@ -57,6 +62,7 @@ class Segment {
   Ring& ring(int peer) const;
   SlotHead& head(int peer, uint64_t slot) const;
   float* data(int peer, uint64_t slot) const;
+  float* common(uint64_t slot) const { return data(peers_, slot); }
   int64_t slot_floats() const { return slot_floats_; }
 
  private:

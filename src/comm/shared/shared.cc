@@ -57,6 +57,7 @@ std::string this_host() {
 // Where an exchange with one peer stands. The pieces in one direction are one stream of floats.
 struct Stream {
   const std::vector<Piece>* pieces = nullptr;
+  size_t end = 0;  // pieces [0, end)
   size_t piece = 0;
   int64_t done = 0;  // of that piece
 
@@ -64,7 +65,7 @@ struct Stream {
   template <class Move>
   int64_t advance(int64_t most, const Move& move) {
     skip();
-    if (piece == pieces->size()) return 0;
+    if (piece == end) return 0;
     const Piece& p = (*pieces)[piece];
     const int64_t n = std::min(most, p.size - done);
     move(p.data + done, n);
@@ -73,12 +74,12 @@ struct Stream {
   }
   bool ended() {
     skip();
-    return piece == pieces->size();
+    return piece == end;
   }
 
  private:
   void skip() {
-    while (piece < pieces->size() && done == (*pieces)[piece].size) ++piece, done = 0;
+    while (piece < end && done == (*pieces)[piece].size) ++piece, done = 0;
   }
 };
 
@@ -88,6 +89,7 @@ struct Peer {
   Descriptor process;  // readable once it has ended
   int theirs, mine;    // my ring in their segment, their ring in mine
   Stream out = {}, in = {};
+  uint64_t common_at[Segment::kSlots] = {};  // how far they must have read before a common slot may be filled again
 };
 
 class SharedGroup : public Group {
@@ -120,10 +122,11 @@ class SharedGroup : public Group {
     if (failed_) throw PeerLost(failed_->rank, failed_->what());
     ++exchanges_;
     for (Peer& peer : peers_) {
-      peer.out = {&to[peer.rank]};
-      peer.in = {&from[peer.rank]};
+      peer.out = {&to[peer.rank], to[peer.rank].size()};
+      peer.in = {&from[peer.rank], from[peer.rank].size()};
       for (const Piece& piece : to[peer.rank]) sent_ += piece.size * static_cast<int64_t>(sizeof(float));
     }
+    find_common();
     if (!peers_.empty()) exchange_here();
     if (!all_here()) exchange_elsewhere(to, from);
   }
@@ -151,7 +154,8 @@ class SharedGroup : public Group {
         if (sent || received) peer.segment.ring_bell(), moved = true;
         ended = ended && peer.out.ended() && peer.in.ended();
       }
-      if (ended) return;
+      moved = send_common() || moved;
+      if (ended && common_.size == 0) return;
       if (moved) {
         deadline = after_limit();
         continue;
@@ -185,12 +189,57 @@ class SharedGroup : public Group {
         filled += n;
         if (filled == mine_->slot_floats()) break;
       }
-      mine_->head(peer.mine, slot) = {exchanges_, filled};
+      mine_->head(peer.mine, slot) = {exchanges_, filled, -1};
       ring.written.value.store(++slot, std::memory_order_release);
       moved = true;
     }
     return moved;
   }
+
+  // What ends the pieces for every peer alike (a slice of a sum, say) is copied once, and read by all from there.
+  void find_common() {
+    common_ = {nullptr, 0};
+    if (peers_.size() < 2) return;
+    for (const Peer& peer : peers_) {
+      if (peer.out.end == 0) return;
+      const Piece& last = peer.out.pieces->back();
+      if (peers_[0].out.end == 0 || last.data != peers_[0].out.pieces->back().data ||
+          last.size != peers_[0].out.pieces->back().size)
+        return;
+    }
+    common_ = peers_[0].out.pieces->back();
+    for (Peer& peer : peers_) --peer.out.end;
+  }
+
+  // Whether the peer has room for the next common slot.
+  bool takes_common(Peer& peer) const {
+    const Ring& ring = mine_->ring(peer.mine);
+    const uint64_t read = ring.read.value.load(std::memory_order_acquire);
+    return peer.out.ended() && ring.written.value.load(std::memory_order_relaxed) - read < Segment::kSlots &&
+           read >= peer.common_at[common_slot_];
+  }
+
+  bool send_common() {
+    bool moved = false;
+    while (common_.size > 0 && std::all_of(peers_.begin(), peers_.end(), [&](Peer& p) { return takes_common(p); })) {
+      const int64_t n = std::min(common_.size, mine_->slot_floats());
+      std::memcpy(mine_->common(common_slot_), common_.data, bytes(n));
+      for (Peer& peer : peers_) {
+        std::atomic<uint64_t>& written = mine_->ring(peer.mine).written.value;
+        const uint64_t slot = written.load(std::memory_order_relaxed);
+        mine_->head(peer.mine, slot) = {exchanges_, n, static_cast<int64_t>(common_slot_)};
+        written.store(slot + 1, std::memory_order_release);
+        peer.common_at[common_slot_] = slot + 1;
+        peer.segment.ring_bell();
+      }
+      common_ = {common_.data + n, common_.size - n};
+      common_slot_ = (common_slot_ + 1) % Segment::kSlots;
+      moved = true;
+    }
+    return moved;
+  }
+
+  bool waits_for(Peer& peer) { return !peer.out.ended() || !peer.in.ended() || (common_.size > 0 && !takes_common(peer)); }
 
   bool receive(Peer& peer) {
     Ring& ring = peer.segment.ring(peer.theirs);
@@ -198,7 +247,8 @@ class SharedGroup : public Group {
     bool moved = false;
     while (!peer.in.ended() && slot < ring.written.value.load(std::memory_order_acquire)) {
       const SlotHead head = peer.segment.head(peer.theirs, slot);
-      const float* at = peer.segment.data(peer.theirs, slot);
+      const float* at =
+          head.common < 0 ? peer.segment.data(peer.theirs, slot) : peer.segment.common(static_cast<uint64_t>(head.common));
       int64_t emptied = 0;
       const auto copy = [&](float* data, int64_t n) { std::memcpy(data, at + emptied, bytes(n)); };
       while (head.exchange == exchanges_ && emptied < head.floats) {
@@ -223,7 +273,7 @@ class SharedGroup : public Group {
     const bool look = Clock::now() >= next_look_;
     if (look) next_look_ = Clock::now() + std::chrono::nanoseconds(kLookNanoseconds);
     for (Peer& peer : peers_) {
-      if (peer.out.ended() && peer.in.ended()) continue;
+      if (!waits_for(peer)) continue;
       const int32_t state = peer.segment.state().load();
       const bool dead = look && has_ended(peer);
       if (state == Segment::kHere && !dead) continue;
@@ -235,7 +285,7 @@ class SharedGroup : public Group {
     if (!too_long) return;
     for (const bool incoming : {true, false}) {
       for (Peer& peer : peers_) {
-        if (!(incoming ? peer.in : peer.out).ended())
+        if (incoming ? !peer.in.ended() : waits_for(peer))
           throw lost(peer.rank, "did not answer within " + seconds_text(timeout_), true);
       }
     }
@@ -268,6 +318,8 @@ class SharedGroup : public Group {
   std::unique_ptr<PeerLost> failed_;
   Clock::time_point next_look_ = {};
   int64_t exchanges_ = 0;
+  Piece common_ = {nullptr, 0};  // what is left of it
+  uint64_t common_slot_ = 0;     // the next one to fill
   int64_t sent_ = 0;
 };
 
