@@ -338,6 +338,15 @@ void put_in_place(const std::string& folder, int64_t round, int keep) {
   for (size_t k = static_cast<size_t>(keep) - 1; k < rounds.size(); ++k) discard(folder, older(folder, rounds[k]));
 }
 
+// Half-written ones, of whatever worker.
+void remove_parts(const std::string& folder) {
+  std::error_code error;
+  std::vector<fs::path> left;
+  for (const auto& entry : fs::directory_iterator(folder, error))
+    if (entry.path().filename().string().rfind(side_name, 0) == 0) left.push_back(entry.path());
+  for (const fs::path& part : left) fs::remove_all(part, error);
+}
+
 // What a crash or a broken disk has left: damaged ones are not to push out whole ones.
 void tidy(const std::string& folder, int keep) {
   for (const fs::path& place : candidates(folder))
@@ -403,11 +412,7 @@ void CheckpointWriter::take_over(const std::string& name, std::function<bool()> 
   side_ = side(folder_).string() + "-" + name;
   in_charge_ = std::move(in_charge);
   first_ = true;
-  std::error_code error;
-  std::vector<fs::path> left;
-  for (const auto& entry : fs::directory_iterator(folder_, error))
-    if (entry.path().filename().string().rfind(side_name, 0) == 0) left.push_back(entry.path());
-  for (const fs::path& part : left) fs::remove_all(part, error);
+  remove_parts(folder_);
 }
 
 void CheckpointWriter::save(int64_t round, Group& group, int clients, const Visit& visit) {
@@ -421,6 +426,7 @@ void CheckpointWriter::save(int64_t round, Group& group, int clients, const Visi
                          in_charge = in_charge_] {
     outcome->trouble = before;
     try {
+      if (first && !in_charge) remove_parts(folder_);  // else take_over() did it
       if (first) tidy(folder_, keep_);
       write(folder_, side_, round, clients, keep_, saved, in_charge);
     } catch (const std::exception& error) {
