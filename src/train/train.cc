@@ -174,8 +174,11 @@ class Trainer {
       open(options_.resume);
       return "";
     }
+    const auto begin = Clock::now();
     try {
       settle();
+      // The others of a later group write that line, and all must count the same lines: any of them may own the log next.
+      if (membership_->epoch() > 1) record_membership(since(begin), 0);
       return "";
     } catch (const PeerLost& error) {
       return error.what();

@@ -110,6 +110,16 @@ class Faults(Case):
         self.strike(0)
         self.assertUndisturbed()
 
+    def test_a_new_worker_that_is_the_only_one_left_keeps_the_last_line(self):
+        """It must count the line that says it came, or it cuts off the last one of those before it."""
+        self.launch("joined", workers=2)
+        self.after(5)
+        self.strike(1)
+        self.all_there(workers=2)
+        self.after(self.rounds_so_far(self.out) + 2)
+        self.strike(0)
+        self.assertUndisturbed()
+
     def test_all_with_the_rendezvous(self):
         self.launch("host")
         self.after(20)
