@@ -124,16 +124,18 @@ class Round {
     Objective* objective = nullptr;
     Group* group = nullptr;
     uint64_t seed = 0;
-    int64_t number = 0;                       // r
-    int64_t first_iteration = 0;              // local steps a client took before this round
-    int interval = 1;                         // I
-    int clients = 1;                          // N
-    std::vector<int> sampled;                 // S_r, ascending client ids
-    int64_t first_draw = 0;                   // begin() draws far from round 0, so that no mini-batch is drawn twice
-    bool skip_non_finite = false;             // instead of stopping at a loss or gradient that is not finite
-    const std::atomic<bool>* stop = nullptr;  // set by a signal: carried to all ranks by the next mean; may be null
-    SumBuffers* buffers = nullptr;            // memory that is kept from round to round (src/core/tree_mean.h); may be null
-    std::function<Rates(int t)> rates;        // schedule at local step t of this round, before the objective's rate scale
+    int64_t number = 0;                         // r
+    int64_t first_iteration = 0;                // local steps a client took before this round
+    int interval = 1;                           // I
+    int clients = 1;                            // N
+    std::vector<int> sampled;                   // S_r, ascending client ids
+    int64_t first_draw = 0;                     // begin() draws far from round 0, so that no mini-batch is drawn twice
+    bool skip_non_finite = false;               // instead of stopping at a loss or gradient that is not finite
+    const std::atomic<bool>* stop = nullptr;    // set by a signal: carried to all ranks by the next mean; may be null
+    const std::atomic<bool>* broken = nullptr;  // set when a worker is lost: the next gradient throws PeerLost; may be null
+    SumBuffers* buffers = nullptr;           // memory that is kept from round to round (src/core/tree_mean.h); may be null
+    std::function<void(int client)> before;  // told before a client's first turn on this rank; may be empty
+    std::function<Rates(int t)> rates;       // schedule at local step t of this round, before the objective's rate scale
   };
   explicit Round(Setting setting);
 
@@ -170,6 +172,7 @@ class Round {
   const std::map<std::string, double>& notes() const { return notes_; }
   const Counters& counters() const { return counters_; }
   int collectives() const { return collectives_; }
+  double busy_seconds() const { return busy_seconds_; }   // this rank's own time in its clients' turns
   int64_t client_bytes() const { return client_bytes_; }  // what one client's messages hold, parameters and buffers
 
  private:
@@ -188,6 +191,7 @@ class Round {
   std::map<std::string, double> notes_;
   int collectives_ = 0;
   int64_t client_bytes_ = 0;
+  double busy_seconds_ = 0;
 };
 
 class Algorithm {

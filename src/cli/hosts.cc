@@ -115,6 +115,10 @@ std::string token_from_input() {
   std::string token;
   char c = 0;
   while (token.size() < kLongestToken && ::read(STDIN_FILENO, &c, 1) == 1 && c != '\n') token += c;
+  // The signal is for another thread: the launcher's, which reads it from a file, or the worker's.
+  sigset_t all, before;
+  sigfillset(&all);
+  ::pthread_sigmask(SIG_BLOCK, &all, &before);
   std::thread([] {
     char bytes[256];
     for (;;) {
@@ -123,6 +127,7 @@ std::string token_from_input() {
     }
     ::kill(::getpid(), SIGTERM);
   }).detach();
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   return token;
 }
 

@@ -58,6 +58,7 @@ int run(int argc, char** argv) {
                 "file with the secret that workers on several machines share (default: $TACET_JOIN_TOKEN)")
       ->option_text("FILE");
   t->add_flag("--launched", train.launched)->group("");  // between the launcher and its workers
+  t->add_flag("--rejoin", train.rejoin)->group("");
   t->add_flag("--token-from-input", train.token_from_input)->group("");
 
   std::vector<std::string> dirs;

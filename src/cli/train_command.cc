@@ -19,6 +19,7 @@
 #include "cli/launch.h"
 #include "cli/progress.h"
 #include "comm/handshake.h"
+#include "comm/membership.h"
 #include "data/safetensors.h"
 #include "tacet/algorithm.h"
 #include "tacet/error.h"
@@ -98,7 +99,7 @@ std::string token_for(const TrainCommand& c, const Placement& place) {
 int cmd_train(const TrainCommand& c) {
   if (!c.hosts.empty() && c.launched) become_ssh({split_hosts(c.hosts), c.ssh, c.port}, arguments_for_workers(c, c.out));
   const auto environment = placement_from_environment();
-  const Recipe recipe = load_recipe(c.recipe, c.sets);
+  Recipe recipe = load_recipe(c.recipe, c.sets);
   const int workers = environment ? environment->size : std::max(1, c.workers);
   if (c.dry_run) return dry_run(recipe, workers);
   if (c.resume && c.out.empty()) throw UserError("--resume: give the run's folder with --out");
@@ -109,43 +110,68 @@ int cmd_train(const TrainCommand& c) {
     if (!c.join_token.empty()) setenv("TACET_JOIN_TOKEN", read_token(c.join_token).c_str(), 1);
     return launch_hosts({split_hosts(c.hosts), c.ssh, c.port}, arguments_for_workers(c, out));
   }
-  if (!environment && workers > 1) {
-    check_run_folder(out, c.resume);  // one message now instead of one from every worker
+  // A worker that a launcher started has its token from there; of --workers none, they meet over loopback.
+  const std::string token = !environment ? "" : c.launched ? read_token("") : token_for(c, *environment);
+  // Where torchrun's agent serves the rendezvous it also starts lost workers again.
+  const bool own_launcher =
+      environment ? !c.launched && environment->size > 1 && environment->store == "tacet" : workers > 1;
+  if (own_launcher) {
+    // One message now instead of one from every worker; of several machines only the first one writes.
+    if (!environment || environment->rank == 0) check_run_folder(out, c.resume);
     std::vector<std::string> argv = arguments_for_workers(c, out);
     argv.insert(argv.begin(), {"tacet", "train"});
-    return launch_local(argv, workers, {});
+    LaunchOptions launch;
+    launch.supervise = true;
+    launch.restarts = static_cast<int>(recipe.run.integer("restarts"));
+    launch.place = environment;
+    launch.token = token;
+    return launch_local(argv, environment ? 1 : workers, launch);
   }
 
-  std::unique_ptr<Group> group;
-  if (environment) {
-    GlooOptions o;
-    o.rank = environment->rank;
-    o.size = environment->size;
-    o.address = environment->address;
-    o.port = environment->port;
-    o.interface_address = environment->interface_address;
-    o.hosted = environment->hosted || c.launched;
-    o.store = environment->store;
-    if (!c.launched) o.token = token_for(c, *environment);  // the launcher of --workers lets its own in, over loopback
-    o.timeout_seconds = recipe.run.number("peer_timeout");
-    group = gloo_group(o);
-    const std::string exchange = recipe.run.text("exchange");
-    SharedOptions shared;
-    shared.timeout_seconds = o.timeout_seconds;
-    shared.required = exchange == "shared";
-    if (exchange != "gloo") group = share_memory(std::move(group), shared);
-  } else {
-    group = single_group();
-  }
   catch_signals(c.launched);
-  TerminalProgress progress(c.quiet || group->rank() != 0);
   TrainOptions options;
   options.out = out;
   options.resume = c.resume;
+  options.rejoin = c.rejoin;
   options.stop = &stop_requested;
-  const Result result = train(recipe, *group, options, progress);
-  if (group->rank() == 0) print_result(result, out);
-  return result.status == "done" ? 0 : 128 + stop_signal.load();
+  TerminalProgress progress(c.quiet);  // only rank 0 tells it anything
+  const auto report = [&](const Result& result, bool first) {
+    if (result.status == "ended") return 0;
+    if (first) print_result(result, out);
+    return result.status == "done" ? 0 : 128 + stop_signal.load();
+  };
+  if (!environment) {
+    const auto group = single_group();
+    return report(train(recipe, *group, options, progress), true);
+  }
+  GlooOptions place;
+  place.rank = environment->rank;
+  place.size = environment->size;
+  place.address = environment->address;
+  place.port = environment->port;
+  place.interface_address = environment->interface_address;
+  place.hosted = environment->hosted || c.launched;
+  place.store = environment->store;
+  place.token = token;
+  place.timeout_seconds = recipe.run.number("peer_timeout");
+  if (place.store != "tacet" || place.size == 1) {  // torchrun's agent starts all workers again by itself
+    auto group = gloo_group(place);
+    SharedOptions shared;
+    shared.timeout_seconds = place.timeout_seconds;
+    shared.required = recipe.run.text("exchange") == "shared";
+    if (recipe.run.text("exchange") != "gloo") group = share_memory(std::move(group), shared);
+    return report(train(recipe, *group, options, progress), group->rank() == 0);
+  }
+  if (!recipe.clients.has("count")) recipe.clients.set("count", int64_t{place.size});
+  Membership membership({place, recipe.run.text("exchange"), static_cast<int>(recipe.run.integer("min_workers"))});
+  try {
+    const Result result = train(recipe, membership, options, progress);
+    return report(result, result.first);
+  } catch (const PeerLost& error) {
+    if (!membership.stranded()) throw;
+    fmt::print(stderr, "tacet: {}\n", error.what());
+    return kStranded;
+  }
 }
 
 namespace {

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <cassert>
+#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <numeric>
@@ -79,6 +80,7 @@ Gradient Client::resample(const Vec& y) { return draw(y, false); }
 
 Gradient Client::draw(const Vec& y, bool local_step) {
   const Round::Setting& s = round_->setting_;
+  if (s.broken && *s.broken) throw PeerLost(-1, "a worker was lost during round " + std::to_string(s.number + 1));
   const Sample sample = s.objective->gradient({s.seed, id_, s.number, s.first_draw + draws_, s.first_iteration + steps_}, y);
   Vec g = s.objective->gradient_buffer();
   const double norm = l2_norm(g);
@@ -185,11 +187,15 @@ std::vector<Vec> Round::reduce(int count, const std::vector<int>& clients, const
     Client client;
     client.round_ = this;
     client.id_ = clients[position];
-    Drawn& drawn = drawn_[client.id_];
+    const auto [turns, is_first] = drawn_.try_emplace(client.id_);
+    if (is_first && setting_.before) setting_.before(client.id_);
+    Drawn& drawn = turns->second;
     client.draws_ = drawn.draws;
     client.steps_ = drawn.steps;
     if (b > 0) buffers.copy_(buffers_before);
+    const auto start = std::chrono::steady_clock::now();
     vectors = f(client);
+    busy_seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     assert(static_cast<int>(vectors.size()) == count);
     drawn = {client.draws_, client.steps_};
     if (setting_.stop && *setting_.stop) client.counters_.stop = 1;

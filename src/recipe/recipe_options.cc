@@ -161,6 +161,8 @@ const std::vector<Option>& run_options() {
        .min = 0,
        .max = 1e6,
        .min_open = true},
+      integer("restarts", int64_t{3}, "how often workers that were lost are started again, all together", 0, 1e9),
+      integer("min_workers", int64_t{1}, "with fewer workers left the run ends with a checkpoint and exit code 3", 1, 1e6),
   };
   return options;
 }

@@ -208,7 +208,9 @@ Saved unpack(const std::string& bytes, std::string& where) {
 // ---- folders ----
 
 fs::path newest(const std::string& folder) { return fs::path(folder) / "checkpoint"; }
-fs::path side(const std::string& folder) { return fs::path(folder) / "checkpoint.part"; }
+constexpr const char* side_name = "checkpoint.part";
+// Where what is to be removed goes first.
+fs::path side(const std::string& folder) { return fs::path(folder) / side_name; }
 // Whole, on its way to `newest`.
 fs::path fresh(const std::string& folder) { return fs::path(folder) / "checkpoint.new"; }
 fs::path older(const std::string& folder, int64_t round) {
@@ -336,6 +338,15 @@ void put_in_place(const std::string& folder, int64_t round, int keep) {
   for (size_t k = static_cast<size_t>(keep) - 1; k < rounds.size(); ++k) discard(folder, older(folder, rounds[k]));
 }
 
+// Half-written ones, of whatever worker.
+void remove_parts(const std::string& folder) {
+  std::error_code error;
+  std::vector<fs::path> left;
+  for (const auto& entry : fs::directory_iterator(folder, error))
+    if (entry.path().filename().string().rfind(side_name, 0) == 0) left.push_back(entry.path());
+  for (const fs::path& part : left) fs::remove_all(part, error);
+}
+
 // What a crash or a broken disk has left: damaged ones are not to push out whole ones.
 void tidy(const std::string& folder, int keep) {
   for (const fs::path& place : candidates(folder))
@@ -343,13 +354,15 @@ void tidy(const std::string& folder, int keep) {
   if (const auto round = round_of(fresh(folder))) put_in_place(folder, *round, keep);
 }
 
-void write(const std::string& folder, int64_t round, int clients, int keep, const Saved& saved) {
+void write(const std::string& folder, const fs::path& part, int64_t round, int clients, int keep, const Saved& saved,
+           const std::function<bool()>& in_charge) {
   check_space(folder, saved);
-  write_files(side(folder), round, clients, saved);
+  write_files(part, round, clients, saved);
   // The state's offset into metrics.jsonl must not point behind what a loss of power leaves of it.
   sync(fs::path(folder) / "metrics.jsonl");
   sync(folder);
-  rename_or_throw(side(folder), fresh(folder));
+  if (in_charge && !in_charge()) throw UserError("the other workers went on without this one");
+  rename_or_throw(part, fresh(folder));
   put_in_place(folder, round, keep);
 }
 
@@ -391,6 +404,17 @@ struct CheckpointWriter::Outcome {
   std::string trouble;  // read once done
 };
 
+CheckpointWriter::CheckpointWriter(std::string folder, int keep)
+    : folder_(std::move(folder)), keep_(keep), side_(side(folder_).string()) {}
+
+void CheckpointWriter::take_over(const std::string& name, std::function<bool()> in_charge) {
+  wait();
+  side_ = side(folder_).string() + "-" + name;
+  in_charge_ = std::move(in_charge);
+  first_ = true;
+  remove_parts(folder_);
+}
+
 void CheckpointWriter::save(int64_t round, Group& group, int clients, const Visit& visit) {
   Collect state(group);
   visit(state);
@@ -398,13 +422,16 @@ void CheckpointWriter::save(int64_t round, Group& group, int clients, const Visi
   wait();
   const std::string before = trouble();
   outcome_ = std::make_shared<Outcome>();
-  thread_ = std::thread([this, round, clients, before, saved = std::move(state.saved), outcome = outcome_, first = first_] {
+  thread_ = std::thread([this, round, clients, before, saved = std::move(state.saved), outcome = outcome_, first = first_,
+                         in_charge = in_charge_] {
     outcome->trouble = before;
     try {
+      if (first && !in_charge) remove_parts(folder_);  // else take_over() did it
       if (first) tidy(folder_, keep_);
-      write(folder_, round, clients, keep_, saved);
+      write(folder_, side_, round, clients, keep_, saved, in_charge);
     } catch (const std::exception& error) {
-      discard(folder_, side(folder_));
+      std::error_code ignored;
+      fs::remove_all(side_, ignored);
       outcome->trouble += (before.empty() ? "" : "; ") + std::string("the checkpoint of round ") + std::to_string(round) +
                           " could not be written, the one before is kept: " + error.what();
     }

@@ -18,10 +18,15 @@ using Visit = std::function<void(StateVisitor&)>;
 class CheckpointWriter {
  public:
   // Keeps the last `keep` ≥ 1 checkpoints of `folder`: checkpoint/, and older ones as checkpoint-ROUND/.
-  CheckpointWriter(std::string folder, int keep) : folder_(std::move(folder)), keep_(keep) {}
+  CheckpointWriter(std::string folder, int keep);
   ~CheckpointWriter() { wait(); }
   CheckpointWriter(const CheckpointWriter&) = delete;
   CheckpointWriter& operator=(const CheckpointWriter&) = delete;
+
+  // For one of several processes that may write here, one after the other: from now on this one does. What another one has
+  // not finished is removed, so that its write fails, and what this one writes is put in place only if `in_charge` still
+  // says so then; it is called from another thread. `name` differs from those of the other processes.
+  void take_over(const std::string& name, std::function<bool()> in_charge);
 
   // Waits for the write before, copies the state that `visit` shows from all ranks to rank 0, and returns while that is
   // being written. `round` is the number of finished rounds. Collective.
@@ -36,7 +41,9 @@ class CheckpointWriter {
   struct Outcome;
   const std::string folder_;
   const int keep_;
-  bool first_ = true;  // nothing written yet: what lies in the folder is somebody else's work
+  std::string side_;                 // the folder's checkpoint.part…, of this process alone
+  std::function<bool()> in_charge_;  // null: nobody else writes
+  bool first_ = true;                // nothing written yet: what lies in the folder is somebody else's work
   std::thread thread_;
   std::shared_ptr<Outcome> outcome_;  // of the last write
 };

@@ -68,12 +68,15 @@ class LanguageObjective : public NetworkObjective {
   }
 
   void state(StateVisitor& visitor) override {
+    std::vector<int> drawn;
     for (auto& [client, unused] : hidden_.all()) {
+      drawn.push_back(client);
       const auto& p = batches_.position(client);
       positions_.all()[client] = torch::tensor({p.pass, p.offset}, torch::kInt64);
     }
     visitor.clients("position", positions_);
     visitor.clients("hidden", hidden_);
+    for (const int client : drawn) batches_.position(client) = {};  // unless the visitor says otherwise
     for (auto& [client, saved] : positions_.all())
       batches_.position(client) = {saved[0].item<int64_t>(), saved[1].item<int64_t>()};
   }

@@ -7,10 +7,12 @@
 #include <cmath>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <utility>
 
 #include <nlohmann/json.hpp>
 
+#include "data/safetensors.h"
 #include "tacet/error.h"
 #include "tacet/train.h"
 #include "train/checkpoint.h"
@@ -39,6 +41,40 @@ void check_run_folder(const std::string& out, bool resume) {
 }
 
 nlohmann::json finite(double value) { return std::isfinite(value) ? nlohmann::json(value) : nlohmann::json(nullptr); }
+
+std::vector<std::string> read_lines(const std::string& path) {
+  std::ifstream in(path);
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(in, line) && !in.eof();) lines.push_back(line);
+  return lines;
+}
+
+void replace_file(const std::string& path, const std::string& text) {
+  write_file(path + ".part", text);
+  std::error_code error;
+  fs::rename(path + ".part", path, error);
+  if (error) throw UserError(path + ": can't be put in place: " + error.message());
+}
+
+int64_t cut_log(const std::string& path, int64_t bytes, int64_t round, bool evaluated) {
+  std::string text;
+  bool reached = round == 0;
+  for (const std::string& line : read_lines(path)) {
+    const nlohmann::json j = nlohmann::json::parse(line, nullptr, false);
+    if (!j.is_object()) continue;
+    const auto at = j.value("round", int64_t{0});
+    const std::string event = j.value("event", "");
+    if (at > round || (at == round && (event == "test" || (event == "eval" && !evaluated)))) continue;
+    reached = reached || at == round;
+    text += line + "\n";
+  }
+  std::error_code error;
+  if (!reached && bytes > 0 && (!fs::exists(path, error) || fs::file_size(path, error) < static_cast<uintmax_t>(bytes)))
+    throw UserError(path + ": must have the " + std::to_string(bytes) +
+                    " bytes that it had when its checkpoint was written, but lines are missing");
+  replace_file(path, text);
+  return static_cast<int64_t>(text.size());
+}
 
 MetricsLog::MetricsLog(const std::string& path, int64_t keep) : bytes_(keep), path_(path) {
   std::error_code error;

@@ -14,25 +14,26 @@ namespace tacet {
 
 class TimedGroup : public Group {
  public:
-  explicit TimedGroup(Group& group) : group_(group) {}  // borrowed
+  explicit TimedGroup(Group& group) : group_(&group) {}  // borrowed
+  void use(Group& group) { group_ = &group; }            // from now on: borrowed
 
-  int rank() const override { return group_.rank(); }
-  int size() const override { return group_.size(); }
+  int rank() const override { return group_->rank(); }
+  int size() const override { return group_->size(); }
   void exchange(const std::vector<std::vector<Piece>>& to, const std::vector<std::vector<Piece>>& from) override {
     const auto start = std::chrono::steady_clock::now();
-    group_.exchange(to, from);
+    group_->exchange(to, from);
     seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   }
-  int64_t bytes_sent() const override { return group_.bytes_sent(); }
-  std::string backend() const override { return group_.backend(); }
-  std::vector<int> hosts() const override { return group_.hosts(); }
-  PeerLost lost(int peer, const std::string& how, bool silent) override { return group_.lost(peer, how, silent); }
+  int64_t bytes_sent() const override { return group_->bytes_sent(); }
+  std::string backend() const override { return group_->backend(); }
+  std::vector<int> hosts() const override { return group_->hosts(); }
+  PeerLost lost(int peer, const std::string& how, bool silent) override { return group_->lost(peer, how, silent); }
 
   // Seconds in exchanges since the last call.
   double take_seconds() { return std::exchange(seconds_, 0); }
 
  private:
-  Group& group_;
+  Group* group_;
   double seconds_ = 0;
 };
 

@@ -95,13 +95,14 @@ class Environment(Case):
         seen = 0
         while any(run.process.poll() is None for run in runs):
             for run in runs:
-                try:
-                    addresses = self.listening(run.process.pid)
-                except (FileNotFoundError, PermissionError, ProcessLookupError):
-                    continue  # it has just ended
-                seen += len(addresses)
-                for address in addresses:
-                    self.assertIn(address, loopback, "a worker listens to the outside")
+                for pid in run.members():  # the command, what serves the rendezvous, and the worker
+                    try:
+                        addresses = self.listening(pid)
+                    except (FileNotFoundError, PermissionError, ProcessLookupError):
+                        continue  # it has just ended
+                    seen += len(addresses)
+                    for address in addresses:
+                        self.assertIn(address, loopback, "a worker listens to the outside")
             time.sleep(0.02)
         self.assertGreater(seen, 0, "no listening socket was seen, nothing was checked")
         for run in runs:

@@ -17,8 +17,8 @@ class Stopping(Case):
         cls.file = cls.recipe(schedule={"rounds": None, "epochs": 3}, run={"eval_every": 0.5, "checkpoint_every": 0.1})
         cls.straight = cls.train(cls.file, "straight")
 
-    def launch(self, out, workers):
-        return self.start("train", self.file, "--out", self.path(out), "--workers", str(workers))
+    def launch(self, out, workers, *args):
+        return self.start("train", self.file, "--out", self.path(out), "--workers", str(workers), *args)
 
     def after(self, run, out, rounds=8):
         self.until("%d rounds" % rounds, lambda: self.rounds_so_far(self.path(out)) >= rounds, run)
@@ -77,7 +77,7 @@ class Stopping(Case):
         self.resume("killed", 1)
 
     def test_killed_worker(self):
-        run = self.launch("lost", 2)
+        run = self.launch("lost", 2, "--set", "run.restarts=0", "--set", "run.min_workers=2")
         self.after_checkpoint(run, "lost")
         os.kill(run.pid_of(1), signal.SIGKILL)
         self.assertEqual(run.wait(), 3, run.text())

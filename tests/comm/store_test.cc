@@ -143,6 +143,25 @@ TEST_F(Store, CompareSet) {
   EXPECT_EQ(c.get("k", milliseconds(0)), "third");
 }
 
+TEST_F(Store, AWillIsCarriedOutWhenItsConnectionEnds) {
+  auto reader = client();
+  {
+    auto mortal = client();
+    mortal.will("gone", "yes");
+    mortal.will("renamed", "first");
+    mortal.will("renamed", "second");
+    mortal.will("withdrawn", "yes");
+    mortal.will("withdrawn", "");
+    for (int k = 0; k < 6; ++k) mortal.will("more/" + std::to_string(k), "x");
+    EXPECT_THROW(mortal.will("one too many", "x"), std::logic_error);
+    EXPECT_FALSE(reader.check({"gone"}));
+  }
+  EXPECT_EQ(reader.get("gone", milliseconds(20000)), "yes");
+  EXPECT_EQ(reader.get("renamed", milliseconds(20000)), "second");
+  EXPECT_FALSE(reader.check({"withdrawn"}));
+  EXPECT_FALSE(reader.check({"one too many"}));
+}
+
 TEST_F(Store, CountersAddUpFromManyClients) {
   std::vector<std::thread> threads;
   for (int t = 0; t < 8; ++t) {

@@ -126,7 +126,7 @@ const std::vector<Mistake> name_mistakes = {
      "r.toml:20: run.colour is not a key of [run]; its keys are seed, threads, dtype, eval_every, checkpoint_every, "
      "checkpoint_keep, log_every, "
      "non_finite, client_state, "
-     "device, exchange, peer_timeout"},
+      "device, exchange, peer_timeout, restarts, min_workers"},
     {"unknown_key_of_a_method",
      with("gamma = 7.5", "gamma = 7.5\n\"a b\\n\" = 1"),
      {},

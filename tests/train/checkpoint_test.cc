@@ -22,6 +22,7 @@
 #include "support/quadratic.h"
 #include "tacet/error.h"
 #include "tacet/train.h"
+#include "train/run_folder.h"
 
 namespace {
 
@@ -354,6 +355,73 @@ TEST(Checkpoints, RanksNeedNoSharedDisk) {
   for (auto& thread : threads) thread.join();
   for (const Vec& mine : x) EXPECT_TRUE(at::equal(mine, straight.x));
   EXPECT_FALSE(fs::exists(f / "not-here"));
+}
+
+// One number is a state.
+void save_round(CheckpointWriter& writer, Group& group, int64_t round) {
+  double number = static_cast<double>(round);
+  writer.save(round, group, 1, [&](StateVisitor& v) { v.number("n", number); });
+  writer.wait();
+}
+
+double saved_round(const fs::path& folder, Group& group) {
+  double number = -1;
+  load_checkpoint(folder.string(), group, 1, [&](StateVisitor& v) { v.number("n", number); });
+  return number;
+}
+
+TEST(CheckpointWriter, PutsNothingInPlaceOnceOthersWentOnWithoutIt) {
+  const Folder folder;
+  const auto group = single_group();
+  CheckpointWriter stale(folder.path.string(), 2), current(folder.path.string(), 2);
+  bool in_charge = true;
+  stale.take_over("1", [&] { return in_charge; });
+  save_round(stale, *group, 3);
+  EXPECT_EQ(stale.trouble(), "");
+  in_charge = false;
+  save_round(stale, *group, 4);
+  EXPECT_NE(stale.trouble().find("went on without this one"), std::string::npos);
+  EXPECT_EQ(saved_round(folder.path, *group), 3);
+  current.take_over("2", [] { return true; });
+  save_round(current, *group, 5);
+  EXPECT_EQ(saved_round(folder.path, *group), 5);
+}
+
+TEST(CheckpointWriter, TakesAwayWhatAnotherOneIsAboutToPutInPlace) {
+  const Folder folder;
+  const auto group = single_group();
+  CheckpointWriter stale(folder.path.string(), 2), current(folder.path.string(), 2);
+  // Stopped between the question and the rename; meanwhile another one takes over.
+  stale.take_over("1", [&] {
+    current.take_over("2", [] { return true; });
+    save_round(current, *group, 5);
+    return true;
+  });
+  save_round(stale, *group, 4);
+  EXPECT_NE(stale.trouble(), "");
+  EXPECT_EQ(saved_round(folder.path, *group), 5);
+}
+
+TEST(MetricsLog, IsCutByRoundsBecauseAnotherWorkersLinesHaveOtherLengths) {
+  const Folder folder;
+  const std::string path = (folder.path / "metrics.jsonl").string();
+  const std::string head = R"({"event":"round","round":1}
+{"event":"membership","round":1}
+{"event":"round","round":2,"longer":"than when the checkpoint was written"}
+)",
+                    eval = R"({"event":"eval","round":2})"
+                           "\n",
+                    tail = R"({"event":"test","round":2}
+{"event":"round","round":3}
+{"event":"rou)";
+  for (const bool evaluated : {false, true}) {
+    std::ofstream(path) << head << eval << tail;
+    const std::string left = evaluated ? head + eval : head;
+    EXPECT_EQ(cut_log(path, 40, 2, evaluated), static_cast<int64_t>(left.size()));
+    std::ifstream in(path);
+    EXPECT_EQ(std::string(std::istreambuf_iterator<char>(in), {}), left);
+  }
+  EXPECT_THROW(cut_log(path, 4000, 4, false), UserError);  // round 4 is not there
 }
 
 }  // namespace

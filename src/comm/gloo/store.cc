@@ -262,6 +262,12 @@ bool StoreClient::check(const std::vector<std::string>& keys) {
   return state_->number_in<uint8_t>(state_->must_ask(request)) != 0;
 }
 
+void StoreClient::will(const std::string& key, const std::string& value) {
+  std::string request = request_of(kWill, key);
+  put_string(request, value);
+  state_->must_ask(request);
+}
+
 int64_t StoreClient::count() { return state_->number_in<int64_t>(state_->must_ask(request_of(kCount))); }
 
 void StoreClient::wait(const std::vector<std::string>& keys, std::chrono::milliseconds limit) {

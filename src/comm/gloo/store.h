@@ -14,7 +14,8 @@
 //   keys       u32 count; that many strings
 // operations: 1 set(key, value); 2 get(key, u32 milliseconds) → value; 3 add(key, i64) → i64;
 //   4 compare_set(key, expected, desired) → value; 5 remove(key) → u8; 6 check(keys) → u8; 7 count() → i64;
-//   8 wait(keys, u32 milliseconds).
+//   8 wait(keys, u32 milliseconds); 9 will(key, value): a set that the server does when this connection ends, however it
+//   ends. A later will for the same key replaces it, an empty value withdraws it; at most 8.
 // get and wait answer when the keys are there, or "timed out". A client sends its next request after the reply to the last.
 // The server drops a client that breaks these rules, that takes longer than a minute for one request or for reading one
 // reply, or whose request does not fit into what the server may still buffer; the others don't notice.
@@ -85,6 +86,8 @@ class StoreClient {
   bool remove(const std::string& key);  // whether it was there
   bool check(const std::vector<std::string>& keys);
   int64_t count();
+  // Has the server set the key when this connection ends, by a crash as well; an empty value takes that back.
+  void will(const std::string& key, const std::string& value);
   // Waits until all keys are there. Throws StoreTimeout.
   void wait(const std::vector<std::string>& keys, std::chrono::milliseconds limit);
 

@@ -7,6 +7,7 @@
 #include <charconv>
 #include <cstring>
 #include <list>
+#include <map>
 #include <thread>
 #include <unordered_map>
 
@@ -21,6 +22,7 @@ using namespace store_wire;
 namespace {
 
 constexpr auto kNever = Clock::time_point::max();
+constexpr size_t kMostWills = 8;
 
 struct Connection {
   Descriptor socket;
@@ -32,7 +34,8 @@ struct Connection {
   size_t awaited_bytes = 0;
   bool wants_value = false;
   Clock::time_point answer_by = kNever;
-  Clock::time_point drop_at = kNever;  // unless the greeting, the request or the reply is through by then
+  std::map<std::string, std::string> wills;  // what to set when this connection ends
+  Clock::time_point drop_at = kNever;        // unless the greeting, the request or the reply is through by then
 
   bool waits() const { return answer_by != kNever; }
 };
@@ -100,6 +103,7 @@ struct StoreServer::State {
         if (serve_one(*c, polled[k].revents)) {
           ++c;
         } else {
+          for (const auto& [key, value] : c->wills) store(key, value);
           c = connections.erase(c);
         }
       }
@@ -334,6 +338,20 @@ struct StoreServer::State {
         }
         put_string(result, swap ? *desired : entry == table.end() ? *expected : entry->second);
         reply(c, kDone, result);
+        return true;
+      }
+      case kWill: {
+        const auto value = in.string(limits.key_bytes);
+        if (!value || !in.at_end()) return false;
+        if (value->empty()) {
+          c.wills.erase(*key);
+        } else if (c.wills.size() < kMostWills || c.wills.count(*key) > 0) {
+          c.wills[*key] = *value;
+        } else {
+          refuse(c, "a connection may leave at most " + std::to_string(kMostWills) + " wills");
+          return true;
+        }
+        reply(c, kDone);
         return true;
       }
       case kRemove: {
