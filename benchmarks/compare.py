@@ -114,15 +114,34 @@ def measure_peer(case, shape, folder, placement, memory, seconds):
 
 # one case -----------------------------------------------------------------------------------------------------------------
 
+def operations(case, shape):
+    """Of a step of one worker; None where flops.py has no count."""
+    if not case.operations:
+        return None
+    wanted = case.operations.__code__.co_varnames[:case.operations.__code__.co_argcount]
+    return case.operations(**{name: shape[name] for name in wanted})
+
+
+def f32_peak(case, folder):
+    """GF/s of all cores that the case uses (at most two), also for bf16. A virtual machine's cores change their speed with
+    what its neighbours do: a share is to the peak just before or after, the larger one."""
+    return measure_peak(folder)["f32_gflops"][min(2, case.workers * case.threads) - 1]
+
+
 def measure(case, options, folder):
     """tacet, peer, tacet, peer, … The first repetition tries all the peer's placements, later ones its best."""
     shape = dict(case.shape, **(case.tiny if options.smoke else {}))
     rounds = 4 if options.smoke or options.quick else 5
     data = files.write(folder / case.name, case.recipe, shape, rounds * INTERVAL)
     placements = {memory: case.placements[:1] if options.smoke else case.placements for memory in SYSTEMS}
-    ours, theirs = [], {memory: [] for memory in SYSTEMS}
+    ours, theirs, shares = [], {memory: [] for memory in SYSTEMS}, []
+    work = operations(case, shape)
     for _ in range(options.repeat):
+        before = f32_peak(case, folder)
         ours.append(measure_tacet(case, shape, data, rounds))
+        if work and before:
+            done = work * case.workers / ours[-1]["seconds"] / 1e9
+            shares.append(done / max(before, f32_peak(case, folder)))
         for memory in ["default"] if options.smoke else SYSTEMS:
             tried = [(measure_peer(case, shape, data, p, memory, options.seconds), p) for p in placements[memory]]
             best, where = min(tried, key=lambda pair: pair[0]["machine_seconds"])
@@ -135,12 +154,9 @@ def measure(case, options, folder):
     spread = 1 if case.whole_run else case.workers  # a whole run's clients share the workers
     tacet = statistics.median(run["seconds"] for run in ours) / spread
     peer = {memory: statistics.median(run["machine_seconds"] for run in runs) for memory, runs in theirs.items()}
-    work = None
-    if case.operations:
-        wanted = case.operations.__code__.co_varnames[:case.operations.__code__.co_argcount]
-        work = case.operations(**{name: shape[name] for name in wanted})
     return {"case": case.name, "dtype": case.dtype, "workers": case.workers, "threads": case.threads, "shape": shape,
-            "operations": work, "parameters": counts.pop(), "tacet": tacet, "peer": peer["default"],
+            "operations": work, "share": statistics.median(shares) if shares else None, "parameters": counts.pop(),
+            "tacet": tacet, "peer": peer["default"],
             "peer_large": peer["large"], "ratio": peer["default"] / tacet, "ratio_large": peer["large"] / tacet,
             "minor_faults": statistics.median(run["minor_faults"] for run in ours),
             "peak_bytes": max(run["peak_bytes"] for run in ours), "wanted_ratio": case.ratio, "wanted_share": case.share,
@@ -155,11 +171,16 @@ def knows_bf16():
 
 # machine and results --------------------------------------------------------------------------------------------------------
 
-def measure_peak(folder):
+def build_peak(folder):
     program = folder / "peak"
     subprocess.run([os.environ.get("CXX", "c++"), "-std=c++20", "-O3", "-march=native", "-pthread", HERE / "peak.cc", "-o",
                     program], check=True, timeout=LIMIT)
-    return json.loads(subprocess.run([program], check=True, capture_output=True, text=True, timeout=LIMIT).stdout)
+    return program
+
+
+def measure_peak(folder):
+    done = subprocess.run([folder / "peak"], check=True, capture_output=True, text=True, timeout=LIMIT)
+    return json.loads(done.stdout)
 
 
 def sync_benchmark():
@@ -178,11 +199,7 @@ def machine():
             "kernel": platform.release(), "libc": " ".join(platform.libc_ver()), "python": platform.python_version()}
 
 
-def add_share(result, peak):
-    """Of the f32 peak of all cores that the case uses, also for bf16."""
-    cores = min(2, result["workers"] * result["threads"])
-    top = peak["f32_gflops"][cores - 1]
-    result["share"] = result["operations"] / result["tacet"] / 1e9 / top if result["operations"] and top else None
+def judge(result):
     enough = result["share"] is None or result["share"] >= result["wanted_share"]
     result["reached"] = result["ratio"] >= result["wanted_ratio"] and enough
 
@@ -245,6 +262,7 @@ def main():
         sys.exit("no tacet at %s: build it, or set TACET_COMMAND" % TACET)
     with tempfile.TemporaryDirectory(prefix="tacet-compare-") as temporary:
         folder = pathlib.Path(temporary)
+        build_peak(folder)
         peak, bf16, results, left_out, tried = measure_peak(folder), knows_bf16(), [], [], set()
         for case in cases.CASES:
             if (options.case and case.name not in options.case) or (options.smoke and case.peer in tried):
@@ -254,7 +272,7 @@ def main():
                 left_out.append(case.name)
                 continue
             result = measure(case, options, folder)
-            add_share(result, peak)
+            judge(result)
             results.append(result)
             print("%s: tacet %s, peer %s, ratio %.2f" % (case.name, duration(result["tacet"]), duration(result["peer"]),
                                                         result["ratio"]), file=sys.stderr, flush=True)

@@ -1,7 +1,6 @@
 // Kernels of src/kernels with the numbers of floating-point operations they do in a second, as GF/s and as a share of the
 // peak that this same program measures first by multiply-adds on registers alone, on as many threads. Arguments are Google
 // Benchmark's; `--threads N` before them (default 1).
-#include <chrono>
 #include <cstring>
 #include <iostream>
 
@@ -10,77 +9,26 @@
 #include <omp.h>
 #include <torch/torch.h>
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
-
 #include "kernels/linear.h"
 #include "kernels/lstm.h"
 #include "kernels/product.h"
 #include "kernels/recurrent.h"
+#include "peak.h"
 
 namespace tacet {
 namespace {
 
-// Floating-point operations a second, all threads together; 0 where this program has no loop for the processor.
 struct Peak {
-  double f32 = 0, bf16 = 0;
+  double f32 = 0, bf16 = 0;  // GF/s of all threads; 0 where peak.h has no loop for the processor
 };
-
-#if defined(__x86_64__)
-constexpr int64_t turns = 20'000'000;
-
-[[gnu::target("avx512f")]] float spin_f32() {
-  __m512 sums[12];
-  for (int k = 0; k < 12; ++k) sums[k] = _mm512_set1_ps(static_cast<float>(k));
-  const __m512 a = _mm512_set1_ps(0.999f), b = _mm512_set1_ps(1e-3f);
-  for (int64_t i = 0; i < turns; ++i)
-#pragma GCC unroll 12
-    for (int k = 0; k < 12; ++k) sums[k] = _mm512_fmadd_ps(sums[k], a, b);
-  float sum = 0;
-  for (int k = 0; k < 12; ++k) sum += _mm512_reduce_add_ps(sums[k]);
-  return sum;
-}
-
-[[gnu::target("avx512f,avx512bf16")]] float spin_bf16() {
-  __m512 sums[12];
-  for (int k = 0; k < 12; ++k) sums[k] = _mm512_set1_ps(static_cast<float>(k));
-  const auto a = reinterpret_cast<__m512bh>(_mm512_set1_epi16(0x3c00));
-  for (int64_t i = 0; i < turns; ++i)
-#pragma GCC unroll 12
-    for (int k = 0; k < 12; ++k) sums[k] = _mm512_dpbf16_ps(sums[k], a, a);
-  float sum = 0;
-  for (int k = 0; k < 12; ++k) sum += _mm512_reduce_add_ps(sums[k]);
-  return sum;
-}
-
-// `flops` in one turn of one thread.
-double rate(float (*spin)(), double flops) {
-  const auto start = std::chrono::steady_clock::now();
-#pragma omp parallel
-  {
-    float sum = spin();
-    benchmark::DoNotOptimize(sum);
-  }
-  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-  return flops * static_cast<double>(turns) * omp_get_max_threads() / seconds.count();
-}
-
-Peak measured_peak() {
-  return {__builtin_cpu_supports("avx512f") ? rate(spin_f32, 12 * 32) : 0,
-          __builtin_cpu_supports("avx512bf16") ? rate(spin_bf16, 12 * 64) : 0};
-}
-#else
-Peak measured_peak() { return {}; }
-#endif
-
-Peak peak;
+Peak reached;
 
 void report(benchmark::State& state, Precision precision, double flops) {
   state.counters["GF/s"] = benchmark::Counter(flops * 1e-9, benchmark::Counter::kIsIterationInvariantRate);
-  const double limit = precision == Precision::bf16 ? peak.bf16 : peak.f32;
+  const double limit = precision == Precision::bf16 ? reached.bf16 : reached.f32;
   if (limit > 0)
-    state.counters["% of peak"] = benchmark::Counter(100 * flops / limit, benchmark::Counter::kIsIterationInvariantRate);
+    state.counters["% of peak"] =
+        benchmark::Counter(100 * flops / (1e9 * limit), benchmark::Counter::kIsIterationInvariantRate);
 }
 
 // Forward and backward of one LSTM layer over 70 steps, with the gradient of its input. Six operations a weight, row and
@@ -153,8 +101,8 @@ int run(int argc, char** argv) {
   at::set_num_threads(threads);
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
-  peak = measured_peak();
-  std::cout << threads << " threads; peak " << peak.f32 * 1e-9 << " GF/s f32, " << peak.bf16 * 1e-9 << " GF/s bf16; path "
+  reached = {peak::f32_gflops(threads), peak::bf16_gflops(threads)};
+  std::cout << threads << " threads; peak " << reached.f32 << " GF/s f32, " << reached.bf16 << " GF/s bf16; path "
             << recurrent_path() << "\n";
   const std::vector<int64_t> batches = {3, 20, 80};
   add("lstm 400 1150", batches, [](benchmark::State& s, Precision p) { lstm(s, 400, 1150, p); });
