@@ -72,7 +72,7 @@ Gpt2::Gpt2(const Gpt2Options& options, uint64_t seed) : o_(options) {
   head_ = o_.tied ? words_ : named(*this, "head", "weight", draw.normal({o_.vocabulary, o_.width}, deviation));
 }
 
-at::Tensor Gpt2::logits(const at::Tensor& words, const Draw* draw) {
+at::Tensor Gpt2::states(const at::Tensor& words, const Draw* draw) {
   const int64_t T = words.size(1);
   assert(T <= o_.context);
   Dropout dropout(draw);
@@ -86,12 +86,16 @@ at::Tensor Gpt2::logits(const at::Tensor& words, const Draw* draw) {
         dropout(linear(torch::gelu(linear(normalised(x, b.ln_2), b.mlp_in, o_.precision), "tanh"), b.mlp_out, o_.precision),
                 o_.dropout);
   }
-  return torch::linear(normalised(x, last_), head_);
+  return normalised(x, last_);
+}
+
+at::Tensor Gpt2::logits(const at::Tensor& words, const Draw* draw) {
+  return linear(states(words, draw), {head_, {}}, o_.precision);
 }
 
 at::Tensor Gpt2::loss(const at::Tensor& input, const at::Tensor& target, const Draw* draw) {
-  const at::Tensor scores = logits(input.t(), draw).transpose(0, 1);  // [T, B, V], as the targets lie
-  return torch::cross_entropy_loss(scores.reshape({-1, o_.vocabulary}), target);
+  const at::Tensor x = states(input.t(), draw).transpose(0, 1);  // [T, B, C], as the targets lie
+  return linear_cross_entropy(x.reshape({-1, o_.width}), head_, {}, target, o_.precision);
 }
 
 }  // namespace tacet

@@ -42,6 +42,9 @@ class Gpt2 : public torch::nn::Module {
   int64_t context() const { return o_.context; }
 
  private:
+  // [B, T, C], what the head makes scores of.
+  at::Tensor states(const at::Tensor& words, const Draw* draw);
+
   struct Block {
     Affine ln_1, qkv, out, ln_2, mlp_in, mlp_out;
   };

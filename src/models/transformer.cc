@@ -116,7 +116,7 @@ at::Tensor Transformer::decode(const Memory& memory, const at::Tensor& input, Dr
 
 at::Tensor Transformer::logits(const std::vector<View>& source, const at::Tensor& input, const Draw* draw) {
   Dropout dropout(draw);
-  return torch::matmul(decode(encode(source, dropout), input, dropout), embedding_.t());
+  return linear(decode(encode(source, dropout), input, dropout), {embedding_, {}}, o_.precision);
 }
 
 Transformer::Loss Transformer::loss(const std::vector<View>& source, const std::vector<View>& target, const Draw* draw) {
@@ -127,7 +127,7 @@ Transformer::Loss Transformer::loss(const std::vector<View>& source, const std::
   const int64_t pieces = places.numel();
   Dropout dropout(draw);
   const at::Tensor states = decode(encode(source, dropout), input, dropout).reshape({-1, o_.width});
-  const at::Tensor log_p = torch::log_softmax(torch::matmul(states.index_select(0, places), embedding_.t()), 1);
+  const at::Tensor log_p = torch::log_softmax(linear(states.index_select(0, places), {embedding_, {}}, o_.precision), 1);
   const at::Tensor cross_entropy = -log_p.gather(1, wanted.index_select(0, places).unsqueeze(1)).sum();
   const double e = o_.label_smoothing;
   if (e == 0) return {cross_entropy, cross_entropy, pieces};

@@ -68,7 +68,7 @@ at::Tensor Transformer::step(const at::Tensor& pieces, int64_t position, const a
               none);
     x = added(x, feed_forward(x, b), b.norm_3, none);
   }
-  return torch::log_softmax(torch::matmul(x.squeeze(1), embedding_.t()), 1);
+  return torch::log_softmax(linear(x.squeeze(1), {embedding_, {}}, o_.precision), 1);
 }
 
 std::vector<std::vector<int32_t>> Transformer::translate(const std::vector<View>& source, const Decoding& how) {

@@ -70,6 +70,14 @@ RC_GTEST_PROP(Linear, IsLibtorchsWithAllGradients, ()) {
   RC_ASSERT(!testing::Test::HasFailure());
 }
 
+// One row's distance to the next is nobody's, and yet once was taken for the bias' (a row of zero strides).
+TEST(Linear, AddsTheBiasToASingleRow) {
+  torch::manual_seed(1);
+  expect_same(
+      {torch::randn({1, 200}), torch::randn({300, 200}), torch::randn({300})}, tolerance(500),
+      [](const auto& v) { return linear(v[0], v[1], v[2]); }, [](const auto& v) { return torch::linear(v[0], v[1], v[2]); });
+}
+
 // 800 rows are more than are held at once.
 RC_GTEST_PROP(LinearCrossEntropy, IsLibtorchsWithAllGradients, ()) {
   torch::manual_seed(*rc::gen::inRange<uint64_t>(0, 1000));
