@@ -11,7 +11,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 
 import cases
 import files
@@ -33,7 +32,7 @@ def environment(more):
 # tacet --------------------------------------------------------------------------------------------------------------------
 
 def run_tacet(case, shape, folder, rounds):
-    """One run: round lines of metrics.jsonl, summary, wall-clock time, resources of its processes."""
+    """One run: round lines of metrics.jsonl, summary, resources of its processes."""
     out = tempfile.mkdtemp(dir=folder.parent)
     keys = {"data.root": folder, "schedule.rounds": rounds, "run.threads": case.threads}
     keys.update({key: shape[option] for key, option in case.keys.items()})
@@ -50,29 +49,27 @@ def run_tacet(case, shape, folder, rounds):
     command = [TACET, "train", HERE / "recipes" / (case.recipe + ".toml"), "--quiet", "--out", out, "--workers", case.workers]
     for key, value in keys.items():
         command += ["--set", "%s=%s" % (key, json.dumps(str(value)) if isinstance(value, pathlib.Path) else value)]
-    begin = time.perf_counter()
     child = subprocess.Popen([str(word) for word in command], env=environment({}), stdout=subprocess.DEVNULL,
                              stderr=subprocess.PIPE, text=True)
     errors = child.stderr.read()
     _, status, usage = os.wait4(child.pid, 0)
-    wall = time.perf_counter() - begin
     child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode:
         raise RuntimeError("tacet ended with %d: %s" % (child.returncode, errors.strip()))
     lines = [json.loads(line) for line in (pathlib.Path(out) / "metrics.jsonl").read_text().splitlines()]
     summary = json.loads((pathlib.Path(out) / "summary.json").read_text())
-    return [line for line in lines if line["event"] == "round"], summary, wall, usage
+    return [line for line in lines if line["event"] == "round"], summary, usage
 
 
 def measure_tacet(case, shape, folder, rounds):
     """Seconds of a step of a worker, the first two rounds left out; or of the rounds after the first of a whole run."""
     if case.whole_run:
-        _, _, short, before = run_tacet(case, shape, folder, 1)
-        _, summary, wall, usage = run_tacet(case, shape, folder, shape["rounds"] + 1)
-        seconds, steps = max(wall - short, 1e-9), shape["rounds"] * shape["participating"] * 6
+        _, first, before = run_tacet(case, shape, folder, 1)
+        _, summary, usage = run_tacet(case, shape, folder, shape["rounds"] + 1)
+        seconds, steps = summary["seconds"] - first["seconds"], shape["rounds"] * shape["participating"] * 6
     else:
-        _, _, _, before = run_tacet(case, shape, folder, rounds - 2)
-        lines, summary, _, usage = run_tacet(case, shape, folder, rounds)
+        _, _, before = run_tacet(case, shape, folder, rounds - 2)
+        lines, summary, usage = run_tacet(case, shape, folder, rounds)
         times = [b["seconds"] - a["seconds"] for a, b in zip(lines[1:], lines[2:])]
         seconds, steps = statistics.median(times) / INTERVAL, 2 * INTERVAL * case.workers
     return {"seconds": seconds, "minor_faults": (usage.ru_minflt - before.ru_minflt) / steps,
