@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <future>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -19,6 +20,7 @@
 namespace tacet {
 
 class Group;
+class Messages;
 class SumBuffers;
 
 struct Rates {
@@ -133,6 +135,7 @@ class Round {
     bool skip_non_finite = false;               // instead of stopping at a loss or gradient that is not finite
     const std::atomic<bool>* stop = nullptr;    // set by a signal: carried to all ranks by the next mean; may be null
     const std::atomic<bool>* broken = nullptr;  // set when a worker is lost: the next gradient throws PeerLost; may be null
+    Messages* messages = nullptr;               // how clients' vectors travel (src/core/message.h); null: as they are
     SumBuffers* buffers = nullptr;           // memory that is kept from round to round (src/core/tree_mean.h); may be null
     std::function<void(int client)> before;  // told before a client's first turn on this rank; may be empty
     std::function<Rates(int t)> rates;       // schedule at local step t of this round, before the objective's rate scale
@@ -151,14 +154,29 @@ class Round {
   // (1/|S_r|) Σ_{i∈S_r} f(i), the same bits on every rank: exactly one collective. The sum runs over a binary tree of
   // the sampled clients' positions, so it does not depend on which rank hosts whom. Buffers of the model travel in the
   // same message and are averaged. The result is a vector that nobody else holds.
-  Vec mean(const ClientFn& f);
-  // Several vectors of each client in one message: out[k] = mean_i f(i)[k]. Every client returns `count` vectors of size d.
-  std::vector<Vec> means(int count, const ClientsFn& f);
+  Vec mean(const ClientFn& f) { return mean(Vec(), f); }
+  // The same of vectors that are near one that all ranks have, the common model. Where messages are coded
+  // (algorithm.message), what is coded is the difference to it, and the mean is near + (1/|S_r|) Σ what arrived.
+  Vec mean(const Vec& near, const ClientFn& f);
+  // Several vectors of each client in one message: out[k] = mean_i f(i)[k]. Every client returns `count` vectors of size d;
+  // the first is near `near`.
+  std::vector<Vec> means(const Vec& near, int count, const ClientsFn& f);
+  std::vector<Vec> means(int count, const ClientsFn& f) { return means(Vec(), count, f); }
   // Σ w_i f(i) / Σ w_i with w_i = client i's share of the data.
-  Vec weighted_mean(const ClientFn& f);
+  Vec weighted_mean(const Vec& near, const ClientFn& f);
+  Vec weighted_mean(const ClientFn& f) { return weighted_mean(Vec(), f); }
 
   // Every client runs f, but only the sampled ones' vectors are averaged and only they send.
-  Vec partial_mean(const ClientFn& f);
+  Vec partial_mean(const Vec& near, const ClientFn& f);
+
+  // A mean that is on its way while clients work: f is asked at once for vectors that exist already, of which none may
+  // change before get() has returned the mean, and the exchange goes on beside this thread. Throws from get() what mean()
+  // throws. One collective, without buffers. Until it is there, nothing may talk but work(), whose f has called get() when
+  // it returns. Once a round.
+  using Pending = std::shared_future<Vec>;
+  Pending start_mean(const Vec& near, const ClientFn& f);
+  // Every sampled client runs f. One collective, of buffers and counters alone.
+  void work(const std::function<void(Client&)>& f);
   bool sampled(int client) const;
 
   // As Client::clip and Client::plain, for a step that all ranks take together (on an averaged gradient).
@@ -173,13 +191,18 @@ class Round {
   const Counters& counters() const { return counters_; }
   int collectives() const { return collectives_; }
   double busy_seconds() const { return busy_seconds_; }   // this rank's own time in its clients' turns
-  int64_t client_bytes() const { return client_bytes_; }  // what one client's messages hold, parameters and buffers
+  int64_t client_bytes() const { return client_bytes_; }  // what one client's messages hold, coded, parameters and buffers
 
  private:
   friend class Client;
   // What a client's vectors are multiplied by before they are added up; they are divided by the sum of these.
   using Weight = std::function<double(const Client&)>;
-  std::vector<Vec> reduce(int count, const std::vector<int>& clients, const Weight& weight, const ClientsFn& f);
+  std::vector<Vec> reduce(const Vec& near, int count, const std::vector<int>& clients, const Weight& weight,
+                          const ClientsFn& f);
+  // One client's turn; its counters, as they travel, go to `tail`.
+  void turn(int id, const std::function<void(Client&)>& f, float* tail);
+  std::vector<int64_t> bounds_of(const std::vector<int>& clients) const;
+  void count_message(int vectors, int64_t buffers);
   double step(double factor, double norm, bool clipped);
 
   struct Drawn {
@@ -192,6 +215,7 @@ class Round {
   int collectives_ = 0;
   int64_t client_bytes_ = 0;
   double busy_seconds_ = 0;
+  Pending started_;  // the last member: its end waits for what reads the others
 };
 
 class Algorithm {

@@ -10,7 +10,7 @@ struct Celgc : Algorithm {
   explicit Celgc(const Values& o) : rule{o.number("momentum"), o.number("weight_decay")} {}
 
   void round(Round& r, Vec& x) override {
-    x = r.mean([&](Client& i) {
+    x = r.mean(x, [&](Client& i) {
       Vec y = i.start(x);
       for (int t = 0; t < r.I; ++t) {
         const auto [g, norm] = i.gradient(y);

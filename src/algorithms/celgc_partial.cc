@@ -11,7 +11,7 @@ struct CelgcPartial : Algorithm {
   explicit CelgcPartial(const Values& o) : rule{o.number("momentum"), o.number("weight_decay")} {}
 
   void round(Round& r, Vec& x) override {
-    x = r.partial_mean([&](Client& i) {
+    x = r.partial_mean(x, [&](Client& i) {
       const bool first = !own.has(i);
       Vec& x_i = own.at(i, x);
       Vec y = i.start(first ? x : x_i);

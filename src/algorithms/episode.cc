@@ -24,7 +24,7 @@ struct Episode : Algorithm {
     r.note("global_norm", norm);
     r.note("indicator", clipping);
 
-    x = r.mean([&](Client& i) {
+    x = r.mean(x, [&](Client& i) {
       const Vec& G_i = corrections.at(i, x);
       Vec y = i.start(x);
       for (int t = 0; t < r.I; ++t) {

@@ -19,7 +19,7 @@ struct EpisodePlusPlus : Algorithm {
     r.note("global_norm", norm);
     r.note("indicator", clipping);
 
-    auto mean = r.means(2, [&](Client& i) {
+    auto mean = r.means(x, 2, [&](Client& i) {
       Vec& G_i = corrections.at(i, x);
       Vec sum = at::zeros_like(x);  // of the raw gradients
       Vec y = i.start(x);

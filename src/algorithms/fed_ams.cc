@@ -15,7 +15,7 @@ struct FedAms : Algorithm {
 
   void round(Round& r, Vec& x) override {
     const Vec root = v_hat.sqrt();
-    auto mean = r.means(2, [&](Client& i) {
+    auto mean = r.means(x, 2, [&](Client& i) {
       const bool fresh = !persist || !first.has(i);
       Vec& m = first.at(i, x);
       Vec& v = second.at(i, x);

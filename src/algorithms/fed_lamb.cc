@@ -29,7 +29,7 @@ struct FedLamb : Algorithm {
 
   void round(Round& r, Vec& x) override {
     const Vec root = v_hat.sqrt().add_(epsilon);  // √v̂ + ε, fixed during the round
-    auto mean = r.means(2, [&](Client& i) {
+    auto mean = r.means(x, 2, [&](Client& i) {
       const bool fresh = !persist || !first.has(i);
       Vec& m = first.at(i, x);
       Vec& v = second.at(i, x);

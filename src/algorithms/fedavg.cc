@@ -19,7 +19,7 @@ struct FedAvg : Algorithm {
       }
       return y;
     };
-    x = weighted ? r.weighted_mean(local) : r.mean(local);
+    x = weighted ? r.weighted_mean(x, local) : r.mean(x, local);
   }
 
   void state(StateVisitor& v) override { v.clients("momentum", m); }

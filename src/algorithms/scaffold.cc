@@ -12,7 +12,7 @@ struct Scaffold : Algorithm {
 
   void round(Round& r, Vec& x) override {
     if (!c.defined()) c = at::zeros_like(x);
-    auto mean = r.means(2, [&](Client& i) {
+    auto mean = r.means(x, 2, [&](Client& i) {
       Vec& c_i = variates.at(i, x);
       Vec sum = at::zeros_like(x);  // of the raw gradients
       double moved = 0;             // Σ of the steps' factors: I η without clipping

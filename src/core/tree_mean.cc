@@ -379,6 +379,10 @@ at::Tensor SumBuffers::result(int64_t size) {
 float* SumBuffers::vector(size_t k, int64_t size) { return grown(vectors_, k, size); }
 float* SumBuffers::chunk(size_t k, int64_t size) { return grown(chunks_, k, size); }
 float* SumBuffers::weighted(int64_t size) { return grown(weighted_, 0, size); }
+SumBuffers& SumBuffers::aside() {
+  if (!aside_) aside_ = std::make_unique<SumBuffers>();
+  return *aside_;
+}
 
 at::Tensor tree_sum(Group& group, const std::vector<int64_t>& bounds, const SumShape& shape, const Leaf& leaf,
                     SumBuffers& buffers) {

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
@@ -33,9 +34,12 @@ class SumBuffers {
   float* vector(size_t k, int64_t size);
   float* chunk(size_t k, int64_t size);
   float* weighted(int64_t size);
+  // Those of a sum that goes on beside this one.
+  SumBuffers& aside();
 
  private:
   std::vector<at::Tensor> results_, vectors_, chunks_, weighted_;
+  std::unique_ptr<SumBuffers> aside_;
 };
 
 // What is added up: vectors of the same layout, each given as the parts it is made of.

@@ -162,6 +162,12 @@ const std::vector<Option>& run_options() {
        .max = 1e6,
        .min_open = true},
       integer("restarts", int64_t{3}, "how often workers that were lost are started again, all together", 0, 1e9),
+      {.name = "second_copy",
+       .kind = Kind::flag,
+       .fallback = true,
+       .doc = "after each round a worker sends the next one its clients' own vectors (momentum, models, what int8 messages "
+              "left "
+              "out), so that a lost worker costs one round; false: it costs the rounds since the last checkpoint"},
       integer("min_workers", int64_t{1}, "with fewer workers left the run ends with a checkpoint and exit code 3", 1, 1e6),
   };
   return options;

@@ -19,6 +19,7 @@
 #include <nlohmann/json.hpp>
 
 #include "comm/membership.h"
+#include "core/message.h"
 #include "core/tree_mean.h"
 #include "data/client_sampling.h"
 #include "data/safetensors.h"
@@ -124,7 +125,7 @@ class Trainer {
     keep_large_blocks();
     if (!given) own_objective_ = make_objective(recipe_, clients_);
     objective_ = given ? given : own_objective_.get();
-    algorithm_ = method_.make(recipe_.algorithm);
+    make_algorithm();
     if (membership_) first_buffers_ = objective_->buffers().clone();
   }
 
@@ -160,6 +161,7 @@ class Trainer {
   void visit_all(StateVisitor& v) {
     s_.visit(v);
     algorithm_->state(v);
+    messages_->state(v);
     objective_->state(v);
   }
 
@@ -185,6 +187,13 @@ class Trainer {
     }
   }
 
+  // The method and what it has sent so far: nothing.
+  void make_algorithm() {
+    algorithm_ = method_.make(recipe_.algorithm);
+    const bool talks = recipe_.algorithm.has("message");
+    messages_ = std::make_unique<Messages>(talks ? message_kind(recipe_.algorithm.text("message")) : MessageKind::f32);
+  }
+
   // Where the vectors of the clients that live here are kept.
   void place_client_state() {
     if (recipe_.run.text("client_state") != "file") return;
@@ -193,6 +202,7 @@ class Trainer {
     SpillClientState spill(options_.out, static_cast<int>(homes[group_->rank()]),
                            static_cast<int>(homes[group_->rank() + 1]));
     algorithm_->state(spill);
+    messages_->state(spill);
   }
 
   // Reads only: whatever is wrong with a checkpoint is found before a file is touched.
@@ -260,7 +270,7 @@ class Trainer {
       compare("schedule", before.schedule, recipe_.schedule, {"epochs", "rounds", "iterations"});
     compare("run", before.run, recipe_.run,
             {"eval_every", "checkpoint_every", "checkpoint_keep", "log_every", "peer_timeout", "exchange", "restarts",
-             "min_workers", "client_state", "non_finite"});
+             "min_workers", "second_copy", "client_state", "non_finite"});
   }
 
   Round::Setting begin_setting() {
@@ -276,6 +286,7 @@ class Trainer {
     Round::Setting setting;
     setting.objective = objective_;
     setting.group = &timed_;
+    setting.messages = messages_.get();
     setting.buffers = &buffers_;
     setting.seed = seed_;
     setting.number = static_cast<int64_t>(s_.round);
@@ -366,12 +377,15 @@ class Trainer {
     in_transaction_ = true;
   }
 
+  // Whether the next rank is sent what changed: a lost worker then costs a round, and else the rounds since the checkpoint.
+  bool second_copy() const { return recipe_.run.flag("second_copy"); }
+
   // Collective. Once a rank is through, every rank has finished the round and its clients' state is on two of them. Whoever
   // sees a failure in here learns from the others which of the two states is the run's (settle).
   void commit(double busy_seconds) {
     if (guarded()) {
       finished_ = true;
-      const std::string changed = pack(copy_clients(visitor(), undo_.touched()));
+      const std::string changed = second_copy() ? pack(copy_clients(visitor(), undo_.touched())) : "";
       const auto size = static_cast<int64_t>(changed.size());
       std::vector<float> note(2);
       std::memcpy(note.data(), &size, sizeof size);
@@ -493,13 +507,14 @@ class Trainer {
     const auto bounds = block_bounds(clients_, group_->size());
     std::set<int> mine;
     for (int64_t c = bounds[group_->rank()]; c < bounds[group_->rank() + 1]; ++c) mine.insert(static_cast<int>(c));
-    replica_.renew(*group_, copy_clients(visitor(), mine));
+    replica_.renew(*group_, second_copy() ? copy_clients(visitor(), mine) : ClientVectors());
     has_state_ = true;
   }
 
   // Who has a rank's clients: the worker itself or the one behind it, which keeps their second copy; −1: nobody.
   int64_t keeper(size_t home, const std::set<int64_t>& holders) const {
     if (holders.count(homes_[home]) > 0) return homes_[home];
+    if (!second_copy()) return -1;
     const int64_t next = homes_[(home + 1) % homes_.size()];
     return holders.count(next) > 0 ? next : -1;
   }
@@ -510,7 +525,7 @@ class Trainer {
     if (group_->rank() == root) {
       bool complete = true;
       for (size_t home = 0; home < homes_.size(); ++home)
-        complete = complete && (keeper(home, holders) >= 0 || !replica_.had_any(static_cast<int>(home)));
+        complete = complete && (keeper(home, holders) >= 0 || (second_copy() && !replica_.had_any(static_cast<int>(home))));
       const double head[] = {complete ? 1.0 : 0.0, static_cast<double>(lines_), stop_ ? 1.0 : 0.0};
       std::string common(reinterpret_cast<const char*>(head), sizeof head);
       common += pack_numbers(visitor());
@@ -573,7 +588,7 @@ class Trainer {
 
   // As if this process had just begun.
   void reset() {
-    algorithm_ = method_.make(recipe_.algorithm);
+    make_algorithm();
     put_clients([this](StateVisitor& v) { objective_->state(v); }, {}, true);
     if (first_buffers_.numel() > 0) objective_->buffers().copy_(first_buffers_);
     s_ = State{};
@@ -963,6 +978,7 @@ class Trainer {
   std::unique_ptr<Objective> own_objective_;
   Objective* objective_ = nullptr;
   std::unique_ptr<Algorithm> algorithm_;
+  std::unique_ptr<Messages> messages_;
   MetricsLog log_;
   TensorBoardLog events_;
   State s_;

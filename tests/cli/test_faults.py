@@ -12,15 +12,20 @@ from program import Case, write_corpus
 WORKERS = 3
 
 
-class Faults(Case):
+class Undisturbed(Case):
+    """A run that is disturbed, and the same one that is not."""
+    changes = {}
+
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
         cls.corpus = write_corpus(cls.path("longer"), lines=2000)
         # Momentum is a client's own large vector, hidden state and position are small ones.
-        cls.file = cls.recipe(algorithm={"momentum": 0.9, "eta": 0.1}, clients={"count": 5}, data={"batch_size": 4},
+        cls.file = cls.recipe(algorithm={"momentum": 0.9, "eta": 0.1, **cls.changes.get("algorithm", {})},
+                              clients={"count": 5}, data={"batch_size": 4},
                               model={"embedding": 64, "hidden": 96}, schedule={"rounds": 60},
-                              run={"eval_every": 0.2, "checkpoint_every": 0.1, "peer_timeout": 2, "restarts": 50})
+                              run={"eval_every": 0.2, "checkpoint_every": 0.1, "peer_timeout": 2, "restarts": 50,
+                                   **cls.changes.get("run", {})})
         cls.straight = cls.train(cls.file, "straight")
 
     def launch(self, out, workers=WORKERS):
@@ -56,6 +61,8 @@ class Faults(Case):
         self.assertNothingHalfWritten(self.out)
         self.assertFalse([n for n in os.listdir(self.out) if "part" in n or "old" in n])
 
+
+class Faults(Undisturbed):
     def test_one_by_one(self):
         draw = random.Random(5)
         self.launch("one")
@@ -126,6 +133,34 @@ class Faults(Case):
         host = next(pid for pid, rank in self.run_.members().items() if rank is None and pid != self.run_.process.pid)
         os.kill(host, signal.SIGKILL)
         self.assertUndisturbed()
+
+
+class WhileAMessageTravels(Undisturbed):
+    """Clients' models, and what int8 messages have left out, move with their clients."""
+    changes = {"algorithm": {"name": "celgc-overlap", "delay": 1, "message": "int8"}}
+
+    def test_two_one_after_the_other(self):
+        self.launch("overlap")
+        for rank, rounds in ((1, 5), (0, 20)):
+            self.after(rounds)
+            self.strike(rank)
+            self.all_there()
+        self.assertUndisturbed()
+        losses = [m for m in self.metrics(self.out, "membership") if m["lost"]]
+        self.assertFalse([m for m in losses if m["rounds_repeated"] > 0], "more than the round under way was lost")
+
+
+class WithoutASecondCopy(Undisturbed):
+    """A loss then costs the rounds since the last checkpoint, and the result is the same."""
+    changes = {"algorithm": {"name": "celgc-overlap", "delay": 1, "message": "int8"}, "run": {"second_copy": False}}
+
+    def test_one(self):
+        self.launch("one")
+        self.until("a checkpoint", lambda: os.path.exists(os.path.join(self.out, "checkpoint", "state.json")), self.run_)
+        self.after(self.rounds_so_far(self.out) + 2)
+        self.strike(1)
+        self.assertUndisturbed()
+        self.assertIn("the run goes on from its last checkpoint", self.run_.text())
 
 
 if __name__ == "__main__":

@@ -56,6 +56,28 @@ class Placement(Case):
             bytes_sent.add(self.summary(spread)["bytes_sent"])
         self.assertEqual(len(bytes_sent), 1, "bytes are those of the messages, whatever carries them")
 
+    def test_coded_messages(self):
+        # 4 clients: on 4 workers over Gloo each sends its own message as it is coded, on 2 workers sums travel.
+        plain = self.sha(self.train(self.recipe("message.toml", schedule={"rounds": 5}), "f32-1"))
+        for message, words in (("bf16", lambda n: (n + 1) // 2), ("int8", lambda n: -(-n // 256) + -(-n // 4))):
+            recipe = self.recipe("message.toml", algorithm={"message": message}, run={"exchange": "gloo"},
+                                 schedule={"rounds": 5})
+            alone = self.train(recipe, message + "-1")
+            self.assertNotEqual(self.sha(alone), plain)
+            d = self.summary(alone)["parameters"]
+            self.assertEqual(self.summary(alone)["client_bytes"], 5 * 4 * words(d))
+            for p in (2, 4):
+                spread = self.train(recipe, "%s-%d" % (message, p), "--workers", str(p))
+                self.assertEqual(self.sha(spread), self.sha(alone), "%s on %d workers" % (message, p))
+                self.assertEqual(self.results(spread), self.results(alone), "%s on %d workers" % (message, p))
+            # To each of three: the whole message, or slices of it and of the sum, in whole blocks; and 9 counts and a weight.
+            mine = -(-d // 256) // 4 * 256
+            sent = 3 * words(d) if message == "int8" else words(d) - words(mine) + 3 * mine
+            self.assertEqual(self.summary(spread)["bytes_sent"], 5 * 4 * (sent + 3 * 10))
+
+    def test_a_mean_that_arrives_late(self):
+        self.same("overlap", (4,), schedule={"rounds": 8}, algorithm={"name": "celgc-overlap", "delay": 1, "message": "int8"})
+
     def test_count_defaults_to_workers(self):
         recipe = self.recipe("default.toml", clients={"count": None})
         folder = self.train(recipe, "default", "--workers", "2")
