@@ -1,12 +1,15 @@
 // See recovery.h.
 #include "train/recovery.h"
 
+#include <algorithm>
 #include <cassert>
 #include <cstring>
 #include <functional>
 #include <utility>
 
 #include <ATen/ATen.h>
+
+#include "core/tree_mean.h"
 
 namespace tacet {
 namespace {
@@ -42,6 +45,14 @@ std::vector<Vec> vectors_of(const std::vector<PerClient*>& states, int client) {
     vectors.push_back(found == state->all().end() ? Vec() : found->second.clone());
   }
   return vectors;
+}
+
+void put_one(PerClient& state, int client, const Vec& value) {
+  if (value.defined()) {
+    state.put(client, value);
+  } else {
+    state.all().erase(client);
+  }
 }
 
 template <typename T>
@@ -100,13 +111,7 @@ void put_clients(const Visit& visit, const ClientVectors& vectors, bool only) {
   Walk walk;
   walk.on_clients = [&](const std::string&, PerClient& value) {
     if (only) value.all().clear();
-    for (const auto& [client, of_client] : vectors) {
-      if (of_client[k].defined()) {
-        value.put(client, of_client[k]);
-      } else {
-        value.all().erase(client);
-      }
-    }
+    for (const auto& [client, of_client] : vectors) put_one(value, client, of_client[k]);
     ++k;
   };
   visit(walk);
@@ -187,6 +192,14 @@ void Undo::begin(const Visit& visit) {
 void Undo::before(int client) {
   const std::lock_guard lock(mutex_);
   if (clients_.count(client) == 0) clients_[client] = vectors_of(states_, client);
+}
+
+void Undo::restore(int client) {
+  const std::lock_guard lock(mutex_);
+  const auto kept = clients_.find(client);
+  assert(kept != clients_.end());
+  size_t k = 0;
+  for (PerClient* state : states_) put_one(*state, client, kept->second[k++]);
 }
 
 std::set<int> Undo::touched() const {
@@ -289,6 +302,90 @@ void Replica::receive(Group& group, const std::string& mine, const std::vector<i
 void Replica::commit() {
   for (auto& [client, vectors] : staged_) kept_[client] = std::move(vectors);
   staged_.clear();
+}
+
+Agreement agree(const std::vector<Claim>& claims, int rank) {
+  const auto latest = [](const Claim& c) { return c.has_state ? std::max(c.placement, c.staged) : c.staged; };
+  int64_t newest = 0, settled = 0;
+  for (const Claim& c : claims) {
+    newest = std::max(newest, latest(c));
+    if (c.has_state) settled = std::max(settled, c.placement);
+  }
+  bool in_force = newest > 0;
+  for (const Claim& c : claims) in_force = in_force && (!c.has_state || latest(c) == newest);
+  assert(in_force || settled < newest || newest == 0);  // who has moved on has seen all others stage
+  Agreement agreed;
+  for (size_t q = 0; q < claims.size(); ++q) {
+    const Claim& c = claims[q];
+    const bool staged = in_force && c.staged == newest;
+    agreed.holds.push_back(c.has_state || staged);
+    if (!agreed.holds.back()) continue;
+    if (agreed.root < 0) agreed.root = static_cast<int>(q);
+    agreed.rounds = std::max(agreed.rounds, c.rounds);
+    if (static_cast<int>(q) == rank) agreed.adopt = staged;
+  }
+  return agreed;
+}
+
+Agreement agree(Group& group, const Claim& mine) {
+  const auto told = all_gather(group, {mine.has_state ? 1.0 : 0.0, mine.rounds, static_cast<double>(mine.placement),
+                                       static_cast<double>(mine.staged)});
+  std::vector<Claim> claims;
+  for (size_t k = 0; k < told.size(); k += 4)
+    claims.push_back({told[k] != 0, told[k + 1], static_cast<int64_t>(told[k + 2]), static_cast<int64_t>(told[k + 3])});
+  return agree(claims, group.rank());
+}
+
+// Who has a worker's clients: it itself or the one behind it, which keeps their second copy; −1: nobody.
+int64_t Homes::keeper(size_t home, const std::set<int64_t>& holders) const {
+  const auto& workers = now_.workers;
+  if (holders.count(workers[home]) > 0) return workers[home];
+  if (!copies_) return -1;
+  const int64_t next = workers[(home + 1) % workers.size()];
+  return holders.count(next) > 0 ? next : -1;
+}
+
+bool Homes::complete(const std::set<int64_t>& holders) const {
+  for (size_t home = 0; home < now_.workers.size(); ++home)
+    if (keeper(home, holders) < 0 && (!copies_ || now_.second.had_any(static_cast<int>(home)))) return false;
+  return true;
+}
+
+ClientVectors Homes::fetch(Group& group, const Visit& visit, const std::set<int64_t>& holders, int64_t me) const {
+  const auto after = block_bounds(clients_, group.size());
+  std::vector<ClientVectors> out(static_cast<size_t>(group.size()));
+  for (size_t home = 0; me >= 0 && home < now_.workers.size(); ++home) {
+    if (keeper(home, holders) != me) continue;
+    const auto before = block_bounds(clients_, static_cast<int>(now_.workers.size()));
+    std::set<int> theirs;
+    for (int64_t c = before[home]; c < before[home + 1]; ++c) theirs.insert(static_cast<int>(c));
+    for (const auto& [client, vectors] : now_.workers[home] == me ? copy_clients(visit, theirs) : now_.second.clients()) {
+      const auto there = std::upper_bound(after.begin(), after.end(), client) - after.begin() - 1;
+      if (theirs.count(client) > 0) out[static_cast<size_t>(there)][client] = vectors;
+    }
+  }
+  std::vector<std::string> to;
+  for (ClientVectors& vectors : out) {
+    to.push_back(pack(vectors));
+    vectors.clear();
+  }
+  ClientVectors mine;
+  for (const std::string& part : swap_bytes(group, std::move(to))) mine.merge(unpack(part));
+  return mine;
+}
+
+void Homes::stage(Group& group, int64_t number, std::vector<int64_t> workers, ClientVectors mine, double rounds) {
+  Placement next{number, std::move(workers), {}, std::move(mine), rounds};
+  next.second.renew(group, copies_ ? next.mine : ClientVectors());
+  next_ = std::move(next);
+  swap_floats(group, {1});
+}
+
+void Homes::adopt(const Visit& visit) {
+  assert(next_.number > 0);
+  put_clients(visit, next_.mine, true);
+  now_ = std::exchange(next_, {});
+  now_.mine.clear();
 }
 
 }  // namespace tacet

@@ -36,7 +36,8 @@ void unpack_globals(const Visit& visit, const std::string& bytes);
 class Undo {
  public:
   void begin(const Visit& visit);
-  void before(int client);  // its vectors are about to change; the first call counts. Safe from several threads
+  void before(int client);   // its vectors are about to change; the first call counts. Safe from several threads
+  void restore(int client);  // back to what it was before its turn
   std::set<int> touched() const;
   void roll_back(const Visit& visit);
 
@@ -72,6 +73,65 @@ class Replica {
  private:
   ClientVectors kept_, staged_;
   std::vector<bool> any_;
+};
+
+// What a worker of a new group tells the others about the state it has.
+struct Claim {
+  bool has_state = false;
+  double rounds = 0;      // committed, of the state that it has or has staged
+  int64_t placement = 0;  // the number of the one in force here
+  int64_t staged = 0;     // of the one that is staged; 0: none
+};
+
+// What follows from all claims, the same on every rank but for `adopt`.
+struct Agreement {
+  std::vector<bool> holds;  // by rank: has the run's state
+  int root = -1;            // the first that does; −1: nobody
+  double rounds = 0;        // the run's state is that after so many
+  bool adopt = false;       // what is staged here is in force
+};
+
+// A placement is in force as soon as everybody who has the run's state has at least staged it; nobody has moved on before.
+Agreement agree(const std::vector<Claim>& claims, int rank);
+// Collective.
+Agreement agree(Group& group, const Claim& mine);
+
+// Which worker each client lives with, and the second copies. Clients move to the workers of a new group in two steps: what
+// comes is staged beside the old, so that a worker lost on the way takes nothing with it that the old placement still has,
+// and is put in force when everybody has staged it.
+class Homes {
+ public:
+  // copies: the next worker has a second copy of what a worker's clients keep.
+  Homes(int clients, bool copies) : clients_(clients), copies_(copies) {}
+
+  int64_t number() const { return now_.number; }  // of the placement in force; 0: none yet
+  int64_t staged() const { return next_.number; }
+  double staged_rounds() const { return next_.rounds; }
+  Replica& second() { return now_.second; }
+
+  // Whether every client's vectors are with one of the holders, given by id.
+  bool complete(const std::set<int64_t>& holders) const;
+  // Collective: the vectors of the clients that are to live here, from those who keep them. me: this worker's id if it is a
+  // holder, else −1.
+  ClientVectors fetch(Group& group, const Visit& visit, const std::set<int64_t>& holders, int64_t me) const;
+  // Collective: stages the placement `number` with `mine` here. Returns when everybody has.
+  void stage(Group& group, int64_t number, std::vector<int64_t> workers, ClientVectors mine, double rounds);
+  void adopt(const Visit& visit);  // what is staged
+  void forget() { next_ = {}; }
+
+ private:
+  struct Placement {
+    int64_t number = 0;
+    std::vector<int64_t> workers;  // ids, by rank
+    Replica second;
+    ClientVectors mine;  // only while it is staged
+    double rounds = 0;   // committed when it was staged
+  };
+  int64_t keeper(size_t home, const std::set<int64_t>& holders) const;
+
+  const int clients_;
+  const bool copies_;
+  Placement now_, next_;  // number 0: none
 };
 
 }  // namespace tacet
