@@ -38,13 +38,25 @@ std::vector<PerClient*> states_of(const Visit& visit) {
   return states;
 }
 
+// The vectors themselves, not copies.
 std::vector<Vec> vectors_of(const std::vector<PerClient*>& states, int client) {
   std::vector<Vec> vectors;
   for (PerClient* state : states) {
     const auto found = state->all().find(client);
-    vectors.push_back(found == state->all().end() ? Vec() : found->second.clone());
+    vectors.push_back(found == state->all().end() ? Vec() : found->second);
   }
   return vectors;
+}
+
+// Makes `kept` a copy, in the memory that it has where that fits.
+void copy_into(Vec& kept, const Vec& value) {
+  if (!value.defined()) {
+    kept = Vec();
+  } else if (kept.defined() && kept.sizes() == value.sizes() && kept.scalar_type() == value.scalar_type()) {
+    kept.copy_(value);
+  } else {
+    kept = value.clone();
+  }
 }
 
 void put_one(PerClient& state, int client, const Vec& value) {
@@ -79,16 +91,36 @@ void put_tensor(std::string& out, const Vec& v) {
   out.append(static_cast<const char*>(flat.data_ptr()), flat.nbytes());
 }
 
-Vec take_tensor(const std::string& bytes, size_t& at) {
+// Into the memory that `v` has, where that fits.
+void take_tensor(const std::string& bytes, size_t& at, Vec& v) {
   const auto type = take<int32_t>(bytes, at);
-  if (type < 0) return {};
+  if (type < 0) {
+    v = Vec();
+    return;
+  }
   std::vector<int64_t> sizes(static_cast<size_t>(take<int32_t>(bytes, at)));
   for (int64_t& n : sizes) n = take<int64_t>(bytes, at);
-  Vec v = at::empty(sizes, static_cast<at::ScalarType>(type));
+  if (!v.defined() || v.sizes() != at::IntArrayRef(sizes) || v.scalar_type() != static_cast<at::ScalarType>(type))
+    v = at::empty(sizes, static_cast<at::ScalarType>(type));
   assert(at + v.nbytes() <= bytes.size());
   std::memcpy(v.data_ptr(), bytes.data() + at, v.nbytes());
   at += v.nbytes();
-  return v;
+}
+
+// Nothing, where it has no vector.
+void put_client(std::string& out, int client, const std::vector<Vec>& vectors) {
+  if (std::none_of(vectors.begin(), vectors.end(), [](const Vec& v) { return v.defined(); })) return;
+  put(out, static_cast<int32_t>(client));
+  put(out, static_cast<int32_t>(vectors.size()));
+  for (const Vec& v : vectors) put_tensor(out, v);
+}
+
+void take_clients(const std::string& bytes, ClientVectors& into) {
+  for (size_t at = 0; at < bytes.size();) {
+    auto& of_client = into[take<int32_t>(bytes, at)];
+    of_client.resize(static_cast<size_t>(take<int32_t>(bytes, at)));
+    for (Vec& v : of_client) take_tensor(bytes, at, v);
+  }
 }
 
 size_t whole_floats(size_t bytes) { return (bytes + sizeof(float) - 1) / sizeof(float); }
@@ -102,7 +134,8 @@ Piece floats_of(std::string& bytes) {
 ClientVectors copy_clients(const Visit& visit, const std::set<int>& clients) {
   const auto states = states_of(visit);
   ClientVectors vectors;
-  for (const int client : clients) vectors[client] = vectors_of(states, client);
+  for (const int client : clients)
+    for (const Vec& v : vectors_of(states, client)) copy_into(vectors[client].emplace_back(), v);
   return vectors;
 }
 
@@ -119,24 +152,19 @@ void put_clients(const Visit& visit, const ClientVectors& vectors, bool only) {
 
 std::string pack(const ClientVectors& vectors) {
   std::string bytes;
-  for (const auto& [client, of_client] : vectors) {
-    bool any = false;
-    for (const Vec& v : of_client) any = any || v.defined();
-    if (!any) continue;
-    put(bytes, static_cast<int32_t>(client));
-    put(bytes, static_cast<int32_t>(of_client.size()));
-    for (const Vec& v : of_client) put_tensor(bytes, v);
-  }
+  for (const auto& [client, of_client] : vectors) put_client(bytes, client, of_client);
   return bytes;
+}
+
+void pack_clients(const Visit& visit, const std::set<int>& clients, std::string& bytes) {
+  const auto states = states_of(visit);
+  bytes.clear();
+  for (const int client : clients) put_client(bytes, client, vectors_of(states, client));
 }
 
 ClientVectors unpack(const std::string& bytes) {
   ClientVectors vectors;
-  for (size_t at = 0; at < bytes.size();) {
-    auto& of_client = vectors[take<int32_t>(bytes, at)];
-    of_client.resize(static_cast<size_t>(take<int32_t>(bytes, at)));
-    for (Vec& v : of_client) v = take_tensor(bytes, at);
-  }
+  take_clients(bytes, vectors);
   return vectors;
 }
 
@@ -166,32 +194,31 @@ std::string pack_globals(const Visit& visit) {
 void unpack_globals(const Visit& visit, const std::string& bytes) {
   size_t at = 0;
   Walk walk;
-  walk.on_global = [&](const std::string&, Vec& value) { value = take_tensor(bytes, at); };
+  walk.on_global = [&](const std::string&, Vec& value) {
+    value = Vec();
+    take_tensor(bytes, at, value);
+  };
   visit(walk);
 }
 
 void Undo::begin(const Visit& visit) {
-  clients_.clear();
+  spare_ = std::exchange(clients_, {});
   states_.clear();
   Walk walk;
   walk.on_number = [&](const std::string& name, double& value) { numbers_[name] = value; };
   walk.on_clients = [&](const std::string&, PerClient& value) { states_.push_back(&value); };
-  walk.on_global = [&](const std::string& name, Vec& value) {
-    Vec& kept = globals_[name];
-    if (!value.defined()) {
-      kept = Vec();
-    } else if (kept.defined() && kept.sizes() == value.sizes() && kept.scalar_type() == value.scalar_type()) {
-      kept.copy_(value);
-    } else {
-      kept = value.clone();
-    }
-  };
+  walk.on_global = [&](const std::string& name, Vec& value) { copy_into(globals_[name], value); };
   visit(walk);
 }
 
 void Undo::before(int client) {
   const std::lock_guard lock(mutex_);
-  if (clients_.count(client) == 0) clients_[client] = vectors_of(states_, client);
+  if (clients_.count(client) > 0) return;
+  auto& kept = clients_[client];
+  if (!spare_.empty()) kept = std::move(spare_.extract(spare_.begin()).mapped());
+  kept.resize(states_.size());
+  size_t k = 0;
+  for (const Vec& v : vectors_of(states_, client)) copy_into(kept[k++], v);
 }
 
 void Undo::restore(int client) {
@@ -265,9 +292,8 @@ std::vector<std::string> swap_bytes(Group& group, std::vector<std::string> to) {
 
 void Replica::renew(Group& group, const ClientVectors& mine) {
   kept_.clear();
-  staged_.clear();
   any_.assign(static_cast<size_t>(group.size()), false);
-  const std::string bytes = pack(mine);
+  std::string bytes = pack(mine);
   std::vector<int64_t> sizes;
   int64_t size = static_cast<int64_t>(bytes.size());
   std::vector<float> as_floats(sizeof size / sizeof(float));
@@ -278,29 +304,29 @@ void Replica::renew(Group& group, const ClientVectors& mine) {
   }
   receive(group, bytes, sizes);
   commit();
+  staged_ = {};  // as large as all of a rank's clients, which a round seldom is
 }
 
-void Replica::receive(Group& group, const std::string& mine, const std::vector<int64_t>& sizes) {
+void Replica::receive(Group& group, std::string& mine, const std::vector<int64_t>& sizes) {
   staged_.clear();
   const int ranks = group.size(), me = group.rank();
   const int next = (me + 1) % ranks, before = (me + ranks - 1) % ranks;
   for (int q = 0; q < ranks; ++q)
     if (sizes[static_cast<size_t>(q)] > 0) any_[static_cast<size_t>(q)] = true;
   if (ranks == 1) return;
-  std::string out = mine, in;
-  out.resize(whole_floats(out.size()) * sizeof(float));
+  mine.resize(whole_floats(mine.size()) * sizeof(float));
   const auto size = static_cast<size_t>(sizes[static_cast<size_t>(before)]);
-  in.resize(whole_floats(size) * sizeof(float));
+  coming_.resize(whole_floats(size) * sizeof(float));
   std::vector<std::vector<Piece>> to(static_cast<size_t>(ranks)), from(static_cast<size_t>(ranks));
-  if (!out.empty()) to[static_cast<size_t>(next)].push_back(floats_of(out));
-  if (!in.empty()) from[static_cast<size_t>(before)].push_back(floats_of(in));
+  if (!mine.empty()) to[static_cast<size_t>(next)].push_back(floats_of(mine));
+  if (!coming_.empty()) from[static_cast<size_t>(before)].push_back(floats_of(coming_));
   group.exchange(to, from);
-  in.resize(size);
-  staged_ = unpack(in);
+  coming_.resize(size);
+  std::swap(staged_, coming_);
 }
 
 void Replica::commit() {
-  for (auto& [client, vectors] : staged_) kept_[client] = std::move(vectors);
+  take_clients(staged_, kept_);
   staged_.clear();
 }
 

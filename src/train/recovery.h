@@ -23,6 +23,8 @@ ClientVectors copy_clients(const Visit& visit, const std::set<int>& clients);
 // Makes the vectors of the clients in `vectors` what they are there. `only`: nobody else has any from now on.
 void put_clients(const Visit& visit, const ClientVectors& vectors, bool only);
 std::string pack(const ClientVectors& vectors);
+// The same of the clients' own vectors, into memory that is kept from round to round.
+void pack_clients(const Visit& visit, const std::set<int>& clients, std::string& bytes);
 ClientVectors unpack(const std::string& bytes);
 
 // What is the same on every rank: numbers, and global vectors.
@@ -46,6 +48,7 @@ class Undo {
   std::map<std::string, Vec> globals_;
   std::vector<PerClient*> states_;
   ClientVectors clients_;
+  ClientVectors spare_;  // memory of the last round's copies
   std::mutex mutex_;
 };
 
@@ -62,8 +65,8 @@ class Replica {
  public:
   // Forgets all, and gets all of the clients of the rank before. Collective.
   void renew(Group& group, const ClientVectors& mine);
-  // Collective; `sizes`: bytes of each rank's `mine`, known to all.
-  void receive(Group& group, const std::string& mine, const std::vector<int64_t>& sizes);
+  // Collective; `sizes`: bytes of each rank's `mine`, known to all. `mine` is used up.
+  void receive(Group& group, std::string& mine, const std::vector<int64_t>& sizes);
   void commit();
   void drop() { staged_.clear(); }
   const ClientVectors& clients() const { return kept_; }
@@ -71,7 +74,8 @@ class Replica {
   bool had_any(int rank) const { return any_.at(static_cast<size_t>(rank)); }
 
  private:
-  ClientVectors kept_, staged_;
+  ClientVectors kept_;
+  std::string staged_, coming_;  // packed: what came last; what is under way
   std::vector<bool> any_;
 };
 

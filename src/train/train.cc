@@ -408,8 +408,9 @@ class Trainer {
   void commit(double busy_seconds) {
     if (guarded()) {
       finished_ = true;
-      const std::string changed = second_copy() ? pack(copy_clients(visitor(), undo_.touched())) : "";
-      const auto size = static_cast<int64_t>(changed.size());
+      changed_.clear();
+      if (second_copy()) pack_clients(visitor(), undo_.touched(), changed_);
+      const auto size = static_cast<int64_t>(changed_.size());
       std::vector<float> note(2);
       std::memcpy(note.data(), &size, sizeof size);
       note.push_back(static_cast<float>(busy_seconds));
@@ -423,7 +424,7 @@ class Trainer {
         waiting = waiting || notes[q][3] > 0;
       }
       if (any) {
-        homes_.second().receive(*group_, changed, sizes);
+        homes_.second().receive(*group_, changed_, sizes);
         swap_floats(*group_, {1});
       }
       record_straggler(notes);
@@ -1023,6 +1024,7 @@ class Trainer {
   struct NewWorker {};  // thrown at the end of a round: a worker waits to join
   Undo undo_;
   Homes homes_;
+  std::string changed_;          // by the round under way, packed
   Vec first_buffers_;            // the objective's, at the start
   int64_t id_ = 0;               // of this worker in the membership
   double rounds_committed_ = 0;  // since all workers began

@@ -116,7 +116,7 @@ TEST(Replica, HasThePreviousRanksClientsAndOnlyThoseThatChangedAreSent) {
     const int64_t sent = group.bytes_sent();
     for (const bool counts : {false, true}) {  // a round that did not count, and one that did
       v.set(2 * me + 1, 50);
-      const std::string changed = pack(copy_clients(v.visit(), {2 * me + 1}));
+      std::string changed = pack(copy_clients(v.visit(), {2 * me + 1}));
       copy.receive(group, changed, std::vector<int64_t>(3, static_cast<int64_t>(changed.size())));
       EXPECT_EQ(text_of(copy.clients()), expected(2 * before, 2 * before + 1)) << "before the round is committed";
       counts ? copy.commit() : copy.drop();
