@@ -14,6 +14,7 @@
 #include <rapidcheck/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "core/message.h"
 #include "data/safetensors.h"
 #include "support/quadratic.h"
 #include "tacet/error.h"
@@ -264,11 +265,12 @@ void expect_the_late_one_was_not_there(const Late& p) {
   objective.weights = {0.5, 1.5};
   auto algorithm = trial.method->make(trial.options);
   const auto group = single_group();
+  Messages messages(p.more.count("message") ? MessageKind::int8 : MessageKind::f32);
   Vec expected = objective.initial();
   trial.sampled = {{0, 1}, {0}};
-  run_on(*group, trial, objective, *algorithm, expected, 0, 2);
+  run_on(*group, trial, objective, *algorithm, expected, 0, 2, &messages);
   trial.sampled = everyone;
-  for (const int64_t round : {2, 4}) run_on(*group, trial, objective, *algorithm, expected, round, round + 1);
+  for (const int64_t round : {2, 4}) run_on(*group, trial, objective, *algorithm, expected, round, round + 1, &messages);
   EXPECT_TRUE(at::equal(x[0], expected)) << x[0] << expected;
   EXPECT_TRUE(at::equal(x[0], x[1]));
 
@@ -291,7 +293,8 @@ TEST(Deadline, WhoComesTooLateWasNotThere) {
                                      {"variates", "scaffold", {}},
                                      {"corrections", "episode++", {}},
                                      {"server", "fed-adam", {}},
-                                     {"moments", "fed-ams", {{"persist", true}}}};
+                                     {"moments", "fed-ams", {{"persist", true}}},
+                                     {"coded", "celgc", {{"message", std::string("int8")}}}};
   std::vector<std::thread> runs;
   for (const Late& p : methods)
     runs.emplace_back([&p] {
