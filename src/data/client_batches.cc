@@ -59,6 +59,16 @@ std::vector<int32_t> ClientBatches::next(const Draw& draw) {
   return batch;
 }
 
+std::vector<int32_t> ClientBatches::peek(const Draw& draw) {
+  if (deal_) return dealt_round_ == draw.round ? next(draw) : std::vector<int32_t>{};  // next() moves nothing on
+  const auto position = positions_.find(draw.client);
+  if (position == positions_.end()) return {};
+  const Position here = position->second;
+  auto batch = next(draw);
+  positions_[draw.client] = here;
+  return batch;
+}
+
 void ClientBatches::state(StateVisitor& visitor) {
   for (const auto& [client, p] : positions_) saved_.all()[client] = at::tensor({p.pass, p.offset}, at::kLong);
   visitor.clients("position", saved_);

@@ -26,6 +26,8 @@ class ClientBatches {
 
   // The samples of draw.client's next batch; moves its position on.
   std::vector<int32_t> next(const Draw& draw);
+  // What next() would return, without moving on. Nothing where that is decided only in a later round.
+  std::vector<int32_t> peek(const Draw& draw);
 
   int64_t samples() const { return samples_; }  // of all clients together
   double client_weight(int client) const;       // its samples / the mean of all clients; 1 when dealt anew in every round

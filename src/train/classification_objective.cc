@@ -12,6 +12,7 @@
 #include "tacet/algorithm.h"
 #include "tacet/catalog.h"
 #include "tacet/error.h"
+#include "train/batch_ahead.h"
 #include "train/client_shares.h"
 #include "train/network_objective.h"
 
@@ -43,12 +44,14 @@ class ClassificationObjective : public NetworkObjective {
     load(y);
     model_->train(true);
     if (local_statistics_ && statistics_.all().count(draw.client)) buffers().copy_(statistics_.all()[draw.client]);
-    const std::vector<int32_t> samples = batches_.next(draw);
-    const Stream augment = draw.stream(Purpose::augmentation), masks = draw.stream(Purpose::hidden_dropout);
-    const Batch batch = batch_of(data_->train, samples, &augment);
-    const double loss = loss_and_gradient(batch, masks);
+    const Batch batch = waiting_for([&] { return ahead_.take(batches_.next(draw), draw); });
+    if (ahead_.pays()) {
+      const Draw next = order_.next(draw);
+      ahead_.expect(batches_.peek(next), next);
+    }
+    const double loss = loss_and_gradient(batch, draw.stream(Purpose::hidden_dropout));
     if (local_statistics_) statistics_.all()[draw.client] = buffers().clone();
-    return {loss, static_cast<int64_t>(samples.size())};
+    return {loss, batch.labels.size(0)};
   }
 
   int64_t training_samples() const override { return batches_.samples(); }
@@ -105,6 +108,10 @@ class ClassificationObjective : public NetworkObjective {
   struct Batch {
     torch::Tensor x, labels;  // [B, C, H, W], [B]
   };
+  Batch training_batch(const std::vector<int32_t>& samples, const Draw& draw) const {
+    const Stream augment = draw.stream(Purpose::augmentation);
+    return batch_of(data_->train, samples, &augment);
+  }
   Batch batch_of(const ImageSplit& from, const std::vector<int32_t>& samples, const Stream* augment) const {
     Batch batch{image_batch(from, data_->shape, samples, input_, augment), {}};
     batch.labels = torch::empty({batch.x.size(0)}, torch::kInt64);
@@ -143,6 +150,10 @@ class ClassificationObjective : public NetworkObjective {
   PerClient statistics_;
   std::map<std::pair<std::string, int>, Batch> eval_batches_;  // by split and unit
   std::optional<double> top5_;
+  DrawOrder order_;
+  // Last: its thread reads the members above.
+  BatchAhead<Batch> ahead_{
+      [this](const std::vector<int32_t>& samples, const Draw& draw) { return training_batch(samples, draw); }};
 };
 
 }  // namespace

@@ -34,7 +34,7 @@ class LanguageObjective : public NetworkObjective {
 
   Sample gradient(const Draw& draw, const Vec& y) override {
     load(y);
-    const TextBatch batch = batches_.next(draw);
+    const TextBatch batch = waiting_for([&] { return batches_.next(draw); });
     LanguageModel::State state = model_->zero_state(batch_size_);
     if (!batch.fresh && hidden_.all().count(draw.client)) unpack(hidden_.all()[draw.client], state);
     gradient_buffer().zero_();

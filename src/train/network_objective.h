@@ -8,10 +8,11 @@
 #include "tacet/flat_module.h"
 #include "tacet/objective.h"
 #include "tacet/options.h"
+#include "train/data_wait.h"
 
 namespace tacet {
 
-class NetworkObjective : public Objective {
+class NetworkObjective : public Objective, public DataWait {
  public:
   const std::vector<Layer>& layers() const override { return flat_->layers(); }
   Vec initial() override { return initial_.clone(); }

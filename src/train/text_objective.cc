@@ -41,7 +41,7 @@ class TextObjective : public NetworkObjective {
 
   Sample gradient(const Draw& draw, const Vec& y) override {
     load(y);
-    const std::vector<int32_t> examples = batches_.next(draw);
+    const std::vector<int32_t> examples = waiting_for([&] { return batches_.next(draw); });
     const auto count = static_cast<int64_t>(examples.size());
     gradient_buffer().zero_();
     const torch::Tensor loss =

@@ -31,6 +31,7 @@
 #include "tacet/group.h"
 #include "train/checkpoint.h"
 #include "train/client_state.h"
+#include "train/data_wait.h"
 #include "train/evaluate.h"
 #include "train/fingerprint.h"
 #include "train/recovery.h"
@@ -39,6 +40,7 @@
 #include "train/tensorboard.h"
 #include "train/threads.h"
 #include "train/timed_group.h"
+#include "train/usage.h"
 
 namespace tacet {
 namespace {
@@ -364,12 +366,15 @@ class Trainer {
       const auto start = Clock::now();
       const double epoch_before = epoch();
       if (has_deadline()) turns_.begin(visitor());
-      Round r(round_setting(sample_clients(sampling_, seed_, static_cast<int64_t>(s_.round))));
+      const auto sampled = sample_clients(sampling_, seed_, static_cast<int64_t>(s_.round));
+      Round r(round_setting(sampled));
+      usage_.begin();
       try {
         algorithm_->round(r, s_.x);
       } catch (const NobodyCame&) {
         turns_.roll_back(visitor());
       }
+      usage_.end(own_among(sampled) * r.I);
       account(r);
       s_.round += 1;
       s_.iteration += r.I;
@@ -692,6 +697,19 @@ class Trainer {
 
   // ---- what is written down ----
 
+  // Of this process's gradients; functions have no data to wait for.
+  double data_wait_seconds() const {
+    const auto* data = dynamic_cast<const DataWait*>(objective_);
+    return data ? data->data_wait_seconds() : 0;
+  }
+
+  // How many of the round's clients, in order, live in this process.
+  int64_t own_among(const std::vector<int>& sampled) const {
+    const auto homes = block_bounds(clients_, group_->size());
+    const auto place = [&](int rank) { return std::lower_bound(sampled.begin(), sampled.end(), homes[rank]); };
+    return place(group_->rank() + 1) - place(group_->rank());
+  }
+
   json counters(const char* event) const {
     return {{"event", event},
             {"round", s_.round},
@@ -735,6 +753,8 @@ class Trainer {
     if (records() && static_cast<int64_t>(s_.round) % recipe_.run.integer("log_every") == 0) {
       json line = counters("round");
       line["exchange_seconds"] = timed_.take_seconds();
+      const double waited = data_wait_seconds();
+      line["data_wait_seconds"] = waited - std::exchange(data_wait_written_, waited);
       line["train_loss"] = finite(loss);
       line["clipped_fraction"] = clipped;
       line["gradient_norm"] = finite(c.norms > 0 ? c.norm / c.norms : nan);
@@ -964,6 +984,7 @@ class Trainer {
       json best = {{"round", std::isnan(s_.best_round) ? json(nullptr) : json(static_cast<int64_t>(s_.best_round))},
                    {"epoch", finite(s_.best_epoch)}};
       best.update(figures({s_.best_loss, s_.best_accuracy}, "eval_"));
+      const double faults = usage_.page_faults_per_step();
       write_summary(status_, {{"final", final},
                               {"best", best},
                               {"rounds", result.rounds},
@@ -975,6 +996,8 @@ class Trainer {
                               {"skipped", static_cast<int64_t>(s_.skipped)},
                               {"late", static_cast<int64_t>(s_.late)},
                               {"seconds", result.seconds},
+                              {"data_wait_seconds", data_wait_seconds()},
+                              {"page_faults_per_step", faults < 0 ? json(nullptr) : json(faults)},
                               {"averaged", s_.average.defined()},
                               {"model_sha256", result.model_sha256.empty() ? json(nullptr) : json(result.model_sha256)}});
     }
@@ -1011,6 +1034,8 @@ class Trainer {
   SumBuffers buffers_;
   Rates rates_{};  // of the round under way
   Undo turns_;     // with a deadline: what clients that come too late have changed
+  RoundUsage usage_;
+  double data_wait_written_ = 0;  // what the lines so far say
   std::string status_;
   bool stop_ = false;    // some worker was asked to stop
   bool opened_ = false;  // from here on a failure is written into the run's folder

@@ -52,7 +52,7 @@ class TranslationObjective : public NetworkObjective {
 
   Sample gradient(const Draw& draw, const Vec& y) override {
     load(y);
-    const std::vector<int32_t> pairs = batches_.next(draw);
+    const std::vector<int32_t> pairs = waiting_for([&] { return batches_.next(draw); });
     gradient_buffer().zero_();
     const Transformer::Loss loss = model_.loss(views(data_.train.source, pairs), views(data_.train.target, pairs), &draw);
     const auto pieces = static_cast<double>(loss.pieces);

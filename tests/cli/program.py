@@ -194,7 +194,8 @@ class Case(unittest.TestCase):
 
     def results(self, folder):
         """The lines of metrics.jsonl without what placement and time decide."""
-        return [{k: v for k, v in m.items() if k not in ("seconds", "exchange_seconds", "bytes_sent", "slowest", "waited")}
+        placed = ("seconds", "exchange_seconds", "data_wait_seconds", "bytes_sent", "slowest", "waited")
+        return [{k: v for k, v in m.items() if k not in placed}
                 for m in self.metrics(folder) if m["event"] != "membership"]
 
     def assertNobodyLeft(self, run):

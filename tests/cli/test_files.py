@@ -10,11 +10,11 @@ NUMBER = (int, float)
 COUNTERS = {"round": int, "iteration": int, "epoch": NUMBER, "seconds": NUMBER, "communications": int, "bytes_sent": int,
             "client_bytes": int}
 ROUND = {**COUNTERS, "train_loss": NUMBER, "clipped_fraction": NUMBER, "gradient_norm": NUMBER, "eta": NUMBER,
-         "gamma": NUMBER, "exchange_seconds": NUMBER}
+         "gamma": NUMBER, "exchange_seconds": NUMBER, "data_wait_seconds": NUMBER}
 EVAL = {**COUNTERS, "split": str, "eval_loss": NUMBER, "eval_perplexity": NUMBER}
 SUMMARY = {"status": str, "final": dict, "best": dict, "parameters": int, "workers": int, "clients": int, "seconds": NUMBER,
            "model_sha256": str, "versions": dict, "algorithm": str, "interval": int, "rounds": int, "iterations": int,
-           "epochs": NUMBER, "communications": int, "bytes_sent": int}
+           "epochs": NUMBER, "communications": int, "bytes_sent": int, "data_wait_seconds": NUMBER, "page_faults_per_step": NUMBER}
 
 
 class Files(Case):
@@ -40,6 +40,8 @@ class Files(Case):
             self.assertTrue(0 <= m["clipped_fraction"] <= 1)
             self.assertEqual((m["eta"], m["gamma"], m["bytes_sent"]), (1, 0.25, 0))
         self.assertLess(sum(m["exchange_seconds"] for m in rounds), rounds[-1]["seconds"])
+        self.assertGreater(sum(m["data_wait_seconds"] for m in rounds), 0)
+        self.assertLess(sum(m["data_wait_seconds"] for m in rounds), rounds[-1]["seconds"])
         for key in ("epoch", "seconds"):
             values = [m[key] for m in rounds]
             self.assertEqual(values, sorted(set(values)), key + " must grow")

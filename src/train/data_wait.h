@@ -1,0 +1,26 @@
+// How long an objective's gradients waited for their mini-batches: reading, decoding, augmenting, or a thread that does so.
+#pragma once
+
+#include <chrono>
+
+namespace tacet {
+
+class DataWait {
+ public:
+  double data_wait_seconds() const { return seconds_; }  // so far
+
+ protected:
+  // What `data` returns, the mini-batch of a gradient; the time that takes is counted.
+  template <class F>
+  auto waiting_for(const F& data) {
+    const auto start = std::chrono::steady_clock::now();
+    auto batch = data();
+    seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    return batch;
+  }
+
+ private:
+  double seconds_ = 0;
+};
+
+}  // namespace tacet
