@@ -1,36 +1,64 @@
 #!/usr/bin/env python3
-"""Faults at random moments, for as long as wanted: chaos.py --seed S --count N [--json FILE].
+"""Faults at random moments, for as long as wanted: chaos.py --seed S --count N [--out DIR] [--update].
 
-Trains the same small recipe again and again, and while it trains does one thing after another to its processes, chosen by the
-seed: kill -9 of a worker, of two at once, of the process that serves the rendezvous, SIGSTOP for longer than the time limit
-and SIGCONT. Every run must end by itself, with the model and the metrics of an undisturbed run, without a process left behind
-and without a half-written file. Prints what was survived and how long the run stood still, and writes it to a JSON file.
-TACET_COMMAND is the path of the command. The moments are the clock's, so a seed gives the same faults, not the same run."""
+Trains the same small recipe again and again, and while it trains does one thing after another to it, chosen by the seed. Runs
+of three workers on one host: kill -9 of a worker in a round, while it joins, in an evaluation, while a checkpoint is written;
+of two at once; of the process that serves the rendezvous; of all, and then --resume; SIGSTOP for longer than the time limit,
+and SIGCONT; a disk (a small tmpfs) that is full. Runs of three hosts (network namespaces, hosts.py): a cable that is cut and
+comes back, a switch that loses every packet, a slow link, a host that vanishes and is started again. What needs root is left
+out, with the reason, where there is none.
+
+Every run must end by itself, with the model and the metrics of an undisturbed run, without a process left behind and without
+a half-written file. DIR gets faults.json, faults.md and faults.svg; --update puts the last two into docs. TACET_COMMAND is the
+path of the command. The moments are the clock's, so a seed gives the same kinds of faults, not the same run."""
 
 import argparse
+import datetime
 import json
 import os
 import random
+import shutil
 import signal
 import statistics
+import subprocess
 import sys
-import tempfile
 import time
-import unittest
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "cli"))
-from program import Case, write_corpus  # noqa: E402
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [os.path.join(HERE, "..", "cli"), HERE]
+from hosts import HOSTS, PREFIX, HostsCase, end_by_exception, ip, unable  # noqa: E402
+from program import Case, processes, write_corpus  # noqa: E402
 
 WORKERS = 3
-TIMEOUT = 1.5  # run.peer_timeout: how long a stopped worker is waited for
-KINDS = {"kill": 8, "two at once": 2, "stop": 2, "rendezvous": 1}  # how often, relative
+TIMEOUT = 2.5  # run.peer_timeout: how long a silent worker is waited for
+LIMIT = 90     # seconds without a round that are a hang
+LOCAL = {"killed in a round": 8, "killed while it joins": 3, "killed in an evaluation": 3, "killed in a checkpoint": 3,
+         "two killed at once": 2, "stopped": 2, "rendezvous killed": 1, "all killed, resumed": 4, "disk full": 2}
+REMOTE = {"cable cut": 2, "all packets lost": 2, "slow link": 2, "host vanishes": 3}  # how often, relative to each other
+PAGE = os.path.join(HERE, "..", "..", "docs", "faults.md")
+MARKS = ("<!-- tests/chaos/chaos.py --update -->\n", "<!-- end of chaos -->\n")
 
 
-class Chaos(Case):
+def kill(pids, sign=signal.SIGKILL):
+    """Returns how many there were to kill."""
+    there = 0
+    for pid in pids:
+        try:
+            os.kill(pid, sign)
+            there += 1
+        except ProcessLookupError:
+            pass
+    return there
+
+
+class Disturbed(Case):
+    """A run under way in self.out, and what it has to be in the end. `kinds`: the faults, methods of the same names."""
+
     def runTest(self):
         pass
 
-    def prepare(self, rounds):
+    def prepare(self, draw, rounds):
+        self.draw = draw
         self.setUpClass()
         self.__class__.corpus = write_corpus(self.path("longer"), lines=4000)
         self.file = self.recipe(algorithm={"momentum": 0.9, "eta": 0.1}, clients={"count": 5}, data={"batch_size": 4},
@@ -38,83 +66,339 @@ class Chaos(Case):
                                 run={"eval_every": 0.1, "checkpoint_every": 0.05, "peer_timeout": TIMEOUT,
                                      "restarts": 1_000_000})
         self.straight = self.train(self.file, "straight")
+        self.wanted = self.results(self.straight)
+        self.wanted_rounds = [m["round"] for m in self.metrics(self.straight, "round")]
+        self.evaluated = {m["round"] for m in self.metrics(self.straight, "eval")}
 
-    def lines(self):
+    def groups(self):
         try:
-            return self.metrics(self.out)
+            return [m for m in self.metrics(self.out) if m["event"] == "membership"]
         except (FileNotFoundError, ValueError):
             return []
+
+    def wait_for(self, condition, limit=LIMIT):
+        """False when the run ended first, or after `limit` seconds."""
+        end = time.monotonic() + limit
+        while time.monotonic() < end and not self.over():
+            if condition():
+                return True
+            time.sleep(0.002)
+        return False
+
+    def a_moment(self):
+        """Into a round, most often: gradients, the mean and the commit take their shares of it."""
+        first = self.rounds_so_far(self.out)
+        self.wait_for(lambda: self.rounds_so_far(self.out) > first)
+        time.sleep(self.draw.random() * 0.3)
+
+    def one_run(self, number, wanted):
+        """Faults until the run is over or there are enough; then everything is checked. Returns the faults."""
+        self.out = os.path.join(self.place_of_runs(), "run-%d" % number)
+        self.begin()
+        faults = []
+        while not self.over() and len(faults) < wanted:
+            kind = self.draw.choices(list(self.kinds), list(self.kinds.values()))[0]
+            self.a_moment()
+            if self.over():
+                break
+            before, start = self.rounds_so_far(self.out), time.monotonic()
+            lasted = getattr(self, kind.replace(", ", "_").replace(" ", "_"))()
+            if lasted is None:
+                continue  # there was nobody to strike, or not at the moment that was wanted
+            # Back to a checkpoint when the rendezvous, all, or both copies of a client's state are lost.
+            before = min(before, self.rounds_so_far(self.out))
+            if not self.wait_for(lambda: self.rounds_so_far(self.out) > before) and not self.over():
+                self.fail("no round for %d s after: %s\n%s" % (LIMIT, kind, self.said()))
+            still = None if self.over() else max(0, time.monotonic() - start - lasted)
+            faults.append({"kind": kind, "lasted": lasted, "still": still})
+        self.finish()
+        rounds = [m["round"] for m in self.metrics(self.out, "round")]
+        self.assertTrue(rounds == self.wanted_rounds, "after %s: rounds missing %s, there twice %s\n%s" % (
+            [f["kind"] for f in faults], sorted(set(self.wanted_rounds) - set(rounds)),
+            sorted({r for r in rounds if rounds.count(r) > 1}), self.said()))
+        self.assertEqual(self.results(self.out), self.wanted)
+        self.assertEqual(self.sha(self.out), self.sha(self.straight))
+        self.assertNothingHalfWritten(self.out)
+        groups = [m for m in self.groups() if m["lost"]]
+        shutil.rmtree(self.out)
+        return faults, [m["recovery_seconds"] for m in groups], [m["rounds_repeated"] for m in groups]
+
+
+class OneHost(Disturbed):
+    kinds = dict(LOCAL)
+    disk = None  # where a small file system is mounted
+
+    def place_of_runs(self):
+        if os.geteuid() != 0:
+            self.kinds.pop("disk full", None)
+            return self.folder
+        if self.disk is None:
+            self.disk = self.path("disk")
+            os.mkdir(self.disk)
+            mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tacet-chaos", self.disk], check=False)
+            if mounted.returncode != 0:
+                self.kinds.pop("disk full", None)
+            else:
+                self.addCleanup(subprocess.run, ["umount", "-l", self.disk], check=False)
+        return self.disk
+
+    def begin(self, *more):
+        self.run_ = self.start("train", self.file, "--out", self.out, "--workers", str(WORKERS), *more)
 
     def over(self):
         return self.run_.process.poll() is not None
 
+    def said(self):
+        return self.run_.text()[-3000:]
+
+    def finish(self):
+        self.assertEqual(self.run_.wait(300), 0, self.said())
+        self.assertNobodyLeft(self.run_)
+
     def workers(self):
         return {r: p for p, r in self.run_.members().items() if r is not None}
 
-    def strike(self, kind):
-        """Returns whether there was somebody to strike."""
+    def strike(self, count=1, ranks=range(WORKERS)):
         there = self.workers()
-        if kind == "rendezvous":
-            hosts = [p for p, r in self.run_.members().items() if r is None and p != self.run_.process.pid]
-            victims = hosts[:1]
-        else:
-            if len(there) < WORKERS:
-                return False  # somebody is just being started again
-            victims = [there[r] for r in self.draw.sample(range(WORKERS), 2 if kind == "two at once" else 1)]
-        for pid in victims:
+        if len(there) < WORKERS:
+            return None  # somebody is just being started again
+        return 0 if kill([there[r] for r in self.draw.sample(list(ranks), count)]) else None
+
+    def killed_in_a_round(self):
+        return self.strike()
+
+    def two_killed_at_once(self):
+        return self.strike(2)
+
+    def killed_while_it_joins(self):
+        """A worker is killed, and again when it has been started anew: on its way to the rendezvous, in it or in its first step."""
+        there, rank = self.workers(), self.draw.randrange(WORKERS)
+        if len(there) < WORKERS or not kill([there[rank]]):
+            return None
+        if not self.wait_for(lambda: self.workers().get(rank, there[rank]) != there[rank], 20):
+            return None
+        time.sleep(self.draw.random() * 0.4)
+        return 0 if kill([self.workers().get(rank, 0) or -1]) else None
+
+    def killed_in_an_evaluation(self):
+        def evaluating():
+            last = self.rounds_so_far(self.out)
+            return last in self.evaluated and not self.evaluation_of(last)
+        return self.strike() if self.wait_for(evaluating, 10) and evaluating() else None
+
+    def evaluation_of(self, round_):
+        try:
+            return any(m["round"] == round_ for m in self.metrics(self.out, "eval"))
+        except ValueError:  # a line under way
+            return True
+
+    def killed_in_a_checkpoint(self):
+        def writing():
             try:
-                os.kill(pid, signal.SIGSTOP if kind == "stop" else signal.SIGKILL)
-            except ProcessLookupError:
+                return any(name.startswith("checkpoint.part") for name in os.listdir(self.out))
+            except FileNotFoundError:
                 return False
-        if kind == "stop":
-            time.sleep(TIMEOUT + self.draw.random() * 3)
-            for pid in victims:
-                try:
-                    os.kill(pid, signal.SIGCONT)
-                except ProcessLookupError:
-                    pass
-        return bool(victims)
+        return self.strike() if self.wait_for(writing, 10) else None
 
-    def stood_still(self, start, before):
-        """Waits for the next round; seconds since `start`, nothing when the run ended."""
-        while time.monotonic() - start < 90:
-            if self.rounds_so_far(self.out) > before or self.over():
-                return None if self.over() else time.monotonic() - start
-            time.sleep(0.01)
-        self.fail("no round for 90 s: %s" % self.run_.text()[-3000:])
+    def stopped(self):
+        victims = self.draw.sample(sorted(self.workers().values()), 1)
+        if not kill(victims, signal.SIGSTOP):
+            return None
+        lasted = TIMEOUT + self.draw.random() * 2
+        time.sleep(lasted)
+        kill(victims, signal.SIGCONT)
+        return lasted
 
-    def one_run(self, number, wanted):
-        self.out = self.path("run-%d" % number)
-        self.run_ = self.start("train", self.file, "--out", self.out, "--workers", str(WORKERS))
-        faults = []
-        while not self.over() and len(faults) < wanted:
-            # Mostly once it trains; sometimes while workers still find each other.
-            if self.draw.random() < 0.8:
-                first = self.rounds_so_far(self.out)
-                while self.rounds_so_far(self.out) <= first and not self.over():
-                    time.sleep(0.005)
-            time.sleep(self.draw.random() * 0.5)
-            if self.over():
-                break
-            kind = self.draw.choices(list(KINDS), list(KINDS.values()))[0]
-            before, start = self.rounds_so_far(self.out), time.monotonic()
-            if not self.strike(kind):
-                continue
-            # The run goes back to a checkpoint when the rendezvous or both copies of a state are lost.
-            still = self.stood_still(start, min(before, self.rounds_so_far(self.out)))
-            faults.append({"kind": kind, "seconds": still})
-        self.assertEqual(self.run_.wait(300), 0, self.run_.text()[-3000:])
+    def rendezvous_killed(self):
+        hosts = [p for p, r in self.run_.members().items() if r is None and p != self.run_.process.pid]
+        return 0 if kill(hosts[:1]) else None
+
+    def all_killed_resumed(self):
+        kill(self.run_.members())
+        self.run_.wait(10)
         self.assertNobodyLeft(self.run_)
-        rounds = [m["round"] for m in self.metrics(self.out, "round")]
-        wanted_rounds = list(range(1, self.summary(self.straight)["rounds"] + 1))
-        self.assertTrue(rounds == wanted_rounds, "after %s: missing %s, twice %s\n%s" % (
-            [f["kind"] for f in faults], sorted(set(wanted_rounds) - set(rounds)),
-            sorted({r for r in rounds if rounds.count(r) > 1}), self.run_.text()[-2000:]))
-        self.assertEqual(self.results(self.out), self.results(self.straight))
-        self.assertEqual(self.sha(self.out), self.sha(self.straight))
-        self.assertNothingHalfWritten(self.out)
-        groups = self.metrics(self.out, "membership")
-        return faults, [m["recovery_seconds"] for m in groups if m["lost"]], [m["rounds_repeated"] for m in groups]
+        self.begin(*(["--resume"] if os.path.exists(os.path.join(self.out, "recipe.toml")) else []))
+        return 0
+
+    def disk_full(self):
+        """To the last page or almost; the run goes on without checkpoints, or says that it can't write, and is resumed."""
+        begin, block = time.monotonic(), self.draw.choice([b"x" * 4096, b"x" * 65536])
+        with open(os.path.join(self.disk, "filler"), "wb", buffering=0) as f:
+            try:
+                while True:
+                    f.write(block)
+            except OSError:
+                pass
+        time.sleep(0.5 + self.draw.random())
+        os.remove(os.path.join(self.disk, "filler"))
+        lasted = time.monotonic() - begin
+        time.sleep(0.2)
+        if self.over() and self.run_.process.returncode != 0:
+            self.assertIn("No space left", self.said())
+            self.assertEqual(self.run_.process.returncode, 2, self.said())
+            self.assertNobodyLeft(self.run_)
+            self.begin("--resume")
+        return lasted
+
+
+class ThreeHosts(HostsCase, Disturbed):
+    kinds = dict(REMOTE)
+
+    def place_of_runs(self):
+        return self.folder
+
+    def begin(self):
+        self.logs = {name: open(self.path("log-" + name), "w", encoding="utf-8") for name in HOSTS}
+        for log in self.logs.values():
+            self.addCleanup(log.close)
+        self.commands = {name: self.start_host(name) for name in HOSTS}
+
+    def start_host(self, name):
+        return self.start_on(name, ["train", self.file, "--out", self.out, *self.again()], self.place(name), self.logs[name])
+
+    def again(self):
+        return ["--resume"] if os.path.exists(os.path.join(self.out, "recipe.toml")) else []
+
+    def status(self):
+        try:
+            return self.summary(self.out)["status"]
+        except (FileNotFoundError, ValueError):
+            return None
+
+    def over(self):
+        """Whoever gave up is started again, as a cluster's manager does, until the run is done."""
+        if self.status() == "done" and all(run.poll() is not None for run in self.commands.values()):
+            return True
+        for name, run in self.commands.items():
+            if run.poll() not in (None, 0) and self.status() != "done":
+                self.commands[name] = self.start_host(name)
+        return False
+
+    def said(self):
+        text = ""
+        for name, log in self.logs.items():
+            with open(log.name, encoding="utf-8", errors="replace") as f:
+                text += "--- %s\n%s" % (name, f.read()[-1500:])
+        return text
+
+    def finish(self):
+        end = time.monotonic() + 300
+        while not self.over():
+            self.assertLess(time.monotonic(), end, self.said())
+            if self.status() == "done":  # one that was away when the others finished has nobody to talk to
+                time.sleep(5)
+                for run in self.commands.values():
+                    if run.poll() is None:
+                        run.kill()
+            time.sleep(0.05)
+        for name in HOSTS:
+            self.until("the end of all processes of " + name, lambda n=name: not self.pids(n), limit=20)
+
+    def one_host(self):
+        return self.draw.choice(HOSTS)
+
+    def away(self):
+        """Seconds: at times less than the time limit, so that TCP mends it alone."""
+        return self.draw.choice([0.3, TIMEOUT + 0.5, TIMEOUT + 2]) * (0.8 + 0.4 * self.draw.random())
+
+    def cable_cut(self):
+        name, lasted = self.one_host(), self.away()
+        self.cable(name, "down")
+        time.sleep(lasted)
+        self.cable(name, "up")
+        return lasted
+
+    def all_packets_lost(self):
+        name, lasted = self.one_host(), self.away()
+        self.losing(name, True)
+        time.sleep(lasted)
+        self.losing(name, False)
+        return lasted
+
+    def slow_link(self):
+        name, lasted = self.one_host(), 1 + self.draw.random()
+        ip_tc = ["ip", "netns", "exec", PREFIX + name, "tc", "qdisc"]
+        subprocess.run([*ip_tc, "add", "dev", "net0", "root", "tbf", "rate", "1mbit", "burst", "4kb", "latency", "200ms"],
+                       check=True)
+        time.sleep(lasted)
+        subprocess.run([*ip_tc, "del", "dev", "net0", "root"], check=True)
+        return lasted
+
+    def host_vanishes(self):
+        name, begin = self.one_host(), time.monotonic()
+        self.cable(name, "down")
+        self.kill(name)
+        self.commands[name].wait(10)
+        time.sleep(self.draw.random() * 2)
+        self.cable(name, "up")
+        if self.status() != "done":
+            self.commands[name] = self.start_host(name)
+        return time.monotonic() - begin
+
+
+# what is said of it ---------------------------------------------------------------------------------------------------------
+
+def summarised(faults, recoveries, repeated, runs, seed, minutes):
+    kinds = {}
+    for kind in [*LOCAL, *REMOTE]:
+        mine = [f for f in faults if f["kind"] == kind]
+        still = sorted(f["still"] for f in mine if f["still"] is not None)
+        if mine:
+            kinds[kind] = {"faults": len(mine), "survived": len(mine), "still": still}
+    return {"date": datetime.date.today().isoformat(), "seed": seed, "faults": len(faults), "runs": runs, "minutes": minutes,
+            "peer_timeout": TIMEOUT, "kinds": kinds, "new_groups": sorted(recoveries),
+            "rounds_repeated_by_survivors": max(repeated, default=0)}
+
+
+def table(s):
+    lines = ["%s, seed %d: %d faults in %d runs of three workers, %.0f minutes; `run.peer_timeout` %g s. Every run ended with the "
+             "model, bit for bit, and the metrics of an undisturbed one." %
+             (s["date"], s["seed"], s["faults"], s["runs"], s["minutes"], s["peer_timeout"]), "",
+             "| fault | number | survived | seconds until the next round: median | longest |", "|---|---|---|---|---|"]
+    everything = []
+    for kind, k in s["kinds"].items():
+        still = k["still"] or [0]
+        everything += k["still"]
+        lines.append("| %s | %d | %d | %.2f | %.2f |" % (kind, k["faults"], k["survived"], statistics.median(still), still[-1]))
+    lines.append("| **all** | **%d** | **%d** | **%.2f** | %.2f |" % (
+        s["faults"], s["faults"], statistics.median(everything or [0]), max(everything or [0])))
+    groups = s["new_groups"] or [0]
+    lines += ["", "Groups formed anew by those that were left: %d, in %.2f s (median; longest %.2f s). While a copy of every client's "
+              "state was left, at most %d rounds beyond the one under way were repeated. Where a fault lasts (a stopped worker, a "
+              "cut cable, a full disk), the seconds are those after its end." %
+              (len(s["new_groups"]), statistics.median(groups), groups[-1], s["rounds_repeated_by_survivors"])]
+    return "\n".join(lines) + "\n"
+
+
+def picture(s):
+    """Each fault a dot: its kind, and the seconds until the next round."""
+    width, left, row = 900, 190, 26
+    most = max([v for k in s["kinds"].values() for v in k["still"]] + [1])
+    out = ['<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="sans-serif" font-size="12">' %
+           (width, row * len(s["kinds"]) + 60)]
+    for tick in range(0, int(most) + 2, max(1, int(most) // 8)):
+        x = left + (width - left - 20) * tick / (most + 1)
+        out.append('<line x1="%.1f" y1="10" x2="%.1f" y2="%d" stroke="#ddd"/><text x="%.1f" y="%d" text-anchor="middle">%d</text>' %
+                   (x, x, row * len(s["kinds"]) + 12, x, row * len(s["kinds"]) + 28, tick))
+    for n, (kind, k) in enumerate(s["kinds"].items()):
+        y = 10 + row * n + row / 2
+        out.append('<text x="%d" y="%.1f" text-anchor="end">%s (%d)</text>' % (left - 10, y + 4, kind, k["faults"]))
+        for v in k["still"]:
+            out.append('<circle cx="%.1f" cy="%.1f" r="4" fill="#1f77b4" fill-opacity="0.45"/>' %
+                       (left + (width - left - 20) * v / (most + 1), y))
+    out.append('<text x="%d" y="%d">Seconds from a fault, or its end, to the next finished round; one dot a fault.</text></svg>' %
+               (left, row * len(s["kinds"]) + 50))
+    return "\n".join(out) + "\n"
+
+
+def update_page(text):
+    with open(PAGE, encoding="utf-8") as f:
+        before, begin, rest = f.read().partition(MARKS[0])
+    _, end, after = rest.partition(MARKS[1])
+    if not begin or not end:
+        sys.exit("docs/faults.md has lost its marks " + " and ".join(m.strip() for m in MARKS))
+    with open(PAGE, "w", encoding="utf-8") as f:
+        f.write(before + begin + "\n" + text + "\n" + end + after)
 
 
 def main():
@@ -122,37 +406,47 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--count", type=int, default=300, help="faults to inject")
     parser.add_argument("--rounds", type=int, default=400, help="of each run")
-    parser.add_argument("--json", default="chaos.json")
+    parser.add_argument("--only", choices=["one host", "hosts"], help="runs of this sort alone")
+    parser.add_argument("--out", default="runs/chaos", help="folder of faults.json, faults.md, faults.svg")
+    parser.add_argument("--update", action="store_true", help="put table and picture into docs")
     a = parser.parse_args()
-    chaos = Chaos()
-    chaos.draw = random.Random(a.seed)
+    end_by_exception()
+    draw = random.Random(a.seed)
+    sorts = [OneHost(), ThreeHosts()]
+    if a.only:
+        sorts = [sorts[["one host", "hosts"].index(a.only)]]
+    reason = unable()
+    if reason and a.only != "one host":
+        print("hosts are left out: " + reason, flush=True)
+        sorts = [s for s in sorts if not isinstance(s, ThreeHosts)]
+    if os.geteuid() != 0:
+        print("full disks are left out: mounting a small one needs root", flush=True)
     begin, faults, recoveries, repeated, runs = time.monotonic(), [], [], [], 0
     try:
-        chaos.prepare(a.rounds)
+        for s in sorts:
+            s.prepare(draw, a.rounds)
+            if isinstance(s, ThreeHosts):
+                s.make_hosts()
         while len(faults) < a.count:
             runs += 1
-            found, seconds, again = chaos.one_run(runs, a.count - len(faults))
+            found, seconds, again = sorts[runs % len(sorts)].one_run(runs, a.count - len(faults))
             faults += found
             recoveries += seconds
             repeated += again
             print("run %d: %d faults, %d in all, bitwise equal" % (runs, len(found), len(faults)), flush=True)
     finally:
-        chaos.doCleanups()
-        chaos.doClassCleanups()
-    summary = {"seed": a.seed, "faults": len(faults), "runs": runs, "minutes": (time.monotonic() - begin) / 60,
-               "reform_seconds": {"median": statistics.median(recoveries), "max": max(recoveries)} if recoveries else None,
-               "rounds_repeated_while_a_copy_was_left": max(repeated, default=0), "kinds": {}}
-    print("\n%-12s %7s %9s %22s" % ("fault", "number", "survived", "stood still, median max"))
-    for kind in KINDS:
-        mine = [f for f in faults if f["kind"] == kind]
-        still = sorted(f["seconds"] for f in mine if f["seconds"] is not None) or [0]
-        summary["kinds"][kind] = {"number": len(mine), "survived": len(mine), "median": statistics.median(still),
-                                  "max": still[-1]}
-        print("%-12s %7d %9d %13.2f s %6.2f s" % (kind, len(mine), len(mine), statistics.median(still), still[-1]))
-    print("groups formed again after a loss: median %.2f s, longest %.2f s" %
-          (statistics.median(recoveries or [0]), max(recoveries or [0])))
-    with open(a.json, "w", encoding="utf-8") as f:
-        json.dump(summary, f, indent=1)
+        for s in sorts:
+            s.doCleanups()
+            s.doClassCleanups()
+    s = summarised(faults, recoveries, repeated, runs, a.seed, (time.monotonic() - begin) / 60)
+    os.makedirs(a.out, exist_ok=True)
+    for name, text in (("faults.json", json.dumps(s, indent=1) + "\n"), ("faults.md", table(s)), ("faults.svg", picture(s))):
+        with open(os.path.join(a.out, name), "w", encoding="utf-8") as f:
+            f.write(text)
+    print("\n" + table(s))
+    if a.update:
+        update_page(table(s) + "\n![Seconds from each fault to the next finished round, by kind of fault](faults.svg)\n")
+        shutil.copy(os.path.join(a.out, "faults.svg"), os.path.join(os.path.dirname(PAGE), "faults.svg"))
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ std::vector<at::Tensor> random_inputs(const Case& k) {
   const int64_t g = gates(k.cell) * k.width, batch = k.sizes.front();
   std::vector<at::Tensor> inputs = {torch::randn({rows, k.in}), torch::randn({2, batch, k.width}),
                                     torch::randn({2, batch, k.width})};
-  const double range = 1 / std::sqrt(static_cast<double>(k.width));
+  const double range = 1 / std::sqrt(static_cast<double>(k.in + k.width));  // sums of size 1, or a tiny layer amplifies
   for (int direction = 0; direction < 2; ++direction)
     for (const at::Tensor& w : {torch::randn({g, k.in}), torch::randn({g, k.width}), torch::randn({g}), torch::randn({g})})
       inputs.push_back(range * w);
