@@ -9,8 +9,10 @@ packages=(
   libcli11-dev libtomlplusplus-dev nlohmann-json3-dev libfmt-dev libssl-dev liblzma-dev zlib1g-dev libturbojpeg0-dev libpng-dev libprotobuf-dev protobuf-compiler
   libcurl4-openssl-dev libarchive-dev
   sentencepiece
-  libgtest-dev librapidcheck-dev
+  libgtest-dev librapidcheck-dev libbenchmark-dev
   python3-torch nodejs
+  iproute2
+  openmpi-bin mpich
   clang libclang-rt-14-dev
   dataset-fashion-mnist
 )

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <future>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -19,6 +20,8 @@
 namespace tacet {
 
 class Group;
+class Messages;
+class SumBuffers;
 
 struct Rates {
   double eta;    // η, step size
@@ -35,6 +38,14 @@ struct Counters {
   double stop = 0;                // > 0: some rank was asked to stop; all ranks learn it from the same mean
 };
 
+// A gradient and its length, which is found by the pass that looks whether it is finite. Where a vector is wanted it stands
+// for the vector; the length is that of the moment it was drawn.
+struct Gradient {
+  Vec g;
+  double norm = 0;                           // ‖g‖
+  operator const Vec&() const { return g; }  // NOLINT(google-explicit-constructor)
+};
+
 // One client's turn inside Round::mean. Valid only during the callback it was handed to.
 class Client {
  public:
@@ -48,9 +59,9 @@ class Client {
   // ∇F_i(y; ξ) at the client's next mini-batch ξ: one of its local steps. The result is overwritten by the next call. A loss
   // or gradient that is not finite throws UserError with round, client and step; where the recipe says to skip
   // (run.non_finite), it is counted, the gradient is zero and the factor asked for next is 0, so the step is not taken.
-  Vec gradient(const Vec& y);
+  Gradient gradient(const Vec& y);
   // The same at a mini-batch ξ̃ that is none of the local steps: the schedule does not move and the loss is not shown.
-  Vec resample(const Vec& y);
+  Gradient resample(const Vec& y);
 
   // The factor of the step along g, given norm = ‖g‖; each is counted as a step, and gradient() comes before it.
   double clip(Rates rates, double norm);        // min(η, γ/(1e-10 + ‖g‖))
@@ -59,7 +70,7 @@ class Client {
 
  private:
   friend class Round;
-  Vec draw(const Vec& y, bool local_step);
+  Gradient draw(const Vec& y, bool local_step);
   double step(double factor, double norm, bool clipped);
 
   class Round* round_ = nullptr;
@@ -115,15 +126,19 @@ class Round {
     Objective* objective = nullptr;
     Group* group = nullptr;
     uint64_t seed = 0;
-    int64_t number = 0;                       // r
-    int64_t first_iteration = 0;              // local steps a client took before this round
-    int interval = 1;                         // I
-    int clients = 1;                          // N
-    std::vector<int> sampled;                 // S_r, ascending client ids
-    int64_t first_draw = 0;                   // begin() draws far from round 0, so that no mini-batch is drawn twice
-    bool skip_non_finite = false;             // instead of stopping at a loss or gradient that is not finite
-    const std::atomic<bool>* stop = nullptr;  // set by a signal: carried to all ranks by the next mean; may be null
-    std::function<Rates(int t)> rates;        // schedule at local step t of this round, before the objective's rate scale
+    int64_t number = 0;                         // r
+    int64_t first_iteration = 0;                // local steps a client took before this round
+    int interval = 1;                           // I
+    int clients = 1;                            // N
+    std::vector<int> sampled;                   // S_r, ascending client ids
+    int64_t first_draw = 0;                     // begin() draws far from round 0, so that no mini-batch is drawn twice
+    bool skip_non_finite = false;               // instead of stopping at a loss or gradient that is not finite
+    const std::atomic<bool>* stop = nullptr;    // set by a signal: carried to all ranks by the next mean; may be null
+    const std::atomic<bool>* broken = nullptr;  // set when a worker is lost: the next gradient throws PeerLost; may be null
+    Messages* messages = nullptr;               // how clients' vectors travel (src/core/message.h); null: as they are
+    SumBuffers* buffers = nullptr;           // memory that is kept from round to round (src/core/tree_mean.h); may be null
+    std::function<void(int client)> before;  // told before a client's first turn on this rank; may be empty
+    std::function<Rates(int t)> rates;       // schedule at local step t of this round, before the objective's rate scale
   };
   explicit Round(Setting setting);
 
@@ -138,15 +153,30 @@ class Round {
 
   // (1/|S_r|) Σ_{i∈S_r} f(i), the same bits on every rank: exactly one collective. The sum runs over a binary tree of
   // the sampled clients' positions, so it does not depend on which rank hosts whom. Buffers of the model travel in the
-  // same message and are averaged. The result is a fresh vector.
-  Vec mean(const ClientFn& f);
-  // Several vectors of each client in one message: out[k] = mean_i f(i)[k]. Every client returns `count` vectors of size d.
-  std::vector<Vec> means(int count, const ClientsFn& f);
+  // same message and are averaged. The result is a vector that nobody else holds.
+  Vec mean(const ClientFn& f) { return mean(Vec(), f); }
+  // The same of vectors that are near one that all ranks have, the common model. Where messages are coded
+  // (algorithm.message), what is coded is the difference to it, and the mean is near + (1/|S_r|) Σ what arrived.
+  Vec mean(const Vec& near, const ClientFn& f);
+  // Several vectors of each client in one message: out[k] = mean_i f(i)[k]. Every client returns `count` vectors of size d;
+  // the first is near `near`.
+  std::vector<Vec> means(const Vec& near, int count, const ClientsFn& f);
+  std::vector<Vec> means(int count, const ClientsFn& f) { return means(Vec(), count, f); }
   // Σ w_i f(i) / Σ w_i with w_i = client i's share of the data.
-  Vec weighted_mean(const ClientFn& f);
+  Vec weighted_mean(const Vec& near, const ClientFn& f);
+  Vec weighted_mean(const ClientFn& f) { return weighted_mean(Vec(), f); }
 
   // Every client runs f, but only the sampled ones' vectors are averaged and only they send.
-  Vec partial_mean(const ClientFn& f);
+  Vec partial_mean(const Vec& near, const ClientFn& f);
+
+  // A mean that is on its way while clients work: f is asked at once for vectors that exist already, of which none may
+  // change before get() has returned the mean, and the exchange goes on beside this thread. Throws from get() what mean()
+  // throws. One collective, without buffers. Until it is there, nothing may talk but work(), whose f has called get() when
+  // it returns. Once a round.
+  using Pending = std::shared_future<Vec>;
+  Pending start_mean(const Vec& near, const ClientFn& f);
+  // Every sampled client runs f. One collective, of buffers and counters alone.
+  void work(const std::function<void(Client&)>& f);
   bool sampled(int client) const;
 
   // As Client::clip and Client::plain, for a step that all ranks take together (on an averaged gradient).
@@ -160,13 +190,19 @@ class Round {
   const std::map<std::string, double>& notes() const { return notes_; }
   const Counters& counters() const { return counters_; }
   int collectives() const { return collectives_; }
-  int64_t client_bytes() const { return client_bytes_; }  // what one client's messages hold, parameters and buffers
+  double busy_seconds() const { return busy_seconds_; }   // this rank's own time in its clients' turns
+  int64_t client_bytes() const { return client_bytes_; }  // what one client's messages hold, coded, parameters and buffers
 
  private:
   friend class Client;
   // What a client's vectors are multiplied by before they are added up; they are divided by the sum of these.
   using Weight = std::function<double(const Client&)>;
-  std::vector<Vec> reduce(int count, const std::vector<int>& clients, const Weight& weight, const ClientsFn& f);
+  std::vector<Vec> reduce(const Vec& near, int count, const std::vector<int>& clients, const Weight& weight,
+                          const ClientsFn& f);
+  // One client's turn; its counters, as they travel, go to `tail`.
+  void turn(int id, const std::function<void(Client&)>& f, float* tail);
+  std::vector<int64_t> bounds_of(const std::vector<int>& clients) const;
+  void count_message(int vectors, int64_t buffers);
   double step(double factor, double norm, bool clipped);
 
   struct Drawn {
@@ -178,6 +214,8 @@ class Round {
   std::map<std::string, double> notes_;
   int collectives_ = 0;
   int64_t client_bytes_ = 0;
+  double busy_seconds_ = 0;
+  Pending started_;  // the last member: its end waits for what reads the others
 };
 
 class Algorithm {
@@ -223,8 +261,8 @@ struct StepRule {
 // y ← y − a·d in one pass. `m` is read and written only when rule.momentum ≠ 0.
 void descend(Vec& y, const Vec& g, double a, const StepRule& rule, Vec* m);
 
-// g ← g − mine + everyones, in one pass: the corrected gradient of SCAFFOLD and EPISODE.
-void correct(Vec& g, const Vec& mine, const Vec& everyones);
+// g ← g − mine + everyones and its length afterwards, in one pass: the corrected gradient of SCAFFOLD and EPISODE.
+double correct(Vec& g, const Vec& mine, const Vec& everyones);
 
 // m ← β m + (1 − β) g, in one pass.
 void average_in(Vec& m, const Vec& g, double beta);

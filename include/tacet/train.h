@@ -13,6 +13,7 @@
 namespace tacet {
 
 class Group;
+class Membership;  // src/comm/membership.h
 
 // Where a run stands; handed to the observer after every round, on rank 0.
 struct Progress {
@@ -34,12 +35,15 @@ class Observer {
   virtual ~Observer() = default;
   virtual void progress(const Progress&) {}
   virtual void message(const std::string& /*line*/) {}  // a line worth keeping: evaluations, NT-ASGD's trigger, …
+  // Something went wrong and the run goes on: a checkpoint that could not be written, a damaged one that was passed over.
+  virtual void warning(const std::string& line) { message("warning: " + line); }
 };
 
 struct TrainOptions {
   std::string out;                          // the run's folder; empty: nothing is written
   bool resume = false;                      // continue from out/checkpoint
   const std::atomic<bool>* stop = nullptr;  // set it to end the run after the round in flight, with a checkpoint
+  bool rejoin = false;  // this worker was started again during the run: what is in `out` is the run's own
 };
 
 struct Evaluation {
@@ -48,12 +52,13 @@ struct Evaluation {
 };
 
 struct Result {
-  std::string status;  // "done" or "interrupted"
+  std::string status;  // "done" or "interrupted"; "ended": others had finished the run before this worker could join
   Vec x;               // the final model: NT-ASGD's average once that was triggered, else the averaged iterate
   int64_t rounds = 0, iterations = 0, communications = 0, bytes_sent = 0, client_bytes = 0;
   double epoch = 0, seconds = 0;
   double train_loss = 0;                    // mean over the last finished epoch, or over the run when it was shorter
   bool perplexity = false;                  // the losses are per-token cross-entropies
+  bool first = true;                        // on rank 0, which writes files and calls the observer
   std::map<std::string, Evaluation> final;  // by split
   std::string model_sha256;                 // of model.safetensors; empty when nothing is written
 };
@@ -66,6 +71,10 @@ std::unique_ptr<Objective> make_objective(const Recipe& recipe, int clients);
 Result train(const Recipe& recipe, Group& group, const TrainOptions& options, Observer& observer);
 // The same with an objective of the caller's own; the recipe's [data] and [model] are then only written down.
 Result train(const Recipe& recipe, Objective& objective, Group& group, const TrainOptions& options, Observer& observer);
+
+// The same with workers that may be lost and come back: a lost one costs the round in flight, which the others repeat
+// without it, with the same result; a new one joins at a round's end (docs/faults.md). clients.count must be given.
+Result train(const Recipe& recipe, Membership& membership, const TrainOptions& options, Observer& observer);
 
 // Checks `out` as train() would (absent or empty, or with resume: a run with a checkpoint) without touching it.
 void check_run_folder(const std::string& out, bool resume);

@@ -10,11 +10,11 @@ struct Celgc : Algorithm {
   explicit Celgc(const Values& o) : rule{o.number("momentum"), o.number("weight_decay")} {}
 
   void round(Round& r, Vec& x) override {
-    x = r.mean([&](Client& i) {
+    x = r.mean(x, [&](Client& i) {
       Vec y = i.start(x);
       for (int t = 0; t < r.I; ++t) {
-        const Vec g = i.gradient(y);
-        const double a = i.clip(r.rates(t), l2_norm(g));  // min(η, γ/‖g‖)
+        const auto [g, norm] = i.gradient(y);
+        const double a = i.clip(r.rates(t), norm);  // min(η, γ/‖g‖)
         descend(y, g, a, rule, rule.momentum != 0 ? &m.at(i, y) : nullptr);
       }
       return y;

@@ -11,13 +11,13 @@ struct CelgcPartial : Algorithm {
   explicit CelgcPartial(const Values& o) : rule{o.number("momentum"), o.number("weight_decay")} {}
 
   void round(Round& r, Vec& x) override {
-    x = r.partial_mean([&](Client& i) {
+    x = r.partial_mean(x, [&](Client& i) {
       const bool first = !own.has(i);
       Vec& x_i = own.at(i, x);
       Vec y = i.start(first ? x : x_i);
       for (int t = 0; t < r.I; ++t) {
-        const Vec g = i.gradient(y);
-        const double a = i.clip(r.rates(t), l2_norm(g));  // min(η, γ/‖g‖)
+        const auto [g, norm] = i.gradient(y);
+        const double a = i.clip(r.rates(t), norm);  // min(η, γ/‖g‖)
         descend(y, g, a, rule, rule.momentum != 0 ? &m.at(i, y) : nullptr);
       }
       x_i.copy_(y);

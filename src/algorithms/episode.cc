@@ -24,13 +24,13 @@ struct Episode : Algorithm {
     r.note("global_norm", norm);
     r.note("indicator", clipping);
 
-    x = r.mean([&](Client& i) {
+    x = r.mean(x, [&](Client& i) {
       const Vec& G_i = corrections.at(i, x);
       Vec y = i.start(x);
       for (int t = 0; t < r.I; ++t) {
         Vec g = i.gradient(y);
-        correct(g, G_i, G);  // g − Gⁱ + G
-        const double a = clipping ? i.normalized(r.rates(t), l2_norm(g)) : i.plain(r.rates(t), l2_norm(g));
+        const double length = correct(g, G_i, G);  // ‖g − Gⁱ + G‖
+        const double a = clipping ? i.normalized(r.rates(t), length) : i.plain(r.rates(t), length);
         descend(y, g, a, rule, nullptr);
       }
       return y;

@@ -19,15 +19,15 @@ struct EpisodePlusPlus : Algorithm {
     r.note("global_norm", norm);
     r.note("indicator", clipping);
 
-    auto mean = r.means(2, [&](Client& i) {
+    auto mean = r.means(x, 2, [&](Client& i) {
       Vec& G_i = corrections.at(i, x);
       Vec sum = at::zeros_like(x);  // of the raw gradients
       Vec y = i.start(x);
       for (int t = 0; t < r.I; ++t) {
         Vec g = i.gradient(y);
         sum.add_(g);
-        correct(g, G_i, G);  // g − Gⁱ + G
-        const double a = clipping ? i.normalized(r.rates(t), l2_norm(g)) : i.plain(r.rates(t), l2_norm(g));
+        const double length = correct(g, G_i, G);  // ‖g − Gⁱ + G‖
+        const double a = clipping ? i.normalized(r.rates(t), length) : i.plain(r.rates(t), length);
         descend(y, g, a, rule, nullptr);
       }
       sum.div_(r.I);  // Gⁱ of the next round this client takes part in

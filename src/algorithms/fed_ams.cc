@@ -15,17 +15,17 @@ struct FedAms : Algorithm {
 
   void round(Round& r, Vec& x) override {
     const Vec root = v_hat.sqrt();
-    auto mean = r.means(2, [&](Client& i) {
+    auto mean = r.means(x, 2, [&](Client& i) {
       const bool fresh = !persist || !first.has(i);
       Vec& m = first.at(i, x);
       Vec& v = second.at(i, x);
       if (fresh) m.zero_(), v.copy_(persist ? at::full_like(x, epsilon) : v_hat);
       Vec y = i.start(x);
       for (int t = 0; t < r.I; ++t) {
-        const Vec g = i.gradient(y);
-        average_in(m, g, beta1);                            // m ← β₁ m + (1 − β₁) g
-        v.mul_(beta2).addcmul_(g, g, 1 - beta2);            // v ← β₂ v + (1 − β₂) g²
-        y.sub_(m / root, i.plain(r.rates(t), l2_norm(g)));  // y ← y − α m/√v̂
+        const auto [g, norm] = i.gradient(y);
+        average_in(m, g, beta1);                      // m ← β₁ m + (1 − β₁) g
+        v.mul_(beta2).addcmul_(g, g, 1 - beta2);      // v ← β₂ v + (1 − β₂) g²
+        y.sub_(m / root, i.plain(r.rates(t), norm));  // y ← y − α m/√v̂
       }
       return std::vector<Vec>{y, v};
     });

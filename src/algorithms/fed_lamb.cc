@@ -29,7 +29,7 @@ struct FedLamb : Algorithm {
 
   void round(Round& r, Vec& x) override {
     const Vec root = v_hat.sqrt().add_(epsilon);  // √v̂ + ε, fixed during the round
-    auto mean = r.means(2, [&](Client& i) {
+    auto mean = r.means(x, 2, [&](Client& i) {
       const bool fresh = !persist || !first.has(i);
       Vec& m = first.at(i, x);
       Vec& v = second.at(i, x);
@@ -37,8 +37,8 @@ struct FedLamb : Algorithm {
       if (fresh) m.zero_(), steps.zero_(), v.copy_(persist ? at::full_like(x, epsilon) : v_hat);
       Vec y = i.start(x);
       for (int t = 0; t < r.I; ++t) {
-        const Vec g = i.gradient(y);
-        const double alpha = i.plain(r.rates(t), l2_norm(g));
+        const auto [g, norm] = i.gradient(y);
+        const double alpha = i.plain(r.rates(t), norm);
         average_in(m, g, beta1);                  // m ← β₁ m + (1 − β₁) g
         v.mul_(beta2).addcmul_(g, g, 1 - beta2);  // v ← β₂ v + (1 − β₂) g²
         steps.add_(1);

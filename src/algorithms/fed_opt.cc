@@ -27,8 +27,8 @@ struct FedOpt : Algorithm {
     const Vec delta = r.mean([&](Client& i) {
       Vec y = i.start(x);
       for (int t = 0; t < r.I; ++t) {
-        const Vec g = i.gradient(y);
-        descend(y, g, i.plain(r.rates(t), l2_norm(g)), rule, nullptr);
+        const auto [g, norm] = i.gradient(y);
+        descend(y, g, i.plain(r.rates(t), norm), rule, nullptr);
       }
       return y.sub_(x);
     });

@@ -13,13 +13,13 @@ struct FedAvg : Algorithm {
     const ClientFn local = [&](Client& i) {
       Vec y = i.start(x);
       for (int t = 0; t < r.I; ++t) {
-        const Vec g = i.gradient(y);
-        const double eta = i.plain(r.rates(t), l2_norm(g));  // = η; ‖g‖ is shown
+        const auto [g, norm] = i.gradient(y);
+        const double eta = i.plain(r.rates(t), norm);  // = η; ‖g‖ is shown
         descend(y, g, eta, rule, rule.momentum != 0 ? &m.at(i, y) : nullptr);
       }
       return y;
     };
-    x = weighted ? r.weighted_mean(local) : r.mean(local);
+    x = weighted ? r.weighted_mean(x, local) : r.mean(x, local);
   }
 
   void state(StateVisitor& v) override { v.clients("momentum", m); }

@@ -9,7 +9,7 @@ struct FedProx : Algorithm {
   explicit FedProx(const Values& o) : mu(o.number("mu")), rule{o.number("momentum"), o.number("weight_decay")} {}
 
   void round(Round& r, Vec& x) override {
-    x = r.mean([&](Client& i) {
+    x = r.mean(x, [&](Client& i) {
       Vec y = i.start(x);
       for (int t = 0; t < r.I; ++t) {
         Vec g = i.gradient(y);

@@ -9,6 +9,7 @@ namespace tacet {
 
 std::unique_ptr<Algorithm> make_adam(const Values& options);
 std::unique_ptr<Algorithm> make_celgc(const Values& options);
+std::unique_ptr<Algorithm> make_celgc_overlap(const Values& options);
 std::unique_ptr<Algorithm> make_celgc_partial(const Values& options);
 std::unique_ptr<Algorithm> make_episode(const Values& options);
 std::unique_ptr<Algorithm> make_episode_pp(const Values& options);

@@ -66,6 +66,27 @@ inline Option server_eta() { return positive("server_eta", 0.01, "step size η_s
 inline Option flag(std::string name, bool fallback, std::string doc) {
   return {.name = std::move(name), .kind = Kind::flag, .fallback = fallback, .doc = std::move(doc)};
 }
+inline Option delay() {
+  return {
+      .name = "delay",
+      .kind = Kind::integer,
+      .fallback = int64_t{1},
+      .doc =
+          "local steps of a round before the mean of the models it began with has to be there, at most interval; 0 waits "
+          "at once",
+      .min = 0,
+      .max = 1e9};
+}
+// Of every method that talks.
+inline Option message() {
+  return {.name = "message",
+          .kind = Kind::text,
+          .fallback = std::string("f32"),
+          .doc =
+              "what a value of a client's vectors is on its way: f32, 4 bytes; bf16, 2 bytes; int8, 1 byte and a scale for "
+              "256 values, where the client adds what was left out to its next message",
+          .one_of = {"f32", "bf16", "int8"}};
+}
 
 inline double none(int) { return 0; }
 inline double one(int) { return 1; }

@@ -12,7 +12,7 @@ struct Scaffold : Algorithm {
 
   void round(Round& r, Vec& x) override {
     if (!c.defined()) c = at::zeros_like(x);
-    auto mean = r.means(2, [&](Client& i) {
+    auto mean = r.means(x, 2, [&](Client& i) {
       Vec& c_i = variates.at(i, x);
       Vec sum = at::zeros_like(x);  // of the raw gradients
       double moved = 0;             // Σ of the steps' factors: I η without clipping
@@ -20,8 +20,7 @@ struct Scaffold : Algorithm {
       for (int t = 0; t < r.I; ++t) {
         Vec g = i.gradient(y);
         if (!drift) sum.add_(g);
-        correct(g, c_i, c);  // g − cⁱ + c
-        const double a = i.clip(r.rates(t), l2_norm(g));
+        const double a = i.clip(r.rates(t), correct(g, c_i, c));  // g − cⁱ + c
         descend(y, g, a, rule, nullptr);
         moved += a;
       }

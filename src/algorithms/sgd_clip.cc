@@ -11,8 +11,8 @@ struct SgdClip : Algorithm {
   void round(Round& r, Vec& x) override {
     x = r.mean([&](Client& i) {
       Vec y = i.start(x);
-      const Vec g = i.gradient(y);
-      const double a = i.clip(r.rates(0), l2_norm(g));
+      const auto [g, norm] = i.gradient(y);
+      const double a = i.clip(r.rates(0), norm);
       descend(y, g, a, rule, rule.momentum != 0 ? &m.at(i, y) : nullptr);
       return y;
     });

@@ -7,8 +7,18 @@ namespace tacet {
 
 using namespace method_options;
 
+namespace {
+
+std::vector<Method> with_messages(std::vector<Method> rows) {
+  for (Method& m : rows)
+    if (!m.single_client) m.options.push_back(message());
+  return rows;
+}
+
+}  // namespace
+
 const std::vector<Method>& methods() {
-  static const std::vector<Method> table = {
+  static const std::vector<Method> table = with_messages({
       {.name = "celgc",
        .paper = "Liu et al., NeurIPS 2022, Algorithm 1",
        .summary = "Local clipped steps: every client takes I steps clipped by its own gradient's norm, then the models are "
@@ -18,6 +28,17 @@ const std::vector<Method>& methods() {
        .collectives = one,
        .options = {eta(), gamma(), interval(), momentum(), weight_decay()},
        .make = make_celgc},
+      {.name = "celgc-overlap",
+       .paper = "celgc, with the delayed averaging of Zhu et al., NeurIPS 2021 (DGA)",
+       .summary =
+           "CELGC whose message travels during the next round's first `delay` steps; then each model moves by how far the "
+           "mean was from it.",
+       .use = "As celgc, where the network takes a large share of the time.",
+       .vectors_sent = one,
+       .collectives = [](int) { return 2.0; },
+       .options = {eta(), gamma(), interval(), delay(), momentum(), weight_decay()},
+       .make = make_celgc_overlap,
+       .every_client = true},
       {.name = "celgc-partial",
        .paper = "Liu et al., appendix E.5: partial communication",
        .summary = "CELGC in which only the sampled clients average; the others go on training their own models.",
@@ -257,7 +278,7 @@ const std::vector<Method>& methods() {
        .options = {eta(), interval(), beta("beta", 0.9, "β of the momentum"), weight_decay()},
        .make = make_normalized,
        .every_client = true},
-  };
+  });
   return table;
 }
 

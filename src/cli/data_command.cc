@@ -4,14 +4,18 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <set>
 
 #include <fmt/format.h>
 
 #include "cli/fetch.h"
 #include "data/corpus.h"
 #include "data/images.h"
+#include "data/labelled_text.h"
 #include "data/locate.h"
+#include "data/parallel_text.h"
 #include "data/partition.h"
+#include "data/sources.h"
 #include "tacet/catalog.h"
 #include "tacet/error.h"
 #include "tacet/recipe.h"
@@ -51,14 +55,20 @@ std::string bar(int64_t count, int64_t largest, int width) {
   return out;
 }
 
-void print_labels(const ImageData& set) {
-  const auto counts = histogram(set.train.labels, set.shape.classes);
+// What a partition sees of a training set.
+struct Labelled {
+  std::vector<int32_t> labels, users;
+  std::vector<std::string> classes;  // names, where known
+  int64_t count = 0;                 // of classes
+};
+
+void print_labels(const Labelled& set) {
+  const auto counts = histogram(set.labels, set.count);
   const int64_t largest = *std::max_element(counts.begin(), counts.end());
   fmt::print("labels of the training set:\n");
   constexpr int64_t most = 40;
-  if (set.shape.classes > most) {
-    fmt::print("  {} classes of {} to {} images\n", set.shape.classes, *std::min_element(counts.begin(), counts.end()),
-               largest);
+  if (set.count > most) {
+    fmt::print("  {} classes of {} to {} samples\n", set.count, *std::min_element(counts.begin(), counts.end()), largest);
     return;
   }
   for (size_t c = 0; c < counts.size(); ++c)
@@ -66,26 +76,26 @@ void print_labels(const ImageData& set) {
                bar(counts[c], largest, 40));
 }
 
-void print_partition(const Recipe& recipe, const ImageData& set) {
+void print_partition(const Recipe& recipe, const Labelled& set) {
   const PartitionOptions options = partition_options(recipe.data);
   const bool anew = recipe.data.flag("partition.every_round");
   auto clients = static_cast<int>(recipe.clients.integer("count"));
   if (anew && recipe.clients.has("participating")) clients = static_cast<int>(recipe.clients.integer("participating"));
-  const Shares shares = partition(options, set.train.labels, set.train.users, clients);
+  const Shares shares = partition(options, set.labels, set.users, clients);
   size_t most = 0;
   int64_t largest = 0;
   std::vector<std::vector<int64_t>> counts;
   for (const auto& share : shares) {
     std::vector<int32_t> labels;
-    for (const int32_t i : share) labels.push_back(set.train.labels[static_cast<size_t>(i)]);
-    counts.push_back(histogram(labels, set.shape.classes));
+    for (const int32_t i : share) labels.push_back(set.labels[static_cast<size_t>(i)]);
+    counts.push_back(histogram(labels, set.count));
     most = std::max(most, share.size());
     largest = std::max(largest, *std::max_element(counts.back().begin(), counts.back().end()));
   }
   fmt::print("partition {}, seed {}{}: {} clients\n", options.kind, options.seed,
              anew ? ", dealt anew in every round, here the first one" : "", clients);
   constexpr int64_t columns = 64;
-  const bool drawn = set.shape.classes <= columns;
+  const bool drawn = set.count <= columns;
   fmt::print("  {:>6} {:>8} {:>7}  {:<20}{}\n", "client", "samples", "classes", "",
              drawn ? "  labels, one column each" : "");
   for (size_t i = 0; i < shares.size(); ++i) {
@@ -95,6 +105,38 @@ void print_partition(const Recipe& recipe, const ImageData& set) {
     fmt::print("  {:>6} {:>8} {:>7}  {}{}{}\n", i, shares[i].size(), classes, size, padding,
                drawn ? "  " + bars(counts[i], largest) : "");
   }
+}
+
+void print_labelled(const Recipe& recipe, const Labelled& set) {
+  print_labels(set);
+  if (!set.users.empty())
+    fmt::print("users      {} of the training set\n", std::set<int32_t>(set.users.begin(), set.users.end()).size());
+  if (recipe.clients.has("count")) print_partition(recipe, set);
+}
+
+void print_images(const Recipe& recipe) {
+  const auto set = load_images(recipe.data);
+  const ImageShape& s = set->shape;
+  fmt::print("found in   {}\n", set->place);
+  fmt::print("images     {} training, {}{} test; {} × {} × {}, {} classes\n", set->train.size(),
+             set->valid.size() > 0 ? std::to_string(set->valid.size()) + " validation, " : "", set->test.size(), s.channels,
+             s.height, s.width, s.classes);
+  print_labelled(recipe, {set->train.labels, set->train.users, set->classes, s.classes});
+}
+
+void print_texts(const Recipe& recipe) {
+  const LabelledText set = load_labelled_text(recipe.data);
+  const auto narrow = [](const std::vector<int64_t>& v) { return std::vector<int32_t>(v.begin(), v.end()); };
+  fmt::print("texts      {} training, {} validation, {} test; vocabulary {}\n", set.train.size(), set.valid.size(),
+             set.test.size(), set.words.size());
+  print_labelled(recipe,
+                 {narrow(set.train.labels), narrow(set.train.users), set.classes, static_cast<int64_t>(set.classes.size())});
+}
+
+void print_pairs(const Values& data) {
+  const ParallelText set = load_parallel_text(data);
+  fmt::print("pairs      {} training, {} validation, {} test; {} subwords\n", set.train.size(), set.valid.size(),
+             set.test.size(), set.subwords.size());
 }
 
 void print_corpus(const Values& data, const std::string& name) {
@@ -126,19 +168,10 @@ int cmd_data_info(const std::string& name, const std::string& file, const std::v
     if (source) fmt::print("fetched by `tacet data fetch {}` from {}\n", name, source->address);
   }
   fmt::print("\n");
-  if (entry.task == "language-model") {
-    print_corpus(recipe.data, name);
-    return 0;
-  }
-  if (entry.task != "classification") return 0;
-  const auto set = load_images(recipe.data);
-  const ImageShape& s = set->shape;
-  fmt::print("found in   {}\n", set->place);
-  fmt::print("images     {} training, {}{} test; {} × {} × {}, {} classes\n", set->train.size(),
-             set->valid.size() > 0 ? std::to_string(set->valid.size()) + " validation, " : "", set->test.size(), s.channels,
-             s.height, s.width, s.classes);
-  print_labels(*set);
-  if (recipe.clients.has("count")) print_partition(recipe, *set);
+  if (entry.task == "language-model") print_corpus(recipe.data, name);
+  if (entry.task == "classification") print_images(recipe);
+  if (entry.task == "sentence-pairs" || entry.task == "text-classification") print_texts(recipe);
+  if (entry.task == "translation") print_pairs(recipe.data);
   return 0;
 }
 
@@ -154,8 +187,11 @@ int cmd_data_fetch(const std::string& name, const std::string& folder, const std
   if (!source) {
     std::string files;
     for (const std::string& f : entry.files) files += "\n  " + f;
-    throw UserError(name + ": can't be fetched, its origin wants an account or is your own (" + entry.paper +
-                    "). Put into " + (fs::path(to) / name).string() + ":" + files);
+    throw UserError(
+        name +
+        ": can't be fetched: no address with a published checksum is known, its origin wants an account, or it is your "
+        "own (" +
+        entry.paper + "). Put into " + (fs::path(to) / name).string() + ":" + files);
   }
   fetch(*source, to, address);
   return 0;

@@ -2,28 +2,25 @@
 // on.
 #include "cli/launch.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
-#include <netdb.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <chrono>
-#include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <set>
 #include <utility>
 
 #include "comm/descriptor.h"
 #include "comm/gloo/store.h"
+#include "comm/membership.h"
 #include "tacet/error.h"
 
 extern char** environ;
@@ -39,25 +36,12 @@ constexpr int kUserMistake = 2, kPeerLost = 3;
 // dropped when another worker has said the same. Unloading libtorch alone may take a worker half a second after its last
 // line.
 constexpr double kHoldSeconds = 3;
+constexpr double kSameSignalSeconds = 0.5;
 // A line that is longer is shown in parts.
 constexpr size_t kLongestLine = 64 << 10;
 
 Clock::time_point after(double seconds) {
   return Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
-}
-
-int number_from_environment(const char* name, int lowest, int highest) {
-  const char* text = std::getenv(name);
-  const std::string allowed = std::string("environment: ") + name + " must be a whole number from " +
-                              std::to_string(lowest) + " to " + std::to_string(highest);
-  if (text == nullptr) throw UserError(allowed + ", but it is not set");
-  int value = 0;
-  const char* end = text + std::strlen(text);
-  const auto [stop, error] = std::from_chars(text, end, value);
-  if (error != std::errc() || stop != end || value < lowest || value > highest) {
-    throw UserError(allowed + ", got '" + text + "'");
-  }
-  return value;
 }
 
 struct Pipe {
@@ -154,8 +138,15 @@ class Signals {
 class Launcher {
  public:
   Launcher(const std::vector<std::string>& argv, int workers, const LaunchOptions& options)
-      : options_(options), argv_(argv), store_("127.0.0.1", 0), workers_(workers) {
+      : options_(options), argv_(argv), workers_(workers) {
+    if (!options.place || options.place->rank == 0) {
+      const Placement place = options.place.value_or(Placement{});
+      store_ = std::make_unique<StoreServer>(place.address, place.port, StoreLimits{}, options.token);
+    }
+    place_ = options.place.value_or(Placement{.size = workers});
+    if (!options.place) place_.port = store_->port();
     argv_.push_back(kLaunchedOption);
+    rejoining_ = std::find(argv.begin(), argv.end(), kRejoinOption) != argv.end();
   }
 
   ~Launcher() {
@@ -195,8 +186,9 @@ class Launcher {
   }
 
   std::vector<std::string> environment(int rank) const {
-    const std::vector<std::string> own = {
+    std::vector<std::string> own = {
         "RANK=", "WORLD_SIZE=", "LOCAL_RANK=", "MASTER_ADDR=", "MASTER_PORT=", "TORCHELASTIC_USE_AGENT_STORE="};
+    if (options_.supervise) own.push_back("TACET_JOIN_TOKEN=");
     std::vector<std::string> all;
     for (char** e = environ; *e != nullptr; ++e) {
       const std::string variable = *e;
@@ -204,13 +196,14 @@ class Launcher {
         all.push_back(variable);
       }
     }
-    const std::string values[] = {std::to_string(rank), std::to_string(workers_.size()), std::to_string(rank), "127.0.0.1",
-                                  std::to_string(store_.port())};
+    const std::string values[] = {std::to_string(place_.rank + rank), std::to_string(place_.size), std::to_string(rank),
+                                  place_.address, std::to_string(place_.port)};
     for (size_t k = 0; k < std::size(values); ++k) all.push_back(own[k] + values[k]);
+    if (options_.supervise && !options_.token.empty()) all.push_back("TACET_JOIN_TOKEN=" + options_.token);
     return all;
   }
 
-  void start(int rank) {
+  void start(int rank, bool again = false) {
     Worker& worker = workers_[rank];
     Pipe out, err;
     if (rank > 0) {
@@ -222,7 +215,9 @@ class Launcher {
     // Everything that needs memory comes before fork(): the rendezvous' thread may hold the allocator's lock.
     auto variables = environment(rank);
     std::vector<char*> arguments, environment;
+    std::string rejoin = kRejoinOption;
     for (auto& text : argv_) arguments.push_back(text.data());
+    if (again && !rejoining_) arguments.push_back(rejoin.data());
     for (auto& text : variables) environment.push_back(text.data());
     arguments.push_back(nullptr);
     environment.push_back(nullptr);
@@ -279,8 +274,17 @@ class Launcher {
       if (!worker.running || ::waitpid(worker.pid, &worker.status, WNOHANG) != worker.pid) continue;
       worker.running = false;
       const bool good = WIFEXITED(worker.status) && WEXITSTATUS(worker.status) == 0;
-      if (good) continue;
+      if (good) {
+        any_good_ = true;
+        if (options_.supervise && stage_ == kRunning) {
+          stage_ = kFinishing;
+          deadline_ = after(options_.finish_seconds);
+        }
+        continue;
+      }
+      if (replaced(worker)) continue;
       failures_.push_back(static_cast<int>(&worker - workers_.data()));
+      if (options_.supervise && WIFSIGNALED(worker.status) && any_running()) continue;  // the others go on
       if (stage_ == kRunning) {
         stage_ = kReporting;
         deadline_ = after(options_.report_seconds);
@@ -288,9 +292,35 @@ class Launcher {
     }
   }
 
+  // Starts a worker again that was lost; when that is not to be done any more, tells the others.
+  bool replaced(Worker& worker) {
+    const int rank = static_cast<int>(&worker - workers_.data());
+    if (!options_.supervise || stage_ != kRunning || !(WIFSIGNALED(worker.status) || worker.ended_with(kStranded)))
+      return false;
+    if (restarts_ >= options_.restarts) {
+      try {
+        if (store_) StoreClient(place_.address, place_.port, 1, options_.token).set(kNobodyComes, "1");
+      } catch (const std::exception&) {
+        // Then they wait for somebody until their time limit.
+      }
+      return false;
+    }
+    ++restarts_;
+    show(worker, true);
+    worker.streams.clear();
+    write_all(STDERR_FILENO, "tacet: worker " + std::to_string(place_.rank + rank) + " " + how_it_ended(worker) +
+                                 "; it is started again (" + std::to_string(restarts_) + " of " +
+                                 std::to_string(options_.restarts) + ")\n");
+    start(rank, true);
+    return true;
+  }
+
   void pass_signals_on() {
     while (const int signal = signals_.next()) {
       if (signal == SIGCHLD) continue;
+      // A signal to the whole job reaches us twice: by itself and from the process above.
+      if (options_.supervise && signal_ != 0 && Clock::now() < same_signal_until_) continue;
+      same_signal_until_ = after(kSameSignalSeconds);
       signal_all(signal_ == 0 ? SIGTERM : SIGKILL);
       if (signal_ == 0) {
         signal_ = signal;
@@ -306,7 +336,7 @@ class Launcher {
       signal_all(SIGTERM);
       stage_ = kStopping;
       deadline_ = after(options_.stop_seconds);
-    } else if (stage_ == kStopping) {
+    } else if (stage_ == kStopping || stage_ == kFinishing) {
       signal_all(SIGKILL);
       deadline_ = kNever;
     }
@@ -378,84 +408,96 @@ class Launcher {
     }
   }
 
+  static std::string how_it_ended(const Worker& worker) {
+    if (worker.ended_with(kStranded)) return "lost the other workers";
+    return WIFSIGNALED(worker.status) ? "was killed by signal " + std::to_string(WTERMSIG(worker.status))
+                                      : "ended with exit code " + std::to_string(WEXITSTATUS(worker.status));
+  }
+
   int verdict() const {
     if (signal_ != 0) return 128 + signal_;
-    if (failures_.empty()) return 0;
+    if (failures_.empty() || (options_.supervise && any_good_)) return 0;
     const auto first = std::find_if(failures_.begin(), failures_.end(),
                                     [&](int r) { return !workers_[r].ended_with(kPeerLost) && !workers_[r].stopped; });
     const int rank = first != failures_.end() ? *first : failures_[0];
     const Worker& worker = workers_[rank];
     if (worker.ended_with(kUserMistake)) return kUserMistake;
-    const std::string how = WIFSIGNALED(worker.status)
-                                ? "was killed by signal " + std::to_string(WTERMSIG(worker.status))
-                                : "ended with exit code " + std::to_string(WEXITSTATUS(worker.status));
-    write_all(STDERR_FILENO, "tacet: worker " + std::to_string(rank) + " " + how + "; the run was ended\n");
+    write_all(STDERR_FILENO,
+              "tacet: worker " + std::to_string(place_.rank + rank) + " " + how_it_ended(worker) + "; the run was ended\n");
     return kPeerLost;
   }
 
   static constexpr auto kNever = Clock::time_point::max();
-  enum Stage { kRunning, kReporting, kStopping };
+  enum Stage { kRunning, kFinishing, kReporting, kStopping };
 
   const LaunchOptions options_;
   std::vector<std::string> argv_;
-  Signals signals_;  // before store_, whose thread inherits the mask
-  StoreServer store_;
+  Signals signals_;                     // before store_, whose thread inherits the mask
+  std::unique_ptr<StoreServer> store_;  // none where another machine's launcher has it
+  Placement place_;                     // of the first worker
   std::vector<Worker> workers_;
   std::vector<int> failures_;  // ranks, in the order of their ends
   Stage stage_ = kRunning;
   Clock::time_point deadline_ = kNever;  // of the stage
   int signal_ = 0;                       // the first one to pass on
+  Clock::time_point same_signal_until_ = kNever;
+  bool rejoining_ = false;  // all workers were started again
+  bool any_good_ = false;   // a worker has ended with 0
+  int restarts_ = 0;
 };
 
+// Keeps a launcher, in a process of its own, alive: the rendezvous is there, so its loss would otherwise end the run. The
+// workers end with their launcher, and new ones go on from the last checkpoint.
+int keep_launched(std::vector<std::string> argv, int workers, LaunchOptions options) {
+  const Signals signals;
+  int signal = 0;
+  for (;;) {
+    const pid_t parent = ::getpid(), pid = ::fork();
+    if (pid < 0) throw no_start(options.program, errno);
+    if (pid == 0) {
+      ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+      if (::getppid() != parent) ::_exit(kPeerLost);
+      int code = kPeerLost;
+      ::pthread_sigmask(SIG_SETMASK, &signals.mask_before(), nullptr);
+      try {
+        code = Launcher(argv, workers, options).run();
+      } catch (const UserError& error) {
+        write_all(STDERR_FILENO, "tacet: " + std::string(error.what()) + "\n");
+        code = kUserMistake;
+      }
+      ::_exit(code);
+    }
+    int status = 0;
+    while (::waitpid(pid, &status, WNOHANG) != pid) {
+      pollfd polled{signals.file(), POLLIN, 0};
+      ::poll(&polled, 1, -1);
+      while (const int got = signals.next()) {
+        if (got == SIGCHLD) continue;
+        if (signal == 0) signal = got;
+        ::kill(pid, SIGTERM);
+        ::kill(pid, SIGCONT);
+      }
+    }
+    if (signal != 0 && !(WIFEXITED(status) && WEXITSTATUS(status) == 0)) return 128 + signal;
+    if (WIFEXITED(status)) return WEXITSTATUS(status);
+    if (signal != 0 || options.restarts == 0) {
+      write_all(STDERR_FILENO, "tacet: the launcher was killed by signal " + std::to_string(WTERMSIG(status)) + "\n");
+      return kPeerLost;
+    }
+    options.restarts -= 1;
+    write_all(STDERR_FILENO, "tacet: the launcher was killed by signal " + std::to_string(WTERMSIG(status)) +
+                                 "; all workers are started again\n");
+    if (std::find(argv.begin(), argv.end(), kRejoinOption) == argv.end()) argv.push_back(kRejoinOption);
+  }
+}
+
 }  // namespace
-
-// Which of this machine's addresses faces `address`: what the kernel would choose. Connecting a datagram socket sends
-// nothing.
-static std::string own_address_towards(const std::string& address, int port) {
-  addrinfo hints{}, *found = nullptr;
-  hints.ai_family = AF_INET;
-  hints.ai_socktype = SOCK_DGRAM;
-  if (::getaddrinfo(address.c_str(), std::to_string(port).c_str(), &hints, &found) != 0 || found == nullptr)
-    throw UserError("environment: MASTER_ADDR must be an IPv4 address or a name that has one, got \"" + address + "\"");
-  sockaddr_in own{};
-  socklen_t size = sizeof own;
-  const int fd = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  const bool ok = fd >= 0 && ::connect(fd, found->ai_addr, found->ai_addrlen) == 0 &&
-                  ::getsockname(fd, reinterpret_cast<sockaddr*>(&own), &size) == 0;
-  ::freeaddrinfo(found);
-  if (fd >= 0) ::close(fd);
-  char text[INET_ADDRSTRLEN] = "";
-  if (!ok || ::inet_ntop(AF_INET, &own.sin_addr, text, sizeof text) == nullptr)
-    throw UserError("environment: MASTER_ADDR: there is no way from here to \"" + address + "\"");
-  return text;
-}
-
-std::optional<Placement> placement_from_environment() {
-  if (std::getenv("RANK") == nullptr && std::getenv("WORLD_SIZE") == nullptr) return std::nullopt;
-  Placement p;
-  p.size = number_from_environment("WORLD_SIZE", 1, 65536);
-  p.rank = number_from_environment("RANK", 0, p.size - 1);
-  p.port = number_from_environment("MASTER_PORT", 1, 65535);
-  const char* address = std::getenv("MASTER_ADDR");
-  if (address == nullptr || *address == '\0') {
-    throw UserError("environment: MASTER_ADDR must be the address of the rendezvous, but it is " +
-                    std::string(address == nullptr ? "not set" : "empty"));
-  }
-  p.address = address;
-  const char* agent = std::getenv("TORCHELASTIC_USE_AGENT_STORE");
-  if (agent != nullptr && std::strcmp(agent, "True") == 0) {
-    p.hosted = true;
-    p.store = "tcpstore";
-  }
-  p.interface_address = own_address_towards(p.address, p.port);
-  return p;
-}
 
 int launch_local(const std::vector<std::string>& argv, int workers, const LaunchOptions& options) {
   if (workers < 1 || workers > kMostWorkers) {
     throw UserError("--workers must be from 1 to " + std::to_string(kMostWorkers) + ", got " + std::to_string(workers));
   }
-  return Launcher(argv, workers, options).run();
+  return options.supervise ? keep_launched(argv, workers, options) : Launcher(argv, workers, options).run();
 }
 
 }  // namespace tacet

@@ -1,39 +1,36 @@
-// Workers on this machine: where a worker stands among its peers, as the environment says, and the parent that starts P of
-// them for `--workers P`. It knows nothing of training; the workers are the same command with the same arguments.
+// Workers on this machine: the parent that starts P of them for `--workers P`. It knows nothing of training; the workers are
+// the same command with the same arguments.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <vector>
 
+#include "cli/environment.h"
+
 namespace tacet {
-
-// A worker's place among its peers and where they meet.
-struct Placement {
-  int rank = 0;                       // 0 … size−1
-  int size = 1;                       // ≥ 1
-  std::string address = "127.0.0.1";  // of the rendezvous
-  int port = 0;
-  bool hosted = false;          // somebody else (the launcher, torchrun's agent) serves the rendezvous
-  std::string store = "tacet";  // what is served there, see GlooOptions::store
-  bool launched = false;        // started by launch_local
-  std::string interface_address =
-      "127.0.0.1";  // this machine's own address on the way to `address`: the only one to listen on
-};
-
-// What torchrun and launch_local put into the environment: RANK, WORLD_SIZE, MASTER_ADDR, MASTER_PORT and, where torchrun's
-// agent serves a TCPStore, TORCHELASTIC_USE_AGENT_STORE=True. Nothing when neither RANK nor WORLD_SIZE is set.
-// Throws UserError naming the variable when one is missing, not a number or out of range.
-std::optional<Placement> placement_from_environment();
 
 // The option that launch_local adds to its workers' arguments. A worker that gets it sets Placement's `hosted` and
 // `launched`, and starts no workers itself.
 inline constexpr const char* kLaunchedOption = "--launched";
 
+// What is added for a worker that is started in the middle of a run.
+inline constexpr const char* kRejoinOption = "--rejoin";
+
+// Exit code of a worker that could do no more than start anew: it is started again like one that was killed, but for that 3.
+inline constexpr int kStranded = 75;
+
 struct LaunchOptions {
   std::string program = "/proc/self/exe";
+  // A worker that is killed, or gives up with exit code 3, is started again with kRejoinOption behind its arguments,
+  // `restarts` times in all; when no more are left, the others go on alone. 0 workers may be lost unless this is set.
+  bool supervise = false;
+  int restarts = 0;
+  // The place of the only worker among those of other machines; this process then serves the rendezvous if it is the first.
+  std::optional<Placement> place;
+  std::string token;               // with `supervise`: the join token of its rendezvous and of its workers; empty: none
   double report_seconds = 2;       // after the first failure, for the others to end by themselves …
   double stop_seconds = 5;         // … then, after SIGTERM, to clean up …  before SIGKILL
+  double finish_seconds = 10;      // after a worker has ended well, for the others, before SIGKILL
   double interrupt_seconds = 300;  // after a signal to the launcher was passed on, to write a checkpoint, before SIGKILL
 };
 
@@ -45,6 +42,8 @@ struct LaunchOptions {
 //   2    the first one to fail ended with 2: its message is shown once, the other workers' messages of that kind are not
 //   3    another failure; one line on stderr tells which worker failed first and how. A worker that ended with 3, because it
 //        lost a peer, counts as the first only if none failed otherwise.
+// With `supervise`, 0 when any worker has ended with 0. The workers and their rendezvous then belong to a child of this
+// process, and when that is killed, all of them go with it and are started again, which counts as one restart.
 //   130, 143  SIGINT or SIGTERM came. The workers got SIGTERM (they ignore SIGINT, which a terminal sends to them as well),
 //        and SIGKILL when a second signal came.
 // Call it from a process without other threads. Throws UserError when the workers can't be started.

@@ -46,7 +46,20 @@ int run(int argc, char** argv) {
   t->add_flag("--resume", train.resume, "continue the run in --out from its checkpoint");
   t->add_flag("--quiet", train.quiet, "no progress on the terminal");
   t->add_flag("--dry-run", train.dry_run, "check recipe and data, print sizes and costs, train nothing");
+  auto* hosts = t->add_option("--hosts", train.hosts, "machines to start one worker each on, over ssh")
+                    ->option_text("A,B,C")
+                    ->excludes("--workers");
+  t->add_option("--ssh", train.ssh, "how to reach them (default: ssh)")->option_text("COMMAND")->needs(hosts);
+  t->add_option("--port", train.port, "where they meet, a port of the first of them")
+      ->check(CLI::Range(1, 65535))
+      ->option_text("N")
+      ->needs(hosts);
+  t->add_option("--join-token", train.join_token,
+                "file with the secret that workers on several machines share (default: $TACET_JOIN_TOKEN)")
+      ->option_text("FILE");
   t->add_flag("--launched", train.launched)->group("");  // between the launcher and its workers
+  t->add_flag("--rejoin", train.rejoin)->group("");
+  t->add_flag("--token-from-input", train.token_from_input)->group("");
 
   std::vector<std::string> dirs;
   std::string page;
@@ -74,8 +87,12 @@ int run(int argc, char** argv) {
   std::string dataset, folder, address;
   auto* data_info = data->add_subcommand("info", "sizes, origin, files and labels of a data set, and its partition");
   data_info->add_option("name", dataset, "data set")->required()->option_text("NAME");
-  data_info->add_option("--recipe", recipe, "show what this recipe's clients get (default: with --set clients.count=N)")
-      ->option_text("RECIPE");
+  data_info->add_option("--recipe", recipe, "show what this recipe's clients get")->option_text("RECIPE");
+  std::string partition;
+  int clients = 0;
+  data_info->add_option("--partition", partition, "how the training set is dealt, as --set data.partition.kind=KIND")
+      ->option_text("KIND");
+  data_info->add_option("--clients", clients, "to how many clients (default: 10, or the recipe's)")->option_text("N");
   data_info->add_option("--set", sets, "override a key of the recipe, data.partition.kind=dirichlet for example")
       ->option_text("TABLE.KEY=VALUE")
       ->expected(1)
@@ -110,7 +127,12 @@ int run(int argc, char** argv) {
   if (*algorithms) std::fputs(tacet::describe_methods(width()).c_str(), stdout);
   if (*models) std::fputs(tacet::describe_models(width()).c_str(), stdout);
   if (*data_list) std::fputs(tacet::describe_datasets(width()).c_str(), stdout);
-  if (*data_info) return tacet::cmd_data_info(dataset, recipe, sets);
+  if (*data_info) {
+    if (!partition.empty()) sets.push_back("data.partition.kind=" + partition);
+    if (clients == 0 && !partition.empty() && recipe.empty()) clients = 10;
+    if (data_info->count("--clients") > 0 || clients > 0) sets.push_back("clients.count=" + std::to_string(clients));
+    return tacet::cmd_data_info(dataset, recipe, sets);
+  }
   if (*data_fetch) return tacet::cmd_data_fetch(dataset, folder, address);
   return 0;
 }

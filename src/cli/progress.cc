@@ -53,6 +53,11 @@ void TerminalProgress::message(const std::string& line) {
   std::fprintf(stderr, "%s\n", line.c_str());
 }
 
+void TerminalProgress::warning(const std::string& line) {
+  clear();
+  std::fprintf(stderr, "tacet: warning: %s\n", line.c_str());
+}
+
 void TerminalProgress::progress(const Progress& p) {
   const auto now = Clock::now();
   if (first_fraction_ < 0) first_fraction_ = p.fraction;

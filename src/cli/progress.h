@@ -11,11 +11,12 @@ namespace tacet {
 
 class TerminalProgress : public Observer {
  public:
-  // quiet: nothing is printed at all, evaluations included.
+  // quiet: nothing is printed but warnings; evaluations neither.
   explicit TerminalProgress(bool quiet);
   ~TerminalProgress() override;
   void progress(const Progress& p) override;
   void message(const std::string& line) override;
+  void warning(const std::string& line) override;  // also when quiet
 
  private:
   void clear();

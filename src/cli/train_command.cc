@@ -9,14 +9,17 @@
 #include <filesystem>
 #include <set>
 
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
 
+#include "cli/dry_run.h"
+#include "cli/environment.h"
+#include "cli/hosts.h"
 #include "cli/launch.h"
 #include "cli/progress.h"
-#include "data/client_sampling.h"
+#include "comm/handshake.h"
+#include "comm/membership.h"
 #include "data/safetensors.h"
 #include "tacet/algorithm.h"
 #include "tacet/error.h"
@@ -57,56 +60,6 @@ std::string free_run_folder(const std::string& recipe) {
   }
 }
 
-int64_t parameter_count(const Objective& objective) {
-  int64_t d = 0;
-  for (const Layer& l : objective.layers()) d += l.size;
-  return d;
-}
-
-// Seconds of one local step here and now: the second of two, since the first one also fills caches. Nothing is trained.
-double step_seconds(Objective& objective, uint64_t seed, int client) {
-  Vec y = objective.workspace();
-  y.copy_(objective.initial());
-  double seconds = 0;
-  for (int64_t step : {0, 1}) {
-    const auto start = std::chrono::steady_clock::now();
-    objective.gradient({seed, client, 0, step, step}, y);
-    seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  }
-  return seconds;
-}
-
-// The most memory this process has had, in bytes.
-double peak_memory() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return 1024.0 * static_cast<double>(usage.ru_maxrss);
-}
-
-int dry_run(const Recipe& recipe, int workers) {
-  const int clients = recipe.clients.has("count") ? static_cast<int>(recipe.clients.integer("count")) : workers;
-  const auto objective = make_objective(recipe, clients);
-  const Method& method = find_method(recipe.algorithm.text("name"));
-  const int I = recipe.algorithm.has("interval") ? static_cast<int>(recipe.algorithm.integer("interval")) : 1;
-  const int64_t d = parameter_count(*objective);
-  const double vectors = clients > 1 ? method.vectors_sent(I) : 0;
-  fmt::print("recipe      {}\n", recipe.source);
-  fmt::print("model       {}, {} parameters ({})\n", recipe.model.text("name"), d,
-             human_bytes(4.0 * static_cast<double>(d)));
-  fmt::print("data        {}, {} training samples an epoch\n", recipe.data.text("name"), objective->training_samples());
-  fmt::print("method      {}, {} clients, I = {}\n", method.name, clients, I);
-  fmt::print("a round     {:g} vectors a client, {}\n", vectors, human_bytes(4.0 * vectors * static_cast<double>(d)));
-  set_threads(static_cast<int>(recipe.run.integer("threads")));
-  const auto seed = static_cast<uint64_t>(recipe.run.integer("seed"));
-  const std::vector<int> present = sample_clients(client_sampling(recipe.clients, clients), seed, 0);
-  const double seconds = step_seconds(*objective, seed, present.front());
-  const int turns = (static_cast<int>(present.size()) + workers - 1) / workers;  // clients of the busiest worker
-  fmt::print("time        {:.3g} s a local step here, about {:.3g} s a round on {} worker{}\n", seconds, seconds * I * turns,
-             workers, workers == 1 ? "" : "s");
-  fmt::print("memory      {} of a worker during a step\n", human_bytes(peak_memory()));
-  return 0;
-}
-
 void print_result(const Result& r, const std::string& out) {
   fmt::print("{}: {} rounds, {:.2f} epochs, {} communications, {} sent, {:.1f} s\n", r.status, r.rounds, r.epoch,
              r.communications, human_bytes(static_cast<double>(r.bytes_sent)), r.seconds);
@@ -123,49 +76,102 @@ void print_result(const Result& r, const std::string& out) {
   fmt::print("\nrun folder {}\n", out);
 }
 
+std::vector<std::string> arguments_for_workers(const TrainCommand& c, const std::string& out) {
+  std::vector<std::string> argv = {c.recipe, "--out", out};
+  for (const std::string& set : c.sets) argv.insert(argv.end(), {"--set", set});
+  if (c.resume) argv.push_back("--resume");
+  if (c.quiet) argv.push_back("--quiet");
+  return argv;
+}
+
+// The secret of a run on several machines, which no such run goes without.
+std::string token_for(const TrainCommand& c, const Placement& place) {
+  const std::string token = c.token_from_input ? token_from_input() : read_token(c.join_token);
+  if (token.empty() && !is_loopback(place.interface_address))
+    throw UserError("--join-token: workers on several machines (here at " + place.interface_address +
+                    ") must share a secret, but none was given; make one with: openssl rand -hex 32 > token, copy it to "
+                    "every machine, and give --join-token token or $TACET_JOIN_TOKEN there");
+  return token;
+}
+
 }  // namespace
 
 int cmd_train(const TrainCommand& c) {
+  if (!c.hosts.empty() && c.launched) become_ssh({split_hosts(c.hosts), c.ssh, c.port}, arguments_for_workers(c, c.out));
   const auto environment = placement_from_environment();
-  const Recipe recipe = load_recipe(c.recipe, c.sets);
+  Recipe recipe = load_recipe(c.recipe, c.sets);
   const int workers = environment ? environment->size : std::max(1, c.workers);
   if (c.dry_run) return dry_run(recipe, workers);
   if (c.resume && c.out.empty()) throw UserError("--resume: give the run's folder with --out");
   const std::string out = c.out.empty() ? free_run_folder(c.recipe) : c.out;
 
-  if (!environment && workers > 1) {
-    check_run_folder(out, c.resume);  // one message now instead of one from every worker
-    std::vector<std::string> argv = {"tacet", "train", c.recipe, "--out", out};
-    for (const std::string& set : c.sets) argv.insert(argv.end(), {"--set", set});
-    if (c.resume) argv.push_back("--resume");
-    if (c.quiet) argv.push_back("--quiet");
-    return launch_local(argv, workers, {});
+  if (!c.hosts.empty() && environment) throw UserError("--hosts: " + environment->from + " is set and places this worker");
+  if (!c.hosts.empty()) {
+    if (!c.join_token.empty()) setenv("TACET_JOIN_TOKEN", read_token(c.join_token).c_str(), 1);
+    return launch_hosts({split_hosts(c.hosts), c.ssh, c.port}, arguments_for_workers(c, out));
+  }
+  // A worker that a launcher started has its token from there; of --workers none, they meet over loopback.
+  const std::string token = !environment ? "" : c.launched ? read_token("") : token_for(c, *environment);
+  // Where torchrun's agent serves the rendezvous it also starts lost workers again.
+  const bool own_launcher =
+      environment ? !c.launched && environment->size > 1 && environment->store == "tacet" : workers > 1;
+  if (own_launcher) {
+    // One message now instead of one from every worker; of several machines only the first one writes.
+    if (!environment || environment->rank == 0) check_run_folder(out, c.resume);
+    std::vector<std::string> argv = arguments_for_workers(c, out);
+    argv.insert(argv.begin(), {"tacet", "train"});
+    LaunchOptions launch;
+    launch.supervise = true;
+    launch.restarts = static_cast<int>(recipe.run.integer("restarts"));
+    launch.place = environment;
+    launch.token = token;
+    return launch_local(argv, environment ? 1 : workers, launch);
   }
 
-  std::unique_ptr<Group> group;
-  if (environment) {
-    GlooOptions o;
-    o.rank = environment->rank;
-    o.size = environment->size;
-    o.address = environment->address;
-    o.port = environment->port;
-    o.interface_address = environment->interface_address;
-    o.hosted = environment->hosted || c.launched;
-    o.store = environment->store;
-    o.timeout_seconds = recipe.run.number("peer_timeout");
-    group = gloo_group(o);
-  } else {
-    group = single_group();
-  }
   catch_signals(c.launched);
-  TerminalProgress progress(c.quiet || group->rank() != 0);
   TrainOptions options;
   options.out = out;
   options.resume = c.resume;
+  options.rejoin = c.rejoin;
   options.stop = &stop_requested;
-  const Result result = train(recipe, *group, options, progress);
-  if (group->rank() == 0) print_result(result, out);
-  return result.status == "done" ? 0 : 128 + stop_signal.load();
+  TerminalProgress progress(c.quiet);  // only rank 0 tells it anything
+  const auto report = [&](const Result& result, bool first) {
+    if (result.status == "ended") return 0;
+    if (first) print_result(result, out);
+    return result.status == "done" ? 0 : 128 + stop_signal.load();
+  };
+  if (!environment) {
+    const auto group = single_group();
+    return report(train(recipe, *group, options, progress), true);
+  }
+  GlooOptions place;
+  place.rank = environment->rank;
+  place.size = environment->size;
+  place.address = environment->address;
+  place.port = environment->port;
+  place.interface_address = environment->interface_address;
+  place.hosted = environment->hosted || c.launched;
+  place.store = environment->store;
+  place.token = token;
+  place.timeout_seconds = recipe.run.number("peer_timeout");
+  if (place.store != "tacet" || place.size == 1) {  // torchrun's agent starts all workers again by itself
+    auto group = gloo_group(place);
+    SharedOptions shared;
+    shared.timeout_seconds = place.timeout_seconds;
+    shared.required = recipe.run.text("exchange") == "shared";
+    if (recipe.run.text("exchange") != "gloo") group = share_memory(std::move(group), shared);
+    return report(train(recipe, *group, options, progress), group->rank() == 0);
+  }
+  if (!recipe.clients.has("count")) recipe.clients.set("count", int64_t{place.size});
+  Membership membership({place, recipe.run.text("exchange"), static_cast<int>(recipe.run.integer("min_workers"))});
+  try {
+    const Result result = train(recipe, membership, options, progress);
+    return report(result, result.first);
+  } catch (const PeerLost& error) {
+    if (!membership.stranded()) throw;
+    fmt::print(stderr, "tacet: {}\n", error.what());
+    return kStranded;
+  }
 }
 
 namespace {
@@ -202,6 +208,7 @@ int cmd_eval(const std::string& model, const std::string& recipe_path, const std
     fmt::print("{} loss {:.6f}", split, s.loss / s.count);
     if (objective->has_perplexity()) fmt::print("  perplexity {:.3f}", std::exp(s.loss / s.count));
     if (objective->has_accuracy()) fmt::print("  accuracy {:.3f} %", 100 * s.correct / s.count);
+    for (const auto& [name, value] : objective->figures(x)) fmt::print("  {} {:.6g}", name, value);
     fmt::print("  ({:.0f} samples)\n", s.count);
   }
   return 0;

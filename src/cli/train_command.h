@@ -13,6 +13,12 @@ struct TrainCommand {
   int workers = 0;                // 0: not given
   bool resume = false, quiet = false, dry_run = false;
   bool launched = false;  // started by launch_local, which serves the rendezvous
+  bool rejoin = false;    // started by it in the middle of a run
+  std::string hosts;      // a,b,c; empty: not given
+  std::string ssh = "ssh";
+  int port = 0;                   // on the first of the hosts; 0: not given
+  std::string join_token;         // a file; empty: the environment decides
+  bool token_from_input = false;  // started by launch_hosts
 };
 
 // Returns the exit code; throws UserError and PeerLost.

@@ -2,8 +2,21 @@
 #include "tacet/group.h"
 
 #include <cstring>
+#include <numeric>
+
+#include "tacet/error.h"
 
 namespace tacet {
+
+std::vector<int> Group::hosts() const {
+  std::vector<int> alone(static_cast<size_t>(size()));
+  std::iota(alone.begin(), alone.end(), 0);
+  return alone;
+}
+
+PeerLost Group::lost(int peer, const std::string& how, bool) {
+  return PeerLost(peer, "worker " + std::to_string(peer) + " " + how);
+}
 
 std::vector<double> all_gather(Group& group, const std::vector<double>& mine) {
   const int ranks = group.size(), me = group.rank();

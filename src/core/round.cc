@@ -1,12 +1,17 @@
 // Client, PerClient and Round: what happens around an algorithm's callbacks. See algorithm.h for the contracts.
 #include <algorithm>
+#include <array>
 #include <cassert>
+#include <chrono>
 #include <cmath>
 #include <cstring>
+#include <functional>
+#include <memory>
 #include <numeric>
 
 #include <ATen/ops/zeros_like.h>
 
+#include "core/message.h"
 #include "core/tree_mean.h"
 #include "tacet/algorithm.h"
 #include "tacet/error.h"
@@ -28,12 +33,85 @@ void add(Counters& sum, const float* more) {
   for (int64_t k = 0; k < counter_floats; ++k) p[k] += static_cast<double>(more[k]);
 }
 
+// Moves the parts to `out`, times w.
+void scale(std::vector<const float*>& parts, const std::vector<int64_t>& sizes, float w, float* out) {
+  for (size_t k = 0; k < parts.size(); out += sizes[k++]) {
+    for (int64_t i = 0; i < sizes[k]; ++i) out[i] = w * parts[k][i];
+    parts[k] = out;
+  }
+}
+
 double longest_step(Rates rates, double norm) { return rates.gamma / (1e-10 + norm); }
 
 // Rounds and steps are counted from 1, as in metrics.jsonl.
 std::string at_step(int64_t round, int client, int64_t step) {
   return "round " + std::to_string(round + 1) + ", client " + std::to_string(client) + ", local step " +
          std::to_string(step + 1);
+}
+
+// What is added up: `count` vectors, buffers, counters and the weight. `divisor`: of the mean; 0: the sum is divided later.
+SumShape shape_of(int count, int64_t d, int64_t b, int64_t divisor) {
+  SumShape shape;
+  shape.parts.assign(static_cast<size_t>(count), d);
+  shape.parts.insert(shape.parts.end(), {b, counter_floats + 1});
+  if (divisor > 0) {
+    shape.divided = count * d + b;
+    shape.divisor = static_cast<float>(divisor);
+  }
+  return shape;
+}
+
+// One client has nobody to send to, and what goes as it is needs no code.
+Messages* coded_messages(const Round::Setting& s) {
+  return s.clients > 1 && s.messages && s.messages->kind != MessageKind::f32 ? s.messages : nullptr;
+}
+
+// How the vectors travel. Without messages they go as they are.
+struct Coding {
+  Messages* messages;
+  int count;
+  Vec near;
+};
+
+// What a client's turn has left to be added up. tail: counters, then the weight of vectors and buffers.
+struct Sent {
+  Client client;
+  const std::vector<Vec>* vectors = nullptr;
+  const float* buffers = nullptr;
+  const float* tail = nullptr;
+  float weight() const { return tail[counter_floats]; }
+};
+
+// tree_sum() of what `sent` tells for one's own positions, coded and decoded on the way where that is asked for.
+at::Tensor sum_of(Group& group, const std::vector<int64_t>& bounds, const SumShape& shape, const Coding& coding,
+                  const std::function<Sent(int64_t position)>& sent, SumBuffers& memory) {
+  const int64_t b = shape.parts[shape.parts.size() - 2];
+  if (coding.messages && travels_coded(group, bounds)) {
+    std::vector<float> rest(static_cast<size_t>(b) + counter_floats + 1);
+    const auto leaf = [&](int64_t position) {
+      const Sent s = sent(position);
+      for (int64_t i = 0; i < b; ++i) rest[i] = s.weight() == 1 ? s.buffers[i] : s.weight() * s.buffers[i];
+      std::copy_n(s.tail, counter_floats + 1, rest.begin() + b);
+      return CodedLeaf{coding.messages->code(s.client, *s.vectors, coding.near, s.weight() != 0), rest.data()};
+    };
+    return message_sum(group, bounds, shape, coding.messages->kind, coding.count, leaf, memory);
+  }
+  const auto leaf = [&](int64_t position) {
+    const Sent s = sent(position);
+    std::vector<const float*> parts;
+    for (const Vec& v : *s.vectors) parts.push_back(v.data_ptr<float>());
+    if (coding.messages) {
+      coding.messages->code(s.client, *s.vectors, coding.near, s.weight() != 0);
+      const float* arrived = coding.messages->decoded(coding.count, shape.parts.front());
+      for (int k = 0; k < coding.count; ++k) parts[k] = arrived + k * shape.parts.front();
+    }
+    parts.push_back(s.buffers);
+    const int64_t weighted = coding.count * shape.parts.front() + b;
+    if (s.weight() != 1.0f) scale(parts, shape.parts, s.weight(), memory.weighted(weighted));
+    parts.push_back(s.tail);
+    return parts;
+  };
+  return tree_sum(group, bounds, shape, leaf, memory);
 }
 
 }  // namespace
@@ -65,15 +143,17 @@ Vec Client::start(const Vec& x) {
   return y;
 }
 
-Vec Client::gradient(const Vec& y) { return draw(y, true); }
-Vec Client::resample(const Vec& y) { return draw(y, false); }
+Gradient Client::gradient(const Vec& y) { return draw(y, true); }
+Gradient Client::resample(const Vec& y) { return draw(y, false); }
 
-Vec Client::draw(const Vec& y, bool local_step) {
+Gradient Client::draw(const Vec& y, bool local_step) {
   const Round::Setting& s = round_->setting_;
+  if (s.broken && *s.broken) throw PeerLost(-1, "a worker was lost during round " + std::to_string(s.number + 1));
   const Sample sample = s.objective->gradient({s.seed, id_, s.number, s.first_draw + draws_, s.first_iteration + steps_}, y);
   Vec g = s.objective->gradient_buffer();
+  const double norm = l2_norm(g);
   const bool loss_ok = std::isfinite(sample.loss);
-  skip_ = !loss_ok || !std::isfinite(l2_norm(g));
+  skip_ = !loss_ok || !std::isfinite(norm);
   if (skip_ && !s.skip_non_finite)
     throw UserError(std::string("the ") + (loss_ok ? "gradient" : "loss") + " is not finite at " +
                     at_step(s.number, id_, steps_) +
@@ -88,7 +168,7 @@ Vec Client::draw(const Vec& y, bool local_step) {
     counters_.loss += sample.loss;
     counters_.losses += 1;
   }
-  return g;
+  return {g, skip_ ? 0 : norm};
 }
 
 double Client::step(double factor, double norm, bool clipped) {
@@ -148,75 +228,157 @@ double Round::clip(Rates rates, double norm) {
 }
 double Round::plain(Rates rates, double norm) { return step(rates.eta, norm, false); }
 
-std::vector<Vec> Round::reduce(int count, const std::vector<int>& clients, const Weight& weight, const ClientsFn& f) {
+std::vector<int64_t> Round::bounds_of(const std::vector<int>& clients) const {
+  // Clients live on ranks in contiguous blocks; so do the positions of those that run.
+  std::vector<int64_t> bounds;
+  for (const int64_t home : block_bounds(setting_.clients, setting_.group->size()))
+    bounds.push_back(std::lower_bound(clients.begin(), clients.end(), home) - clients.begin());
+  return bounds;
+}
+
+void Round::turn(int id, const std::function<void(Client&)>& f, float* tail) {
+  Client client;
+  client.round_ = this;
+  client.id_ = id;
+  const auto [turns, is_first] = drawn_.try_emplace(id);
+  if (is_first && setting_.before) setting_.before(id);
+  Drawn& drawn = turns->second;
+  client.draws_ = drawn.draws;
+  client.steps_ = drawn.steps;
+  const auto start = std::chrono::steady_clock::now();
+  f(client);
+  busy_seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  drawn = {client.draws_, client.steps_};
+  if (setting_.stop && *setting_.stop) client.counters_.stop = 1;
+  pack(client.counters_, tail);
+}
+
+void Round::count_message(int vectors, int64_t buffers) {
+  if (setting_.clients == 1) return;  // one client has nobody to talk to
+  ++collectives_;
+  const MessageKind kind = setting_.messages ? setting_.messages->kind : MessageKind::f32;
+  client_bytes_ += (vectors * message_words(kind, setting_.objective->workspace().numel()) + buffers) *
+                   static_cast<int64_t>(sizeof(float));
+}
+
+std::vector<Vec> Round::reduce(const Vec& near, int count, const std::vector<int>& clients, const Weight& weight,
+                               const ClientsFn& f) {
   Objective& objective = *setting_.objective;
   const Vec buffers = objective.buffers();
   const Vec buffers_before = buffers.clone();  // every client starts from the buffers of the last mean
   const int64_t d = objective.workspace().numel(), b = buffers.numel();
-  const int64_t size = count * d + b + counter_floats + 1;  // vectors, buffers, counters, weight
-
-  // Clients live on ranks in contiguous blocks; so do the positions of those that run.
-  const auto homes = block_bounds(setting_.clients, setting_.group->size());
-  std::vector<int64_t> bounds;
-  for (int64_t home : homes) bounds.push_back(std::lower_bound(clients.begin(), clients.end(), home) - clients.begin());
-
-  const auto leaf = [&](int64_t position, float* out) {
-    Client client;
-    client.round_ = this;
-    client.id_ = clients[position];
-    Drawn& drawn = drawn_[client.id_];
-    client.draws_ = drawn.draws;
-    client.steps_ = drawn.steps;
-    if (b > 0) buffers.copy_(buffers_before);
-    const std::vector<Vec> vectors = f(client);
-    assert(static_cast<int>(vectors.size()) == count);
-    drawn = {client.draws_, client.steps_};
-    for (int k = 0; k < count; ++k) {
-      assert(vectors[k].numel() == d && vectors[k].is_contiguous());
-      std::memcpy(out + k * d, vectors[k].data_ptr<float>(), static_cast<size_t>(d) * sizeof(float));
-    }
-    if (b > 0) std::memcpy(out + count * d, buffers.data_ptr<float>(), static_cast<size_t>(b) * sizeof(float));
-    const float w = weight ? static_cast<float>(weight(client)) : 1.0f;
-    if (w != 1.0f)
-      for (int64_t k = 0; k < count * d + b; ++k) out[k] *= w;
-    if (setting_.stop && *setting_.stop) client.counters_.stop = 1;
-    pack(client.counters_, out + count * d + b);
-    out[size - 1] = w;
+  SumBuffers own;
+  SumBuffers& memory = setting_.buffers ? *setting_.buffers : own;
+  const Coding coding{count > 0 ? coded_messages(setting_) : nullptr, count, near};
+  const SumShape shape = shape_of(count, d, b, weight ? 0 : static_cast<int64_t>(clients.size()));
+  const std::vector<int64_t> bounds = bounds_of(clients);
+  const auto wait = [&] {  // two exchanges at once would be mixed up
+    if (started_.valid()) started_.wait();
   };
-  const at::Tensor sum = tree_sum(*setting_.group, bounds, size, leaf);
+  if (bounds[setting_.group->rank()] == bounds[setting_.group->rank() + 1]) wait();
+
+  std::vector<Vec> vectors;                    // of the last client
+  std::array<float, counter_floats + 1> tail;  // its counters and weight
+  const auto sent = [&](int64_t position) {
+    if (b > 0) buffers.copy_(buffers_before);
+    Sent s;
+    turn(
+        clients[position],
+        [&](Client& client) {
+          vectors = f(client);
+          tail.back() = weight ? static_cast<float>(weight(client)) : 1.0f;
+          s.client = client;
+        },
+        tail.data());
+    wait();
+    assert(static_cast<int>(vectors.size()) == count);
+    for ([[maybe_unused]] const Vec& v : vectors) assert(v.numel() == d && v.is_contiguous());
+    s.vectors = &vectors;
+    s.buffers = b > 0 ? buffers.data_ptr<float>() : nullptr;
+    s.tail = tail.data();
+    return s;
+  };
+  const at::Tensor sum = sum_of(*setting_.group, bounds, shape, coding, sent, memory);
+  const int64_t weighted = count * d + b;
   float* p = sum.data_ptr<float>();
-  const float total = p[size - 1];
+  if (weight) sum.narrow(0, 0, weighted).div_(p[weighted + counter_floats]);
   std::vector<Vec> means;
-  for (int k = 0; k < count; ++k) means.push_back(sum.narrow(0, k * d, d).div_(total));
-  if (b > 0) buffers.copy_(sum.narrow(0, count * d, b).div_(total));
-  add(counters_, p + count * d + b);
-  if (setting_.clients > 1) {  // one client has nobody to talk to
-    ++collectives_;
-    client_bytes_ += (count * d + b) * static_cast<int64_t>(sizeof(float));
-  }
+  for (int k = 0; k < count; ++k) means.push_back(sum.narrow(0, k * d, d));
+  if (coding.messages && near.defined()) means.front().add_(near);
+  if (b > 0) buffers.copy_(sum.narrow(0, count * d, b));
+  add(counters_, p + weighted);
+  count_message(count, b);
   return means;
 }
 
-Vec Round::mean(const ClientFn& f) {
-  return reduce(1, setting_.sampled, nullptr, [&](Client& i) { return std::vector<Vec>{f(i)}; }).front();
+Vec Round::mean(const Vec& near, const ClientFn& f) {
+  return reduce(near, 1, setting_.sampled, nullptr, [&](Client& i) { return std::vector<Vec>{f(i)}; }).front();
 }
 
-Vec Round::weighted_mean(const ClientFn& f) {
+Vec Round::weighted_mean(const Vec& near, const ClientFn& f) {
   return reduce(
-             1, setting_.sampled, [](const Client& i) { return i.weight(); },
+             near, 1, setting_.sampled, [](const Client& i) { return i.weight(); },
              [&](Client& i) { return std::vector<Vec>{f(i)}; })
       .front();
 }
 
-std::vector<Vec> Round::means(int count, const ClientsFn& f) { return reduce(count, setting_.sampled, nullptr, f); }
+std::vector<Vec> Round::means(const Vec& near, int count, const ClientsFn& f) {
+  return reduce(near, count, setting_.sampled, nullptr, f);
+}
 
-Vec Round::partial_mean(const ClientFn& f) {
+Vec Round::partial_mean(const Vec& near, const ClientFn& f) {
   std::vector<int> everyone(static_cast<size_t>(N));
   std::iota(everyone.begin(), everyone.end(), 0);
   return reduce(
-             1, everyone, [&](const Client& i) { return sampled(i.id()) ? 1.0 : 0.0; },
+             near, 1, everyone, [&](const Client& i) { return sampled(i.id()) ? 1.0 : 0.0; },
              [&](Client& i) { return std::vector<Vec>{f(i)}; })
       .front();
+}
+
+Round::Pending Round::start_mean(const Vec& near, const ClientFn& f) {
+  assert(!started_.valid());  // one at a time, and one a round
+  const int64_t d = setting_.objective->workspace().numel();
+  const std::vector<int64_t> bounds = bounds_of(setting_.sampled);
+  const int64_t first = bounds[setting_.group->rank()], last = bounds[setting_.group->rank() + 1];
+  // By position: who sends what, and counters that nothing has been added to. They live as long as the exchange.
+  struct Started {
+    std::vector<Client> clients;
+    std::vector<std::vector<Vec>> vectors;
+    std::array<float, counter_floats + 1> tail{};
+    std::unique_ptr<SumBuffers> memory;
+  };
+  const auto started = std::make_shared<Started>();
+  for (int64_t p = first; p < last; ++p)
+    turn(
+        setting_.sampled[p],
+        [&](Client& client) {
+          started->vectors.push_back({f(client)});
+          started->clients.push_back(client);
+        },
+        started->tail.data());
+  started->tail = {};
+  started->tail.back() = 1;
+  if (!setting_.buffers) started->memory = std::make_unique<SumBuffers>();
+  SumBuffers& memory = setting_.buffers ? setting_.buffers->aside() : *started->memory;
+  const Coding coding{coded_messages(setting_), 1, near};
+  const SumShape shape = shape_of(1, d, 0, static_cast<int64_t>(setting_.sampled.size()));
+  count_message(1, 0);
+  started_ = std::async(std::launch::async, [=, &group = *setting_.group, &memory] {
+    const auto sent = [&](int64_t p) {
+      return Sent{started->clients[p - first], &started->vectors[p - first], nullptr, started->tail.data()};
+    };
+    Vec mean = sum_of(group, bounds, shape, coding, sent, memory).narrow(0, 0, d);
+    if (coding.messages && near.defined()) mean.add_(near);
+    return mean;
+  });
+  return started_;
+}
+
+void Round::work(const std::function<void(Client&)>& f) {
+  reduce(Vec(), 0, setting_.sampled, nullptr, [&](Client& i) {
+    f(i);
+    return std::vector<Vec>();
+  });
 }
 
 }  // namespace tacet

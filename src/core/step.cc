@@ -7,15 +7,8 @@
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 
+#include "core/multiversion.h"
 #include "tacet/algorithm.h"
-
-// The compiler makes one version for each instruction set and the loader picks: the binary stays portable.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
-    !defined(__SANITIZE_THREAD__)
-#define TACET_MULTIVERSION __attribute__((target_clones("avx512f", "avx2,fma", "default")))
-#else
-#define TACET_MULTIVERSION
-#endif
 
 namespace tacet {
 namespace {
@@ -45,28 +38,50 @@ TACET_MULTIVERSION void momentum_step(float* y, const float* g, float* m, int64_
   }
 }
 
-TACET_MULTIVERSION void shift(float* g, const float* mine, const float* everyones, int64_t n) {
-  for (int64_t i = 0; i < n; ++i) g[i] = g[i] - mine[i] + everyones[i];
+// Shifts and sums the squares of what comes out, as square_sum() would.
+TACET_MULTIVERSION double shift(float* g, const float* mine, const float* everyones, int64_t n) {
+  double lane[16] = {};
+  int64_t i = 0;
+  for (; i + 16 <= n; i += 16)
+    for (int j = 0; j < 16; ++j) {
+      const float v = g[i + j] - mine[i + j] + everyones[i + j];
+      g[i + j] = v;
+      lane[j] += static_cast<double>(v) * static_cast<double>(v);
+    }
+  double sum = 0;
+  for (double s : lane) sum += s;
+  for (; i < n; ++i) {
+    const float v = g[i] - mine[i] + everyones[i];
+    g[i] = v;
+    sum += static_cast<double>(v) * static_cast<double>(v);
+  }
+  return sum;
 }
 
 TACET_MULTIVERSION void blend(float* m, const float* g, int64_t n, float beta, float rest) {
   for (int64_t i = 0; i < n; ++i) m[i] = beta * m[i] + rest * g[i];
 }
 
-}  // namespace
-
-double l2_norm(const Vec& v) {
-  assert(v.is_contiguous() && v.scalar_type() == at::kFloat);
-  const int64_t n = v.numel(), blocks = (n + block - 1) / block;
-  const float* p = v.data_ptr<float>();
+// √ of the blocks' sums in their order. squares(first, n) may change the block.
+template <class Squares>
+double root_of_sum(int64_t n, const Squares& squares) {
+  const int64_t blocks = (n + block - 1) / block;
   std::vector<double> partial(static_cast<size_t>(blocks));
   at::parallel_for(0, blocks, 8, [&](int64_t first, int64_t last) {
     for (int64_t b = first; b < last; ++b)
-      partial[static_cast<size_t>(b)] = square_sum(p + b * block, std::min(block, n - b * block));
+      partial[static_cast<size_t>(b)] = squares(b * block, std::min(block, n - b * block));
   });
   double sum = 0;
   for (double s : partial) sum += s;
   return std::sqrt(sum);
+}
+
+}  // namespace
+
+double l2_norm(const Vec& v) {
+  assert(v.is_contiguous() && v.scalar_type() == at::kFloat);
+  const float* p = v.data_ptr<float>();
+  return root_of_sum(v.numel(), [p](int64_t first, int64_t n) { return square_sum(p + first, n); });
 }
 
 void descend(Vec& y, const Vec& g, double a, const StepRule& rule, Vec* m) {
@@ -85,13 +100,12 @@ void descend(Vec& y, const Vec& g, double a, const StepRule& rule, Vec* m) {
   });
 }
 
-void correct(Vec& g, const Vec& mine, const Vec& everyones) {
+double correct(Vec& g, const Vec& mine, const Vec& everyones) {
   assert(g.is_contiguous() && mine.is_contiguous() && everyones.is_contiguous());
   assert(g.numel() == mine.numel() && g.numel() == everyones.numel());
   float* pg = g.data_ptr<float>();
   const float *pm = mine.data_ptr<float>(), *pe = everyones.data_ptr<float>();
-  at::parallel_for(0, g.numel(), 8 * block,
-                   [&](int64_t first, int64_t last) { shift(pg + first, pm + first, pe + first, last - first); });
+  return root_of_sum(g.numel(), [=](int64_t first, int64_t n) { return shift(pg + first, pm + first, pe + first, n); });
 }
 
 void average_in(Vec& m, const Vec& g, double beta) {

@@ -1,12 +1,13 @@
 // The fixed-order sum behind Round::mean. Positions 0 … S−1 are the leaves of one binary tree (the aligned tree over the
 // next power of two, cut off at S); a node's value is left + right, or left alone where the right half is empty. Each rank
-// adds up the largest subtrees that it owns whole and sends only those; the owner of a slice finishes the tree for the slice
-// and hands the result to everyone. So the bits of a sum do not depend on who owned which leaf. Knows no client and no
-// model.
+// adds up the largest subtrees that it owns whole, the ranks of a host those that the host owns whole, each rank for its
+// slice of the vector, and the hosts finish the tree for their slices of that; so a vector crosses between hosts once for
+// each host, and the bits of a sum do not depend on who owned which leaf. Knows no client and no model.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
@@ -24,11 +25,38 @@ struct Subtree {
 // The largest subtrees inside [first, last), from left to right; none when the range is empty.
 std::vector<Subtree> whole_subtrees(int64_t first, int64_t last, int64_t leaves);
 
+// The memory of sums, kept from one to the next, so that in the steady state nothing is allocated and no page is new. A
+// result is handed out again only when nobody holds it, or a view of it, any more.
+class SumBuffers {
+ public:
+  at::Tensor result(int64_t size);
+  // Working memory of at least `size` floats: the k-th whole vector, the k-th chunk of one, a vector times its weight.
+  float* vector(size_t k, int64_t size);
+  float* chunk(size_t k, int64_t size);
+  float* weighted(int64_t size);
+  // Those of a sum that goes on beside this one.
+  SumBuffers& aside();
+
+ private:
+  std::vector<at::Tensor> results_, vectors_, chunks_, weighted_;
+  std::unique_ptr<SumBuffers> aside_;
+};
+
+// What is added up: vectors of the same layout, each given as the parts it is made of.
+struct SumShape {
+  std::vector<int64_t> parts;  // floats of each part
+  int64_t divided = 0;         // the first so many floats of the sum are divided …
+  float divisor = 1;           // … by this
+  int64_t chunk = 0;           // how much of a rank's slice travels in one exchange, in floats; 0: what the hosts ask for
+};
+
+// A leaf's parts, one pointer each. They have to stay as they are until the next leaf is asked for or tree_sum() returns.
+using Leaf = std::function<std::vector<const float*>(int64_t p)>;
+
 // Σ_{p=0}^{S−1} leaf(p), the same bits on every rank. `bounds` has group.size()+1 ascending entries, from 0 to S: rank q
-// owns leaves [bounds[q], bounds[q+1]). leaf(p, out) is called once for each of one's own leaves in ascending order; it must
-// write the leaf's `size` floats to out. S ≥ 1; size ≥ 0. Collective.
-at::Tensor tree_sum(Group& group, const std::vector<int64_t>& bounds, int64_t size,
-                    const std::function<void(int64_t p, float* out)>& leaf);
+// owns leaves [bounds[q], bounds[q+1]). Each of one's own leaves is asked for once, in ascending order. S ≥ 1. Collective.
+at::Tensor tree_sum(Group& group, const std::vector<int64_t>& bounds, const SumShape& shape, const Leaf& leaf,
+                    SumBuffers& buffers);
 
 // Balanced contiguous blocks: entry q is the first of `count` things that rank q of `ranks` owns.
 std::vector<int64_t> block_bounds(int64_t count, int ranks);

@@ -13,6 +13,7 @@
 #include <filesystem>
 
 #include "data/sotu.h"
+#include "data/locate.h"
 #include "tacet/error.h"
 
 namespace tacet {
@@ -194,14 +195,14 @@ Corpus read_ptb_layout(const std::string& folder, const std::string& dataset) {
                     (is_there(folder) ? "is a file" : "does not exist") + "; " + how_chosen);
   const Style* style = style_in(folder, styles);
   if (!style)
-    throw UserError(folder + ": has no training text, looked for " + names_of(styles, "train") + "; " + how_chosen);
+    throw DataMissing(folder + ": has no training text, looked for " + names_of(styles, "train") + "; " + how_chosen);
 
   Corpus corpus;
   Dictionary dictionary;
   const auto read = [&](const std::string& split, std::vector<int32_t>& out) {
     const fs::path path = fs::path(folder) / style->file(split);
     if (!is_there(path))
-      throw UserError(path.string() + ": does not exist, though " + style->file("train") + " is there; all three splits (" +
+      throw DataMissing(path.string() + ": does not exist, though " + style->file("train") + " is there; all three splits (" +
                       style->file("train") + ", " + style->file("valid") + ", " + style->file("test") + ") are needed; " +
                       how_chosen);
     read_split(path.string(), dictionary, out);
@@ -235,7 +236,7 @@ std::string find_root(const Values& data, const std::string& dataset) {
 
   std::string looked;
   for (const fs::path& place : places) looked += (looked.empty() ? "" : ", ") + place.string();
-  throw UserError("data set \"" + dataset + "\" was not found: no file " + names_of(styles, "train") + " in " +
+  throw DataMissing("data set \"" + dataset + "\" was not found: no file " + names_of(styles, "train") + " in " +
                   (looked.empty() ? "any folder" : looked) + " (" + chosen_by + "); " + how_chosen);
 }
 

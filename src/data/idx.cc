@@ -12,6 +12,7 @@
 
 #include <ATen/ops/empty.h>
 
+#include "data/locate.h"
 #include "tacet/error.h"
 
 namespace tacet {
@@ -71,8 +72,8 @@ std::string hex(const uint8_t* bytes, int n) {
 
 at::Tensor read_idx(const std::string& path, int dimensions) {
   std::error_code error;
-  if (!fs::is_regular_file(path, error))
-    throw UserError(path + ": must be an IDX file, " + (fs::exists(path, error) ? "is no plain file" : "does not exist"));
+  if (!fs::exists(path, error)) throw DataMissing(path + ": must be an IDX file, does not exist");
+  if (!fs::is_regular_file(path, error)) throw UserError(path + ": must be an IDX file, is no plain file");
   const auto file_size = static_cast<int64_t>(fs::file_size(path, error));
   GzFile file(path);
 

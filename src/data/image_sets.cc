@@ -34,8 +34,9 @@ std::string existing(const fs::path& folder, const std::vector<std::string>& nam
   std::error_code ignored;
   for (const std::string& name : names)
     if (fs::exists(folder / name, ignored)) return (folder / name).string();
-  throw UserError((folder / names.front()).string() +
-                  ": does not exist (nor with .gz at its end), though other files of the " + "data set are in that folder");
+  throw DataMissing((folder / names.front()).string() +
+                    ": does not exist (nor with .gz at its end), though other files of the " +
+                    "data set are in that folder");
 }
 
 std::vector<int32_t> label_list(const at::Tensor& bytes) {
@@ -92,16 +93,16 @@ std::vector<std::string> cifar_files(const fs::path& folder, const std::vector<s
     if (fs::exists(folder / name, ignored))
       files.push_back((folder / name).string());
     else if (!partial)
-      throw UserError((folder / name).string() +
-                      ": does not exist, though other files of the data set are in that folder; data.partial = true takes "
-                      "what is there");
+      throw DataMissing((folder / name).string() +
+                        ": does not exist, though other files of the data set are in that folder; data.partial = true takes "
+                        "what is there");
   if (files.empty()) {
     const std::string stem = fs::path(names.front()).stem().string();
     for (const auto& entry : fs::directory_iterator(folder, ignored))
       if (entry.path().filename().string().rfind(stem, 0) == 0) files.push_back(entry.path().string());
     std::sort(files.begin(), files.end());
   }
-  if (files.empty()) throw UserError((folder / names.front()).string() + ": does not exist");
+  if (files.empty()) throw DataMissing((folder / names.front()).string() + ": does not exist");
   return files;
 }
 

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -74,8 +75,8 @@ class Reader {
   std::string file(const std::string& split, const std::vector<std::string>& candidates) {
     std::string path = first_existing(folder_, candidates);
     if (path.empty())
-      throw UserError(folder_ + "/" + candidates.front() + ": does not exist; data set \"" + data_.text("name") +
-                      "\" needs its " + split + " split");
+      throw DataMissing(folder_ + "/" + candidates.front() + ": does not exist; data set \"" + data_.text("name") +
+                        "\" needs its " + split + " split");
     return files_[split] = path;
   }
 
@@ -281,6 +282,7 @@ class Reader {
     if (pretrained) {
       std::unordered_map<std::string, int64_t> wanted;
       for (size_t k = 0; k < all.size(); ++k) wanted.emplace(all[k], static_cast<int64_t>(k));
+      if (!std::filesystem::exists(vectors_path())) throw DataMissing("data.vectors: " + vectors_path() + " does not exist");
       vectors = read_word_vectors(vectors_path(), wanted);
       if (vectors.found.empty()) throw UserError("data.vectors: " + vectors_path() + " has none of the data set's words");
     }

@@ -4,8 +4,6 @@
 #include <cstdlib>
 #include <filesystem>
 
-#include "tacet/error.h"
-
 namespace tacet {
 namespace {
 
@@ -54,8 +52,8 @@ std::string find_folder(const Values& data, const std::string& dataset, const st
   std::string files, looked;
   for (const std::string& name : wanted) files += (files.empty() ? "" : " or ") + name;
   for (const fs::path& place : places) looked += (looked.empty() ? "" : ", ") + place.string();
-  throw UserError("data set \"" + dataset + "\" was not found: no " + files + " in " +
-                  (looked.empty() ? "any folder" : looked) + " (" + chosen_by + "); give data.root or set $TACET_DATA");
+  throw DataMissing("data set \"" + dataset + "\" was not found: no " + files + " in " +
+                    (looked.empty() ? "any folder" : looked) + " (" + chosen_by + "); give data.root or set $TACET_DATA");
 }
 
 }  // namespace tacet

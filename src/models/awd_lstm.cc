@@ -7,6 +7,7 @@
 
 #include <torch/torch.h>
 
+#include "kernels/linear.h"
 #include "kernels/lstm.h"
 #include "models/weights.h"
 
@@ -84,11 +85,11 @@ AwdLstm::Loss AwdLstm::loss(const torch::Tensor& input, const torch::Tensor& tar
       w_hh = w_hh * mask({w_hh.size(0), o_.weight_drop_rows ? 1 : w_hh.size(1)}, o_.weight_drop,
                          draws->weights.part(static_cast<int>(l)));
     if (o_.cell == Cell::lstm) {
-      const LstmOutput out = lstm_layer(x, state[l].h, state[l].c, layer.w_ih, w_hh, layer.b_ih, layer.b_hh);
+      const LstmOutput out = lstm_layer(x, state[l].h, state[l].c, layer.w_ih, w_hh, layer.b_ih, layer.b_hh, o_.precision);
       state[l] = {out.h.detach(), out.c.detach()};
       x = raw = out.output;
     } else {
-      const GruOutput out = gru_layer(x, state[l].h, {layer.w_ih, w_hh, layer.b_ih, layer.b_hh});
+      const GruOutput out = gru_layer(x, state[l].h, {layer.w_ih, w_hh, layer.b_ih, layer.b_hh}, o_.precision);
       state[l].h = out.h.detach();
       x = raw = out.output;
     }
@@ -96,9 +97,8 @@ AwdLstm::Loss AwdLstm::loss(const torch::Tensor& input, const torch::Tensor& tar
   }
   if (draws) x = locked_dropout(x, o_.output_dropout, draws->output);
 
-  const torch::Tensor logits =
-      torch::linear(x.reshape({-1, o_.embedding}), o_.tied ? encoder_ : decoder_weight_, decoder_bias_);
-  const torch::Tensor ce = torch::cross_entropy_loss(logits, target);
+  const torch::Tensor ce = linear_cross_entropy(x.reshape({-1, o_.embedding}), o_.tied ? encoder_ : decoder_weight_,
+                                                decoder_bias_, target, o_.precision);
   torch::Tensor objective = ce;
   if (draws && o_.alpha > 0) objective = objective + o_.alpha * x.pow(2).mean();
   if (draws && o_.beta > 0 && raw.size(0) > 1)

@@ -31,6 +31,7 @@ struct AwdLstmOptions {
   double alpha = 2;         // activation regularisation, on the dropped last output
   double beta = 1;          // temporal activation regularisation, on the raw last output
   double init_range = 0.1;  // encoder (and untied decoder) start uniform in ± this
+  Precision precision = Precision::f32;
 };
 AwdLstmOptions awd_lstm_options(const Values& model, int64_t vocabulary);
 

@@ -6,6 +6,7 @@
 
 #include <torch/torch.h>
 
+#include "kernels/linear.h"
 #include "models/attention.h"
 #include "tacet/error.h"
 
@@ -18,7 +19,9 @@ at::Tensor normalised(const at::Tensor& x, const Affine& ln) {
   return torch::layer_norm(x, {x.size(-1)}, ln.weight, ln.bias, epsilon);
 }
 
-at::Tensor linear(const at::Tensor& x, const Affine& map) { return torch::linear(x, map.weight, map.bias); }
+at::Tensor linear(const at::Tensor& x, const Affine& map, Precision precision) {
+  return linear(x, map.weight, map.bias, precision);
+}
 
 }  // namespace
 
@@ -69,24 +72,30 @@ Gpt2::Gpt2(const Gpt2Options& options, uint64_t seed) : o_(options) {
   head_ = o_.tied ? words_ : named(*this, "head", "weight", draw.normal({o_.vocabulary, o_.width}, deviation));
 }
 
-at::Tensor Gpt2::logits(const at::Tensor& words, const Draw* draw) {
+at::Tensor Gpt2::states(const at::Tensor& words, const Draw* draw) {
   const int64_t T = words.size(1);
   assert(T <= o_.context);
   Dropout dropout(draw);
   const at::Tensor mask = causal_mask(T);
   at::Tensor x = dropout(torch::embedding(words_, words) + positions_.narrow(0, 0, T), o_.dropout);
   for (const Block& b : blocks_) {
-    const auto qkv = linear(normalised(x, b.ln_1), b.qkv).chunk(3, 2);
+    const auto qkv = linear(normalised(x, b.ln_1), b.qkv, o_.precision).chunk(3, 2);
     const at::Tensor seen = attention(qkv[0], qkv[1], qkv[2], o_.heads, mask, dropout, o_.attention_dropout);
-    x = x + dropout(linear(seen, b.out), o_.dropout);
-    x = x + dropout(linear(torch::gelu(linear(normalised(x, b.ln_2), b.mlp_in), "tanh"), b.mlp_out), o_.dropout);
+    x = x + dropout(linear(seen, b.out, o_.precision), o_.dropout);
+    x = x +
+        dropout(linear(torch::gelu(linear(normalised(x, b.ln_2), b.mlp_in, o_.precision), "tanh"), b.mlp_out, o_.precision),
+                o_.dropout);
   }
-  return torch::linear(normalised(x, last_), head_);
+  return normalised(x, last_);
+}
+
+at::Tensor Gpt2::logits(const at::Tensor& words, const Draw* draw) {
+  return linear(states(words, draw), {head_, {}}, o_.precision);
 }
 
 at::Tensor Gpt2::loss(const at::Tensor& input, const at::Tensor& target, const Draw* draw) {
-  const at::Tensor scores = logits(input.t(), draw).transpose(0, 1);  // [T, B, V], as the targets lie
-  return torch::cross_entropy_loss(scores.reshape({-1, o_.vocabulary}), target);
+  const at::Tensor x = states(input.t(), draw).transpose(0, 1);  // [T, B, C], as the targets lie
+  return linear_cross_entropy(x.reshape({-1, o_.width}), head_, {}, target, o_.precision);
 }
 
 }  // namespace tacet

@@ -8,6 +8,7 @@
 
 #include <vector>
 
+#include "kernels/precision.h"
 #include "models/weights.h"
 #include "tacet/options.h"
 
@@ -23,7 +24,8 @@ struct Gpt2Options {
   bool tied = true;
   double dropout = 0.1;            // on the embedded input and on what is added to the residual stream
   double attention_dropout = 0.1;  // on the attention weights
-  double init_deviation = 0.02;    // of all matrices; those that write into the residual stream: divided by √(2·layers)
+  Precision precision = Precision::f32;
+  double init_deviation = 0.02;  // of all matrices; those that write into the residual stream: divided by √(2·layers)
 };
 // Throws UserError when the heads do not divide the width.
 Gpt2Options gpt2_options(const Values& model, int64_t vocabulary);
@@ -40,6 +42,9 @@ class Gpt2 : public torch::nn::Module {
   int64_t context() const { return o_.context; }
 
  private:
+  // [B, T, C], what the head makes scores of.
+  at::Tensor states(const at::Tensor& words, const Draw* draw);
+
   struct Block {
     Affine ln_1, qkv, out, ln_2, mlp_in, mlp_out;
   };

@@ -30,6 +30,8 @@ class Linear : public torch::nn::Module {
  public:
   Linear(int64_t in, int64_t out, Weights& weights, Init init = Init::fan_in);
   torch::Tensor forward(const torch::Tensor& x) const { return torch::linear(x, weight_, bias_); }
+  const torch::Tensor& weight() const { return weight_; }
+  const torch::Tensor& bias() const { return bias_; }
 
  private:
   torch::Tensor weight_, bias_;

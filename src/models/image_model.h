@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include <optional>
+
 #include <torch/nn/module.h>
 
 #include "tacet/catalog.h"
@@ -24,6 +26,11 @@ class ImageModel : public torch::nn::Module {
   // x [B, C, H, W] → logits [B, classes]. `masks`: the stream that dropout draws from; null means no dropout. Whether batch
   // normalisation uses the batch's statistics is what train() said.
   virtual torch::Tensor forward(const torch::Tensor& x, const Stream* masks) = 0;
+
+  // Where a network is so simple that autograd would be most of a step: writes the gradient of the mean cross-entropy at x
+  // [B, C, H, W] and labels [B] into the gradients of its parameters, which exist, and returns the loss. Else nothing, and
+  // forward() is differentiated.
+  virtual std::optional<double> direct_gradient(const torch::Tensor& /*x*/, const torch::Tensor& /*labels*/) { return {}; }
 };
 
 // The network that `model` (the checked keys of [model]) names. Initial weights are drawn from `weights` alone. Throws

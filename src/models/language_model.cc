@@ -61,9 +61,16 @@ class Gpt2Model : public LanguageModel {
 
 }  // namespace
 
-std::unique_ptr<LanguageModel> make_language_model(const Values& model, int64_t vocabulary, uint64_t seed) {
-  if (model.text("name") == "gpt2") return std::make_unique<Gpt2Model>(gpt2_options(model, vocabulary), seed);
-  return std::make_unique<Awd>(awd_lstm_options(model, vocabulary), seed);
+std::unique_ptr<LanguageModel> make_language_model(const Values& model, int64_t vocabulary, uint64_t seed,
+                                                   Precision precision) {
+  if (model.text("name") == "gpt2") {
+    Gpt2Options o = gpt2_options(model, vocabulary);
+    o.precision = precision;
+    return std::make_unique<Gpt2Model>(o, seed);
+  }
+  AwdLstmOptions o = awd_lstm_options(model, vocabulary);
+  o.precision = precision;
+  return std::make_unique<Awd>(o, seed);
 }
 
 }  // namespace tacet

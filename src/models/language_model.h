@@ -7,6 +7,7 @@
 
 #include <torch/nn/module.h>
 
+#include "kernels/precision.h"
 #include "tacet/objective.h"
 #include "tacet/options.h"
 
@@ -32,6 +33,7 @@ class LanguageModel {
 };
 
 // The language model that model.name names, its weights drawn from `seed` alone. Throws UserError when sizes do not fit.
-std::unique_ptr<LanguageModel> make_language_model(const Values& model, int64_t vocabulary, uint64_t seed);
+std::unique_ptr<LanguageModel> make_language_model(const Values& model, int64_t vocabulary, uint64_t seed,
+                                                   Precision precision = Precision::f32);
 
 }  // namespace tacet

@@ -2,6 +2,7 @@
 // networks. Names of the parameters are those of the layers below, each with .weight and .bias.
 #include <torch/torch.h>
 
+#include "kernels/softmax_regression.h"
 #include "models/image_layers.h"
 #include "models/image_model.h"
 #include "tacet/error.h"
@@ -20,6 +21,13 @@ class Logistic : public ImageModel {
   Logistic(const ImageSizes& s, Weights weights)
       : fc_(register_module("fc", std::make_shared<Linear>(s.channels * s.height * s.width, s.classes, weights))) {}
   torch::Tensor forward(const torch::Tensor& x, const Stream*) override { return fc_->forward(x.flatten(1)); }
+
+  std::optional<double> direct_gradient(const torch::Tensor& x, const torch::Tensor& labels) override {
+    const torch::Tensor &w = fc_->weight(), &b = fc_->bias();
+    return softmax_regression({x.data_ptr<float>(), labels.data_ptr<int64_t>(), x.size(0), w.size(1)}, w.size(0),
+                              w.data_ptr<float>(), b.data_ptr<float>(), w.grad().data_ptr<float>(),
+                              b.grad().data_ptr<float>());
+  }
 
  private:
   std::shared_ptr<Linear> fc_;

@@ -8,6 +8,7 @@
 
 #include <torch/torch.h>
 
+#include "kernels/linear.h"
 #include "tacet/error.h"
 
 namespace tacet {
@@ -121,7 +122,7 @@ at::Tensor TextClassifier::encode(const std::vector<TextView>& texts, Dropout& d
   RecurrentOutput out;
   for (size_t l = 0; l < layers_.size(); ++l) {
     if (l > 0) x.data = dropout(x.data, o_.dropout);
-    out = recurrent_layer(o_.cell, x, layers_[l].forward, o_.bidirectional ? &layers_[l].backward : nullptr);
+    out = recurrent_layer(o_.cell, x, layers_[l].forward, o_.bidirectional ? &layers_[l].backward : nullptr, o_.precision);
     x.data = out.data;
   }
   at::Tensor pooled;
@@ -148,7 +149,7 @@ at::Tensor TextClassifier::scores(const std::vector<TextView>& first, const std:
     x = torch::cat({x, v, (x - v).abs(), x * v}, 1);
   }
   for (size_t k = 0; k < classifier_.size(); ++k) {
-    x = torch::linear(dropout(x, o_.mlp_dropout), classifier_[k].weight, classifier_[k].bias);
+    x = linear(dropout(x, o_.mlp_dropout), classifier_[k].weight, classifier_[k].bias, o_.precision);
     if (k + 1 == classifier_.size() || o_.activation == "none") continue;
     x = o_.activation == "tanh" ? torch::tanh(x) : torch::relu(x);
   }

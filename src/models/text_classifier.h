@@ -32,6 +32,7 @@ struct TextClassifierOptions {
   int64_t mlp_hidden = 512;
   std::string activation = "tanh";  // of the classifier: "tanh", "relu" or "none"
   double mlp_dropout = 0;           // on the inputs of the classifier's layers
+  Precision precision = Precision::f32;
   bool hinge = false;  // loss: Crammer and Singer's hinge, max(0, 1 + max_{j≠y} s_j − s_y), or cross-entropy
 };
 TextClassifierOptions text_classifier_options(const Values& model, bool pair, int64_t vocabulary, int64_t classes);

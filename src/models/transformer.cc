@@ -80,7 +80,7 @@ at::Tensor Transformer::added(const at::Tensor& x, const at::Tensor& more, const
 }
 
 at::Tensor Transformer::feed_forward(const at::Tensor& x, const Block& b) const {
-  return linear(torch::relu(linear(x, b.ff_in)), b.ff_out);
+  return linear(torch::relu(linear(x, b.ff_in, o_.precision)), b.ff_out, o_.precision);
 }
 
 Transformer::Memory Transformer::encode(const std::vector<View>& source, Dropout& dropout) const {
@@ -90,9 +90,9 @@ Transformer::Memory Transformer::encode(const std::vector<View>& source, Dropout
                               .view({pieces.size(0), 1, 1, pieces.size(1)});
   at::Tensor x = embedded(pieces, 0, dropout);
   for (const Block& b : encoder_) {
-    const auto qkv = linear(x, b.self.qkv).chunk(3, 2);
+    const auto qkv = linear(x, b.self.qkv, o_.precision).chunk(3, 2);
     const at::Tensor seen = attention(qkv[0], qkv[1], qkv[2], o_.heads, mask, dropout, o_.attention_dropout);
-    x = added(x, linear(seen, b.self.out), b.norm_1, dropout);
+    x = added(x, linear(seen, b.self.out, o_.precision), b.norm_1, dropout);
     x = added(x, feed_forward(x, b), b.norm_2, dropout);
   }
   return {x, mask};
@@ -102,13 +102,13 @@ at::Tensor Transformer::decode(const Memory& memory, const at::Tensor& input, Dr
   const at::Tensor later = causal_mask(input.size(1));
   at::Tensor x = embedded(input, 0, dropout);
   for (const Block& b : decoder_) {
-    const auto qkv = linear(x, b.self.qkv).chunk(3, 2);
+    const auto qkv = linear(x, b.self.qkv, o_.precision).chunk(3, 2);
     const at::Tensor seen = attention(qkv[0], qkv[1], qkv[2], o_.heads, later, dropout, o_.attention_dropout);
-    x = added(x, linear(seen, b.self.out), b.norm_1, dropout);
-    const auto kv = linear(memory.states, rows(b.cross.qkv, o_.width, 3 * o_.width)).chunk(2, 2);
-    const at::Tensor read = attention(linear(x, rows(b.cross.qkv, 0, o_.width)), kv[0], kv[1], o_.heads, memory.mask,
-                                      dropout, o_.attention_dropout);
-    x = added(x, linear(read, b.cross.out), b.norm_2, dropout);
+    x = added(x, linear(seen, b.self.out, o_.precision), b.norm_1, dropout);
+    const auto kv = linear(memory.states, rows(b.cross.qkv, o_.width, 3 * o_.width), o_.precision).chunk(2, 2);
+    const at::Tensor read = attention(linear(x, rows(b.cross.qkv, 0, o_.width), o_.precision), kv[0], kv[1], o_.heads,
+                                      memory.mask, dropout, o_.attention_dropout);
+    x = added(x, linear(read, b.cross.out, o_.precision), b.norm_2, dropout);
     x = added(x, feed_forward(x, b), b.norm_3, dropout);
   }
   return x;
@@ -116,7 +116,7 @@ at::Tensor Transformer::decode(const Memory& memory, const at::Tensor& input, Dr
 
 at::Tensor Transformer::logits(const std::vector<View>& source, const at::Tensor& input, const Draw* draw) {
   Dropout dropout(draw);
-  return torch::matmul(decode(encode(source, dropout), input, dropout), embedding_.t());
+  return linear(decode(encode(source, dropout), input, dropout), {embedding_, {}}, o_.precision);
 }
 
 Transformer::Loss Transformer::loss(const std::vector<View>& source, const std::vector<View>& target, const Draw* draw) {
@@ -127,7 +127,7 @@ Transformer::Loss Transformer::loss(const std::vector<View>& source, const std::
   const int64_t pieces = places.numel();
   Dropout dropout(draw);
   const at::Tensor states = decode(encode(source, dropout), input, dropout).reshape({-1, o_.width});
-  const at::Tensor log_p = torch::log_softmax(torch::matmul(states.index_select(0, places), embedding_.t()), 1);
+  const at::Tensor log_p = torch::log_softmax(linear(states.index_select(0, places), {embedding_, {}}, o_.precision), 1);
   const at::Tensor cross_entropy = -log_p.gather(1, wanted.index_select(0, places).unsqueeze(1)).sum();
   const double e = o_.label_smoothing;
   if (e == 0) return {cross_entropy, cross_entropy, pieces};

@@ -9,6 +9,7 @@
 #include <span>
 #include <vector>
 
+#include "kernels/precision.h"
 #include "models/weights.h"
 #include "tacet/options.h"
 
@@ -21,6 +22,7 @@ struct TransformerOptions {
   int64_t width = 512;   // C, even
   int64_t heads = 8;     // divides C
   int64_t inner = 2048;  // F
+  Precision precision = Precision::f32;
   double dropout = 0.1;  // on embedded inputs and on what each part adds
   double attention_dropout = 0;
   double label_smoothing = 0.1;  // ε: the target distribution is (1 − ε)·(the word) + ε/V·(all words)

@@ -43,7 +43,7 @@ void finish(Search& s, const std::vector<int32_t>& pieces, double score, double 
 std::vector<Transformer::Cache> Transformer::empty_caches(const Memory& memory) const {
   std::vector<Cache> caches;
   for (const Block& b : decoder_) {
-    const auto kv = linear(memory.states, rows(b.cross.qkv, o_.width, 3 * o_.width)).chunk(2, 2);
+    const auto kv = linear(memory.states, rows(b.cross.qkv, o_.width, 3 * o_.width), o_.precision).chunk(2, 2);
     const at::Tensor none = torch::empty({memory.states.size(0), 0, o_.width});
     caches.push_back({none, none, kv[0].contiguous(), kv[1].contiguous()});
   }
@@ -58,15 +58,17 @@ at::Tensor Transformer::step(const at::Tensor& pieces, int64_t position, const a
   for (size_t l = 0; l < decoder_.size(); ++l) {
     const Block& b = decoder_[l];
     Cache& c = caches[l];
-    const auto qkv = linear(x, b.self.qkv).chunk(3, 2);
+    const auto qkv = linear(x, b.self.qkv, o_.precision).chunk(3, 2);
     c.k = torch::cat({c.k, qkv[1]}, 1);
     c.v = torch::cat({c.v, qkv[2]}, 1);
-    x = added(x, linear(attention(qkv[0].contiguous(), c.k, c.v, o_.heads, {}, none, 0), b.self.out), b.norm_1, none);
-    const at::Tensor q = linear(x, rows(b.cross.qkv, 0, o_.width));
-    x = added(x, linear(attention(q, c.source_k, c.source_v, o_.heads, mask, none, 0), b.cross.out), b.norm_2, none);
+    x = added(x, linear(attention(qkv[0].contiguous(), c.k, c.v, o_.heads, {}, none, 0), b.self.out, o_.precision), b.norm_1,
+              none);
+    const at::Tensor q = linear(x, rows(b.cross.qkv, 0, o_.width), o_.precision);
+    x = added(x, linear(attention(q, c.source_k, c.source_v, o_.heads, mask, none, 0), b.cross.out, o_.precision), b.norm_2,
+              none);
     x = added(x, feed_forward(x, b), b.norm_3, none);
   }
-  return torch::log_softmax(torch::matmul(x.squeeze(1), embedding_.t()), 1);
+  return torch::log_softmax(linear(x.squeeze(1), {embedding_, {}}, o_.precision), 1);
 }
 
 std::vector<std::vector<int32_t>> Transformer::translate(const std::vector<View>& source, const Decoding& how) {

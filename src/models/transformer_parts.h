@@ -7,11 +7,14 @@
 
 #include <torch/torch.h>
 
+#include "kernels/linear.h"
 #include "models/transformer.h"
 
 namespace tacet::transformer_parts {
 
-inline at::Tensor linear(const at::Tensor& x, const Affine& map) { return torch::linear(x, map.weight, map.bias); }
+inline at::Tensor linear(const at::Tensor& x, const Affine& map, Precision precision) {
+  return linear(x, map.weight, map.bias, precision);
+}
 
 // Some outputs of a map only.
 inline Affine rows(const Affine& map, int64_t first, int64_t end) {

@@ -306,6 +306,12 @@ class Checker {
             "must be clients.count = " + std::to_string(clients.integer("count")) + " for " + entry_.at("algorithm") +
                 ", where every client takes part in every step, got " + std::to_string(clients.integer("participating")));
 
+    const Values& algorithm = recipe_.algorithm;
+    if (algorithm.has("delay") && algorithm.has("interval") && algorithm.integer("delay") > algorithm.integer("interval"))
+      blame("algorithm", "delay",
+            "must be <= algorithm.interval = " + std::to_string(algorithm.integer("interval")) + ", got " +
+                std::to_string(algorithm.integer("delay")));
+
     const Values& schedule = recipe_.schedule;
     if (schedule.has("cosine") && schedule.flag("cosine") && schedule.has("unit") &&
         !attempted(schedule.text("unit").c_str()))

@@ -112,6 +112,13 @@ const std::vector<Option>& run_options() {
   static const std::vector<Option> options = {
       integer("seed", int64_t{1}, "all randomness follows from it", 0),
       integer("threads", int64_t{1}, "threads a worker computes with; part of the run's identity", 1, 1024),
+      {.name = "dtype",
+       .kind = Kind::text,
+       .fallback = std::string("f32"),
+       .doc =
+           "numbers that matrix products multiply: f32, or bf16 with sums in f32. Weights, gradients, states and what lies "
+           "between products stay f32. bf16 needs a processor that multiplies it (AVX512-BF16 or AMX)",
+       .one_of = {"f32", "bf16"}},
       {.name = "eval_every",
        .kind = Kind::number,
        .fallback = 1.0,
@@ -124,6 +131,7 @@ const std::vector<Option>& run_options() {
        .doc = "epochs between checkpoints; 0: only at the end",
        .min = 0,
        .max_open = true},
+      integer("checkpoint_keep", int64_t{2}, "complete checkpoints that are kept, the latest ones", 1, 1e6),
       integer("log_every", int64_t{1}, "rounds between \"round\" lines of metrics.jsonl", 1, 1e9),
       {.name = "non_finite",
        .kind = Kind::text,
@@ -140,6 +148,12 @@ const std::vector<Option>& run_options() {
        .fallback = std::string("cpu"),
        .doc = "where the workers compute",
        .one_of = {"cpu"}},
+      {.name = "exchange",
+       .kind = Kind::text,
+       .fallback = std::string("auto"),
+       .doc = "what carries messages between workers of one host: memory that they share (auto: where they can; shared: an "
+              "error where they can't) or Gloo, as between hosts; the model is the same",
+       .one_of = {"auto", "shared", "gloo"}},
       {.name = "peer_timeout",
        .kind = Kind::number,
        .fallback = 60.0,
@@ -147,6 +161,14 @@ const std::vector<Option>& run_options() {
        .min = 0,
        .max = 1e6,
        .min_open = true},
+      integer("restarts", int64_t{3}, "how often workers that were lost are started again, all together", 0, 1e9),
+      {.name = "second_copy",
+       .kind = Kind::flag,
+       .fallback = true,
+       .doc = "after each round a worker sends the next one its clients' own vectors (momentum, models, what int8 messages "
+              "left "
+              "out), so that a lost worker costs one round; false: it costs the rounds since the last checkpoint"},
+      integer("min_workers", int64_t{1}, "with fewer workers left the run ends with a checkpoint and exit code 3", 1, 1e6),
   };
   return options;
 }

@@ -1,10 +1,13 @@
 // Complete checkpoints: everything that lives across rounds, keyed by client and never by rank, so that a run continues
-// bitwise on any number of workers. Format: docs/checkpoint-format.md. Written to a side folder, synced and renamed, with
-// checksums.
+// bitwise on any number of workers. Format: docs/checkpoint-format.md. Collected at a round's boundary, written beside the
+// training by a thread of rank 0: to a side folder, synced, renamed, with checksums. Only rank 0 touches files.
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "tacet/algorithm.h"
 
@@ -12,11 +15,45 @@ namespace tacet {
 
 using Visit = std::function<void(StateVisitor&)>;
 
-// Gathers every client's state on rank 0, which writes folder/checkpoint. Collective. `numbers`, globals and client states
-// are whatever `visit` shows. Throws UserError when the disk refuses (the older checkpoint is then still there).
-void save_checkpoint(const std::string& folder, Group& group, int clients, const Visit& visit);
+class CheckpointWriter {
+ public:
+  // Keeps the last `keep` ≥ 1 checkpoints of `folder`: checkpoint/, and older ones as checkpoint-ROUND/.
+  CheckpointWriter(std::string folder, int keep);
+  ~CheckpointWriter() { wait(); }
+  CheckpointWriter(const CheckpointWriter&) = delete;
+  CheckpointWriter& operator=(const CheckpointWriter&) = delete;
 
-// Restores what `visit` shows; each rank keeps the clients it hosts. Throws UserError for a missing, damaged or foreign one.
-void load_checkpoint(const std::string& folder, Group& group, int clients, const Visit& visit);
+  // For one of several processes that may write here, one after the other: from now on this one does. What another one has
+  // not finished is removed, so that its write fails, and what this one writes is put in place only if `in_charge` still
+  // says so then; it is called from another thread. `name` differs from those of the other processes.
+  void take_over(const std::string& name, std::function<bool()> in_charge);
+
+  // Waits for the write before, copies the state that `visit` shows from all ranks to rank 0, and returns while that is
+  // being written. `round` is the number of finished rounds. Collective.
+  void save(int64_t round, Group& group, int clients, const Visit& visit);
+  // Waits until nothing is being written.
+  void wait();
+  // What went wrong with finished writes since the last call, for people; empty: nothing. Whatever goes wrong leaves the
+  // older checkpoints as they were. Does not wait.
+  std::string trouble();
+
+ private:
+  struct Outcome;
+  const std::string folder_;
+  const int keep_;
+  std::string side_;                 // the folder's checkpoint.part…, of this process alone
+  std::function<bool()> in_charge_;  // null: nobody else writes
+  bool first_ = true;                // nothing written yet: what lies in the folder is somebody else's work
+  std::thread thread_;
+  std::shared_ptr<Outcome> outcome_;  // of the last write
+};
+
+// Restores what `visit` shows from the newest checkpoint that is whole; each rank gets the state of the clients it hosts,
+// from rank 0. Returns a line for each newer one that was passed over because it is damaged; the next write removes those.
+// Collective: throws UserError on every rank when none is whole, or it is another run's.
+std::vector<std::string> load_checkpoint(const std::string& folder, Group& group, int clients, const Visit& visit);
+
+// Whether the folder has something that looks like a checkpoint, whole or not.
+bool has_checkpoint(const std::string& folder);
 
 }  // namespace tacet

@@ -3,6 +3,9 @@
 
 #include <torch/torch.h>
 
+#include <map>
+#include <optional>
+
 #include "data/client_batches.h"
 #include "data/images.h"
 #include "models/image_model.h"
@@ -14,6 +17,8 @@
 
 namespace tacet {
 namespace {
+
+constexpr int64_t kept_floats = int64_t{16} << 20;  // an evaluated split of at most so many stays ready in memory: 64 MiB
 
 uint64_t seed_of(const Recipe& recipe) { return static_cast<uint64_t>(recipe.run.integer("seed")); }
 
@@ -40,11 +45,10 @@ class ClassificationObjective : public NetworkObjective {
     if (local_statistics_ && statistics_.all().count(draw.client)) buffers().copy_(statistics_.all()[draw.client]);
     const std::vector<int32_t> samples = batches_.next(draw);
     const Stream augment = draw.stream(Purpose::augmentation), masks = draw.stream(Purpose::hidden_dropout);
-    gradient_buffer().zero_();
-    const torch::Tensor loss = loss_of(data_->train, samples, &augment, &masks).first;
-    loss.backward();
+    const Batch batch = batch_of(data_->train, samples, &augment);
+    const double loss = loss_and_gradient(batch, masks);
     if (local_statistics_) statistics_.all()[draw.client] = buffers().clone();
-    return {loss.item<double>(), static_cast<int64_t>(samples.size())};
+    return {loss, static_cast<int64_t>(samples.size())};
   }
 
   int64_t training_samples() const override { return batches_.samples(); }
@@ -62,12 +66,25 @@ class ClassificationObjective : public NetworkObjective {
     load(x);
     model_->train(false);
     const torch::NoGradGuard no_grad;
-    const int64_t first = unit * eval_batch_, last = std::min(first + eval_batch_, split(name).size());
-    std::vector<int32_t> samples;
-    for (int64_t i = first; i < last; ++i) samples.push_back(static_cast<int32_t>(i));
-    const auto [loss, correct] = loss_of(split(name), samples, nullptr, nullptr);
-    const auto count = static_cast<double>(samples.size());
-    return {loss.item<double>() * count, correct.sum().item<double>(), count};
+    const Batch batch = eval_batch(name, unit);
+    const torch::Tensor logits = model_->forward(batch.x, nullptr);
+    const double loss = torch::cross_entropy_loss(logits, batch.labels).item<double>();
+    const auto count = static_cast<double>(batch.labels.size(0));
+    Score score{loss * count, (logits.argmax(1) == batch.labels).sum().item<double>(), count};
+    if (has_top5()) {
+      const torch::Tensor ahead = (logits > logits.gather(1, batch.labels.unsqueeze(1))).sum(1);
+      score.more = {(ahead < 5).sum().item<double>()};
+    }
+    return score;
+  }
+
+  void evaluated(const std::string&, const Score& total) override {
+    if (has_top5() && total.count > 0) top5_ = total.more.at(0) / total.count;
+  }
+  // Of the split that was evaluated last.
+  std::vector<std::pair<std::string, double>> figures(const Vec&) override {
+    if (!top5_) return {};
+    return {{"top5_accuracy", *top5_}};
   }
 
   void state(StateVisitor& visitor) override {
@@ -83,14 +100,38 @@ class ClassificationObjective : public NetworkObjective {
  private:
   const ImageSplit& split(const std::string& name) const { return name == "valid" ? data_->valid : data_->test; }
 
-  // Mean cross-entropy, and whether the largest logit is the label's.
-  std::pair<torch::Tensor, torch::Tensor> loss_of(const ImageSplit& from, const std::vector<int32_t>& samples,
-                                                  const Stream* augment, const Stream* masks) {
-    const torch::Tensor x = image_batch(from, data_->shape, samples, input_, augment);
-    torch::Tensor target = torch::empty({x.size(0)}, torch::kInt64);
-    for (size_t k = 0; k < samples.size(); ++k) target.data_ptr<int64_t>()[k] = from.labels[static_cast<size_t>(samples[k])];
-    const torch::Tensor logits = model_->forward(x, masks);
-    return {torch::cross_entropy_loss(logits, target), logits.argmax(1) == target};
+  bool has_top5() const { return data_->shape.classes > 10; }  // with few classes it says nothing
+
+  struct Batch {
+    torch::Tensor x, labels;  // [B, C, H, W], [B]
+  };
+  Batch batch_of(const ImageSplit& from, const std::vector<int32_t>& samples, const Stream* augment) const {
+    Batch batch{image_batch(from, data_->shape, samples, input_, augment), {}};
+    batch.labels = torch::empty({batch.x.size(0)}, torch::kInt64);
+    for (size_t k = 0; k < samples.size(); ++k)
+      batch.labels.data_ptr<int64_t>()[k] = from.labels[static_cast<size_t>(samples[k])];
+    return batch;
+  }
+
+  // The unit's images. Those of small sets are the same work at every evaluation, so they are kept.
+  Batch eval_batch(const std::string& name, int unit) {
+    const ImageSplit& from = split(name);
+    const auto kept = eval_batches_.find({name, unit});
+    if (kept != eval_batches_.end()) return kept->second;
+    const int64_t first = unit * eval_batch_, last = std::min(first + eval_batch_, from.size());
+    std::vector<int32_t> samples;
+    for (int64_t i = first; i < last; ++i) samples.push_back(static_cast<int32_t>(i));
+    const Batch batch = batch_of(from, samples, nullptr);
+    if (from.size() * data_->shape.size() <= kept_floats) eval_batches_[{name, unit}] = batch;
+    return batch;
+  }
+
+  double loss_and_gradient(const Batch& batch, const Stream& masks) {
+    if (const auto loss = model_->direct_gradient(batch.x, batch.labels)) return *loss;
+    gradient_buffer().zero_();
+    const torch::Tensor loss = torch::cross_entropy_loss(model_->forward(batch.x, &masks), batch.labels);
+    loss.backward();
+    return loss.item<double>();
   }
 
   std::shared_ptr<const ImageData> data_;
@@ -100,6 +141,8 @@ class ClassificationObjective : public NetworkObjective {
   std::shared_ptr<ImageModel> model_;
   bool local_statistics_ = false;  // running statistics stay on their client; the averaged ones serve evaluations only
   PerClient statistics_;
+  std::map<std::pair<std::string, int>, Batch> eval_batches_;  // by split and unit
+  std::optional<double> top5_;
 };
 
 }  // namespace

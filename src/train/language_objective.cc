@@ -10,6 +10,7 @@
 #include "tacet/catalog.h"
 #include "tacet/error.h"
 #include "train/network_objective.h"
+#include "train/precision.h"
 
 namespace tacet {
 namespace {
@@ -20,7 +21,7 @@ class LanguageObjective : public NetworkObjective {
       : corpus_(load_corpus(recipe.data, recipe.data.text("name"))),
         batches_(corpus_, text_options(recipe.data), clients),
         model_(make_language_model(recipe.model, static_cast<int64_t>(corpus_->vocabulary.size()),
-                                   static_cast<uint64_t>(recipe.run.integer("seed")))),
+                                   static_cast<uint64_t>(recipe.run.integer("seed")), precision_of(recipe.run))),
         batch_size_(recipe.data.integer("batch_size")) {
     const int64_t context = model_->context(), longest = longest_batch(text_options(recipe.data));
     if (context > 0 && context < longest)
@@ -67,12 +68,15 @@ class LanguageObjective : public NetworkObjective {
   }
 
   void state(StateVisitor& visitor) override {
+    std::vector<int> drawn;
     for (auto& [client, unused] : hidden_.all()) {
+      drawn.push_back(client);
       const auto& p = batches_.position(client);
       positions_.all()[client] = torch::tensor({p.pass, p.offset}, torch::kInt64);
     }
     visitor.clients("position", positions_);
     visitor.clients("hidden", hidden_);
+    for (const int client : drawn) batches_.position(client) = {};  // unless the visitor says otherwise
     for (auto& [client, saved] : positions_.all())
       batches_.position(client) = {saved[0].item<int64_t>(), saved[1].item<int64_t>()};
   }

@@ -7,12 +7,15 @@
 #include <cmath>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <utility>
 
 #include <nlohmann/json.hpp>
 
+#include "data/safetensors.h"
 #include "tacet/error.h"
 #include "tacet/train.h"
+#include "train/checkpoint.h"
 
 namespace tacet {
 
@@ -22,10 +25,7 @@ void check_run_folder(const std::string& out, bool resume) {
   std::error_code error;
   const auto status = fs::status(out, error);
   if (resume) {
-    // checkpoint.old is what a crash between the two renames of a new one leaves.
-    if (!fs::exists(fs::path(out) / "checkpoint" / "state.json", error) &&
-        !fs::exists(fs::path(out) / "checkpoint.old" / "state.json", error))
-      throw UserError("--resume: " + out + " has no checkpoint to continue from");
+    if (!has_checkpoint(out)) throw UserError("--resume: " + out + " has no checkpoint to continue from");
     return;
   }
   if (fs::exists(status) && !fs::is_directory(status)) throw UserError("--out: " + out + " is not a folder");
@@ -42,8 +42,45 @@ void check_run_folder(const std::string& out, bool resume) {
 
 nlohmann::json finite(double value) { return std::isfinite(value) ? nlohmann::json(value) : nlohmann::json(nullptr); }
 
+std::vector<std::string> read_lines(const std::string& path) {
+  std::ifstream in(path);
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(in, line) && !in.eof();) lines.push_back(line);
+  return lines;
+}
+
+void replace_file(const std::string& path, const std::string& text) {
+  write_file(path + ".part", text);
+  std::error_code error;
+  fs::rename(path + ".part", path, error);
+  if (error) throw UserError(path + ": can't be put in place: " + error.message());
+}
+
+int64_t cut_log(const std::string& path, int64_t bytes, int64_t round, bool evaluated) {
+  std::string text;
+  bool reached = round == 0;
+  for (const std::string& line : read_lines(path)) {
+    const nlohmann::json j = nlohmann::json::parse(line, nullptr, false);
+    if (!j.is_object()) continue;
+    const auto at = j.value("round", int64_t{0});
+    const std::string event = j.value("event", "");
+    if (at > round || (at == round && (event == "test" || (event == "eval" && !evaluated)))) continue;
+    reached = reached || at == round;
+    text += line + "\n";
+  }
+  std::error_code error;
+  if (!reached && bytes > 0 && (!fs::exists(path, error) || fs::file_size(path, error) < static_cast<uintmax_t>(bytes)))
+    throw UserError(path + ": must have the " + std::to_string(bytes) +
+                    " bytes that it had when its checkpoint was written, but lines are missing");
+  replace_file(path, text);
+  return static_cast<int64_t>(text.size());
+}
+
 MetricsLog::MetricsLog(const std::string& path, int64_t keep) : bytes_(keep), path_(path) {
   std::error_code error;
+  if (keep > 0 && (!fs::exists(path, error) || fs::file_size(path, error) < static_cast<uintmax_t>(keep)))
+    throw UserError(path + ": must have the " + std::to_string(keep) +
+                    " bytes that it had when its checkpoint was written, but lines are missing");
   if (fs::exists(path, error)) fs::resize_file(path, static_cast<uintmax_t>(keep), error);
   file_ = std::fopen(path.c_str(), "ab");
   if (!file_ || error) throw UserError(path + ": can't be written: " + (error ? error.message() : std::strerror(errno)));

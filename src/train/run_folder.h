@@ -3,6 +3,7 @@
 
 #include <cstdio>
 #include <string>
+#include <vector>
 
 #include <nlohmann/json_fwd.hpp>
 
@@ -28,6 +29,17 @@ class MetricsLog {
   int64_t bytes_ = 0;
   std::string path_;
 };
+
+// For a resume from the checkpoint of `round`: leaves of metrics.jsonl what was written up to it, and returns that many
+// bytes. `evaluated`: the evaluation of that round was written before. `bytes` is how long the log was then; a worker that
+// took the log over since may have written the same rounds anew, in lines of other lengths, so rounds decide. The file is
+// copied and renamed, so that whoever still writes into the old one does no harm. Throws UserError when lines are missing.
+int64_t cut_log(const std::string& path, int64_t bytes, int64_t round, bool evaluated);
+
+// The whole lines of a text file, without their ends; none where there is no file.
+std::vector<std::string> read_lines(const std::string& path);
+// Writes a file aside, syncs it and puts it in the place of `path`. Throws UserError.
+void replace_file(const std::string& path, const std::string& text);
 
 // A number for JSON: null when it is not finite.
 nlohmann::json finite(double value);

@@ -11,6 +11,7 @@
 #include "tacet/catalog.h"
 #include "train/client_shares.h"
 #include "train/network_objective.h"
+#include "train/precision.h"
 
 namespace tacet {
 namespace {
@@ -19,15 +20,21 @@ constexpr int64_t unit_size = 512;  // examples in a unit of evaluation
 
 std::vector<int32_t> narrow(const std::vector<int64_t>& numbers) { return {numbers.begin(), numbers.end()}; }
 
+TextClassifierOptions options_of(const Recipe& recipe, bool pair, int64_t vocabulary, int64_t classes) {
+  TextClassifierOptions o = text_classifier_options(recipe.model, pair, vocabulary, classes);
+  o.precision = precision_of(recipe.run);
+  return o;
+}
+
 class TextObjective : public NetworkObjective {
  public:
   TextObjective(const Recipe& recipe, int clients)
       : data_(load_labelled_text(recipe.data)),
         batches_(make_client_batches(recipe, narrow(data_.train.labels), narrow(data_.train.users), clients)),
         pair_(find_model(recipe.model.text("name")).task == "sentence-pairs"),
-        model_(text_classifier_options(recipe.model, pair_, static_cast<int64_t>(data_.words.size()),
-                                       static_cast<int64_t>(data_.classes.size())),
-               data_.vectors, static_cast<uint64_t>(recipe.run.integer("seed"))),
+        model_(
+            options_of(recipe, pair_, static_cast<int64_t>(data_.words.size()), static_cast<int64_t>(data_.classes.size())),
+            data_.vectors, static_cast<uint64_t>(recipe.run.integer("seed"))),
         eval_batch_(recipe.data.integer("eval_batch")) {
     adopt(model_, recipe.model);
   }

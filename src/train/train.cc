@@ -2,22 +2,28 @@
 // when it happens, with which rates, and what is written down.
 #include "tacet/train.h"
 
+#include <algorithm>
+#include <cassert>
 #include <chrono>
 #include <cmath>
+#include <cstring>
 #include <filesystem>
 #include <limits>
 #include <numeric>
 #include <set>
+#include <utility>
 
 #include <torch/version.h>
 
 #include <ATen/ATen.h>
 #include <nlohmann/json.hpp>
 
+#include "comm/membership.h"
+#include "core/message.h"
 #include "core/tree_mean.h"
 #include "data/client_sampling.h"
 #include "data/safetensors.h"
-#include "kernels/lstm.h"
+#include "kernels/recurrent.h"
 #include "tacet/algorithm.h"
 #include "tacet/catalog.h"
 #include "tacet/error.h"
@@ -25,10 +31,13 @@
 #include "train/checkpoint.h"
 #include "train/client_state.h"
 #include "train/evaluate.h"
+#include "train/fingerprint.h"
+#include "train/recovery.h"
 #include "train/run_folder.h"
 #include "train/schedule.h"
 #include "train/tensorboard.h"
 #include "train/threads.h"
+#include "train/timed_group.h"
 
 namespace tacet {
 namespace {
@@ -89,16 +98,22 @@ struct State {
 
 class Trainer {
  public:
-  Trainer(const Recipe& recipe, Group& group, const TrainOptions& options, Observer& observer, Objective* given)
+  // With a membership, `group` is its first one and is owned here, since it goes when its epoch ends.
+  Trainer(const Recipe& recipe, Group* group, Membership* membership, const TrainOptions& options, Observer& observer,
+          Objective* given)
       : recipe_(recipe),
+        membership_(membership),
+        own_group_(membership ? group : nullptr),
         group_(group),
+        timed_(*group),
         options_(options),
         observer_(observer),
         method_(find_method(recipe.algorithm.text("name"))),
-        clients_(static_cast<int>(recipe.clients.has("count") ? recipe.clients.integer("count") : group.size())),
+        clients_(static_cast<int>(recipe.clients.has("count") ? recipe.clients.integer("count") : group->size())),
         sampling_(client_sampling(recipe.clients, clients_)),
         seed_(static_cast<uint64_t>(recipe.run.integer("seed"))),
-        schedule_(make_schedule(recipe.schedule, recipe.algorithm, clients_)) {
+        schedule_(make_schedule(recipe.schedule, recipe.algorithm, clients_)),
+        checkpoints_(options.out, static_cast<int>(recipe.run.integer("checkpoint_keep"))) {
     recipe_.clients.set("count", int64_t{clients_});
     if (method_.single_client && clients_ != 1)
       throw UserError("algorithm.name: " + method_.name + " runs on one client, clients.count is " +
@@ -110,23 +125,34 @@ class Trainer {
     keep_large_blocks();
     if (!given) own_objective_ = make_objective(recipe_, clients_);
     objective_ = given ? given : own_objective_.get();
-    algorithm_ = method_.make(recipe_.algorithm);
+    make_algorithm();
+    if (membership_) first_buffers_ = objective_->buffers().clone();
   }
 
   Result run() {
-    restore();
+    if (!membership_) require_same(*group_, fingerprint_of(recipe_, *objective_, clients_));
     try {
-      open();
-      loop();
+      std::string lost = start();
+      for (;;) {
+        if (!lost.empty()) regroup(std::exchange(lost, ""));
+        try {
+          loop();
+          return finish();
+        } catch (const PeerLost& error) {
+          if (!membership_) throw;
+          lost = error.what();
+        } catch (const NewWorker&) {
+          lost = "a worker asks to join";
+        }
+      }
     } catch (const std::exception& error) {
       failed(error.what());
       throw;
     }
-    return finish();
   }
 
  private:
-  bool first() const { return group_.rank() == 0; }
+  bool first() const { return group_->rank() == 0; }
   bool writes() const { return first() && !options_.out.empty(); }
   std::string file(const char* name) const { return (fs::path(options_.out) / name).string(); }
   double epoch() const { return s_.samples / static_cast<double>(objective_->training_samples()); }
@@ -135,22 +161,61 @@ class Trainer {
   void visit_all(StateVisitor& v) {
     s_.visit(v);
     algorithm_->state(v);
+    messages_->state(v);
     objective_->state(v);
   }
 
-  // Reads only: whatever is wrong with a checkpoint is found before a file is touched.
-  void restore() {
-    s_.x = objective_->initial();
-    if (recipe_.run.text("client_state") == "file") {
-      if (options_.out.empty()) throw UserError("run.client_state: file needs a run folder (--out)");
-      const auto homes = block_bounds(clients_, group_.size());
-      SpillClientState spill(options_.out, static_cast<int>(homes[group_.rank()]),
-                             static_cast<int>(homes[group_.rank() + 1]));
-      algorithm_->state(spill);
+  Visit visitor() {
+    return [this](StateVisitor& v) { visit_all(v); };
+  }
+
+  // Brings this worker to where the run stands. Returns why the workers have to be regrouped, or nothing.
+  std::string start() {
+    if (!membership_) {
+      restore(options_.resume);
+      open(options_.resume);
+      return "";
     }
-    if (options_.resume) {
+    const auto begin = Clock::now();
+    try {
+      settle();
+      // The others of a later group write that line, and all must count the same lines: any of them may own the log next.
+      if (membership_->epoch() > 1) record_membership(since(begin), 0);
+      return "";
+    } catch (const PeerLost& error) {
+      return error.what();
+    }
+  }
+
+  // The method and what it has sent so far: nothing.
+  void make_algorithm() {
+    algorithm_ = method_.make(recipe_.algorithm);
+    const bool talks = recipe_.algorithm.has("message");
+    messages_ = std::make_unique<Messages>(talks ? message_kind(recipe_.algorithm.text("message")) : MessageKind::f32);
+  }
+
+  // Where the vectors of the clients that live here are kept.
+  void place_client_state() {
+    if (recipe_.run.text("client_state") != "file") return;
+    if (options_.out.empty()) throw UserError("run.client_state: file needs a run folder (--out)");
+    const auto homes = block_bounds(clients_, group_->size());
+    SpillClientState spill(options_.out, static_cast<int>(homes[group_->rank()]),
+                           static_cast<int>(homes[group_->rank() + 1]));
+    algorithm_->state(spill);
+    messages_->state(spill);
+  }
+
+  // Reads only: whatever is wrong with a checkpoint is found before a file is touched.
+  void restore(bool resume) {
+    s_.x = objective_->initial();
+    place_client_state();
+    if (resume) {
       if (first()) check_same_run();
-      load_checkpoint(options_.out, group_, clients_, [&](StateVisitor& v) { visit_all(v); });
+      const auto passed_over = load_checkpoint(options_.out, *group_, clients_, visitor());
+      for (const std::string& why : passed_over) observer_.warning(why);
+      if (!passed_over.empty())
+        observer_.warning("the run goes on from the checkpoint before, of round " +
+                          std::to_string(static_cast<int64_t>(s_.round)));
     } else {
       s_.selection_losses = at::empty({0}, at::kDouble);
       s_.next_eval = every("eval_every");
@@ -158,17 +223,22 @@ class Trainer {
     }
   }
 
-  void open() {
+  void open(bool resume) {
+    opened_ = true;
     if (writes()) {
       std::error_code error;
       fs::create_directories(options_.out, error);
       if (error) throw UserError("--out: " + options_.out + " can't be created: " + error.message());
       write_file(file("recipe.toml"), to_toml(recipe_));
-      log_ = MetricsLog(file("metrics.jsonl"), static_cast<int64_t>(s_.metrics_bytes));
+      const auto bytes = static_cast<int64_t>(s_.metrics_bytes);
+      log_ = MetricsLog(
+          file("metrics.jsonl"),
+          resume ? cut_log(file("metrics.jsonl"), bytes, static_cast<int64_t>(s_.round), s_.eval_round == s_.round) : bytes);
+      s_.metrics_bytes = static_cast<double>(log_.bytes());
       events_ = TensorBoardLog(options_.out);
       write_summary("running", json::object());
     }
-    if (!options_.resume) {
+    if (!resume) {
       Round everyone(begin_setting());
       algorithm_->begin(everyone, s_.x);
       account(everyone);
@@ -199,7 +269,8 @@ class Trainer {
     else
       compare("schedule", before.schedule, recipe_.schedule, {"epochs", "rounds", "iterations"});
     compare("run", before.run, recipe_.run,
-            {"eval_every", "checkpoint_every", "log_every", "peer_timeout", "client_state", "non_finite"});
+            {"eval_every", "checkpoint_every", "checkpoint_keep", "log_every", "peer_timeout", "exchange", "restarts",
+             "min_workers", "second_copy", "client_state", "non_finite"});
   }
 
   Round::Setting begin_setting() {
@@ -214,7 +285,9 @@ class Trainer {
     rates_ = schedule_.at(epoch(), static_cast<int64_t>(s_.round));
     Round::Setting setting;
     setting.objective = objective_;
-    setting.group = &group_;
+    setting.group = &timed_;
+    setting.messages = messages_.get();
+    setting.buffers = &buffers_;
     setting.seed = seed_;
     setting.number = static_cast<int64_t>(s_.round);
     setting.first_iteration = static_cast<int64_t>(s_.iteration);
@@ -222,6 +295,8 @@ class Trainer {
     setting.clients = clients_;
     setting.sampled = std::move(sampled);
     setting.stop = options_.stop;
+    if (membership_) setting.broken = &membership_->broken();
+    if (guarded()) setting.before = [this](int client) { undo_.before(client); };
     setting.skip_non_finite = recipe_.run.text("non_finite") == "skip";
     setting.rates = [rates = rates_](int) { return rates; };
     return setting;
@@ -252,16 +327,18 @@ class Trainer {
   }
 
   void loop() {
-    const int64_t bytes_before = group_.bytes_sent();
+    const int64_t bytes_before = group_->bytes_sent();
     const double bytes_so_far = s_.bytes_sent;
-    double eval_bytes = 0;  // exchanged for evaluations and checkpoints, which are not the method's
+    double eval_bytes = 0;  // exchanged for evaluations, checkpoints and membership, which are not the method's
     const auto uncounted = [&](const auto& work) {
-      const int64_t before = group_.bytes_sent();
+      const int64_t before = group_->bytes_sent();
       work();
-      eval_bytes += static_cast<double>(group_.bytes_sent() - before);
+      eval_bytes += static_cast<double>(group_->bytes_sent() - before);
     };
-    bool stop = false;
     while (true) {
+      uncounted([&] { checkpoint_if_due(); });
+      if (stop_) break;
+      begin_transaction();
       // Before the next round rather than after the last one: a run that was stopped in between makes up for it when it is
       // resumed.
       uncounted([&] { evaluate_if_due(); });
@@ -278,14 +355,325 @@ class Trainer {
         s_.average.add_(s_.x - s_.average, 1 / s_.averaged);
       }
       s_.seconds += since(start);
-      s_.bytes_sent = bytes_so_far + static_cast<double>(group_.bytes_sent() - bytes_before) - eval_bytes;
+      s_.bytes_sent = bytes_so_far + static_cast<double>(group_->bytes_sent() - bytes_before) - eval_bytes;
       record_round(r);
       if (std::floor(epoch() + 1e-9) > std::floor(epoch_before + 1e-9)) record_epoch();
-      stop = r.counters().stop > 0;
-      if (stop || due("checkpoint_every", s_.next_checkpoint)) uncounted([&] { checkpoint(); });
-      if (stop) break;
+      stop_ = r.counters().stop > 0;
+      uncounted([&] { commit(r.busy_seconds()); });
+      progress(r);
     }
-    status_ = stop && fraction() < 1 ? "interrupted" : "done";
+    status_ = stop_ && fraction() < 1 ? "interrupted" : "done";
+  }
+
+  // ---- a round happens on all workers or on none ----
+
+  // A lost worker can be survived, so there must be a way back.
+  bool guarded() const { return membership_ && group_->size() > 1; }
+
+  void begin_transaction() {
+    lines_before_ = lines_;
+    if (!guarded()) return;
+    undo_.begin(visitor());
+    in_transaction_ = true;
+  }
+
+  // Whether the next rank is sent what changed: a lost worker then costs a round, and else the rounds since the checkpoint.
+  bool second_copy() const { return recipe_.run.flag("second_copy"); }
+
+  // Collective. Once a rank is through, every rank has finished the round and its clients' state is on two of them. Whoever
+  // sees a failure in here learns from the others which of the two states is the run's (settle).
+  void commit(double busy_seconds) {
+    if (guarded()) {
+      finished_ = true;
+      const std::string changed = second_copy() ? pack(copy_clients(visitor(), undo_.touched())) : "";
+      const auto size = static_cast<int64_t>(changed.size());
+      std::vector<float> note(2);
+      std::memcpy(note.data(), &size, sizeof size);
+      note.push_back(static_cast<float>(busy_seconds));
+      note.push_back(membership_->someone_waits() ? 1 : 0);
+      const auto notes = swap_floats(*group_, note);
+      std::vector<int64_t> sizes(notes.size());
+      bool any = false, waiting = false;
+      for (size_t q = 0; q < notes.size(); ++q) {
+        std::memcpy(&sizes[q], notes[q].data(), sizeof(int64_t));
+        any = any || sizes[q] > 0;
+        waiting = waiting || notes[q][3] > 0;
+      }
+      if (any) {
+        replica_.receive(*group_, changed, sizes);
+        swap_floats(*group_, {1});
+      }
+      record_straggler(notes);
+      committed();
+      if (waiting) throw NewWorker();
+      return;
+    }
+    committed();
+    if (membership_ && membership_->someone_waits()) throw NewWorker();
+  }
+
+  void committed() {
+    rounds_committed_ += 1;
+    replica_.commit();
+    in_transaction_ = finished_ = false;
+    flush();
+    lines_before_ = lines_;
+  }
+
+  void roll_back() {
+    if (in_transaction_) {
+      undo_.roll_back(visitor());
+      stop_ = false;
+    }
+    replica_.drop();
+    pending_.clear();
+    timed_.take_seconds();
+    lines_ = lines_before_;
+    in_transaction_ = finished_ = false;
+  }
+
+  // ---- going on with other workers ----
+
+  // Until a group stands whose workers all have the run's state. Ends with an exception where that can't be.
+  void regroup(const std::string& why) {
+    const auto start = Clock::now();
+    const double before = s_.round - (finished_ ? 1 : 0);  // committed
+    for (;;) {
+      checkpoints_.wait();  // nobody else is in charge of the folder as long as this worker has not come
+      group_ = nullptr;
+      own_group_.reset();
+      own_group_ = membership_->form();
+      group_ = own_group_.get();
+      if (group_) timed_.use(*group_);
+      if (!group_) throw PeerLost(-1, "the run has ended without this worker (" + why + ")");
+      try {
+        settle();
+        record_membership(since(start), before - s_.round);
+        if (group_->size() >= membership_->min_workers()) return;
+        checkpoint();
+        checkpoints_.wait();
+        warn_of_checkpoints();
+      } catch (const PeerLost&) {
+        continue;
+      }
+      throw PeerLost(-1, "run.min_workers: " + std::to_string(membership_->min_workers()) + " workers are needed, only " +
+                             std::to_string(group_->size()) + " are left (" + why +
+                             "); there is a checkpoint, go on with --resume");
+    }
+  }
+
+  int64_t own_id() const { return membership_->members()[static_cast<size_t>(group_->rank())].id; }
+
+  // All workers of a new group agree on one state: that of the last round that any of them committed.
+  void settle() {
+    if (has_state_ && own_id() != id_) has_state_ = false;  // taken for lost: the others went on
+    id_ = own_id();
+    if (!has_state_) {  // nor has it a round that could count: neither its lines nor a way back
+      in_transaction_ = finished_ = false;
+      pending_.clear();
+      replica_.drop();
+    }
+    require_same(*group_, fingerprint_of(recipe_, *objective_, clients_));
+    if (writes())
+      checkpoints_.take_over(std::to_string(id_),
+                             [m = membership_, epoch = membership_->epoch()] { return m->in_charge(epoch); });
+    const auto told = all_gather(*group_, {has_state_ ? 1.0 : 0.0, rounds_committed_});
+    int root = -1;
+    double latest = 0;
+    std::set<int64_t> holders;
+    for (int q = 0; q < group_->size(); ++q) {
+      if (told[2 * q] == 0) continue;
+      if (root < 0) root = q;
+      latest = std::max(latest, told[2 * q + 1]);
+      holders.insert(membership_->members()[static_cast<size_t>(q)].id);
+    }
+    if (has_state_ && rounds_committed_ < latest) {
+      assert(finished_ && rounds_committed_ + 1 == latest);  // it saw the failure in commit()
+      committed();
+    } else if (has_state_) {
+      roll_back();
+    }
+    if (root < 0) return begin_again();
+    if (!share_common(root, holders)) return begin_again();
+    share_clients(holders);
+    rounds_committed_ = latest;
+    settled();
+    if (writes()) take_over_files();
+  }
+
+  void settled() {
+    homes_.clear();
+    for (const auto& m : membership_->members()) homes_.push_back(m.id);
+    const auto bounds = block_bounds(clients_, group_->size());
+    std::set<int> mine;
+    for (int64_t c = bounds[group_->rank()]; c < bounds[group_->rank() + 1]; ++c) mine.insert(static_cast<int>(c));
+    replica_.renew(*group_, second_copy() ? copy_clients(visitor(), mine) : ClientVectors());
+    has_state_ = true;
+  }
+
+  // Who has a rank's clients: the worker itself or the one behind it, which keeps their second copy; −1: nobody.
+  int64_t keeper(size_t home, const std::set<int64_t>& holders) const {
+    if (holders.count(homes_[home]) > 0) return homes_[home];
+    if (!second_copy()) return -1;
+    const int64_t next = homes_[(home + 1) % homes_.size()];
+    return holders.count(next) > 0 ? next : -1;
+  }
+
+  // From the root to all: what is the same on all. False: some clients' state is lost.
+  bool share_common(int root, const std::set<int64_t>& holders) {
+    std::vector<std::string> to(static_cast<size_t>(group_->size()));
+    if (group_->rank() == root) {
+      bool complete = true;
+      for (size_t home = 0; home < homes_.size(); ++home)
+        complete = complete && (keeper(home, holders) >= 0 || (second_copy() && !replica_.had_any(static_cast<int>(home))));
+      const double head[] = {complete ? 1.0 : 0.0, static_cast<double>(lines_), stop_ ? 1.0 : 0.0};
+      std::string common(reinterpret_cast<const char*>(head), sizeof head);
+      common += pack_numbers(visitor());
+      to.assign(to.size(), common);
+    }
+    const auto from = swap_bytes(*group_, std::move(to));
+    const std::string& common = from[static_cast<size_t>(root)];
+    double head[3];
+    std::memcpy(head, common.data(), sizeof head);
+    if (head[0] == 0) return false;
+    lines_ = lines_before_ = static_cast<int64_t>(head[1]);
+    stop_ = head[2] > 0;
+    if (!has_state_) {
+      reset();
+      place_client_state();
+    }
+    unpack_numbers(visitor(), common.substr(sizeof head));
+    to.assign(static_cast<size_t>(group_->size()), "");
+    if (group_->rank() == root) {
+      std::string globals;
+      for (int q = 0; q < group_->size(); ++q) {
+        if (holders.count(membership_->members()[static_cast<size_t>(q)].id) > 0) continue;
+        if (globals.empty()) globals = pack_globals(visitor());
+        to[static_cast<size_t>(q)] = globals;
+      }
+    }
+    const auto globals = swap_bytes(*group_, std::move(to));
+    if (!has_state_) unpack_globals(visitor(), globals[static_cast<size_t>(root)]);
+    return true;
+  }
+
+  // Every client's vectors go from whoever keeps them to the client's new home.
+  void share_clients(const std::set<int64_t>& holders) {
+    const auto now = block_bounds(clients_, group_->size());
+    std::vector<ClientVectors> out(static_cast<size_t>(group_->size()));
+    if (has_state_) {
+      const auto before = block_bounds(clients_, static_cast<int>(homes_.size()));
+      for (size_t home = 0; home < homes_.size(); ++home) {
+        if (keeper(home, holders) != id_) continue;
+        std::set<int> clients;
+        for (int64_t c = before[home]; c < before[home + 1]; ++c) clients.insert(static_cast<int>(c));
+        const bool own = homes_[home] == id_;
+        const ClientVectors theirs = own ? copy_clients(visitor(), clients) : replica_.clients();
+        for (const auto& [client, vectors] : theirs) {
+          const auto next = std::upper_bound(now.begin(), now.end(), client) - now.begin() - 1;
+          if (clients.count(client) > 0) out[static_cast<size_t>(next)][client] = vectors;
+        }
+      }
+    }
+    std::vector<std::string> to;
+    for (ClientVectors& vectors : out) {
+      to.push_back(pack(vectors));
+      vectors.clear();
+    }
+    ClientVectors mine;
+    for (const std::string& part : swap_bytes(*group_, std::move(to))) mine.merge(unpack(part));
+    place_client_state();
+    put_clients(visitor(), mine, true);
+  }
+
+  // As if this process had just begun.
+  void reset() {
+    make_algorithm();
+    put_clients([this](StateVisitor& v) { objective_->state(v); }, {}, true);
+    if (first_buffers_.numel() > 0) objective_->buffers().copy_(first_buffers_);
+    s_ = State{};
+    s_.x = objective_->initial();
+    evaluated_.clear();
+    further_.clear();
+    recent_.clear();
+    stop_ = false;
+  }
+
+  // Nobody has the run's state, or not all of it: it goes on from the last checkpoint, or from the start.
+  void begin_again() {
+    has_state_ = false;
+    in_transaction_ = finished_ = false;
+    reset();
+    double saved = 0;
+    if (writes() && (options_.resume || options_.rejoin || begun_)) saved = has_checkpoint(options_.out);
+    const bool resume = all_gather(*group_, {saved}).front() > 0;
+    if (first() && begun_)
+      observer_.message(resume ? "the state of lost workers is gone: the run goes on from its last checkpoint"
+                               : "the state of lost workers is gone, and there is no checkpoint: the run begins again");
+    restore(resume);
+    begun_ = true;
+    log_ = MetricsLog();
+    open(resume);
+    lines_ = lines_before_ = static_cast<int64_t>(all_gather(*group_, {static_cast<double>(lines_in_log())}).front());
+    rounds_committed_ = 0;
+    settled();
+  }
+
+  int64_t lines_in_log() const { return writes() ? static_cast<int64_t>(read_lines(file("metrics.jsonl")).size()) : 0; }
+
+  // The files of the run become this worker's. The log is copied and renamed, so that a worker that was taken for lost and
+  // wakes up in the middle of writing writes into a file that nobody reads any more.
+  void take_over_files() {
+    opened_ = true;
+    std::error_code error;
+    fs::create_directories(options_.out, error);
+    write_file(file("recipe.toml"), to_toml(recipe_));
+    std::vector<std::string> lines = read_lines(file("metrics.jsonl"));
+    if (static_cast<int64_t>(lines.size()) > lines_) lines.resize(static_cast<size_t>(lines_));
+    const int64_t missing = std::min(lines_ - static_cast<int64_t>(lines.size()), static_cast<int64_t>(recent_.size()));
+    lines.insert(lines.end(), recent_.end() - missing, recent_.end());
+    std::string text;
+    for (const std::string& line : lines) text += line + "\n";
+    log_ = MetricsLog();
+    replace_file(file("metrics.jsonl"), text);
+    log_ = MetricsLog(file("metrics.jsonl"), static_cast<int64_t>(text.size()));
+    s_.metrics_bytes = static_cast<double>(log_.bytes());
+    events_ = TensorBoardLog(options_.out);
+    write_summary("running", json::object());
+  }
+
+  void record_membership(double seconds, double repeated) {
+    const auto& losses = membership_->losses();
+    std::string text;
+    for (const std::string& loss : losses) text += (text.empty() ? "" : ", ") + loss;
+    json line = counters("membership");
+    line["membership"] = membership_->epoch();
+    line["workers"] = group_->size();
+    line["lost"] = losses;
+    line["recovery_seconds"] = seconds;
+    line["rounds_repeated"] = std::max(repeated, 0.0);
+    if (records()) write(std::move(line));
+    flush();
+    lines_before_ = lines_;
+    char end[100];
+    std::snprintf(end, sizeof end, "%s%d worker%s from round %.0f, %.2f s later", text.empty() ? "" : ": ", group_->size(),
+                  group_->size() == 1 ? "" : "s", s_.round + 1, seconds);
+    if (first()) observer_.message(text + end);
+  }
+
+  // Who kept the others waiting, in the line of the round.
+  void record_straggler(const std::vector<std::vector<float>>& notes) {
+    size_t slowest = 0;
+    float least = notes[0][2];
+    for (size_t q = 0; q < notes.size(); ++q) {
+      if (notes[q][2] > notes[slowest][2]) slowest = q;
+      least = std::min(least, notes[q][2]);
+    }
+    for (json& line : pending_) {
+      if (line["event"] != "round") continue;
+      line["slowest"] = membership_->members()[slowest].worker;
+      line["waited"] = notes[slowest][2] - least;
+    }
   }
 
   // Whether the epoch that `next` waits for has come; then `next` moves on.
@@ -313,21 +701,38 @@ class Trainer {
             {"client_bytes", s_.client_bytes}};
   }
 
+  bool records() const { return !options_.out.empty(); }
+
+  // Every rank keeps the lines of a round until it is committed, and the last ones for longer: rank 0 may be lost before it
+  // has written them.
   void write(json line) {
     // Whole counts are written as integers.
     for (const char* key : {"round", "iteration", "communications", "bytes_sent", "client_bytes"})
       if (line.contains(key)) line[key] = static_cast<int64_t>(line[key].get<double>());
-    log_.write(line);
-    events_.write(line);
-    s_.metrics_bytes = static_cast<double>(log_.bytes());
+    pending_.push_back(std::move(line));
+  }
+
+  void flush() {
+    for (const json& line : pending_) {
+      lines_ += 1;
+      if (membership_) recent_.push_back(line.dump());
+      if (!writes()) continue;
+      log_.write(line);
+      events_.write(line);
+      s_.metrics_bytes = static_cast<double>(log_.bytes());
+    }
+    pending_.clear();
+    constexpr size_t most_recent = 256;
+    if (recent_.size() > most_recent) recent_.erase(recent_.begin(), recent_.end() - most_recent);
   }
 
   void record_round(const Round& r) {
     const Counters& c = r.counters();
     const double loss = c.losses > 0 ? c.loss / c.losses : nan;
     const double clipped = c.steps > 0 ? c.clipped / c.steps : 0;
-    if (writes() && static_cast<int64_t>(s_.round) % recipe_.run.integer("log_every") == 0) {
+    if (records() && static_cast<int64_t>(s_.round) % recipe_.run.integer("log_every") == 0) {
       json line = counters("round");
+      line["exchange_seconds"] = timed_.take_seconds();
       line["train_loss"] = finite(loss);
       line["clipped_fraction"] = clipped;
       line["gradient_norm"] = finite(c.norms > 0 ? c.norm / c.norms : nan);
@@ -337,14 +742,18 @@ class Trainer {
       for (const auto& [name, value] : r.notes()) line[name] = finite(value);
       write(std::move(line));
     }
+  }
+
+  void progress(const Round& r) {
+    const Counters& c = r.counters();
     if (first())
       observer_.progress({.fraction = fraction(),
                           .epoch = epoch(),
                           .round = static_cast<int64_t>(s_.round),
                           .iteration = static_cast<int64_t>(s_.iteration),
-                          .train_loss = loss,
+                          .train_loss = c.losses > 0 ? c.loss / c.losses : nan,
                           .eval_loss = s_.eval_loss,
-                          .clipped_fraction = clipped,
+                          .clipped_fraction = c.steps > 0 ? c.clipped / c.steps : 0,
                           .communications = static_cast<int64_t>(s_.communications),
                           .bytes_sent = static_cast<int64_t>(s_.bytes_sent),
                           .seconds = s_.seconds,
@@ -354,7 +763,7 @@ class Trainer {
   void record_epoch() {
     s_.last_epoch_loss = s_.epoch_losses > 0 ? s_.epoch_loss / s_.epoch_losses : nan;
     s_.epoch_loss = s_.epoch_losses = 0;
-    if (!writes()) return;
+    if (!records()) return;
     json line = counters("epoch");
     line["epoch_finished"] = static_cast<int64_t>(epoch() + 1e-9);
     line["train_loss"] = finite(s_.last_epoch_loss);
@@ -364,11 +773,11 @@ class Trainer {
   const Vec& model() const { return s_.average.defined() ? s_.average : s_.x; }
 
   Evaluation evaluate(const std::string& split, const char* event) {
-    const Score score = evaluate_all(*objective_, group_, split, model());
+    const Score score = evaluate_all(*objective_, *group_, split, model());
     const Evaluation e{score.loss / score.count, objective_->has_accuracy() ? score.correct / score.count : nan};
     evaluated_[split] = e;
     further_[split] = objective_->figures(model());
-    if (writes()) {
+    if (records()) {
       json line = counters(event);
       line["split"] = split;
       line["averaged"] = s_.average.defined();
@@ -425,7 +834,28 @@ class Trainer {
   }
 
   void checkpoint() {
-    if (!options_.out.empty()) save_checkpoint(options_.out, group_, clients_, [&](StateVisitor& v) { visit_all(v); });
+    if (!records()) return;
+    // Only of a round that every rank has committed: no other rank can go back behind it, so the lines up to it stay.
+    if (guarded()) swap_floats(*group_, {1});
+    checkpoints_.save(static_cast<int64_t>(s_.round), *group_, clients_, visitor());
+  }
+
+  void checkpoint_if_due() {
+    const double next = s_.next_checkpoint;
+    warn_of_checkpoints();
+    if (!stop_ && !due("checkpoint_every", s_.next_checkpoint)) return;
+    try {
+      checkpoint();
+    } catch (const PeerLost&) {
+      s_.next_checkpoint = next;  // still to be written
+      throw;
+    }
+  }
+
+  // A checkpoint that can't be written is a warning: the older one is still there, and the run goes on.
+  void warn_of_checkpoints() {
+    const std::string trouble = checkpoints_.trouble();
+    if (!trouble.empty()) observer_.warning(trouble);
   }
 
   void write_summary(const std::string& status, const json& more) {
@@ -438,12 +868,12 @@ class Trainer {
               {"model", recipe_.model.text("name")},
               {"data", recipe_.data.text("name")},
               {"parameters", parameters},
-              {"workers", group_.size()},
+              {"workers", group_->size()},
               {"clients", clients_},
               {"participating", sampling_.participating},
               {"threads", recipe_.run.integer("threads")},
-              {"backend", group_.backend()},
-              {"recurrent_path", lstm_path()},
+              {"backend", group_->backend()},
+              {"recurrent_path", recurrent_path()},
               {"versions", {{"tacet", version()}, {"torch", TORCH_VERSION}}}};
     j.update(more);
     write_file(file("summary.json"), j.dump(1) + "\n");
@@ -451,7 +881,7 @@ class Trainer {
 
   void failed(const std::string& why) {
     try {
-      write_summary("failed", {{"error", why}, {"rounds", static_cast<int64_t>(s_.round)}});
+      if (opened_ && group_) write_summary("failed", {{"error", why}, {"rounds", static_cast<int64_t>(s_.round)}});
     } catch (const std::exception&) {
       // The disk may be what failed; the first error is the one to report.
     }
@@ -461,8 +891,13 @@ class Trainer {
     if (status_ == "done") {
       const auto splits = objective_->splits();
       const auto bytes = s_.bytes_sent;
-      if (!splits.empty() && s_.eval_round != s_.round) evaluate_selecting();
+      if (!splits.empty() && s_.eval_round != s_.round) {
+        evaluate_selecting();
+        commit(0);  // the checkpoint says that it was evaluated, so nobody must go back behind that
+        begin_transaction();
+      }
       if (!splits.empty()) evaluated_[splits.front()] = {s_.eval_loss, s_.eval_accuracy};
+      flush();
       checkpoint();  // before the last figures: a resume of a finished run only repeats those
       for (size_t k = 1; k < splits.size(); ++k) {
         const Evaluation e = evaluate(splits[k], "test");
@@ -470,9 +905,12 @@ class Trainer {
       }
       s_.bytes_sent = bytes;
     }
+    checkpoints_.wait();
+    warn_of_checkpoints();
     Result result;
     result.status = status_;
     result.x = model();
+    result.first = first();
     result.rounds = static_cast<int64_t>(s_.round);
     result.iterations = static_cast<int64_t>(s_.iteration);
     result.communications = static_cast<int64_t>(s_.communications);
@@ -483,6 +921,7 @@ class Trainer {
     result.train_loss = std::isnan(s_.last_epoch_loss) ? s_.epoch_loss / s_.epoch_losses : s_.last_epoch_loss;
     result.perplexity = objective_->has_perplexity();
     result.final = evaluated_;
+    flush();
     if (writes()) {
       if (status_ == "done") {
         save_model(file("model.safetensors"), objective_->layers(), result.x, objective_->buffer_layers(),
@@ -515,11 +954,19 @@ class Trainer {
                               {"averaged", s_.average.defined()},
                               {"model_sha256", result.model_sha256.empty() ? json(nullptr) : json(result.model_sha256)}});
     }
+    if (guarded()) swap_floats(*group_, {1});  // all stay until rank 0 has written everything
+    if (membership_) {
+      in_transaction_ = false;
+      if (first()) membership_->finish();
+    }
     return result;
   }
 
   Recipe recipe_;
-  Group& group_;
+  Membership* const membership_;  // null: the group stays, and a lost worker ends the run
+  std::unique_ptr<Group> own_group_;
+  Group* group_;      // null only while a new one is being formed
+  TimedGroup timed_;  // what rounds exchange through
   const TrainOptions& options_;
   Observer& observer_;
   const Method& method_;
@@ -527,28 +974,58 @@ class Trainer {
   const ClientSampling sampling_;
   const uint64_t seed_;
   const Schedule schedule_;
+  CheckpointWriter checkpoints_;
   std::unique_ptr<Objective> own_objective_;
   Objective* objective_ = nullptr;
   std::unique_ptr<Algorithm> algorithm_;
+  std::unique_ptr<Messages> messages_;
   MetricsLog log_;
   TensorBoardLog events_;
   State s_;
   std::map<std::string, Evaluation> evaluated_;
   std::map<std::string, std::vector<std::pair<std::string, double>>> further_;  // Objective::figures, by split
-  Rates rates_{};                                                               // of the round under way
+  SumBuffers buffers_;
+  Rates rates_{};  // of the round under way
   std::string status_;
+  bool stop_ = false;    // some worker was asked to stop
+  bool opened_ = false;  // from here on a failure is written into the run's folder
+
+  // Lines of metrics.jsonl: of the round under way, the last ones written, how many are written, and were before this round.
+  std::vector<json> pending_;
+  std::vector<std::string> recent_;
+  int64_t lines_ = 0, lines_before_ = 0;
+
+  // Only with a membership.
+  struct NewWorker {};  // thrown at the end of a round: a worker waits to join
+  Undo undo_;
+  Replica replica_;
+  Vec first_buffers_;            // the objective's, at the start
+  std::vector<int64_t> homes_;   // ids of the workers, by rank, among whom the clients are spread
+  int64_t id_ = 0;               // of this worker in the membership
+  double rounds_committed_ = 0;  // since all workers began
+  bool has_state_ = false, begun_ = false;
+  bool in_transaction_ = false;  // undo_ is of use
+  bool finished_ = false;        // the round has been computed, whether it counts depends on the others
 };
 
 }  // namespace
 
 Result train(const Recipe& recipe, Group& group, const TrainOptions& options, Observer& observer) {
   if (!options.out.empty() && group.rank() == 0) check_run_folder(options.out, options.resume);
-  return Trainer(recipe, group, options, observer, nullptr).run();
+  return Trainer(recipe, &group, nullptr, options, observer, nullptr).run();
 }
 
 Result train(const Recipe& recipe, Objective& objective, Group& group, const TrainOptions& options, Observer& observer) {
   if (!options.out.empty() && group.rank() == 0) check_run_folder(options.out, options.resume);
-  return Trainer(recipe, group, options, observer, &objective).run();
+  return Trainer(recipe, &group, nullptr, options, observer, &objective).run();
+}
+
+Result train(const Recipe& recipe, Membership& membership, const TrainOptions& options, Observer& observer) {
+  auto group = membership.form();
+  if (!group) return {.status = "ended"};
+  if (!options.out.empty() && !options.rejoin && membership.epoch() == 1 && group->rank() == 0)
+    check_run_folder(options.out, options.resume);
+  return Trainer(recipe, group.release(), &membership, options, observer, nullptr).run();
 }
 
 std::string version() { return TACET_VERSION; }

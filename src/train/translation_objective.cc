@@ -12,6 +12,7 @@
 #include "models/transformer.h"
 #include "train/bleu.h"
 #include "train/network_objective.h"
+#include "train/precision.h"
 
 namespace tacet {
 namespace {
@@ -20,6 +21,7 @@ constexpr int64_t unit_size = 128;  // sentences in a unit of evaluation
 
 TransformerOptions options_of(const Recipe& recipe, const Subwords& subwords) {
   TransformerOptions o = transformer_options(recipe.model, subwords.size());
+  o.precision = precision_of(recipe.run);
   o.pad = subwords.pad;
   o.begin = subwords.begin;
   o.end = subwords.end;

@@ -107,6 +107,28 @@ TEST(Identities, FedProxWithoutPullIsFedAvg) {
                    run(trial("fedavg", 3, 3, {{"momentum", 0.9}}), three(), 5));
 }
 
+// Delayed or not, the mean of one model is that model: nothing is added to it. What the run shows is one round late.
+TEST(Identities, WithOneClientCelgcOverlapIsCelgcOneRoundLate) {
+  const Quadratic one{5, {1.5}, {2}, 0.5};
+  const std::map<std::string, Value> extra = {{"momentum", 0.9}, {"weight_decay", 0.1}, {"gamma", 0.05}};
+  const Trace celgc = run(trial("celgc", 1, 3, extra), one, 8, 0.5);
+  for (const int64_t delay : {0, 1, 3}) {
+    auto options = extra;
+    options["delay"] = delay;
+    const Trace overlap = run(trial("celgc-overlap", 1, 3, options), one, 8, 0.5);
+    EXPECT_TRUE(overlap.x[0].equal(at::full({5}, 0.5)));
+    for (size_t r = 1; r < 8; ++r)
+      EXPECT_EQ(0, std::memcmp(overlap.x[r].data_ptr(), celgc.x[r - 1].data_ptr(), celgc.x[r].nbytes())) << r;
+  }
+}
+
+// yⁱ + (x̄ − yⁱ) is x̄, up to rounding: without a delay every round begins where CELGC's does.
+TEST(Identities, CelgcOverlapWithoutDelayIsCelgcOneRoundLate) {
+  const Trace celgc = run(trial("celgc", 3, 4, {{"momentum", 0.9}}), three(), 8);
+  const Trace overlap = run(trial("celgc-overlap", 3, 4, {{"momentum", 0.9}, {"delay", int64_t{0}}}), three(), 8);
+  for (size_t r = 1; r < 8; ++r) EXPECT_LT(l2_norm(overlap.x[r] - celgc.x[r - 1]), 1e-5 * l2_norm(celgc.x[r - 1])) << r;
+}
+
 TEST(Identities, CelgcPartialInWhichAllMeetIsCelgc) {
   expect_same_bits(run(trial("celgc-partial", 3, 3, {{"momentum", 0.9}}), three(), 5),
                    run(trial("celgc", 3, 3, {{"momentum", 0.9}}), three(), 5));
@@ -165,6 +187,22 @@ TEST(ByHand, CelgcTwoRounds) {
   EXPECT_EQ(t.counters[0].clipped, 3);
   EXPECT_EQ(t.counters[0].steps, 4);
   EXPECT_EQ(t.collectives, 2);
+}
+
+// The same clients and rates, celgc-overlap with I = 2 and D = 1. Round 1 begins with everybody at 0, so its mean changes
+// nothing: y = .7 and −.8, x_1 = 0.
+//   Round 2, client 1 from .7: g = −.3, step .5 → .85; the mean −.05 of .7 and −.8 arrives: .85 − .75 = .1;
+//     g = −.9, step .4/.9 → .5
+//   client 2 from −.8: g = .4, step .5 → −1; −1 + .75 = −.25; g = 1.5, step .4/1.5 → −.65
+//   x_2 = −.05. Round 3 begins by sending .5 and −.65: x_3 = −.075.
+TEST(ByHand, CelgcOverlapThreeRounds) {
+  const Trace t =
+      run(trial("celgc-overlap", 2, 2, {{"eta", 0.5}, {"gamma", 0.4}, {"delay", int64_t{1}}}), {1, {1, 2}, {1, -1}}, 3);
+  EXPECT_NEAR(t.x[0].item<double>(), 0, 1e-6);
+  EXPECT_NEAR(t.x[1].item<double>(), -0.05, 1e-6);
+  EXPECT_NEAR(t.x[2].item<double>(), -0.075, 1e-6);
+  EXPECT_EQ(t.counters[1].clipped, 2);
+  EXPECT_EQ(t.counters[1].steps, 4);
 }
 
 // The same clients, naive-clip, I = 2: ḡ(0) = (−1 + 2)/2 = .5, step min(.5, .4/.5) = .5 → −.25;

@@ -32,9 +32,11 @@ if not os.access(COMMAND, os.X_OK):
 
 
 def environment(**more):
-    """Ours without what would place a worker or choose data; None removes a variable."""
+    """Ours without what would place a worker, let it in or choose data; None removes a variable."""
     out = {k: v for k, v in os.environ.items() if k not in
-           ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT", "TACET_DATA", "TORCHELASTIC_USE_AGENT_STORE")}
+           ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT", "TACET_DATA", "TORCHELASTIC_USE_AGENT_STORE",
+            "TACET_JOIN_TOKEN")
+           and not k.startswith(("SLURM_", "OMPI_", "PMI"))}
     for name, value in more.items():
         out.pop(name, None) if value is None else out.update({name: str(value)})
     return out
@@ -192,7 +194,8 @@ class Case(unittest.TestCase):
 
     def results(self, folder):
         """The lines of metrics.jsonl without what placement and time decide."""
-        return [{k: v for k, v in m.items() if k not in ("seconds", "bytes_sent")} for m in self.metrics(folder)]
+        return [{k: v for k, v in m.items() if k not in ("seconds", "exchange_seconds", "bytes_sent", "slowest", "waited")}
+                for m in self.metrics(folder) if m["event"] != "membership"]
 
     def assertNobodyLeft(self, run):
         """Workers that were sent SIGKILL need a moment to be gone."""

@@ -126,8 +126,8 @@ class Commands(Case):
         return text.decode()
 
     def test_bar_on_a_narrow_terminal(self):
-        # Bars are at least 0.1 s apart; 150 rounds take longer than that many times over.
-        recipe = self.recipe("bar.toml", schedule={"rounds": 150}, run={"eval_every": 0})
+        # Bars are at least 0.1 s apart; 1,500 rounds take longer than that many times over.
+        recipe = self.recipe("bar.toml", schedule={"rounds": 1500}, run={"eval_every": 0})
         for columns, workers in ((40, "1"), (100, "2")):
             text = self.on_terminal(columns, "train", recipe, "--out", self.path("bar-%d" % columns), "--workers", workers)
             bars = [part for part in text.split("\r\x1b[K")[1:] if "%" in part]

@@ -45,14 +45,32 @@ class Data(Case):
         return self.recipe(name, **{**tables, **changes})
 
     def test_info(self):
-        done = self.tacet("data", "info", "idx", "--set", "data.root=" + self.images, "--set", "clients.count=3",
-                          "--set", "data.partition.kind=one-class")
+        done = self.tacet("data", "info", "idx", "--set", "data.root=" + self.images, "--clients", "3",
+                          "--partition", "one-class")
         self.assertEqual(done.returncode, 0, done.stderr)
         for words in ("60 training, 20 test; 1 × 18 × 18, 3 classes", "found in   " + self.images, "partition one-class"):
             self.assertIn(words, done.stdout)
         rows = [line.split() for line in done.stdout.splitlines() if line.split()[:1] in (["0"], ["1"], ["2"])]
         self.assertEqual([row[:2] for row in rows[:3]], [["0", "20"], ["1", "20"], ["2", "20"]])  # labels
         self.assertEqual([row[:3] for row in rows[3:]], [[str(i), "20", "1"] for i in range(3)])  # clients
+
+    def test_info_of_labelled_texts(self):
+        """Labels, users and what each client gets: 12 tweets of 4 users, 3 each, so 2 clients get 6 tweets of 2 users."""
+        folder = self.path("tweets")
+        os.makedirs(folder)
+        for name, n in (("train.tsv", 12), ("valid.tsv", 2), ("test.tsv", 2)):
+            with open(os.path.join(folder, name), "w", encoding="utf-8") as f:
+                f.write("text\tlabel\twho\n")
+                for i in range(n):
+                    f.write("word%d and more\t%s\tuser%d\n" % (i, "good" if i % 3 else "bad", i % 4))
+        done = self.tacet("data", "info", "labelled-text", "--set", "data.root=" + folder, "--set", "data.column.user=who",
+                          "--partition", "users", "--clients", "2")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        for words in ("texts      12 training, 2 validation, 2 test", "users      4 of", "partition users", "2 clients"):
+            self.assertIn(words, done.stdout)
+        rows = [line.split()[:2] for line in done.stdout[done.stdout.index("labels of"):].splitlines() if line.startswith("  ")]
+        self.assertEqual(rows[:2], [["bad", "4"], ["good", "8"]])
+        self.assertEqual(rows[-2:], [["0", "6"], ["1", "6"]])
 
     def test_info_of_a_text_and_of_a_recipe(self):
         done = self.tacet("data", "info", "text", "--set", "data.root=" + self.corpus)

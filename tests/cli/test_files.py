@@ -10,7 +10,7 @@ NUMBER = (int, float)
 COUNTERS = {"round": int, "iteration": int, "epoch": NUMBER, "seconds": NUMBER, "communications": int, "bytes_sent": int,
             "client_bytes": int}
 ROUND = {**COUNTERS, "train_loss": NUMBER, "clipped_fraction": NUMBER, "gradient_norm": NUMBER, "eta": NUMBER,
-         "gamma": NUMBER}
+         "gamma": NUMBER, "exchange_seconds": NUMBER}
 EVAL = {**COUNTERS, "split": str, "eval_loss": NUMBER, "eval_perplexity": NUMBER}
 SUMMARY = {"status": str, "final": dict, "best": dict, "parameters": int, "workers": int, "clients": int, "seconds": NUMBER,
            "model_sha256": str, "versions": dict, "algorithm": str, "interval": int, "rounds": int, "iterations": int,
@@ -39,6 +39,7 @@ class Files(Case):
             self.assertEqual(m["communications"], k + 1)  # celgc: one collective a round
             self.assertTrue(0 <= m["clipped_fraction"] <= 1)
             self.assertEqual((m["eta"], m["gamma"], m["bytes_sent"]), (1, 0.25, 0))
+        self.assertLess(sum(m["exchange_seconds"] for m in rounds), rounds[-1]["seconds"])
         for key in ("epoch", "seconds"):
             values = [m[key] for m in rounds]
             self.assertEqual(values, sorted(set(values)), key + " must grow")
@@ -80,7 +81,8 @@ class Files(Case):
 
     def test_folder(self):
         names = {n for n in os.listdir(self.run_folder) if not n.startswith("events.out.tfevents.")}
-        self.assertEqual(names, {"recipe.toml", "metrics.jsonl", "summary.json", "model.safetensors", "checkpoint"})
+        self.assertEqual(names, {"recipe.toml", "metrics.jsonl", "summary.json", "model.safetensors", "checkpoint",
+                                 "checkpoint-7"})  # the end of the first epoch
 
     def test_tensorboard_file(self):
         files = [n for n in os.listdir(self.run_folder) if n.startswith("events.out.tfevents.")]

@@ -1,5 +1,5 @@
-"""Nobody hangs and nobody is left behind: a worker that is killed or stands still ends the run in bounded time with exit
-code 3 and its rank in the message; Ctrl-C ends all processes of a run with a checkpoint."""
+"""Nobody hangs and nobody is left behind: where no worker may be missing, one that is killed or stands still ends the run in
+bounded time with exit code 3, a checkpoint and its rank in the message; Ctrl-C ends all processes of a run with a checkpoint."""
 
 import os
 import signal
@@ -10,8 +10,9 @@ from program import Case
 
 class Lost(Case):
     def launch(self, out, workers, **run):
-        """A run far longer than any wait here, some rounds under way."""
-        recipe = self.recipe(out + ".toml", schedule={"rounds": 10_000_000}, run=run)
+        """A run far longer than any wait here, which needs all its workers, some rounds under way."""
+        recipe = self.recipe(out + ".toml", schedule={"rounds": 10_000_000},
+                             run={"restarts": 0, "min_workers": workers, **run})
         started = self.start("train", recipe, "--out", self.path(out), "--workers", str(workers))
         self.until("some rounds", lambda: self.rounds_so_far(self.path(out)) >= 5, started)
         self.assertEqual(sorted(r for r in started.members().values() if r is not None), list(range(workers)))
@@ -25,6 +26,7 @@ class Lost(Case):
         self.assertIn(summary["status"], ("failed", "running"))
         self.assertNotIn("model_sha256", summary)
         self.assertFalse(os.path.exists(self.path(out, "model.safetensors")))
+        self.assertTrue(os.path.exists(self.path(out, "checkpoint", "state.json")))
         self.assertNothingHalfWritten(self.path(out))
 
     def test_killed_worker(self):

@@ -263,8 +263,10 @@ class Mistakes(Case):
         for workers in ("1", "2"):
             folder = self.path("diverging-" + workers)
             result = self.tacet("train", recipe, "--out", folder, "--workers", workers)
-            # The first step is taken with finite gradients; the second one meets weights of about 1e30.
-            self.assertMistake(result, ["not finite", "round 1", "client ", "step 2", "algorithm.eta"])
+            # The first step is taken with finite gradients; the second one meets weights of about 1e30, whose scores may still
+            # be finite, and then its gradients or the third one's are not.
+            self.assertMistake(result, ["not finite", "round 1", "client ", "algorithm.eta"])
+            self.assertRegex(result.stderr, "local step [23]:")
             self.assertEqual(len(result.stderr.splitlines()), 1, result.stderr)
             self.assertEqual(self.summary(folder)["status"], "failed")
             self.assertIn("not finite", self.summary(folder)["error"])

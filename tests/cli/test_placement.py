@@ -22,6 +22,8 @@ class Placement(Case):
             self.assertEqual(self.sha(spread), self.sha(alone), "%s on %d workers" % (name, p))
             self.assertEqual(self.results(spread), self.results(alone), "%s on %d workers" % (name, p))
             self.assertGreater(self.summary(spread)["bytes_sent"], 0)
+            spent = [m["exchange_seconds"] for m in self.metrics(spread, "round")]
+            self.assertTrue(0 < sum(spent) < self.metrics(spread, "round")[-1]["seconds"])
         return recipe, alone
 
     def test_celgc(self):
@@ -32,12 +34,49 @@ class Placement(Case):
     def test_naive_clip(self):
         self.same("naive-clip", (2, 4), algorithm={"name": "naive-clip", "gamma": 0.12}, schedule={"rounds": 3})
 
+    def test_another_kind_of_recurrent_layer(self):
+        # More columns than a panel of the few-row products has, so that a worker's products are those the full size takes.
+        self.same("gru", (2, 4), model={"name": "awd-gru", "hidden": 70}, schedule={"rounds": 6})
+
     def test_blocks_of_unequal_size(self):
         self.same("5x2", (2,), algorithm={"name": "naive-clip", "gamma": 0.12}, clients={"count": 5})
 
     def test_some_clients_of_a_round(self):
         # 2 of 5 clients: in some rounds one of the two workers has nobody to train.
         self.same("2of5", (2,), clients={"count": 5, "participating": 2}, schedule={"rounds": 10})
+
+    def test_what_carries_the_messages(self):
+        recipe = self.recipe("exchange.toml", schedule={"rounds": 10})
+        alone = self.train(recipe, "exchange-1")
+        bytes_sent = set()
+        for exchange, backend in (("auto", "shared"), ("shared", "shared"), ("gloo", "gloo")):
+            spread = self.train(recipe, "exchange-" + exchange, "--workers", "3", "--set", "run.exchange=" + exchange)
+            self.assertEqual(self.summary(spread)["backend"], backend)
+            self.assertEqual(self.sha(spread), self.sha(alone), exchange)
+            bytes_sent.add(self.summary(spread)["bytes_sent"])
+        self.assertEqual(len(bytes_sent), 1, "bytes are those of the messages, whatever carries them")
+
+    def test_coded_messages(self):
+        # 4 clients: on 4 workers over Gloo each sends its own message as it is coded, on 2 workers sums travel.
+        plain = self.sha(self.train(self.recipe("message.toml", schedule={"rounds": 5}), "f32-1"))
+        for message, words in (("bf16", lambda n: (n + 1) // 2), ("int8", lambda n: -(-n // 256) + -(-n // 4))):
+            recipe = self.recipe("message.toml", algorithm={"message": message}, run={"exchange": "gloo"},
+                                 schedule={"rounds": 5})
+            alone = self.train(recipe, message + "-1")
+            self.assertNotEqual(self.sha(alone), plain)
+            d = self.summary(alone)["parameters"]
+            self.assertEqual(self.summary(alone)["client_bytes"], 5 * 4 * words(d))
+            for p in (2, 4):
+                spread = self.train(recipe, "%s-%d" % (message, p), "--workers", str(p))
+                self.assertEqual(self.sha(spread), self.sha(alone), "%s on %d workers" % (message, p))
+                self.assertEqual(self.results(spread), self.results(alone), "%s on %d workers" % (message, p))
+            # To each of three: the whole message, or slices of it and of the sum, in whole blocks; and 9 counts and a weight.
+            mine = -(-d // 256) // 4 * 256
+            sent = 3 * words(d) if message == "int8" else words(d) - words(mine) + 3 * mine
+            self.assertEqual(self.summary(spread)["bytes_sent"], 5 * 4 * (sent + 3 * 10))
+
+    def test_a_mean_that_arrives_late(self):
+        self.same("overlap", (4,), schedule={"rounds": 8}, algorithm={"name": "celgc-overlap", "delay": 1, "message": "int8"})
 
     def test_count_defaults_to_workers(self):
         recipe = self.recipe("default.toml", clients={"count": None})
@@ -82,13 +121,14 @@ class Environment(Case):
         seen = 0
         while any(run.process.poll() is None for run in runs):
             for run in runs:
-                try:
-                    addresses = self.listening(run.process.pid)
-                except (FileNotFoundError, PermissionError, ProcessLookupError):
-                    continue  # it has just ended
-                seen += len(addresses)
-                for address in addresses:
-                    self.assertIn(address, loopback, "a worker listens to the outside")
+                for pid in run.members():  # the command, what serves the rendezvous, and the worker
+                    try:
+                        addresses = self.listening(pid)
+                    except (FileNotFoundError, PermissionError, ProcessLookupError):
+                        continue  # it has just ended
+                    seen += len(addresses)
+                    for address in addresses:
+                        self.assertIn(address, loopback, "a worker listens to the outside")
             time.sleep(0.02)
         self.assertGreater(seen, 0, "no listening socket was seen, nothing was checked")
         for run in runs:

@@ -17,8 +17,8 @@ class Stopping(Case):
         cls.file = cls.recipe(schedule={"rounds": None, "epochs": 3}, run={"eval_every": 0.5, "checkpoint_every": 0.1})
         cls.straight = cls.train(cls.file, "straight")
 
-    def launch(self, out, workers):
-        return self.start("train", self.file, "--out", self.path(out), "--workers", str(workers))
+    def launch(self, out, workers, *args):
+        return self.start("train", self.file, "--out", self.path(out), "--workers", str(workers), *args)
 
     def after(self, run, out, rounds=8):
         self.until("%d rounds" % rounds, lambda: self.rounds_so_far(self.path(out)) >= rounds, run)
@@ -50,16 +50,16 @@ class Stopping(Case):
         self.assertEqual(self.sha(self.path(out)), self.sha(self.straight))
         for key in ("final", "best", "rounds", "iterations", "epochs", "communications", "client_bytes"):
             self.assertEqual(self.summary(self.path(out))[key], self.summary(self.straight)[key], key)
-        self.assertFalse([n for n in os.listdir(self.path(out)) if "part" in n or "old" in n])
+        self.assertFalse([n for n in os.listdir(self.path(out)) if "part" in n or "new" in n])
 
     def test_sigint_alone_then_two_workers(self):
         self.stop(self.launch("int", 1), "int", signal.SIGINT, 128 + signal.SIGINT)
         self.resume("int", 2)
 
     def test_crash_between_the_renames_of_a_checkpoint(self):
-        # Such a crash leaves the checkpoint before, under its side name.
+        # Such a crash leaves the new one, whole, under its side name.
         shutil.copytree(self.straight, self.path("old"))
-        os.rename(self.path("old", "checkpoint"), self.path("old", "checkpoint.old"))
+        os.rename(self.path("old", "checkpoint"), self.path("old", "checkpoint.new"))
         self.resume("old", 1)
 
     def test_sigterm_two_workers_then_one(self):
@@ -77,7 +77,7 @@ class Stopping(Case):
         self.resume("killed", 1)
 
     def test_killed_worker(self):
-        run = self.launch("lost", 2)
+        run = self.launch("lost", 2, "--set", "run.restarts=0", "--set", "run.min_workers=2")
         self.after_checkpoint(run, "lost")
         os.kill(run.pid_of(1), signal.SIGKILL)
         self.assertEqual(run.wait(), 3, run.text())

@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "comm/workers.h"
+#include "support/test_name.h"
 
 namespace tacet {
 namespace {
@@ -33,34 +34,50 @@ Plan only(int size, std::vector<std::pair<int, int>> pairs) {
   return plan;
 }
 
-class Gloo : public testing::TestWithParam<int> {};
-INSTANTIATE_TEST_SUITE_P(Floats, Gloo, testing::Values(1, 3000000));  // one message that fits into a socket, and several
+// Failures look alike whatever carries the messages.
+struct Way {
+  const char* backend;
+  int floats;
+};
+std::ostream& operator<<(std::ostream& out, const Way& w) { return out << w.backend << "_" << w.floats; }
 
-TEST_P(Gloo, AKilledWorkerIsNamedByTheSurvivors) {
-  Workers workers;
+struct Failing : testing::TestWithParam<Way> {
+  static int floats() { return GetParam().floats; }
+  static HostOf host_of() {
+    const std::string backend = GetParam().backend;
+    return backend == "gloo" ? HostOf() : backend == "shared" ? one_host : two_hosts;
+  }
+};
+INSTANTIATE_TEST_SUITE_P(, Failing,  // one message that fits into a socket or slot, and several
+                         testing::Values(Way{"gloo", 1}, Way{"gloo", 3000000}, Way{"shared", 1}, Way{"shared", 3000000},
+                                         Way{"shared+gloo", 1}, Way{"shared+gloo", 3000000}),
+                         [](const auto& param_info) { return test::test_name(testing::PrintToString(param_info.param)); });
+
+TEST_P(Failing, AKilledWorkerIsNamedByTheSurvivors) {
+  Workers workers(30, Host::kTacet, host_of());
   workers.start_all(3, [](Group& group) {
     carry_out(group, everybody(3, 10));
     if (group.rank() == 1) ::raise(SIGKILL);
-    return carry_out(group, everybody(3, GetParam()));
+    return carry_out(group, everybody(3, floats()));
   });
   const std::string lost = "lost 1: worker 1 is gone: connection closed";
   EXPECT_EQ(workers.all_said(), (Said{lost, "killed by signal 9", lost}));
 }
 
-TEST_P(Gloo, ASilentWorkerIsNamedAfterTheTimeLimit) {
-  Workers workers(1.5);
+TEST_P(Failing, ASilentWorkerIsNamedAfterTheTimeLimit) {
+  Workers workers(1.5, Host::kTacet, host_of());
   workers.start_all(3, [](Group& group) {
     carry_out(group, everybody(3, 10));
     if (group.rank() == 2) ::raise(SIGSTOP);
-    return carry_out(group, everybody(3, GetParam()));
+    return carry_out(group, everybody(3, floats()));
   });
   EXPECT_EQ(workers.said(0), "lost 2: worker 2 did not answer within 1.5 s");
   EXPECT_EQ(workers.said(1), "lost 2: worker 2 did not answer within 1.5 s");
 }
 
-TEST(Gloo, TheFirstToDieIsNamedAlsoByThoseWhoSawSomebodyElseGo) {
+TEST_P(Failing, TheFirstToDieIsNamedAlsoByThoseWhoSawSomebodyElseGo) {
   // 1 waits for 2, which dies; 0 waits for 1, which gives up.
-  Workers workers;
+  Workers workers(30, Host::kTacet, host_of());
   workers.start_all(3, [](Group& group) {
     carry_out(group, everybody(3, 10));
     if (group.rank() == 2) ::raise(SIGKILL);
@@ -70,8 +87,8 @@ TEST(Gloo, TheFirstToDieIsNamedAlsoByThoseWhoSawSomebodyElseGo) {
   EXPECT_EQ(workers.all_said(), (Said{lost, lost, "killed by signal 9"}));
 }
 
-TEST(Gloo, AFailureElsewhereInAWorkerReachesTheOthersAtOnce) {
-  Workers workers;
+TEST_P(Failing, AFailureElsewhereInAWorkerReachesTheOthersAtOnce) {
+  Workers workers(30, Host::kTacet, host_of());
   workers.start_all(3, [](Group& group) -> std::string {
     if (group.rank() == 0) throw std::runtime_error("bad recipe");
     return carry_out(group, everybody(3, 10));
@@ -81,8 +98,8 @@ TEST(Gloo, AFailureElsewhereInAWorkerReachesTheOthersAtOnce) {
   EXPECT_EQ(workers.all_said(), (Said{"error: bad recipe", lost, lost}));
 }
 
-TEST(Gloo, AGroupThatFailedStaysFailed) {
-  Workers workers;
+TEST_P(Failing, AGroupThatFailedStaysFailed) {
+  Workers workers(30, Host::kTacet, host_of());
   workers.start_all(2, [](Group& group) -> std::string {
     if (group.rank() == 1) ::raise(SIGKILL);
     std::string said;
@@ -96,6 +113,41 @@ TEST(Gloo, AGroupThatFailedStaysFailed) {
     return said;
   });
   EXPECT_EQ(workers.said(0), "worker 1 is gone: connection closed; worker 1 is gone: connection closed; ");
+}
+
+// So a killed run leaves nothing behind.
+TEST(Shared, TheMemoryHasNoNameAndNoDescriptor) {
+  Workers workers(30, Host::kTacet, one_host);
+  workers.start_all(3, [](Group& group) -> std::string {
+    carry_out(group, everybody(3, 10));
+    for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+      std::error_code gone;
+      const auto target = std::filesystem::read_symlink(entry.path(), gone).string();
+      if (target.find("memfd:") != std::string::npos) return "still open: " + target;
+    }
+    int mapped = 0;
+    std::ifstream maps("/proc/self/maps");
+    for (std::string line; std::getline(maps, line);) mapped += line.find("/memfd:tacet") != std::string::npos;
+    return std::to_string(mapped) + " mapped";
+  });
+  EXPECT_EQ(workers.all_said(), (Said{"3 mapped", "3 mapped", "3 mapped"}));
+}
+
+TEST(Shared, TellsWhoIsOnWhichHost) {
+  Workers workers(30, Host::kTacet, two_hosts);
+  workers.start_all(3, [](Group& group) {
+    std::string said = group.backend() + ":";
+    for (const int host : group.hosts()) said += " " + std::to_string(host);
+    return said;
+  });
+  // 2 is alone, but the hosts are the same for all: sums are laid out by them.
+  EXPECT_EQ(workers.all_said(), (Said{"shared+gloo: 0 0 2", "shared+gloo: 0 0 2", "shared+gloo: 0 0 2"}));
+}
+
+TEST(Shared, WorkersThatAreAllAloneStayWithGloo) {
+  Workers workers(30, Host::kTacet, [](int rank) { return std::to_string(rank); });
+  workers.start_all(2, [](Group& group) { return group.backend(); });
+  EXPECT_EQ(workers.all_said(), (Said{"gloo", "gloo"}));
 }
 
 TEST(Gloo, LeavingEarlyDoesNotDisturbTheOthers) {

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "comm/workers.h"
+#include "support/test_name.h"
 #include "tacet/error.h"
 
 namespace tacet {
@@ -33,7 +34,7 @@ std::vector<std::string> run_threads(int size, const Job& job, double timeout_se
 std::vector<std::string> run(const std::string& backend, int size, const Job& job) {
   if (backend == "single") return {job(*single_group())};
   if (backend == "threads") return run_threads(size, job);
-  Workers workers;
+  Workers workers(30, Host::kTacet, backend == "gloo" ? HostOf() : backend == "shared" ? one_host : two_hosts);
   workers.start_all(size, job);
   return workers.all_said();
 }
@@ -75,8 +76,9 @@ class EveryBackend : public testing::TestWithParam<Case> {
 INSTANTIATE_TEST_SUITE_P(, EveryBackend,
                          testing::Values(Case{"single", 1}, Case{"threads", 1}, Case{"threads", 2}, Case{"threads", 3},
                                          Case{"threads", 5}, Case{"gloo", 1}, Case{"gloo", 2}, Case{"gloo", 3},
-                                         Case{"gloo", 4}),
-                         testing::PrintToStringParamName());
+                                         Case{"gloo", 4}, Case{"shared", 2}, Case{"shared", 3}, Case{"shared", 5},
+                                         Case{"shared+gloo", 3}, Case{"shared+gloo", 4}),
+                         [](const auto& param_info) { return test::test_name(testing::PrintToString(param_info.param)); });
 
 TEST_P(EveryBackend, TellsItsPlace) {
   const auto said = run(GetParam().backend, size(), [](Group& group) {
@@ -102,6 +104,34 @@ TEST_P(EveryBackend, DeliversPiecesLargerThanOneMessage) {
 TEST_P(EveryBackend, SendsNothingToThoseWithoutPieces) {
   expect_ok({plan_of(size(), [](int p, int q) { return q == (p + 1) % 4 ? std::vector<int>{p + 3} : std::vector<int>{}; }),
              plan_of(size(), [](int, int) { return std::vector<int>{}; })});
+}
+
+// The same memory for everybody, behind pieces of their own: several slots long, ten times.
+TEST_P(EveryBackend, SendsOnePieceToAll) {
+  const Job job = [](Group& group) {
+    const int n = group.size(), me = group.rank();
+    for (int k = 0; k < 10; ++k) {
+      const int64_t length = k % 3 == 0 ? 5 : 300001 + k;
+      std::vector<float> common(length, static_cast<float>(100 * k + me)), own(n), heard(n);
+      std::vector<std::vector<float>> all(n, std::vector<float>(length));
+      std::vector<std::vector<Piece>> to(n), from(n);
+      for (int q = 0; q < n; ++q) {
+        if (q == me) continue;
+        own[q] = static_cast<float>(me * n + q);
+        to[q] = {{&own[q], 1}, {common.data(), length}};
+        from[q] = {{&heard[q], 1}, {all[q].data(), length}};
+      }
+      group.exchange(to, from);
+      for (int q = 0; q < n; ++q) {
+        if (q == me) continue;
+        if (heard[q] != static_cast<float>(q * n + me)) return "the own piece from " + std::to_string(q) + " is wrong";
+        for (const float x : all[q])
+          if (x != static_cast<float>(100 * k + q)) return "exchange " + std::to_string(k) + " is wrong";
+      }
+    }
+    return std::string("ok");
+  };
+  EXPECT_EQ(run(GetParam().backend, size(), job), all_ok(size()));
 }
 
 TEST_P(EveryBackend, KeepsManyExchangesApart) {
@@ -161,9 +191,13 @@ void carry_out_any_plans(const std::string& backend, int size) {
   RC_ASSERT(said == all_ok(size));
 }
 
-RC_GTEST_PROP(AnyPlan, OverThreads, ()) { carry_out_any_plans("threads", *rc::gen::inRange(1, 6)); }
+RC_GTEST_PROP(AnyPlans, OverThreads, ()) { carry_out_any_plans("threads", *rc::gen::inRange(1, 6)); }
 
-TEST(AnyPlan, OverGloo) {
+class AnyPlan : public testing::TestWithParam<const char*> {};
+INSTANTIATE_TEST_SUITE_P(Over, AnyPlan, testing::Values("gloo", "shared", "shared+gloo"),
+                         [](const auto& param_info) { return test::test_name(param_info.param); });
+
+TEST_P(AnyPlan, BetweenProcesses) {
   // Connecting takes far longer than the messages, so one group carries out many plans; worker 0 draws them for all.
   constexpr int kSize = 3;
   std::vector<Plan> plans;
@@ -171,7 +205,7 @@ TEST(AnyPlan, OverGloo) {
     for (auto& plan : some_plans(kSize)) plans.push_back(std::move(plan));
   });
   ASSERT_GE(plans.size(), 100u);
-  const auto said = run("gloo", kSize, [&](Group& group) {
+  const auto said = run(GetParam(), kSize, [&](Group& group) {
     for (const Plan& plan : plans) {
       if (const auto result = carry_out(group, plan); result != "ok") return result;
     }

@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "comm/gloo/store.h"
+#include "comm/handshake.h"
 #include "tacet/error.h"
 
 namespace tacet {
@@ -57,7 +58,7 @@ class Stranger {
 
 class Store : public testing::Test {
  protected:
-  explicit Store(const StoreLimits& limits = {}) : server_("127.0.0.1", 0, limits) {}
+  explicit Store(const StoreLimits& limits = {}, const std::string& token = "") : server_("127.0.0.1", 0, limits, token) {}
   StoreClient client() { return StoreClient("127.0.0.1", server_.port(), 10); }
   int port() const { return server_.port(); }
   void expect_serving() {
@@ -140,6 +141,25 @@ TEST_F(Store, CompareSet) {
   EXPECT_EQ(c.compare_set("k", "", "second"), "first");
   EXPECT_EQ(c.compare_set("k", "first", "third"), "third");
   EXPECT_EQ(c.get("k", milliseconds(0)), "third");
+}
+
+TEST_F(Store, AWillIsCarriedOutWhenItsConnectionEnds) {
+  auto reader = client();
+  {
+    auto mortal = client();
+    mortal.will("gone", "yes");
+    mortal.will("renamed", "first");
+    mortal.will("renamed", "second");
+    mortal.will("withdrawn", "yes");
+    mortal.will("withdrawn", "");
+    for (int k = 0; k < 6; ++k) mortal.will("more/" + std::to_string(k), "x");
+    EXPECT_THROW(mortal.will("one too many", "x"), std::logic_error);
+    EXPECT_FALSE(reader.check({"gone"}));
+  }
+  EXPECT_EQ(reader.get("gone", milliseconds(20000)), "yes");
+  EXPECT_EQ(reader.get("renamed", milliseconds(20000)), "second");
+  EXPECT_FALSE(reader.check({"withdrawn"}));
+  EXPECT_FALSE(reader.check({"one too many"}));
 }
 
 TEST_F(Store, CountersAddUpFromManyClients) {
@@ -285,6 +305,95 @@ TEST_F(HurriedStore, ARequestThatDoesNotFitIntoTheBuffers) {
   StoreClient c("127.0.0.1", port(), 10);
   EXPECT_THROW(c.set("k", std::string(5000, 'x')), PeerLost);
   expect_serving();
+}
+
+// ---- with a join token ----
+
+const std::string kToken = "a token of sufficient length";
+
+struct SecretStore : Store {
+  SecretStore() : Store({}, kToken) {}
+  std::string mistake(const std::string& token) {
+    try {
+      StoreClient c("127.0.0.1", port(), 10, token);
+    } catch (const UserError& e) {
+      return e.what();
+    }
+    return "let in";
+  }
+  void expect_serving_members() {
+    StoreClient c("127.0.0.1", port(), 10, kToken);
+    c.set("still", "here");
+    EXPECT_EQ(c.get("still", milliseconds(0)), "here");
+  }
+};
+
+TEST_F(SecretStore, LetsInWhoKnowsTheToken) {
+  expect_serving_members();
+  EXPECT_NE(mistake("").find("asks for a join token"), std::string::npos) << mistake("");
+  EXPECT_NE(mistake(kToken + "!").find("has another one"), std::string::npos) << mistake(kToken + "!");
+  EXPECT_NE(mistake("").find(std::to_string(port())), std::string::npos);
+  expect_serving_members();
+}
+
+TEST_F(Store, ATokenForAServerWithoutOne) {
+  try {
+    StoreClient c("127.0.0.1", port(), 10, kToken);
+    FAIL() << "let in";
+  } catch (const UserError& e) {
+    EXPECT_NE(std::string(e.what()).find("was started without a join token"), std::string::npos) << e.what();
+  }
+}
+
+TEST_F(SecretStore, ARequestBeforeTheProofIsNotServed) {
+  for (const std::string& words :
+       {std::string("tacetS1?") + std::string("\1\0\0\0\7", 5),             // greeting and request at once
+        "tacetT1?" + std::string(32, 'c') + std::string("\1\0\0\0\7", 5),   // behind the challenge
+        "tacetT1?" + std::string(32, 'c') + std::string(32, 'p') + "x"}) {  // a proof before the server's challenge
+    Stranger stranger(port());
+    stranger.say(words);
+    EXPECT_TRUE(stranger.dropped()) << words.size();
+  }
+  Stranger guest(port());
+  guest.say("tacetT1?" + std::string(32, 'c'));
+  const std::string challenge = guest.hear().value_or("");
+  ASSERT_EQ(challenge.substr(0, 8), "tacetT1!");
+  ASSERT_EQ(challenge.size(), 40u);
+  guest.say(std::string(32, 'p'));
+  EXPECT_EQ(guest.hear(), "tacetTW!");
+  EXPECT_TRUE(guest.dropped());
+  expect_serving_members();
+}
+
+// What one member said does not help another one: challenges differ, and the two sides' proofs as well.
+TEST_F(SecretStore, AnOverheardProofIsOfNoUse) {
+  std::string first;
+  for (int k = 0; k < 2; ++k) {
+    Stranger guest(port());
+    guest.say("tacetT1?" + std::string(32, 'c'));
+    const std::string challenge = guest.hear().value_or("").substr(8);
+    ASSERT_EQ(challenge.size(), kChallengeBytes);
+    if (k == 0) {
+      first = proof(kToken, "client", std::string(32, 'c') + challenge);
+      guest.say(first);
+      EXPECT_EQ(guest.hear(), "tacetT1!" + proof(kToken, "server", std::string(32, 'c') + challenge));
+    } else {
+      guest.say(first);
+      EXPECT_EQ(guest.hear(), "tacetTW!");
+    }
+  }
+}
+
+// HMAC-SHA-256 of a known answer, computed by another program:
+// printf 'tacet join client\0abc' | openssl dgst -sha256 -hmac 'a token of sufficient length'
+TEST(Handshake, KnownAnswer) {
+  std::string hex;
+  for (const char c : proof(kToken, "client", "abc")) {
+    char two[3];
+    std::snprintf(two, sizeof two, "%02x", static_cast<unsigned char>(c));
+    hex += two;
+  }
+  EXPECT_EQ(hex, "3f91d2a8569dac9ac21a0a32740d47032913dbc39f25d701d42530d2a3ce24fd");
 }
 
 TEST(StoreServer, ItsEndWakesWaitingClients) {

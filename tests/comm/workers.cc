@@ -58,9 +58,16 @@ int free_port() {
   return ntohs(address.sin_port);
 }
 
-std::string outcome(const GlooOptions& options, const Job& job) {
+std::string outcome(const GlooOptions& options, const HostOf& host_of, const Job& job) {
   try {
-    const auto group = gloo_group(options);
+    auto group = gloo_group(options);
+    if (host_of) {
+      SharedOptions shared;
+      shared.timeout_seconds = options.timeout_seconds;
+      shared.host = host_of(options.rank);
+      shared.required = true;
+      group = share_memory(std::move(group), shared);
+    }
     return job(*group);
   } catch (const PeerLost& e) {
     return "lost " + std::to_string(e.rank) + ": " + e.what();
@@ -93,7 +100,8 @@ std::string own_network() {
   return up ? "" : std::string("the loopback interface can't be started: ") + std::strerror(errno);
 }
 
-Workers::Workers(double timeout_seconds, Host kind) : timeout_seconds_(timeout_seconds), host_kind_(kind) {
+Workers::Workers(double timeout_seconds, Host kind, HostOf host_of)
+    : timeout_seconds_(timeout_seconds), host_kind_(kind), host_of_(std::move(host_of)) {
   if (kind == Host::kWorkerZero) {
     port_ = free_port();
     return;
@@ -134,7 +142,7 @@ void Workers::start(int rank, int size, const Job& job, const Change& change) {
   if (pid == 0) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     ::close(ends[0]);
-    const std::string text = outcome(options, job);
+    const std::string text = outcome(options, host_of_, job);
     const bool told = ::write(ends[1], text.data(), text.size()) == static_cast<ssize_t>(text.size());
     ::_exit(told ? 0 : 1);
   }

@@ -20,12 +20,17 @@ using Change = std::function<void(GlooOptions&)>;  // of what a worker joins wit
 // agent. TCPStore listens on all interfaces, so a test calls own_network() first.
 enum class Host { kTacet, kWorkerZero, kTcpStore };
 
+// The host that a worker takes itself to be on, given its rank; workers of one host share memory. Without it none do.
+using HostOf = std::function<std::string(int rank)>;
+inline std::string one_host(int) { return "here"; }
+inline std::string two_hosts(int rank) { return rank < 2 ? "here" : "there"; }
+
 // Moves the test program into a network of its own, with nothing but a loopback interface. Says why when that can't be done.
 std::string own_network();
 
 class Workers {
  public:
-  explicit Workers(double timeout_seconds = 30, Host host = Host::kTacet);
+  explicit Workers(double timeout_seconds = 30, Host host = Host::kTacet, HostOf host_of = {});
   ~Workers();  // kills all that are left
   Workers(const Workers&) = delete;
   Workers& operator=(const Workers&) = delete;
@@ -48,6 +53,7 @@ class Workers {
   };
   const double timeout_seconds_;
   const Host host_kind_;
+  const HostOf host_of_;
   int port_ = 0;
   pid_t host_ = -1;
   std::map<int, Process> processes_;

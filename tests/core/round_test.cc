@@ -4,6 +4,7 @@
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
+#include "core/tree_mean.h"
 #include "support/placements.h"
 #include "support/quadratic.h"
 #include "tacet/error.h"
@@ -89,6 +90,46 @@ TEST_F(RoundTest, CountersAddUpOverClients) {
   EXPECT_EQ(c.samples, 3);
 }
 
+// −b_i in each of 4 coordinates: ‖g‖ = 2 b_i, as l2_norm would find.
+TEST_F(RoundTest, AGradientComesWithItsLength) {
+  Round r(setting({0, 1, 2}));
+  r.mean([&](Client& i) {
+    Vec y = i.start(at::zeros({4}));
+    const auto [g, norm] = i.gradient(y);
+    EXPECT_EQ(norm, 2 * objective.b[static_cast<size_t>(i.id())]);
+    EXPECT_EQ(norm, l2_norm(g));
+    EXPECT_EQ(g.data_ptr(), objective.gradient_buffer().data_ptr());
+    return y;
+  });
+}
+
+TEST_F(RoundTest, ASkippedGradientHasNoLength) {
+  Round::Setting s = setting({0});
+  s.skip_non_finite = true;
+  Round r(std::move(s));
+  r.mean([&](Client& i) {
+    Vec y = i.start(at::full({4}, INFINITY));
+    const auto [g, norm] = i.gradient(y);
+    EXPECT_EQ(norm, 0);
+    EXPECT_EQ(g.abs().max().item<float>(), 0);
+    EXPECT_EQ(i.clip(r.rates(0), norm), 0);
+    return i.start(at::zeros({4}));
+  });
+}
+
+// The rounds of a run share their memory: what a round has returned must not be written by the next one.
+TEST_F(RoundTest, AMeanStaysAsItIsWhileItIsHeld) {
+  SumBuffers buffers;
+  std::vector<Vec> means;
+  for (int k = 0; k < 4; ++k) {
+    Round::Setting s = setting({0, 1, 2});
+    s.buffers = &buffers;
+    Round r(std::move(s));
+    means.push_back(r.mean([&](Client& i) { return at::full({4}, 3.0 * k); }));
+  }
+  for (int k = 0; k < 4; ++k) EXPECT_TRUE(means[static_cast<size_t>(k)].equal(at::full({4}, 3.0 * k))) << k;
+}
+
 TEST_F(RoundTest, AStopReachesEveryRankInTheSameRound) {
   const auto seen = test::on_ranks<double>(3, [&](Group& g) {
     Quadratic own{4, {1, 1, 1}, {1, 2, 6}};
@@ -152,6 +193,18 @@ TEST(Norm, IsTheSameForAnyNumberOfThreads) {
   EXPECT_EQ(l2_norm(v), one);
   at::set_num_threads(1);
   EXPECT_NEAR(one, v.to(at::kDouble).norm().item<double>(), 1e-9 * one);
+}
+
+// (g − mine) + everyones is rounded twice, as here, so the bits agree; and the length is that of what came out.
+TEST(Correct, AgreesWithItsNaiveTwin) {
+  for (const int64_t n : {1, 15, 16, 17, 70'001}) {
+    Vec g = at::arange(n, at::kFloat).mul_(0.01).cos_();
+    const Vec mine = at::arange(n, at::kFloat).mul_(0.02).sin_(), all = at::arange(n, at::kFloat).mul_(0.03).cos_();
+    const Vec expected = (g - mine) + all;
+    const double length = correct(g, mine, all);
+    EXPECT_TRUE(g.equal(expected)) << n;
+    EXPECT_EQ(length, l2_norm(expected)) << n;
+  }
 }
 
 // The fused pass against the same formulas in separate tensor operations, in double.

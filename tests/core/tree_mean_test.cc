@@ -2,6 +2,8 @@
 #include "core/tree_mean.h"
 
 #include <cstring>
+#include <numeric>
+#include <set>
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
@@ -34,9 +36,57 @@ std::vector<float> reference(int64_t first, int64_t width, int64_t leaves, int64
   return left;
 }
 
-std::vector<float> sum_on(int ranks, const std::vector<int64_t>& bounds, int64_t size) {
-  const auto all = test::on_ranks<at::Tensor>(
-      ranks, [&](Group& g) { return tree_sum(g, bounds, size, [&](int64_t p, float* out) { fill_leaf(p, out, size); }); });
+// Another group whose ranks are said to be on hosts of so many.
+struct Hosts : Group {
+  Hosts(Group& g, int ranks_of_a_host) : group(g), ranks(ranks_of_a_host) {}
+  int rank() const override { return group.rank(); }
+  int size() const override { return group.size(); }
+  void exchange(const std::vector<std::vector<Piece>>& to, const std::vector<std::vector<Piece>>& from) override {
+    for (int q = 0; q < size(); ++q)
+      for (const Piece& piece : to[q])
+        if (q / ranks != rank() / ranks) crossed += piece.size;
+    group.exchange(to, from);
+  }
+  int64_t bytes_sent() const override { return group.bytes_sent(); }
+  std::string backend() const override { return group.backend(); }
+  std::vector<int> hosts() const override {
+    std::vector<int> host;
+    for (int q = 0; q < size(); ++q) host.push_back(q / ranks);
+    return host;
+  }
+  Group& group;
+  const int ranks;
+  int64_t crossed = 0;  // floats that this rank sent to other hosts
+};
+
+struct Way {
+  std::vector<int64_t> parts = {};  // of a vector; empty: one
+  int64_t chunk = 0;
+  int ranks_of_a_host = 1;
+};
+
+std::vector<float> sum_on(int ranks, const std::vector<int64_t>& bounds, int64_t size, Way way = {}) {
+  SumShape shape;
+  shape.parts = way.parts.empty() ? std::vector<int64_t>{size} : way.parts;
+  shape.chunk = way.chunk;
+  const auto all = test::on_ranks<at::Tensor>(ranks, [&](Group& g) {
+    Hosts hosts(g, way.ranks_of_a_host);
+    SumBuffers buffers;
+    std::vector<float> v(static_cast<size_t>(size));
+    at::Tensor sum;
+    for (int k = 0; k < 2; ++k)  // in memory that is new, and that has been used
+      sum = tree_sum(
+          hosts, bounds, shape,
+          [&](int64_t p) {
+            fill_leaf(p, v.data(), size);
+            std::vector<const float*> parts = {v.data()};
+            for (const int64_t n : shape.parts) parts.push_back(parts.back() + n);
+            parts.pop_back();
+            return parts;
+          },
+          buffers);
+    return sum;
+  });
   std::vector<float> first(all[0].data_ptr<float>(), all[0].data_ptr<float>() + size);
   for (const auto& other : all) {
     const bool same = size == 0 || std::memcmp(other.data_ptr(), first.data(), first.size() * sizeof(float)) == 0;
@@ -55,7 +105,91 @@ RC_GTEST_PROP(TreeSum, SameBitsForEveryPlacement, ()) {
   bounds.push_back(leaves);
   int64_t width = 1;
   while (width < leaves) width *= 2;
-  RC_ASSERT(sum_on(ranks, bounds, size) == reference(0, width, leaves, size));
+  Way way;
+  way.chunk = *rc::gen::element<int64_t>(0, 1, 7, 100);
+  way.ranks_of_a_host = *rc::gen::inRange(1, 4);
+  const auto cut = *rc::gen::inRange<int64_t>(0, size + 1);
+  way.parts = {cut, 0, size - cut};
+  RC_ASSERT(sum_on(ranks, bounds, size, way) == reference(0, width, leaves, size));
+}
+
+TEST(TreeSum, DividesWhatIsToBeDivided) {
+  test::on_ranks<int>(2, [](Group& g) {
+    SumShape shape;
+    shape.parts = {5, 2};
+    shape.divided = 5;
+    shape.divisor = 4;
+    SumBuffers buffers;
+    const std::vector<float> v(7, 1.0f);
+    const auto sum = tree_sum(
+        g, {0, 1, 3}, shape,
+        [&](int64_t) {
+          return std::vector<const float*>{v.data(), v.data() + 5};
+        },
+        buffers);
+    EXPECT_TRUE(sum.equal(at::tensor({0.75f, 0.75f, 0.75f, 0.75f, 0.75f, 3.0f, 3.0f})));
+    return 0;
+  });
+}
+
+// A leaf may lie in memory of its owner's, which must come back as it was.
+TEST(TreeSum, LeavesTheLeavesAlone) {
+  test::on_ranks<int>(4, [](Group& g) {
+    Hosts hosts(g, 2);
+    SumBuffers buffers;
+    std::vector<float> v(1001), before(1001);
+    fill_leaf(g.rank(), before.data(), 1001);
+    v = before;
+    SumShape shape;
+    shape.parts = {1001};
+    tree_sum(
+        hosts, block_bounds(4, 4), shape, [&](int64_t) { return std::vector<const float*>{v.data()}; }, buffers);
+    EXPECT_EQ(v, before);
+    return 0;
+  });
+}
+
+// Two hosts of R ranks, a client each: a host sends the half of its sum that the other finishes and the half of the total
+// that it has finished itself, d floats; sent flat, each of its ranks would send that.
+TEST(TreeSum, CrossesBetweenHostsOncePerHost) {
+  for (const int R : {1, 2, 3}) {
+    const auto crossed = test::on_ranks<int64_t>(2 * R, [&](Group& g) {
+      Hosts hosts(g, R);
+      SumBuffers buffers;
+      const std::vector<float> v(1200, 1.0f);
+      SumShape shape;
+      shape.parts = {1200};
+      tree_sum(
+          hosts, block_bounds(2 * R, 2 * R), shape, [&](int64_t) { return std::vector<const float*>{v.data()}; }, buffers);
+      return hosts.crossed;
+    });
+    // Blocks of 3 clients are two subtrees, (0 1) 2 | 3 (4 5): both sums cross.
+    const int64_t sums = R == 3 ? 2 : 1;
+    EXPECT_EQ(std::accumulate(crossed.begin(), crossed.end(), int64_t{0}), 2 * (sums * 600 + 600)) << R;
+  }
+}
+
+TEST(SumBuffers, AResultIsHandedOutAgainWhenNobodyHoldsIt) {
+  SumBuffers buffers;
+  at::Tensor a = buffers.result(10), b = buffers.result(10);
+  const void* first = a.data_ptr();
+  EXPECT_NE(first, b.data_ptr());
+  const at::Tensor view = a.narrow(0, 2, 3);
+  a = at::Tensor();
+  EXPECT_NE(buffers.result(10).data_ptr(), first) << "a view of it is still there";
+  at::Tensor copy = view;
+  EXPECT_NE(buffers.result(10).data_ptr(), first);
+}
+
+TEST(SumBuffers, AllocateNothingInTheSteadyState) {
+  SumBuffers buffers;
+  std::set<const void*> seen;
+  at::Tensor x = buffers.result(1000);
+  for (int r = 0; r < 10; ++r) {
+    x = buffers.result(1000);  // x = r.mean(…)
+    seen.insert(x.data_ptr());
+  }
+  EXPECT_EQ(seen.size(), 2u);
 }
 
 RC_GTEST_PROP(WholeSubtrees, CoverTheirRangeOnce, ()) {

@@ -12,7 +12,7 @@ import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TACET = os.environ["TACET_COMMAND"]
-RUN_LATER = ("git ", "cd ", "sudo ", "cmake ", "ctest ", "xdg-open ", "tensorboard ", "export ")
+RUN_LATER = ("git ", "cd ", "sudo ", "cmake ", "ctest ", "xdg-open ", "tensorboard ", "export ", "openssl rand ")
 
 
 def commands():
@@ -36,6 +36,8 @@ class Commands(unittest.TestCase):
                     self.assertTrue(os.access(ROOT / words[0], os.X_OK))
                 elif words[0] in ("tacet", "build/release/tacet"):
                     self.check(words[1:])
+                elif words[0].startswith("build/release/benchmarks/"):
+                    self.assertTrue((ROOT / "benchmarks" / (pathlib.Path(words[0]).name + ".cc")).exists())
                 else:
                     self.assertTrue(line.startswith(RUN_LATER), "a command this test doesn't know")
 
@@ -55,6 +57,39 @@ class Commands(unittest.TestCase):
         else:
             ran = subprocess.run([TACET, *words], capture_output=True, text=True, timeout=60)
             self.assertEqual(ran.returncode, 0, ran.stderr)
+
+
+class Clusters(unittest.TestCase):
+    """What docs/clusters.md shows for programs that are not here is only looked at."""
+
+    def block(self, kind):
+        found = re.findall(r"^```%s\n(.*?)^```" % kind, (ROOT / "docs" / "clusters.md").read_text(), re.S | re.M)
+        self.assertEqual(len(found), 1)
+        return found[0]
+
+    def test_compose(self):
+        try:
+            import yaml
+        except ImportError:
+            print("test_compose: left out, there is no python3-yaml")
+            self.skipTest("no python3-yaml")
+        workers = yaml.safe_load(self.block("yaml"))["services"]
+        for rank, name in enumerate(sorted(workers)):
+            given = workers[name]["environment"]
+            self.assertEqual((given["RANK"], given["WORLD_SIZE"]), (str(rank), str(len(workers))))
+            self.assertIn(given["MASTER_ADDR"], workers)
+            self.assertEqual(given["TACET_JOIN_TOKEN"], "${TACET_JOIN_TOKEN}")
+            self.assertTrue(workers[name]["command"].startswith("tacet train "))
+
+    def test_batch_script(self):
+        script = self.block("sbatch")
+        self.assertEqual(subprocess.run(["bash", "-n"], input=script, text=True, timeout=60).returncode, 0)
+        self.assertTrue(script.startswith("#!/bin/bash\n#SBATCH "))
+
+    def test_options_that_are_shown_exist(self):
+        help_text = subprocess.run([TACET, "train", "--help"], capture_output=True, text=True, timeout=60).stdout
+        for option in ("--workers", "--hosts", "--ssh", "--port", "--join-token", "--resume", "--out"):
+            self.assertIn(option, help_text)
 
 
 class Algorithms(unittest.TestCase):

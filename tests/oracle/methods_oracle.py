@@ -48,6 +48,7 @@ METHODS = {
     "naive-clip": (methods.clipped_sgd, STEP, True),
     "parallel-sgd": (methods.plain_sgd, HEAVY, False),
     "celgc": (methods.celgc, STEP, True),
+    "celgc-overlap": (methods.celgc_overlap, {**STEP, "delay": 1}, True),
     "celgc-partial": (methods.celgc_partial, STEP, True),
     "fedavg": (methods.fedavg, {**STEP, "weighted": False, "weights": None}, False),
     "fedprox": (methods.fedprox, {**STEP, "mu": ...}, True),

@@ -4,14 +4,14 @@ A comparison that passes against a broken oracle is blind to that rule; this lis
 each break changes is at the place of the rule itself, in methods_oracle_methods.py and methods_oracle_adaptive.py.
 """
 
-CLIPS = ("sgd-clip", "naive-clip", "celgc", "celgc-partial", "fedprox", "minibatch-clip", "mixed-clip", "scaffold")
+CLIPS = ("sgd-clip", "naive-clip", "celgc", "celgc-overlap", "celgc-partial", "fedprox", "minibatch-clip", "mixed-clip", "scaffold")
 EPISODES = ("episode", "episode++")
-ONE_STEP = ("sgd-clip", "naive-clip", "celgc", "celgc-partial", "fedprox", "minibatch-clip")  # by clipped_step()
+ONE_STEP = ("sgd-clip", "naive-clip", "celgc", "celgc-overlap", "celgc-partial", "fedprox", "minibatch-clip")  # by clipped_step()
 PLAIN = ("sgd", "momentum", "parallel-sgd")
 JOINT = ("sgd-clip", "naive-clip", "mixed-clip", "sign-sgd-gen", "normalized", "adam") + PLAIN
 SERVER = ("fed-adam", "fed-yogi", "fed-adagrad")
 AMS = ("fed-ams", "fed-lamb")
-LOCAL = ("celgc", "celgc-partial", "fedavg", "fedprox")
+LOCAL = ("celgc", "celgc-overlap", "celgc-partial", "fedavg", "fedprox")
 MOMENTUM = ONE_STEP + PLAIN + ("fedavg",) + SERVER
 AVERAGING = LOCAL + ("scaffold",) + EPISODES + AMS
 ALL = ("minibatch-clip",) + JOINT + AVERAGING + SERVER
@@ -130,6 +130,25 @@ BREAKS = {
     "dampened-momentum": ("m = μm + (1−μ)(g + λy)", MOMENTUM, "momentum", lambda c, f: c["options"]["momentum"]),
     "nesterov": ("the direction is d + μm", MOMENTUM, "momentum", lambda c, f: c["options"]["momentum"]),
     "decoupled-decay": ("decay by-passes the momentum", MOMENTUM, "momentum, weight_decay, two steps", both_needed),
+    # celgc-overlap
+    "never-arrives": (
+        "the mean is not added to what clients have",
+        ("celgc-overlap",),
+        "a client that meets another and is there again",
+        lambda c, f: f["again_after_meeting"] and f["spread"],
+    ),
+    "steps-are-forgotten": (
+        "clients go on from the mean, without the steps since it was sent",
+        ("celgc-overlap",),
+        "a delay, a client that is there again",
+        lambda c, f: f["again"] and c["options"]["delay"] > 0,
+    ),
+    "arrives-a-step-late": (
+        "the mean arrives a step later, or not in this round",
+        ("celgc-overlap",),
+        "a client that meets another and is there again",
+        lambda c, f: f["again_after_meeting"] and f["spread"],
+    ),
     # celgc-partial
     "unsampled-idle": (
         "clients that are not sampled do not train",

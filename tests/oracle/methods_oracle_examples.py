@@ -21,6 +21,7 @@ OPTIONS = {
     "naive-clip": {"momentum": 0.5, "weight_decay": 0.3},
     "parallel-sgd": {"momentum": 0.6, "weight_decay": 0.3},
     "celgc": {"momentum": 0.5, "weight_decay": 0.3},
+    "celgc-overlap": {"momentum": 0.5, "weight_decay": 0.3, "delay": 2},
     "celgc-partial": {"momentum": 0.5, "weight_decay": 0.3},
     "fedavg": {"momentum": 0.5, "weight_decay": 0.3, "weighted": True, "weights": [0.4, 1.6, 0.7, 1.3]},
     "fedprox": {"momentum": 0.5, "weight_decay": 0.3, "mu": 0.8},

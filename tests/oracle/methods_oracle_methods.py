@@ -316,6 +316,30 @@ def celgc(run, x, state):
     return average(run, ys)
 
 
+def celgc_overlap(run, x, state):
+    """The models that the last round ended with are averaged; their mean arrives after `delay` steps, as a shift."""
+    m, delay = state.setdefault("m_i", {}), run.options["delay"]
+    own = state.setdefault("y", {})
+    sent = {i: own.get(i, x) for i in run.sampled}
+    mean_of_sent = average(run, sent)
+    if run.broken == "arrives-a-step-late":
+        delay += 1
+
+    def arrive(i, y):
+        if run.broken == "never-arrives":
+            return y
+        return mean_of_sent if run.broken == "steps-are-forgotten" else y + mean_of_sent - sent[i]
+
+    def step(t, i, y, g):
+        y = clipped_step(run, t, y, g, m, i)
+        return arrive(i, y) if t + 1 == delay else y
+
+    begin = {i: arrive(i, y) if delay == 0 else y for i, y in sent.items()}
+    own.update(local_phase(run, begin, step))
+    meet_momentum(run, m, run.sampled)
+    return mean_of_sent
+
+
 def celgc_partial(run, x, state):
     """All N clients train their own models; the sampled ones' meet, the others' are left alone."""
     m = state.setdefault("m_i", {})

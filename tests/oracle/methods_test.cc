@@ -33,7 +33,8 @@ std::string round_key(const Draw& draw) { return draw.step >= int64_t{1} << 31 ?
 json options_for_numpy(const Method& method, const Values& options) {
   json o = json::object();
   for (const auto& [key, value] : options.all()) {
-    if (key == "eta" || key == "gamma" || key == "interval" || key == "name" || key == "bias_correction") continue;
+    if (key == "eta" || key == "gamma" || key == "interval" || key == "name" || key == "bias_correction" || key == "message")
+      continue;
     std::visit(
         [&, &name = key](const auto& v) {
           if constexpr (std::is_floating_point_v<std::decay_t<decltype(v)>>)
@@ -127,6 +128,7 @@ std::vector<Variant> variants() {
       if (o.name == "tau") busy["tau"] = 0.05;
       if (o.name == "server_eta") busy["server_eta"] = 0.1;
       if (o.name == "mu") busy["mu"] = 0.3;
+      if (o.name == "delay") busy["delay"] = int64_t{2};
       if (o.name == "resampling") busy["resampling"] = int64_t{2};
       if (o.name == "weighted") busy["weighted"] = true;
     }
@@ -140,6 +142,7 @@ std::vector<Variant> variants() {
       also("drift", {{"variate", std::string("drift")}});
       also("unclipped", {{"gamma", std::numeric_limits<double>::infinity()}});
     }
+    if (m.name == "celgc-overlap") also("late", {{"delay", int64_t{3}}}), also("at_once", {{"delay", int64_t{0}}});
     if (m.name == "fedavg") also("unweighted", {{"weighted", false}});
     if (m.name == "episode") also("one_batch", {{"resampling", int64_t{1}}});
     if (m.name == "adam") also("max_norm", {{"max_norm", 0.6}});

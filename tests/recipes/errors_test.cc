@@ -123,13 +123,22 @@ const std::vector<Mistake> name_mistakes = {
     {"unknown_key",
      good_recipe + "[run]\ncolour = 3",
      {},
-     "r.toml:20: run.colour is not a key of [run]; its keys are seed, threads, eval_every, checkpoint_every, log_every, "
+     "r.toml:20: run.colour is not a key of [run]; its keys are seed, threads, dtype, eval_every, checkpoint_every, "
+     "checkpoint_keep, log_every, "
      "non_finite, client_state, "
-     "device, peer_timeout"},
+      "device, exchange, peer_timeout, restarts, second_copy, min_workers"},
     {"unknown_key_of_a_method",
      with("gamma = 7.5", "gamma = 7.5\n\"a b\\n\" = 1"),
      {},
      "r.toml:13: algorithm.\"a b\\n\" is not a key of celgc; its keys are " + keys_of(methods(), "celgc")},
+    {"mean_that_arrives_after_the_round",
+     with("celgc\"", "celgc-overlap\"\ndelay = 5\ninterval = 4"),
+     {},
+     "r.toml:11: algorithm.delay must be <= algorithm.interval = 4, got 5"},
+    {"unknown_message",
+     with("gamma = 7.5", "gamma = 7.5\nmessage = \"int4\""),
+     {},
+     "r.toml:13: algorithm.message must be \"f32\", \"bf16\" or \"int8\", got \"int4\""},
     {"key_in_the_wrong_table",
      with("layers = 2", "eta = 3"),
      {},

@@ -75,6 +75,9 @@ Recipe random_recipe() {
   r.model.set("name", model.name);
   r.algorithm = random_values(method.options);
   r.algorithm.set("name", method.name);
+  if (r.algorithm.has("delay"))
+    r.algorithm.set("interval", std::max(r.algorithm.has("interval") ? r.algorithm.integer("interval") : int64_t{1},
+                                         r.algorithm.integer("delay")));
   r.clients = random_values(client_options());
   if (method.single_client)
     r.clients = {};

@@ -6,6 +6,7 @@
 
 #include <ATen/ATen.h>
 
+#include "core/message.h"
 #include "tacet/algorithm.h"
 #include "tacet/group.h"
 
@@ -93,15 +94,16 @@ struct Trace {
   double buffer = 0;
 };
 
-// Runs rounds [first, last) on this rank's endpoint; x is changed.
+// Runs rounds [first, last) on this rank's endpoint; x is changed. Without `messages` vectors travel as they are.
 inline Trace run_on(Group& group, const Trial& t, Objective& objective, Algorithm& algorithm, Vec& x, int64_t first,
-                    int64_t last) {
+                    int64_t last, Messages* messages = nullptr) {
   Trace trace;
   const double gamma = t.options.has("gamma") ? t.options.number("gamma") : std::numeric_limits<double>::infinity();
   const auto setting = [&](int64_t r) {
     Round::Setting s;
     s.objective = &objective;
     s.group = &group;
+    s.messages = messages;
     s.seed = t.seed;
     s.number = r;
     s.first_iteration = r * t.interval;

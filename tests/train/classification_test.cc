@@ -193,6 +193,27 @@ TEST_F(Classification, TheDriverSamplesTheClientsThatTheDataIsDealtTo) {
   }
 }
 
+// Weights of zero leave the biases as logits, 11 … 0 for 12 classes: of the test labels i % 12, 24 of them, those below 5
+// are among the five largest, 10 of 24, and 0 is the largest, 2 of 24. The model of 3 classes has no such figure.
+TEST_F(Classification, CountsTheFiveLargest) {
+  Folder twelve;
+  write_idx_set(twelve, 60, 24, 18, 12);
+  const Recipe r = recipe(text("name = \"logistic\"", "root = \"" + twelve.path() + "\"\n"));
+  const auto objective = make_objective(r, 5);
+  Vec x = at::zeros({18 * 18 * 12 + 12});
+  x.narrow(0, 18 * 18 * 12, 12).copy_(at::arange(11, -1, -1));
+  const auto group = single_group();
+  const Score s = evaluate_all(*objective, *group, "test", x);
+  EXPECT_EQ(s.correct / s.count, 2.0 / 24);
+  ASSERT_EQ(objective->figures(x).size(), 1u);
+  EXPECT_EQ(objective->figures(x)[0].first, "top5_accuracy");
+  EXPECT_EQ(objective->figures(x)[0].second, 10.0 / 24);
+
+  const auto few = make_objective(recipe(text("name = \"logistic\"")), 5);
+  evaluate_all(*few, *group, "test", few->initial());
+  EXPECT_TRUE(few->figures(few->initial()).empty());
+}
+
 // ---- batch normalisation's policies ----
 
 struct Statistics : Classification {

@@ -14,6 +14,7 @@
 #include "data/safetensors.h"
 #include "support/quadratic.h"
 #include "tacet/error.h"
+#include "train/precision.h"
 #include "train/tensorboard.h"
 
 namespace tacet {
@@ -234,6 +235,18 @@ TEST(RunFolder, ADivergingRunSaysSoAndIsMarkedFailed) {
   EXPECT_NE(said.find("round 1, client 0, local step"), std::string::npos) << said;
   std::ifstream in(f / "run/summary.json");
   EXPECT_EQ(json::parse(in)["status"], "failed");
+}
+
+// ---- what a run asks of its machine ----
+
+TEST(RunDtype, Bf16NeedsAMachineThatMultipliesIt) {
+  Values run;
+  run.set("dtype", std::string("bf16"));
+  EXPECT_EQ(precision_of(run, /*bf16=*/true), Precision::bf16);
+  const std::string said = message([&] { precision_of(run, /*bf16=*/false); });
+  for (const char* word : {"run.dtype", "bf16", "f32"}) EXPECT_NE(said.find(word), std::string::npos) << said;
+  run.set("dtype", std::string("f32"));
+  EXPECT_EQ(precision_of(run, /*bf16=*/false), Precision::f32);
 }
 
 }  // namespace

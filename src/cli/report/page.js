@@ -16,6 +16,7 @@ const SCORES = {
   eval_perplexity: { name: 'perplexity', unit: '' },
   eval_bleu: { name: 'BLEU', unit: '', higher: true },
   eval_accuracy: { name: 'accuracy', unit: '%', higher: true },
+  eval_top5_accuracy: { name: 'top-5 accuracy', unit: '%', higher: true },
   eval_loss: { name: 'loss', unit: 'nats' },
   eval_gradient_norm: { name: 'gradient norm', unit: 'ℓ2' },
 };
@@ -177,7 +178,7 @@ function figures() {
   const pale = smooth > 0 ? ` Lines are centred means over ${smooth * 100}\u00a0% of a run${shown <= PALE ? '; a pale line is the value itself' : ''}.` : '';
   const mixed = sets.size > 1 ? ' A run without validation set is evaluated on the test set.' : '';
   const averaged = runs.some((run) => run.averaged) ? ' Where an average of the model was evaluated too, it is shown.' : '';
-  const accuracy = state.score === 'eval_accuracy';
+  const accuracy = SCORES[state.score].unit === '%';
   return [
     { id: 'train', title: 'Training loss', unit: nats, source: state.each, key: 'train_loss', smooth: perRound ? smooth : 0,
       log: state.log.train, logChoice: true, eachChoice: has('rounds', 'train_loss') && has('epochs', 'train_loss'),

@@ -61,7 +61,7 @@ json page_data(const std::vector<Run>& runs) {
     one["rounds"] = columns(run.rounds, with_counters({"train_loss", "clipped_fraction", "gradient_norm"}));
     one["epochs"] = columns(run.epochs, with_counters({"train_loss"}));
     one["evals"] =
-        columns(evals, with_counters({"eval_loss", "eval_perplexity", "eval_accuracy", "eval_gradient_norm", "eval_bleu"}));
+        columns(evals, with_counters({"eval_loss", "eval_perplexity", "eval_accuracy", "eval_gradient_norm", "eval_bleu", "eval_top5_accuracy"}));
     one["split"] = evals.empty() ? "valid" : text(evals.front(), "split", "valid");
     one["averaged"] = std::any_of(evals.begin(), evals.end(),
                                   [](const json& line) { return line.value("averaged", json(false)) == true; });

@@ -16,7 +16,9 @@
 
 #include "comm/arguments.h"
 #include "comm/gloo/c10d_store.h"
+#include "comm/gloo/epoch.h"
 #include "comm/gloo/store.h"
+#include "comm/handshake.h"
 #include "tacet/error.h"
 
 namespace tacet {
@@ -71,15 +73,17 @@ std::string key_of(const std::string& what, int rank) { return "tacet/" + what +
 
 class GlooGroup : public Group {
  public:
-  explicit GlooGroup(const GlooOptions& options)
+  explicit GlooGroup(const GlooOptions& options, const GlooEpoch& epoch = {})
       : options_(options),
+        epoch_(epoch),
         timeout_(static_cast<int64_t>(options.timeout_seconds * 1000)),
         unwinding_(std::uncaught_exceptions()) {
     const NoBrokenPipeSignal quiet;
     if (options_.size == 1) return;
     const auto deadline = Clock::now() + timeout_;
     open_store();
-    meet(deadline);
+    if (epoch_.name.empty()) meet(deadline);
+    if (options_.store == "tcpstore" && !options_.token.empty()) prove_through_store();
     connect();
   }
 
@@ -108,6 +112,30 @@ class GlooGroup : public Group {
   int size() const override { return options_.size; }
   int64_t bytes_sent() const override { return sent_; }
   std::string backend() const override { return "gloo"; }
+
+  // One lost peer makes the others give up one by one, and the last of them would blame the first. So the first to notice
+  // writes the name down at the rendezvous, and all others believe that, as far as it can be reached.
+  PeerLost lost(int peer, const std::string& how, bool silent) override {
+    std::string text = how;
+    const bool host_is_silent = silent && peer == 0 && !options_.hosted;
+    if (client_ && !host_is_silent) {
+      try {
+        const std::string mine = std::to_string(peer) + " " + text;
+        const std::string agreed = client_->compare_set("tacet/lost" + epoch_.name, "", mine);
+        int first = 0;
+        const auto end = std::from_chars(agreed.data(), agreed.data() + agreed.size(), first).ptr;
+        // Whoever is accused wrongly (it was slow, say) knows better than to accuse itself.
+        if (first != rank() && *end == ' ') {
+          peer = first;
+          text = end + 1;
+        }
+      } catch (const std::exception&) {
+        // The rendezvous is gone too; what was seen here has to do.
+      }
+    }
+    failed_ = std::make_unique<PeerLost>(peer, "worker " + std::to_string(name_of(peer)) + " " + text);
+    return *failed_;
+  }
 
   void exchange(const std::vector<std::vector<Piece>>& to, const std::vector<std::vector<Piece>>& from) override {
     check_exchange(rank(), size(), to, from);
@@ -145,12 +173,20 @@ class GlooGroup : public Group {
       // torchrun starts the workers again beside the same store; what the last attempt left there must not be met.
       if (const char* attempt = std::getenv("TORCHELASTIC_RESTART_COUNT")) prefix += std::string("/attempt_") + attempt;
     } else {
-      if (!options_.hosted && options_.rank == 0) server_ = std::make_unique<StoreServer>(options_.address, options_.port);
-      client_ = std::make_shared<StoreClient>(options_.address, options_.port, options_.timeout_seconds);
-      store_ = c10::make_intrusive<C10dStore>(client_, timeout_);
+      if (!options_.hosted && options_.rank == 0)
+        server_ = std::make_unique<StoreServer>(options_.address, options_.port, StoreLimits{}, options_.token);
+      client_ = std::make_shared<StoreClient>(options_.address, options_.port, options_.timeout_seconds, options_.token);
+      store_ = c10::make_intrusive<C10dStore>(client_, connect_limit(), epoch_.is_over);
+      if (!epoch_.name.empty()) prefix += "/" + epoch_.name;
     }
     store_ = c10::make_intrusive<c10d::PrefixStore>(prefix, store_);
   }
+
+  milliseconds connect_limit() const {
+    return epoch_.name.empty() ? timeout_
+                               : std::min(timeout_, milliseconds(static_cast<int64_t>(1000 * epoch_.connect_seconds)));
+  }
+  int name_of(int peer) const { return epoch_.workers.empty() ? peer : epoch_.workers[static_cast<size_t>(peer)]; }
 
   std::string place() const { return options_.address + ":" + std::to_string(options_.port); }
 
@@ -188,8 +224,26 @@ class GlooGroup : public Group {
                                    seconds_text(options_.timeout_seconds));
   }
 
+  // c10d's store lets everybody in, so the workers show each other that they know the token: each for the challenges of all.
+  void prove_through_store() {
+    const auto sign = [](const std::string& text) { return std::vector<uint8_t>(text.begin(), text.end()); };
+    const auto read = [&](const std::string& what, int q) {
+      const auto bytes = store_->get(key_of(what, q));
+      return std::string(bytes.begin(), bytes.end());
+    };
+    store_->set(key_of("challenge", rank()), sign(random_challenge()));
+    std::string challenges;
+    for (int q = 0; q < size(); ++q) challenges += read("challenge", q);
+    store_->set(key_of("proof", rank()), sign(proof(options_.token, std::to_string(rank()), challenges)));
+    for (int q = 0; q < size(); ++q) {
+      if (!same_proof(read("proof", q), proof(options_.token, std::to_string(q), challenges)))
+        throw UserError("rendezvous: the join token must be the same for all workers, but worker " + std::to_string(q) +
+                        " has another one than worker " + std::to_string(rank()));
+    }
+  }
+
   void connect() {
-    auto gloo = c10d::ProcessGroupGloo::Options::create(timeout_);
+    auto gloo = c10d::ProcessGroupGloo::Options::create(connect_limit());
     gloo->threads = 1;  // they serve collectives only; messages need none
     try {
       gloo->devices = {c10d::ProcessGroupGloo::createDeviceForHostname(options_.interface_address)};
@@ -242,35 +296,17 @@ class GlooGroup : public Group {
   }
 
   // Names the peer, for good: gloo closes all connections of a group after a failure.
-  // One lost peer makes the others give up one by one, and the last of them would blame the first. So the first to notice
-  // writes the name down at the rendezvous, and all others believe that, as far as it can be reached.
   [[noreturn]] void fail(int peer, const std::string& why, bool silent) {
     std::string text =
         silent ? "did not answer within " + seconds_text(options_.timeout_seconds) : "is gone: connection closed";
     if (!silent && why.find("closed") == std::string::npos && why.find("reset") == std::string::npos) {
       text = "is gone: " + first_line(why);
     }
-    const bool host_is_silent = silent && peer == 0 && !options_.hosted;
-    if (client_ && !host_is_silent) {
-      try {
-        const std::string mine = std::to_string(peer) + " " + text;
-        const std::string agreed = client_->compare_set("tacet/lost", "", mine);
-        int first = 0;
-        const auto end = std::from_chars(agreed.data(), agreed.data() + agreed.size(), first).ptr;
-        // Whoever is accused wrongly (it was slow, say) knows better than to accuse itself.
-        if (first != rank() && *end == ' ') {
-          peer = first;
-          text = end + 1;
-        }
-      } catch (const std::exception&) {
-        // The rendezvous is gone too; what was seen here has to do.
-      }
-    }
-    failed_ = std::make_unique<PeerLost>(peer, "worker " + std::to_string(peer) + " " + text);
-    throw PeerLost(*failed_);
+    throw lost(peer, text, silent);
   }
 
   const GlooOptions options_;
+  const GlooEpoch epoch_;
   const milliseconds timeout_;
   const int unwinding_;                  // exceptions in flight when the group was made
   std::unique_ptr<StoreServer> server_;  // outlives the client and the group, which talk to it
@@ -283,6 +319,10 @@ class GlooGroup : public Group {
 };
 
 }  // namespace
+
+std::unique_ptr<Group> gloo_epoch(const GlooOptions& options, const GlooEpoch& epoch) {
+  return std::make_unique<GlooGroup>(options, epoch);
+}
 
 std::unique_ptr<Group> gloo_group(const GlooOptions& options) {
   const auto need = [](bool good, const std::string& what) {

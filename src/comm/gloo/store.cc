@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "comm/gloo/store_wire.h"
+#include "comm/handshake.h"
 
 namespace tacet {
 
@@ -172,7 +173,39 @@ std::string in_seconds(std::chrono::milliseconds limit) {
 
 }  // namespace
 
-StoreClient::StoreClient(const std::string& address, int port, double timeout_seconds) : state_(std::make_unique<State>()) {
+namespace {
+
+// Greets, with a proof where there is a token. Throws UserError when it is turned away for good.
+Failure greet(int socket, const std::string& where, const std::string& token, Clock::time_point deadline) {
+  const auto patience = std::min(deadline, after(kReplySeconds));
+  const std::string mine = token.empty() ? "" : random_challenge();
+  std::string welcome, theirs, answer;
+  if (auto failure = send_all(socket, token.empty() ? kHello : kTokenHello + mine, deadline); !failure.empty())
+    return failure;
+  if (auto failure = receive_all(socket, welcome, kWelcome.size(), patience); !failure.empty()) return failure;
+  if (welcome == kTokenNeeded)
+    throw UserError("rendezvous: " + where +
+                    " asks for a join token: give --join-token FILE or $TACET_JOIN_TOKEN, the same for all workers");
+  if (welcome == kTokenUnknown)
+    throw UserError("rendezvous: " + where + " was started without a join token, but this worker was given one");
+  if (welcome != (token.empty() ? kWelcome : kTokenWelcome))
+    throw UserError("rendezvous: " + where +
+                    " must be the address and port of a run of tacet, but another program answers there");
+  if (token.empty()) return "";
+  if (auto failure = receive_all(socket, theirs, kChallengeBytes, patience); !failure.empty()) return failure;
+  if (auto failure = send_all(socket, proof(token, "client", mine + theirs), deadline); !failure.empty()) return failure;
+  if (auto failure = receive_all(socket, welcome, kTokenWelcome.size(), patience); !failure.empty()) return failure;
+  if (welcome == kTokenWelcome) {
+    if (auto failure = receive_all(socket, answer, kProofBytes, patience); !failure.empty()) return failure;
+    if (same_proof(answer, proof(token, "server", mine + theirs))) return "";
+  }
+  throw UserError("rendezvous: the join token must be the same for all workers, but " + where + " has another one");
+}
+
+}  // namespace
+
+StoreClient::StoreClient(const std::string& address, int port, double timeout_seconds, const std::string& token)
+    : state_(std::make_unique<State>()) {
   const auto addresses = resolve(address, port);
   const auto deadline = after(timeout_seconds);
   state_->where = place(address, port);
@@ -180,14 +213,8 @@ StoreClient::StoreClient(const std::string& address, int port, double timeout_se
   do {
     for (const addrinfo* a = addresses.get(); a != nullptr; a = a->ai_next) {
       failure = connect_to(*a, state_->socket, deadline);
-      const int socket = state_->socket.get();
-      std::string welcome;
-      if (failure.empty()) failure = send_all(socket, kHello, deadline);
-      if (failure.empty()) failure = receive_all(socket, welcome, kWelcome.size(), std::min(deadline, after(kReplySeconds)));
-      if (!failure.empty()) continue;
-      if (welcome == kWelcome) return;
-      throw UserError("rendezvous: " + state_->where +
-                      " must be the address and port of a run of tacet, but another program answers there");
+      if (failure.empty()) failure = greet(state_->socket.get(), state_->where, token, deadline);
+      if (failure.empty()) return;
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
   } while (Clock::now() < deadline);
@@ -233,6 +260,12 @@ bool StoreClient::check(const std::vector<std::string>& keys) {
   std::string request = request_of(kCheck);
   put_keys(request, keys);
   return state_->number_in<uint8_t>(state_->must_ask(request)) != 0;
+}
+
+void StoreClient::will(const std::string& key, const std::string& value) {
+  std::string request = request_of(kWill, key);
+  put_string(request, value);
+  state_->must_ask(request);
 }
 
 int64_t StoreClient::count() { return state_->number_in<int64_t>(state_->must_ask(request_of(kCount))); }

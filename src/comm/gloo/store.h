@@ -4,13 +4,18 @@
 //
 // Protocol, version 1. All numbers are little-endian.
 //   greeting   client: the 8 bytes "tacetS1?"; server: the 8 bytes "tacetS1!"; at most 10 s after connecting
+//              With a join token: the client's 8 bytes "tacetT1?" and a challenge of 32; the server's "tacetT1!" and
+//              challenge; the client's proof of 32 bytes (comm/handshake.h) for both challenges; the server's "tacetT1!" and
+//              proof. Instead, and before it hangs up: "tacetTN!" (a token is needed), "tacetTU!" (there is none),
+//              "tacetTW!" (it is another).
 //   request    u32 length of the rest; u8 operation; its arguments
 //   reply      u32 length of the rest; u8 status (0 done, 1 timed out, 2 refused, with a text as its string); the result
 //   string     u32 length; bytes. A key has at most 64 KiB, a value at most 16 MiB.
 //   keys       u32 count; that many strings
 // operations: 1 set(key, value); 2 get(key, u32 milliseconds) → value; 3 add(key, i64) → i64;
 //   4 compare_set(key, expected, desired) → value; 5 remove(key) → u8; 6 check(keys) → u8; 7 count() → i64;
-//   8 wait(keys, u32 milliseconds).
+//   8 wait(keys, u32 milliseconds); 9 will(key, value): a set that the server does when this connection ends, however it
+//   ends. A later will for the same key replaces it, an empty value withdraws it; at most 8.
 // get and wait answer when the keys are there, or "timed out". A client sends its next request after the reply to the last.
 // The server drops a client that breaks these rules, that takes longer than a minute for one request or for reading one
 // reply, or whose request does not fit into what the server may still buffer; the others don't notice.
@@ -41,7 +46,8 @@ class StoreServer {
  public:
   // Listens on `address` (a numeric address or a name; only that address) and `port` (0: one that is free).
   // Throws UserError when that can't be done.
-  StoreServer(const std::string& address, int port, const StoreLimits& limits = {});
+  // `token`: lets only clients in that prove to know it; empty: everybody.
+  StoreServer(const std::string& address, int port, const StoreLimits& limits = {}, const std::string& token = "");
   ~StoreServer();
   StoreServer(const StoreServer&) = delete;
   StoreServer& operator=(const StoreServer&) = delete;
@@ -63,8 +69,8 @@ struct StoreTimeout : std::runtime_error {
 class StoreClient {
  public:
   // Tries to connect until `timeout_seconds` have passed, then throws PeerLost(-1). Throws UserError when something else
-  // than a StoreServer answers at that port, or the address can't be resolved.
-  StoreClient(const std::string& address, int port, double timeout_seconds);
+  // than a StoreServer answers at that port, the address can't be resolved, or the server's join token is not `token`.
+  StoreClient(const std::string& address, int port, double timeout_seconds, const std::string& token = "");
   ~StoreClient();
   StoreClient(const StoreClient&) = delete;
   StoreClient& operator=(const StoreClient&) = delete;
@@ -80,6 +86,8 @@ class StoreClient {
   bool remove(const std::string& key);  // whether it was there
   bool check(const std::vector<std::string>& keys);
   int64_t count();
+  // Has the server set the key when this connection ends, by a crash as well; an empty value takes that back.
+  void will(const std::string& key, const std::string& value);
   // Waits until all keys are there. Throws StoreTimeout.
   void wait(const std::vector<std::string>& keys, std::chrono::milliseconds limit);
 

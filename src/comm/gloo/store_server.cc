@@ -7,11 +7,13 @@
 #include <charconv>
 #include <cstring>
 #include <list>
+#include <map>
 #include <thread>
 #include <unordered_map>
 
 #include "comm/gloo/store.h"
 #include "comm/gloo/store_wire.h"
+#include "comm/handshake.h"
 
 namespace tacet {
 
@@ -20,17 +22,20 @@ using namespace store_wire;
 namespace {
 
 constexpr auto kNever = Clock::time_point::max();
+constexpr size_t kMostWills = 8;
 
 struct Connection {
   Descriptor socket;
-  bool greeted = false;
+  bool greeted = false, turned_away = false;
+  std::string challenges;  // the client's and ours, while a proof of the join token is awaited
   std::string in, out;
   // A get or wait that can't be answered yet: the keys it waits for, whether it wants the value, and until when.
   std::vector<std::string> awaited;
   size_t awaited_bytes = 0;
   bool wants_value = false;
   Clock::time_point answer_by = kNever;
-  Clock::time_point drop_at = kNever;  // unless the greeting, the request or the reply is through by then
+  std::map<std::string, std::string> wills;  // what to set when this connection ends
+  Clock::time_point drop_at = kNever;        // unless the greeting, the request or the reply is through by then
 
   bool waits() const { return answer_by != kNever; }
 };
@@ -68,8 +73,8 @@ int port_of(int socket) {
 }  // namespace
 
 struct StoreServer::State {
-  State(const std::string& address, int wanted_port, const StoreLimits& store_limits)
-      : limits(store_limits), listener(listen_on(address, wanted_port)), port(port_of(listener.get())) {
+  State(const std::string& address, int wanted_port, const StoreLimits& store_limits, const std::string& join_token)
+      : limits(store_limits), token(join_token), listener(listen_on(address, wanted_port)), port(port_of(listener.get())) {
     wake = Descriptor(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (wake.get() < 0) throw UserError(std::string("rendezvous: no more files can be opened: ") + std::strerror(errno));
     thread = std::thread([this] { serve(); });
@@ -98,6 +103,7 @@ struct StoreServer::State {
         if (serve_one(*c, polled[k].revents)) {
           ++c;
         } else {
+          for (const auto& [key, value] : c->wills) store(key, value);
           c = connections.erase(c);
         }
       }
@@ -134,24 +140,62 @@ struct StoreServer::State {
     return bytes;
   }
 
+  static bool begins(const std::string& bytes, const std::string& hello) {
+    return bytes.compare(0, hello.size(), hello, 0, std::min(bytes.size(), hello.size())) == 0;
+  }
+
+  // False: these are not the first words of a client that may come in.
+  bool greet(Connection& c) {
+    if (!c.challenges.empty()) return check_proof(c);
+    const bool plain = begins(c.in, kHello), secret = begins(c.in, kTokenHello);
+    if (!plain && !secret) return false;
+    const size_t whole = plain ? kHello.size() : kTokenHello.size() + kChallengeBytes;
+    if (c.in.size() < whole) return true;
+    if (c.in.size() > whole) return false;
+    if (plain && token.empty()) return let_in(c, kWelcome);
+    if (plain) return turn_away(c, kTokenNeeded);
+    if (token.empty()) return turn_away(c, kTokenUnknown);
+    const std::string mine = random_challenge();
+    c.challenges = c.in.substr(kTokenHello.size()) + mine;
+    c.in.clear();
+    c.out = kTokenWelcome + mine;
+    return true;
+  }
+
+  bool check_proof(Connection& c) {
+    if (c.in.size() < kProofBytes) return true;
+    if (c.in.size() > kProofBytes) return false;
+    if (!same_proof(c.in, proof(token, "client", c.challenges))) return turn_away(c, kTokenWrong);
+    return let_in(c, kTokenWelcome + proof(token, "server", c.challenges));
+  }
+
+  bool let_in(Connection& c, const std::string& welcome) {
+    c.greeted = true;
+    c.in.clear();
+    c.out = welcome;
+    c.drop_at = after(limits.request_seconds);
+    return true;
+  }
+
+  // Says why, so that a mistaken worker can tell its user, and hangs up once that is read or the time for greetings is over.
+  bool turn_away(Connection& c, const std::string& why) {
+    c.in.clear();
+    c.out = why;
+    c.turned_away = true;
+    return true;
+  }
+
   bool receive(Connection& c) {
     char bytes[64 << 10];
     const ssize_t n = ::recv(c.socket.get(), bytes, sizeof bytes, 0);
     if (n < 0) return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
     if (n == 0) return false;
     // Nothing is to come while a reply is due; this also bounds what an impatient client can make us keep.
-    if (c.waits() || !c.out.empty() || buffered() + n > limits.buffered_bytes) return false;
+    if (c.waits() || c.turned_away || !c.out.empty() || buffered() + n > limits.buffered_bytes) return false;
     if (c.greeted && c.in.empty()) c.drop_at = after(limits.request_seconds);
     c.in.append(bytes, n);
     if (!c.greeted) {
-      if (c.in.compare(0, kHello.size(), kHello, 0, std::min(c.in.size(), kHello.size())) != 0) return false;
-      if (c.in.size() < kHello.size()) return true;
-      if (c.in.size() > kHello.size()) return false;
-      c.greeted = true;
-      c.in.clear();
-      c.out = kWelcome;
-      c.drop_at = after(limits.request_seconds);
-      return true;
+      return greet(c);
     }
     if (c.in.size() < sizeof(uint32_t)) return true;
     const size_t length = number_at<uint32_t>(c.in.data());
@@ -168,7 +212,8 @@ struct StoreServer::State {
     const ssize_t n = ::send(c.socket.get(), c.out.data(), c.out.size(), MSG_NOSIGNAL);
     if (n < 0) return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
     c.out.erase(0, n);
-    if (c.out.empty()) c.drop_at = kNever;
+    if (c.out.empty() && c.turned_away) return false;
+    if (c.out.empty() && c.greeted) c.drop_at = kNever;
     return true;
   }
 
@@ -295,6 +340,20 @@ struct StoreServer::State {
         reply(c, kDone, result);
         return true;
       }
+      case kWill: {
+        const auto value = in.string(limits.key_bytes);
+        if (!value || !in.at_end()) return false;
+        if (value->empty()) {
+          c.wills.erase(*key);
+        } else if (c.wills.size() < kMostWills || c.wills.count(*key) > 0) {
+          c.wills[*key] = *value;
+        } else {
+          refuse(c, "a connection may leave at most " + std::to_string(kMostWills) + " wills");
+          return true;
+        }
+        reply(c, kDone);
+        return true;
+      }
       case kRemove: {
         if (!in.at_end()) return false;
         if (entry != table.end()) {
@@ -311,6 +370,7 @@ struct StoreServer::State {
   }
 
   const StoreLimits limits;
+  const std::string token;
   const Descriptor listener;
   const int port;
   Descriptor wake;
@@ -321,8 +381,8 @@ struct StoreServer::State {
   std::thread thread;
 };
 
-StoreServer::StoreServer(const std::string& address, int port, const StoreLimits& limits)
-    : state_(std::make_unique<State>(address, port, limits)) {}
+StoreServer::StoreServer(const std::string& address, int port, const StoreLimits& limits, const std::string& token)
+    : state_(std::make_unique<State>(address, port, limits, token)) {}
 StoreServer::~StoreServer() = default;
 int StoreServer::port() const { return state_->port; }
 

@@ -24,8 +24,14 @@ namespace tacet::store_wire {
 
 inline const std::string kHello = "tacetS1?";
 inline const std::string kWelcome = "tacetS1!";
+// With a join token.
+inline const std::string kTokenHello = "tacetT1?";
+inline const std::string kTokenWelcome = "tacetT1!";
+inline const std::string kTokenNeeded = "tacetTN!";   // the client gave no proof
+inline const std::string kTokenUnknown = "tacetTU!";  // the server has no token to check one
+inline const std::string kTokenWrong = "tacetTW!";    // the proof was made with another token
 
-enum Operation : uint8_t { kSet = 1, kGet, kAdd, kCompareSet, kRemove, kCheck, kCount, kWait };
+enum Operation : uint8_t { kSet = 1, kGet, kAdd, kCompareSet, kRemove, kCheck, kCount, kWait, kWill };
 enum Status : uint8_t { kDone = 0, kTimedOut = 1, kRefused = 2 };
 
 using Clock = std::chrono::steady_clock;

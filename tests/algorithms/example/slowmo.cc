@@ -12,8 +12,8 @@ struct SlowMo : Algorithm {
     const Vec mean = r.mean([&](Client& i) {  // the one message of the round
       Vec y = i.start(x);
       for (int t = 0; t < r.I; ++t) {
-        const Vec g = i.gradient(y);
-        descend(y, g, i.plain(r.rates(t), l2_norm(g)), {}, nullptr);  // y ← y − η g
+        const auto [g, norm] = i.gradient(y);
+        descend(y, g, i.plain(r.rates(t), norm), {}, nullptr);  // y ← y − η g
       }
       return y;
     });

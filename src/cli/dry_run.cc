@@ -1,0 +1,211 @@
+// See dry_run.h.
+#include "cli/dry_run.h"
+
+#include <malloc.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+
+#include <fmt/format.h>
+
+#include "cli/progress.h"
+#include "data/client_sampling.h"
+#include "data/locate.h"
+#include "data/sources.h"
+#include "data/stand_in.h"
+#include "tacet/algorithm.h"
+#include "tacet/catalog.h"
+#include "tacet/error.h"
+#include "tacet/train.h"
+#include "train/threads.h"
+
+namespace tacet {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr double patience = 15;  // seconds that a step may take to be timed
+
+// A temporary folder, removed with this.
+struct Scratch {
+  Scratch() {
+    path = (fs::temp_directory_path() / "tacet-dry-run-XXXXXX").string();
+    if (!::mkdtemp(path.data())) throw UserError(path + ": can't be made");
+  }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+  ~Scratch() {
+    std::error_code ignored;
+    fs::remove_all(path, ignored);
+  }
+  std::string path;
+};
+
+int64_t parameter_count(const Objective& objective) {
+  int64_t d = 0;
+  for (const Layer& l : objective.layers()) d += l.size;
+  return d;
+}
+
+// A line "KEY:  number kB" of a file of /proc, in bytes; 0 where there is none.
+double proc_bytes(const std::string& file, const std::string& key) {
+  std::ifstream in(file);
+  for (std::string line; std::getline(in, line);)
+    if (line.starts_with(key + ":")) return 1024.0 * std::strtod(line.c_str() + key.size() + 1, nullptr);
+  return 0;
+}
+
+// The most memory this process has had since forget_peak(), in bytes; where the system can't forget, since its start.
+double peak_memory() {
+  if (const double peak = proc_bytes("/proc/self/status", "VmHWM"); peak > 0) return peak;
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return 1024.0 * static_cast<double>(usage.ru_maxrss);
+}
+void forget_peak() {
+  ::malloc_trim(0);  // what an earlier measurement left behind is not this one's
+  std::ofstream("/proc/self/clear_refs") << 5;
+}
+
+struct Cost {
+  double seconds = 0;  // of one local step
+  double bytes = 0;    // most memory of the process during it
+};
+
+// The second of two steps, since the first one also fills caches, which hardly counts where it is long. Nothing is trained.
+Cost step_cost(Objective& objective, uint64_t seed, int client) {
+  forget_peak();
+  Vec y = objective.workspace();
+  y.copy_(objective.initial());
+  Cost cost;
+  for (int64_t step : {0, 1}) {
+    const auto start = std::chrono::steady_clock::now();
+    objective.gradient({seed, client, 0, step, 0}, y);
+    cost.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    if (cost.seconds > 2) break;
+  }
+  cost.bytes = peak_memory();
+  return cost;
+}
+
+// Seconds at batch b, on the line through two measured ones, b1 < b2 < b. On a busy machine the larger one may have been the
+// quicker: then in proportion to it.
+double line_through(double b1, double y1, double b2, double y2, double b) {
+  return y2 > y1 ? y1 + (y2 - y1) * (b - b1) / (b2 - b1) : y2 * b / b2;
+}
+
+// A recipe on stand-in data, with another batch size.
+std::unique_ptr<Objective> stand_in_objective(Recipe recipe, int clients, int64_t batch, const Scratch& scratch) {
+  const std::string folder = (fs::path(scratch.path) / std::to_string(batch)).string();
+  fs::create_directory(folder);
+  recipe.data.set("batch_size", batch);
+  const int64_t width = recipe.model.has("embedding") ? recipe.model.integer("embedding") : 0;
+  recipe.data = write_stand_in(recipe.data, clients, width, folder);
+  return make_objective(recipe, clients);
+}
+
+// A step and the size of its model, judged from smaller batches.
+struct Guess {
+  double seconds = 0;  // of the step itself
+  int64_t batch = 0;   // the largest that was measured,
+  double bytes = 0;    // and its memory: less than the step needs, and too noisy to be carried further
+  int64_t parameters = 0;
+};
+
+// Of a large batch from two smaller ones, if a step at the batch itself would be too much.
+std::optional<Guess> extrapolated(const Recipe& recipe, int clients, int client, const Scratch& scratch) {
+  const int64_t batch = recipe.data.integer("batch_size"), small = (batch + 31) / 32;
+  if (batch < 16) return std::nullopt;
+  const auto seed = static_cast<uint64_t>(recipe.run.integer("seed"));
+  int64_t parameters = 0;
+  const auto measure = [&](int64_t size) {
+    const auto objective = stand_in_objective(recipe, clients, size, scratch);
+    parameters = parameter_count(*objective);
+    return step_cost(*objective, seed, client);
+  };
+  const double before = proc_bytes("/proc/self/status", "VmRSS");
+  const Cost one = measure(small);
+  const auto too_much = [&](int64_t other) {
+    const double times = static_cast<double>(other) / static_cast<double>(small);
+    return times * one.seconds > patience ||
+           times * (one.bytes - before) > 0.5 * proc_bytes("/proc/meminfo", "MemAvailable");
+  };
+  if (!too_much(batch)) return std::nullopt;
+  int64_t larger = batch / 2;  // the further from the small one, the less noise in between
+  while (larger > 2 * small && too_much(larger)) larger /= 2;
+  const Cost two = measure(larger);
+  const auto n = [](int64_t size) { return static_cast<double>(size); };
+  return Guess{line_through(n(small), one.seconds, n(larger), two.seconds, n(batch)), larger, two.bytes, parameters};
+}
+
+void print_missing(const Entry& data, const std::string& what) {
+  fmt::print("missing     {}\n", what);
+  if (const Source* source = find_source(data.name)) {
+    fmt::print("get it      tacet data fetch {}   (from {})\n", data.name, source->address);
+  } else {
+    fmt::print("get it      from its authors: {}\n", data.paper);
+    const char* base = std::getenv("TACET_DATA");
+    const fs::path folder = fs::path(base && *base ? base : cache_folder()) / data.name;
+    for (const std::string& file : data.files) fmt::print("            {}\n", (folder / file).string());
+  }
+  fmt::print("            below: figures with stand-in data of the same shape\n");
+}
+
+}  // namespace
+
+int dry_run(const Recipe& recipe, int workers) {
+  const int clients = recipe.clients.has("count") ? static_cast<int>(recipe.clients.integer("count")) : workers;
+  const Method& method = find_method(recipe.algorithm.text("name"));
+  const Entry& data = find_dataset(recipe.data.text("name"));
+  const int I = recipe.algorithm.has("interval") ? static_cast<int>(recipe.algorithm.integer("interval")) : 1;
+  const auto seed = static_cast<uint64_t>(recipe.run.integer("seed"));
+  const std::vector<int> present = sample_clients(client_sampling(recipe.clients, clients), seed, 0);
+  const int turns = (static_cast<int>(present.size()) + workers - 1) / workers;  // clients of the busiest worker
+  set_threads(static_cast<int>(recipe.run.integer("threads")));
+  keep_large_blocks();
+
+  const Scratch scratch;
+  const auto known = known_size(recipe.data);
+  const auto guess = known ? extrapolated(recipe, clients, present.front(), scratch) : std::nullopt;
+  std::unique_ptr<Objective> objective;
+  std::string missing;
+  try {
+    objective = make_objective(recipe, clients);
+  } catch (const DataMissing& error) {
+    if (!known) throw;
+    missing = error.what();
+    if (!guess) objective = stand_in_objective(recipe, clients, recipe.data.integer("batch_size"), scratch);
+  }
+
+  const int64_t d = objective ? parameter_count(*objective) : guess->parameters;
+  const double vectors = clients > 1 ? method.vectors_sent(I) : 0;
+  fmt::print("recipe      {}\n", recipe.source);
+  fmt::print("model       {}, {} parameters ({})\n", recipe.model.text("name"), d,
+             human_bytes(4.0 * static_cast<double>(d)));
+  if (missing.empty()) {
+    fmt::print("data        {}, {} training samples an epoch\n", data.name, objective->training_samples());
+  } else {
+    fmt::print("data        {}, {} training {}\n", data.name, known->training, known->unit);
+    print_missing(data, missing);
+  }
+  fmt::print("method      {}, {} clients, I = {}\n", method.name, clients, I);
+  fmt::print("a round     {:g} vectors a client, {}\n", vectors, human_bytes(4.0 * vectors * static_cast<double>(d)));
+  const Cost cost = guess ? Cost{guess->seconds, guess->bytes} : step_cost(*objective, seed, present.front());
+  fmt::print("time        {:.3g} s a local step here{}, about {:.3g} s a round on {} worker{}\n", cost.seconds,
+             guess ? " (extrapolated from smaller batches)" : "", cost.seconds * I * turns, workers,
+             workers == 1 ? "" : "s");
+  if (guess)
+    fmt::print("memory      more than the {} of a step with data.batch_size = {}; this machine has {}\n",
+               human_bytes(cost.bytes), guess->batch, human_bytes(proc_bytes("/proc/meminfo", "MemTotal")));
+  else
+    fmt::print("memory      {} of a worker during a step\n", human_bytes(cost.bytes));
+  return 0;
+}
+
+}  // namespace tacet

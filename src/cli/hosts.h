@@ -1,0 +1,35 @@
+// `--hosts a,b,c`: one worker a host, started over ssh. The parent is launch_local's; what it starts here are processes that
+// turn into ssh. The token travels through ssh's standard input, never on a command line.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace tacet {
+
+struct HostsOptions {
+  std::vector<std::string> hosts;  // [user@]name; the first is rank 0's, and its name is where the others find it
+  std::string ssh = "ssh";         // command and its options, split at spaces; "HOST COMMAND" is put behind it
+  int port = 0;                    // of the rendezvous on the first host; 0: follows from this process's number
+};
+
+// Splits "a,b,c". Throws UserError for an empty name.
+std::vector<std::string> split_hosts(const std::string& list);
+
+// Runs `tacet` with `arguments` (those of `tacet train`, without the subcommand) on every host, in this folder and with this
+// program's path, which must be the same there. Forwards output, ends all when one ends or at Ctrl-C. Returns the exit code
+// as launch_local does.
+int launch_hosts(const HostsOptions& options, const std::vector<std::string>& arguments);
+
+// What launch_hosts's processes are: becomes ssh to host number $RANK. `token` is what that worker has to prove.
+[[noreturn]] void become_ssh(const HostsOptions& options, const std::vector<std::string>& arguments);
+
+// The command for a remote shell; every word is quoted.
+std::string remote_command(const HostsOptions& options, const std::string& folder, const std::string& program, int rank,
+                           const std::vector<std::string>& arguments);
+
+// In a worker that launch_hosts started: reads the token, the first line of standard input, and has this process get SIGTERM
+// at the input's end, which is what is seen of the launcher's end or of a lost connection.
+std::string token_from_input();
+
+}  // namespace tacet

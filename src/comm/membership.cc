@@ -1,0 +1,409 @@
+// See membership.h. What is at the rendezvous, all under "tacet/":
+//   ids, joins            counters: workers that came; those that found an epoch under way
+//   left/ID               set by the rendezvous itself when the connection of worker ID ends (a will)
+//   join/N                the N-th that found an epoch under way
+//   epoch                 the number of the latest epoch that was decided
+//   eT/came, eT/slot/N    counter and workers that came to epoch T, in the order of their coming
+//   eT/members            who is in it: written once, by whoever is first
+//   eT/losses             who of epoch T−1 is not, in words
+//   eT/broken             epoch T is over
+//   eT/alive/ID           ID knows that epoch T−1 is over and is on its way
+#include "comm/membership.h"
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <sstream>
+#include <thread>
+#include <utility>
+
+#include "comm/gloo/epoch.h"
+#include "comm/gloo/store.h"
+#include "tacet/error.h"
+
+namespace tacet {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+constexpr double kSilenceSeconds = 2;   // a worker that lives says so within this; one that waits to join comes within this
+constexpr double kProposalSeconds = 3;  // who should write down the members gets this long before the next one does
+constexpr int kMostAttempts = 10;       // epochs in a row whose workers could not be connected
+constexpr auto kPause = milliseconds(10);
+
+double since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+std::string key(const std::string& what) { return "tacet/" + what; }
+std::string key(int64_t epoch, const std::string& what) { return "tacet/e" + std::to_string(epoch) + "/" + what; }
+std::string left_key(int64_t id) { return key("left/" + std::to_string(id)); }
+
+struct Slot {
+  int64_t id = 0;
+  int worker = 0, size = 0;
+};
+
+std::string text_of(const Slot& s) {
+  return std::to_string(s.id) + " " + std::to_string(s.worker) + " " + std::to_string(s.size) + "\n";
+}
+
+std::vector<Slot> slots_in(const std::string& text) {
+  std::istringstream in(text);
+  std::vector<Slot> slots;
+  for (Slot s; in >> s.id >> s.worker >> s.size;) slots.push_back(s);
+  return slots;
+}
+
+std::string short_number(double value) {
+  std::ostringstream text;
+  text << value;
+  return text.str();
+}
+
+}  // namespace
+
+struct Membership::State {
+  explicit State(const MembershipOptions& o)
+      : options(o),
+        client(std::make_shared<StoreClient>(o.place.address, o.place.port, o.place.timeout_seconds, o.place.token)),
+        watcher(std::make_shared<StoreClient>(o.place.address, o.place.port, o.place.timeout_seconds, o.place.token)) {
+    take_id();
+    thread = std::thread([this] { watch(); });
+  }
+
+  ~State() {
+    {
+      const std::lock_guard lock(mutex);
+      ending = true;
+    }
+    changed.notify_all();
+    thread.join();
+  }
+
+  void take_id() {
+    if (id > 0) client->will(left_key(id), "");
+    const bool again = id > 0;
+    const int64_t before = id;
+    const int64_t now = client->add(key("ids"), 1);
+    {
+      const std::lock_guard lock(mutex);
+      id = now;
+    }
+    client->will(left_key(id), "1");
+    if (again) client->set(left_key(before), "1");
+  }
+
+  std::optional<std::string> value(const std::string& name) {
+    if (!client->check({name})) return std::nullopt;
+    return client->get(name, milliseconds(1000));
+  }
+
+  bool has_left(int64_t other) {
+    if (gone.count(other) > 0) return true;
+    if (!client->check({left_key(other)})) return false;
+    gone.insert(other);
+    return true;
+  }
+
+  // ---- joining ----
+
+  // The epoch to sign in to: the one after the epoch under way, once that is over; 0 when the run is done.
+  int64_t wait_for_turn() {
+    const auto now = value(key("epoch"));
+    if (!now) return 1;
+    const int64_t current = std::stoll(*now);
+    client->set(key("join/" + std::to_string(client->add(key("joins"), 1))), std::to_string(id));
+    const auto those = slots_in(client->get(key(current, "members"), milliseconds(1000)));
+    for (;;) {
+      if (client->check({kRunIsDone})) return 0;
+      if (std::all_of(those.begin(), those.end(), [&](const Slot& s) { return has_left(s.id); }))
+        client->set(key(current, "broken"), std::to_string(id));
+      try {
+        client->wait({key(current, "broken")}, milliseconds(200));
+        return current + 1;
+      } catch (const StoreTimeout&) {
+      }
+    }
+  }
+
+  void sign_in(int64_t target) {
+    // The will comes first: whoever is in the members' list breaks its epoch by ending.
+    if (willed > 0) client->will(key(willed, "broken"), "");
+    willed = target;
+    client->will(key(target, "broken"), std::to_string(id));
+    const int64_t place = client->add(key(target, "came"), 1);
+    client->set(key(target, "slot/" + std::to_string(place)), text_of({id, options.place.rank, options.place.size}));
+  }
+
+  // ---- deciding who is in an epoch ----
+
+  std::vector<Slot> living_slots(int64_t target) {
+    std::vector<Slot> living;
+    const int64_t came = client->add(key(target, "came"), 0);
+    for (int64_t k = 1; k <= came; ++k) {
+      const auto text = value(key(target, "slot/" + std::to_string(k)));
+      if (!text) continue;  // it is about to be written, or its worker ended in between
+      for (const Slot& s : slots_in(*text))
+        if (!has_left(s.id)) living.push_back(s);
+    }
+    return living;
+  }
+
+  std::string within() const { return " within " + short_number(options.place.timeout_seconds) + " s"; }
+
+  // The members of the first epoch, by rank; nothing as long as some are missing.
+  std::optional<std::vector<Slot>> first_members(const std::vector<Slot>& living, double waited) {
+    std::map<int, Slot> by_rank;
+    for (const Slot& s : living) {
+      if (s.size != options.place.size)
+        throw UserError("WORLD_SIZE must be the same for all workers, but it is " + std::to_string(options.place.size) +
+                        " for worker " + std::to_string(options.place.rank) + " and " + std::to_string(s.size) +
+                        " for worker " + std::to_string(s.worker));
+      if (s.worker == options.place.rank && s.id < id && waited > kSilenceSeconds)
+        throw UserError("RANK must differ from worker to worker, but " + std::to_string(s.worker) + " has come twice to " +
+                        options.place.address + ":" + std::to_string(options.place.port));
+      by_rank[s.worker] = s;
+    }
+    std::string missing;
+    int first_missing = -1, count = 0;
+    std::vector<Slot> chosen;
+    for (int r = 0; r < options.place.size; ++r) {
+      if (by_rank.count(r) > 0) {
+        chosen.push_back(by_rank[r]);
+        continue;
+      }
+      if (count++ == 0) first_missing = r;
+      missing += (missing.empty() ? "" : ", ") + std::to_string(r);
+    }
+    if (count == 0 && chosen.size() == living.size()) return chosen;
+    if (count > 0 && waited > options.place.timeout_seconds)
+      throw PeerLost(first_missing, (count == 1 ? "worker " : "workers ") + missing + " did not come" + within());
+    return std::nullopt;
+  }
+
+  // The members of a later epoch; nothing as long as somebody may still come.
+  std::optional<std::vector<Slot>> next_members(int64_t target, const std::vector<Slot>& living, double waited,
+                                                std::vector<std::string>& why) {
+    const auto came = [&](int64_t other) {
+      return std::any_of(living.begin(), living.end(), [&](const Slot& s) { return s.id == other; });
+    };
+    std::vector<Slot> chosen;
+    std::set<int64_t> known;
+    why.clear();
+    for (const Slot& s : slots_in(client->get(key(target - 1, "members"), milliseconds(1000)))) {
+      known.insert(s.id);
+      if (came(s.id)) {
+        chosen.push_back(s);
+      } else if (has_left(s.id)) {
+        why.push_back("worker " + std::to_string(s.worker) + " is gone");
+      } else {
+        const bool lives = client->check({key(target, "alive/" + std::to_string(s.id))});
+        if (waited < (lives ? options.place.timeout_seconds : kSilenceSeconds)) return std::nullopt;
+        why.push_back("worker " + std::to_string(s.worker) + " does not answer");
+      }
+    }
+    std::vector<Slot> fresh;
+    for (const Slot& s : living)
+      if (known.count(s.id) == 0) fresh.push_back(s);
+    std::sort(fresh.begin(), fresh.end(), [](const Slot& a, const Slot& b) { return a.worker < b.worker; });
+    chosen.insert(chosen.end(), fresh.begin(), fresh.end());
+    const int64_t joins = waited < kSilenceSeconds ? client->add(key("joins"), 0) : 0;
+    for (int64_t k = 1; k <= joins; ++k) {
+      const auto text = value(key("join/" + std::to_string(k)));
+      if (!text) continue;
+      const int64_t other = std::stoll(*text);
+      if (known.count(other) == 0 && !came(other) && !has_left(other)) return std::nullopt;
+    }
+    if (static_cast<int>(chosen.size()) < options.min_workers && waited < options.place.timeout_seconds &&
+        !client->check({kNobodyComes}))
+      return std::nullopt;
+    return chosen;
+  }
+
+  // Waits until the members of the epoch are written down, or writes them. Returns whether this worker is one of them.
+  bool decide(int64_t target) {
+    const auto start = Clock::now();
+    std::vector<std::string> why;
+    for (;; std::this_thread::sleep_for(kPause)) {
+      if (const auto text = value(key(target, "members"))) return adopt(target, *text);
+      const auto living = living_slots(target);
+      const auto me = std::find_if(living.begin(), living.end(), [&](const Slot& s) { return s.id == id; });
+      if (me == living.end()) return false;  // taken for dead
+      const double waited = since(start);
+      const auto chosen = target == 1 ? first_members(living, waited) : next_members(target, living, waited, why);
+      const bool my_turn = waited > kProposalSeconds * static_cast<double>(me - living.begin());
+      if (chosen && my_turn) {
+        std::string text, words;
+        for (const Slot& s : *chosen) text += text_of(s);
+        for (const auto& line : why) words += line + "\n";
+        client->compare_set(key(target, "losses"), "", words.empty() ? "\n" : words);
+        client->compare_set(key(target, "members"), "", text);
+      }
+      if (waited > options.place.timeout_seconds + kProposalSeconds * static_cast<double>(living.size() + 1))
+        throw PeerLost(-1, "the workers could not agree who goes on" + within());
+    }
+  }
+
+  bool adopt(int64_t target, const std::string& text) {
+    const auto latest = value(key("epoch"));
+    if (!latest || std::stoll(*latest) < target) client->set(key("epoch"), std::to_string(target));
+    std::vector<Member> found;
+    bool mine = false;
+    for (const Slot& s : slots_in(text)) {
+      found.push_back({s.id, s.worker});
+      mine = mine || s.id == id;
+    }
+    if (!mine) return false;
+    members = std::move(found);
+    losses.clear();
+    std::istringstream words(client->get(key(target, "losses"), milliseconds(1000)));
+    for (std::string line; std::getline(words, line);)
+      if (!line.empty()) losses.push_back(line);
+    return true;
+  }
+
+  // ---- the epoch under way ----
+
+  void enter(int64_t target) {
+    {
+      const std::lock_guard lock(mutex);
+      epoch = target;
+      broken = false;
+      waiting = false;
+      for (const Member& m : members) joined.insert(m.id);
+    }
+    changed.notify_all();
+  }
+
+  int64_t leave() {
+    client->set(key(epoch, "broken"), std::to_string(id));
+    broken = true;
+    return epoch + 1;
+  }
+
+  std::unique_ptr<Group> form() {
+    stranded = epoch > 0;
+    std::string failure;
+    for (int attempt = 0; attempt < kMostAttempts; ++attempt) {
+      bool in = false;
+      int64_t target = epoch > 0 ? leave() : 0;
+      while (!in) {
+        if (target == 0) target = wait_for_turn();
+        if (target == 0 || client->check({kRunIsDone})) return nullptr;
+        sign_in(target);
+        in = decide(target);
+        if (!in) {  // the others went on without this one: it comes back as a new one
+          client->will(key(std::exchange(willed, 0), "broken"), "");
+          take_id();
+          target = 0;
+        }
+      }
+      enter(target);
+      GlooOptions place = options.place;
+      place.hosted = true;
+      place.size = static_cast<int>(members.size());
+      place.rank = static_cast<int>(
+          std::find_if(members.begin(), members.end(), [&](const Member& m) { return m.id == id; }) - members.begin());
+      GlooEpoch of{.name = "e" + std::to_string(target)};
+      for (const Member& m : members) of.workers.push_back(m.worker);
+      of.is_over = [this, target] { return epoch != target || broken; };
+      try {
+        auto group = gloo_epoch(place, of);
+        SharedOptions shared;
+        shared.timeout_seconds = place.timeout_seconds;
+        shared.required = options.exchange == "shared";
+        if (options.exchange != "gloo") group = share_memory(std::move(group), shared);
+        stranded = false;
+        return group;
+      } catch (const PeerLost& lost) {
+        failure = lost.what();
+      }
+    }
+    throw PeerLost(-1, "the workers could not be connected: " + failure);
+  }
+
+  // ---- a thread that hears of the epoch's end while others compute ----
+
+  void watch() {
+    int64_t told = 0, seen_joins = 0, asked_in = 0;
+    std::set<int64_t> asked;
+    try {
+      for (;;) {
+        int64_t now = 0, me = 0;
+        {
+          std::unique_lock lock(mutex);
+          changed.wait_for(lock, milliseconds(100), [&] { return ending || (epoch > 0 && epoch != told); });
+          if (ending) return;
+          now = epoch;
+          me = id;
+        }
+        if (now == 0 || now == told) continue;
+        // Who asked in an older epoch had its chance; if it missed that, it asks again.
+        if (std::exchange(asked_in, now) != now) asked.clear();
+        try {
+          watcher->wait({key(now, "broken")}, milliseconds(100));
+          const std::lock_guard lock(mutex);
+          if (epoch == now) {
+            broken = true;
+            watcher->set(key(now + 1, "alive/" + std::to_string(me)), "1");
+            told = now;
+          }
+        } catch (const StoreTimeout&) {
+          watch_joins(seen_joins, asked);
+        }
+      }
+    } catch (const std::exception&) {
+      // The rendezvous is gone. The epoch can go on without it; whoever needs the next one finds out.
+    }
+  }
+
+  void watch_joins(int64_t& seen, std::set<int64_t>& asked) {
+    const int64_t joins = watcher->add(key("joins"), 0);
+    while (seen < joins && watcher->check({key("join/" + std::to_string(seen + 1))}))
+      asked.insert(std::stoll(watcher->get(key("join/" + std::to_string(++seen)), milliseconds(1000))));
+    const std::lock_guard lock(mutex);
+    std::erase_if(asked, [&](int64_t other) { return joined.count(other) > 0 || watcher->check({left_key(other)}); });
+    waiting = !asked.empty();
+  }
+
+  const MembershipOptions options;
+  std::shared_ptr<StoreClient> client, watcher;
+  std::vector<Member> members;
+  std::vector<std::string> losses;
+  std::set<int64_t> gone;  // ids known to have left
+  int64_t willed = 0;      // the epoch that ends with this worker's connection
+  int64_t id = 0;
+
+  std::mutex mutex;  // of what follows, and of id, which the thread reads
+  std::condition_variable changed;
+  std::atomic<int64_t> epoch{0};
+  std::atomic<bool> broken{false}, waiting{false};
+  std::set<int64_t> joined;
+  bool ending = false, stranded = false;
+  std::thread thread;
+};
+
+Membership::Membership(const MembershipOptions& options) : state_(std::make_unique<State>(options)) {}
+Membership::~Membership() = default;
+std::unique_ptr<Group> Membership::form() { return state_->form(); }
+const std::vector<Membership::Member>& Membership::members() const { return state_->members; }
+int64_t Membership::epoch() const { return state_->epoch; }
+int Membership::min_workers() const { return state_->options.min_workers; }
+const std::vector<std::string>& Membership::losses() const { return state_->losses; }
+const std::atomic<bool>& Membership::broken() const { return state_->broken; }
+bool Membership::someone_waits() const { return state_->waiting; }
+bool Membership::stranded() const { return state_->stranded; }
+bool Membership::in_charge(int64_t epoch) const {
+  try {
+    return !state_->watcher->check({key(epoch + 1, "members")});
+  } catch (const std::exception&) {
+    return false;  // whoever can't ask can't know
+  }
+}
+void Membership::finish() { state_->client->set(kRunIsDone, "1"); }
+
+}  // namespace tacet

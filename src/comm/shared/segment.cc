@@ -1,0 +1,110 @@
+// See segment.h.
+#include "comm/shared/segment.h"
+
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace tacet {
+namespace {
+
+// All slots of a rank together, in floats: few enough that what is in flight stays in the processors' cache.
+constexpr int64_t kFloats = int64_t{1} << 20;
+
+struct Head {
+  uint64_t nonce;
+  std::atomic<int32_t> state;
+  alignas(64) std::atomic<uint32_t> bell;
+  std::atomic<uint32_t> asleep;
+};
+static_assert(std::atomic<uint64_t>::is_always_lock_free && std::atomic<uint32_t>::is_always_lock_free);
+
+constexpr size_t kHeadBytes = 4096;  // head, rings and slot heads are counted in pages, so that data is aligned
+size_t rings_bytes(int peers) {
+  const size_t bytes = static_cast<size_t>(peers) * (sizeof(Ring) + Segment::kSlots * sizeof(SlotHead));
+  return (bytes + kHeadBytes - 1) / kHeadBytes * kHeadBytes;
+}
+
+}  // namespace
+
+Segment::Segment(Descriptor file, int peers)
+    : file_(std::move(file)),
+      peers_(peers),
+      slot_floats_(std::clamp<int64_t>(kFloats / ((int64_t{peers} + 1) * kSlots) / 1024 * 1024, 1024, 1 << 16)),
+      bytes_(kHeadBytes + rings_bytes(peers) + static_cast<size_t>((peers + 1) * kSlots * slot_floats_) * sizeof(float)) {}
+
+Segment::Segment(Segment&& other) noexcept
+    : file_(std::move(other.file_)),
+      peers_(other.peers_),
+      slot_floats_(other.slot_floats_),
+      at_(std::exchange(other.at_, nullptr)),
+      bytes_(other.bytes_) {}
+
+Segment::~Segment() {
+  if (at_) ::munmap(at_, bytes_);
+}
+
+bool Segment::map() {
+  void* at = ::mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, file_.get(), 0);
+  if (at == MAP_FAILED) return false;
+  at_ = static_cast<char*>(at);
+  return true;
+}
+
+std::optional<Segment> Segment::create(int peers, uint64_t nonce) {
+  if (peers > kMostPeers) return {};
+  Segment s(Descriptor(::memfd_create("tacet", MFD_CLOEXEC)), peers);
+  // Reserved at once: memory that is missing later would end the process at a write.
+  if (s.file() < 0 || ::posix_fallocate(s.file(), 0, static_cast<off_t>(s.bytes_)) != 0 || !s.map()) return {};
+  reinterpret_cast<Head*>(s.at_)->nonce = nonce;  // all else begins as 0
+  return s;
+}
+
+std::optional<Segment> Segment::open(pid_t pid, int file, int peers, uint64_t nonce) {
+  const std::string path = "/proc/" + std::to_string(pid) + "/fd/" + std::to_string(file);
+  Segment s(Descriptor(::open(path.c_str(), O_RDWR | O_CLOEXEC)), peers);
+  struct stat status {};
+  if (s.file() < 0 || ::fstat(s.file(), &status) != 0 || status.st_size != static_cast<off_t>(s.bytes_)) return {};
+  if (!s.map() || reinterpret_cast<Head*>(s.at_)->nonce != nonce) return {};
+  s.close_file();
+  return s;
+}
+
+std::atomic<int32_t>& Segment::state() const { return reinterpret_cast<Head*>(at_)->state; }
+
+uint32_t Segment::bell() const { return reinterpret_cast<Head*>(at_)->bell.load(); }
+
+// Either the sleeper sees the new count before it sleeps, or the ringer sees that it sleeps: both orders are total.
+void Segment::ring_bell() const {
+  auto* head = reinterpret_cast<Head*>(at_);
+  head->bell.fetch_add(1);
+  if (head->asleep.load() != 0) ::syscall(SYS_futex, &head->bell, FUTEX_WAKE, 1, nullptr, nullptr, 0);
+}
+
+void Segment::sleep(uint32_t shown, int64_t nanoseconds) const {
+  auto* head = reinterpret_cast<Head*>(at_);
+  head->asleep.store(1);
+  const timespec limit{nanoseconds / 1'000'000'000, nanoseconds % 1'000'000'000};
+  if (head->bell.load() == shown) ::syscall(SYS_futex, &head->bell, FUTEX_WAIT, shown, &limit, nullptr, 0);
+  head->asleep.store(0);
+}
+
+Ring& Segment::ring(int peer) const { return reinterpret_cast<Ring*>(at_ + kHeadBytes)[peer]; }
+
+SlotHead& Segment::head(int peer, uint64_t slot) const {
+  auto* heads = reinterpret_cast<SlotHead*>(at_ + kHeadBytes + static_cast<size_t>(peers_) * sizeof(Ring));
+  return heads[static_cast<uint64_t>(peer) * kSlots + slot % kSlots];
+}
+
+float* Segment::data(int peer, uint64_t slot) const {
+  auto* floats = reinterpret_cast<float*>(at_ + kHeadBytes + rings_bytes(peers_));
+  return floats + (static_cast<int64_t>(peer) * kSlots + static_cast<int64_t>(slot % kSlots)) * slot_floats_;
+}
+
+}  // namespace tacet

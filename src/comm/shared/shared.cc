@@ -1,0 +1,383 @@
+// A group whose ranks of one host exchange through memory that they share; another group, which they met in, carries the
+// rest. What is sent is copied into slots of the sender's segment and from there to where it belongs, so the data stays in
+// the processors' cache on its way. No call waits without limit: whoever waits looks every tenth of a second whether those
+// it waits for still live.
+#include <poll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <exception>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <random>
+#include <set>
+#include <sstream>
+#include <stdexcept>
+#include <thread>
+
+#include "comm/arguments.h"
+#include "comm/shared/segment.h"
+#include "tacet/error.h"
+#include "tacet/group.h"
+
+namespace tacet {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr int64_t kLookNanoseconds = 100'000'000;
+constexpr int kLooks = 20;  // at the bell before going to sleep, letting others run in between
+
+std::string seconds_text(double seconds) {
+  std::ostringstream text;
+  text << seconds << " s";
+  return text.str();
+}
+
+// A text as a number that a double holds exactly.
+double digest(const std::string& text) {
+  uint64_t hash = 0xcbf29ce484222325;  // FNV-1a
+  for (const char c : text) hash = (hash ^ static_cast<uint8_t>(c)) * 0x100000001b3;
+  return static_cast<double>(hash >> 16);
+}
+
+// What tells processes apart that can't see each other's memory: another machine, container or user. Empty if unknown.
+std::string this_host() {
+  std::string boot;
+  std::ifstream("/proc/sys/kernel/random/boot_id") >> boot;
+  std::error_code error;
+  const auto processes = std::filesystem::read_symlink("/proc/self/ns/pid", error);
+  return boot.empty() || error ? "" : boot + " " + processes.string() + " " + std::to_string(::geteuid());
+}
+
+// Where an exchange with one peer stands. The pieces in one direction are one stream of floats.
+struct Stream {
+  const std::vector<Piece>* pieces = nullptr;
+  size_t end = 0;  // pieces [0, end)
+  size_t piece = 0;
+  int64_t done = 0;  // of that piece
+
+  // Calls move(at, n) for the next floats that lie together, at most `most`; returns how many they were, 0 at the end.
+  template <class Move>
+  int64_t advance(int64_t most, const Move& move) {
+    skip();
+    if (piece == end) return 0;
+    const Piece& p = (*pieces)[piece];
+    const int64_t n = std::min(most, p.size - done);
+    move(p.data + done, n);
+    done += n;
+    return n;
+  }
+  bool ended() {
+    skip();
+    return piece == end;
+  }
+
+ private:
+  void skip() {
+    while (piece < end && done == (*pieces)[piece].size) ++piece, done = 0;
+  }
+};
+
+struct Peer {
+  int rank;
+  Segment segment;     // theirs
+  Descriptor process;  // readable once it has ended
+  int theirs, mine;    // my ring in their segment, their ring in mine
+  Stream out = {}, in = {};
+  uint64_t common_at[Segment::kSlots] = {};  // how far they must have read before a common slot may be filled again
+};
+
+class SharedGroup : public Group {
+ public:
+  // `mine` is there when there are peers.
+  SharedGroup(std::unique_ptr<Group> group, std::optional<Segment> mine, std::vector<Peer> peers, std::vector<int> hosts,
+              double timeout)
+      : group_(std::move(group)),
+        mine_(std::move(mine)),
+        peers_(std::move(peers)),
+        hosts_(std::move(hosts)),
+        timeout_(timeout),
+        before_(group_->bytes_sent()) {}
+
+  ~SharedGroup() override { leave(Segment::kLeft); }
+
+  int rank() const override { return group_->rank(); }
+  int size() const override { return group_->size(); }
+  int64_t bytes_sent() const override { return sent_ + group_->bytes_sent() - before_; }
+  std::string backend() const override { return all_here() ? "shared" : "shared+" + group_->backend(); }
+  std::vector<int> hosts() const override { return hosts_; }
+  PeerLost lost(int peer, const std::string& how, bool silent) override {
+    const PeerLost agreed = group_->lost(peer, how, silent);
+    remember(agreed);
+    return agreed;
+  }
+
+  void exchange(const std::vector<std::vector<Piece>>& to, const std::vector<std::vector<Piece>>& from) override {
+    check_exchange(rank(), size(), to, from);
+    if (failed_) throw PeerLost(failed_->rank, failed_->what());
+    ++exchanges_;
+    for (Peer& peer : peers_) {
+      peer.out = {&to[peer.rank], to[peer.rank].size()};
+      peer.in = {&from[peer.rank], from[peer.rank].size()};
+      for (const Piece& piece : to[peer.rank]) sent_ += piece.size * static_cast<int64_t>(sizeof(float));
+    }
+    find_common();
+    if (!peers_.empty()) exchange_here();
+    if (!all_here()) exchange_elsewhere(to, from);
+  }
+
+ private:
+  bool all_here() const { return static_cast<int>(peers_.size()) == size() - 1; }
+
+  void exchange_elsewhere(std::vector<std::vector<Piece>> to, std::vector<std::vector<Piece>> from) {
+    for (const Peer& peer : peers_) to[peer.rank].clear(), from[peer.rank].clear();
+    try {
+      group_->exchange(to, from);
+    } catch (const PeerLost& e) {
+      remember(e);
+      throw;
+    }
+  }
+
+  void exchange_here() {
+    auto deadline = after_limit();
+    for (;;) {
+      const uint32_t shown = mine_->bell();
+      bool ended = true, moved = false;
+      for (Peer& peer : peers_) {
+        const bool sent = send(peer), received = receive(peer);
+        if (sent || received) peer.segment.ring_bell(), moved = true;
+        ended = ended && peer.out.ended() && peer.in.ended();
+      }
+      moved = send_common() || moved;
+      if (ended && common_.size == 0) return;
+      if (moved) {
+        deadline = after_limit();
+        continue;
+      }
+      look_for_losses(Clock::now() >= deadline);
+      rest(shown);
+    }
+  }
+
+  Clock::time_point after_limit() const {
+    return Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(timeout_));
+  }
+
+  void rest(uint32_t shown) const {
+    for (int k = 0; k < kLooks; ++k) {
+      if (mine_->bell() != shown) return;
+      std::this_thread::yield();
+    }
+    mine_->sleep(shown, std::min(kLookNanoseconds, static_cast<int64_t>(timeout_ * 1e9) / 4 + 1));
+  }
+
+  bool send(Peer& peer) {
+    Ring& ring = mine_->ring(peer.mine);
+    uint64_t slot = ring.written.value.load(std::memory_order_relaxed);
+    bool moved = false;
+    while (!peer.out.ended() && slot - ring.read.value.load(std::memory_order_acquire) < Segment::kSlots) {
+      float* at = mine_->data(peer.mine, slot);
+      int64_t filled = 0;
+      const auto copy = [&](const float* data, int64_t n) { std::memcpy(at + filled, data, bytes(n)); };
+      while (const int64_t n = peer.out.advance(mine_->slot_floats() - filled, copy)) {
+        filled += n;
+        if (filled == mine_->slot_floats()) break;
+      }
+      mine_->head(peer.mine, slot) = {exchanges_, filled, -1};
+      ring.written.value.store(++slot, std::memory_order_release);
+      moved = true;
+    }
+    return moved;
+  }
+
+  // What ends the pieces for every peer alike (a slice of a sum, say) is copied once, and read by all from there.
+  void find_common() {
+    common_ = {nullptr, 0};
+    if (peers_.size() < 2) return;
+    for (const Peer& peer : peers_) {
+      if (peer.out.end == 0) return;
+      const Piece& last = peer.out.pieces->back();
+      if (peers_[0].out.end == 0 || last.data != peers_[0].out.pieces->back().data ||
+          last.size != peers_[0].out.pieces->back().size)
+        return;
+    }
+    common_ = peers_[0].out.pieces->back();
+    for (Peer& peer : peers_) --peer.out.end;
+  }
+
+  // Whether the peer has room for the next common slot.
+  bool takes_common(Peer& peer) const {
+    const Ring& ring = mine_->ring(peer.mine);
+    const uint64_t read = ring.read.value.load(std::memory_order_acquire);
+    return peer.out.ended() && ring.written.value.load(std::memory_order_relaxed) - read < Segment::kSlots &&
+           read >= peer.common_at[common_slot_];
+  }
+
+  bool send_common() {
+    bool moved = false;
+    while (common_.size > 0 && std::all_of(peers_.begin(), peers_.end(), [&](Peer& p) { return takes_common(p); })) {
+      const int64_t n = std::min(common_.size, mine_->slot_floats());
+      std::memcpy(mine_->common(common_slot_), common_.data, bytes(n));
+      for (Peer& peer : peers_) {
+        std::atomic<uint64_t>& written = mine_->ring(peer.mine).written.value;
+        const uint64_t slot = written.load(std::memory_order_relaxed);
+        mine_->head(peer.mine, slot) = {exchanges_, n, static_cast<int64_t>(common_slot_)};
+        written.store(slot + 1, std::memory_order_release);
+        peer.common_at[common_slot_] = slot + 1;
+        peer.segment.ring_bell();
+      }
+      common_ = {common_.data + n, common_.size - n};
+      common_slot_ = (common_slot_ + 1) % Segment::kSlots;
+      moved = true;
+    }
+    return moved;
+  }
+
+  bool waits_for(Peer& peer) { return !peer.out.ended() || !peer.in.ended() || (common_.size > 0 && !takes_common(peer)); }
+
+  bool receive(Peer& peer) {
+    Ring& ring = peer.segment.ring(peer.theirs);
+    uint64_t slot = ring.read.value.load(std::memory_order_relaxed);
+    bool moved = false;
+    while (!peer.in.ended() && slot < ring.written.value.load(std::memory_order_acquire)) {
+      const SlotHead head = peer.segment.head(peer.theirs, slot);
+      const float* at =
+          head.common < 0 ? peer.segment.data(peer.theirs, slot) : peer.segment.common(static_cast<uint64_t>(head.common));
+      int64_t emptied = 0;
+      const auto copy = [&](float* data, int64_t n) { std::memcpy(data, at + emptied, bytes(n)); };
+      while (head.exchange == exchanges_ && emptied < head.floats) {
+        const int64_t n = peer.in.advance(head.floats - emptied, copy);
+        if (n == 0) break;
+        emptied += n;
+      }
+      if (emptied != head.floats) {
+        throw std::logic_error("exchange: worker " + std::to_string(peer.rank) + " sends other pieces than worker " +
+                               std::to_string(rank()) + " expects");
+      }
+      ring.read.value.store(++slot, std::memory_order_release);
+      moved = true;
+    }
+    return moved;
+  }
+
+  static size_t bytes(int64_t floats) { return static_cast<size_t>(floats) * sizeof(float); }
+
+  // Called when nothing moves. What a peer wrote before it left or died is taken first.
+  void look_for_losses(bool too_long) {
+    const bool look = Clock::now() >= next_look_;
+    if (look) next_look_ = Clock::now() + std::chrono::nanoseconds(kLookNanoseconds);
+    for (Peer& peer : peers_) {
+      if (!waits_for(peer)) continue;
+      const int32_t state = peer.segment.state().load();
+      const bool dead = look && has_ended(peer);
+      if (state == Segment::kHere && !dead) continue;
+      if (send(peer) || receive(peer)) return peer.segment.ring_bell();
+      const int other = state - Segment::kLost;
+      // Whoever lost somebody tells who it was; but I know better than to accuse myself.
+      throw lost(other >= 0 && other != rank() ? other : peer.rank, "is gone: connection closed", false);
+    }
+    if (!too_long) return;
+    for (const bool incoming : {true, false}) {
+      for (Peer& peer : peers_) {
+        if (incoming ? !peer.in.ended() : waits_for(peer))
+          throw lost(peer.rank, "did not answer within " + seconds_text(timeout_), true);
+      }
+    }
+  }
+
+  static bool has_ended(const Peer& peer) {
+    pollfd polled{peer.process.get(), POLLIN, 0};
+    return ::poll(&polled, 1, 0) == 1;
+  }
+
+  void remember(const PeerLost& e) {
+    failed_ = std::make_unique<PeerLost>(e);
+    leave(e.rank >= 0 ? Segment::kLost + e.rank : Segment::kLeft);
+  }
+
+  // The first reason stands.
+  void leave(int32_t reason) {
+    if (!mine_) return;
+    int32_t here = Segment::kHere;
+    mine_->state().compare_exchange_strong(here, reason);
+    for (const Peer& peer : peers_) peer.segment.ring_bell();
+  }
+
+  const std::unique_ptr<Group> group_;
+  const std::optional<Segment> mine_;
+  std::vector<Peer> peers_;
+  const std::vector<int> hosts_;
+  const double timeout_;
+  const int64_t before_;  // bytes that meeting here took
+  std::unique_ptr<PeerLost> failed_;
+  Clock::time_point next_look_ = {};
+  int64_t exchanges_ = 0;
+  Piece common_ = {nullptr, 0};  // what is left of it
+  uint64_t common_slot_ = 0;     // the next one to fill
+  int64_t sent_ = 0;
+};
+
+// One number of every rank.
+std::vector<int64_t> of_all(Group& group, double mine) {
+  std::vector<int64_t> all;
+  for (const double x : all_gather(group, {mine})) all.push_back(static_cast<int64_t>(x));
+  return all;
+}
+
+}  // namespace
+
+std::unique_ptr<Group> share_memory(std::unique_ptr<Group> group, const SharedOptions& options) {
+  const int size = group->size(), me = group->rank();
+  if (size == 1) return group;
+  std::string host = options.host.empty() ? this_host() : options.host;
+  if (host.empty()) host = "unknown " + std::to_string(me);
+  const std::vector<int64_t> keys = of_all(*group, digest(host));
+  std::vector<int> hosts, here;
+  for (int q = 0; q < size; ++q) {
+    hosts.push_back(static_cast<int>(std::find(keys.begin(), keys.end(), keys[q]) - keys.begin()));
+    if (keys[q] == keys[me] && q != me) here.push_back(q);
+  }
+
+  std::random_device random;
+  const uint64_t nonce = (uint64_t{random()} << 16 ^ random()) >> 1;
+  std::optional<Segment> mine = here.empty() ? std::nullopt : Segment::create(static_cast<int>(here.size()), nonce);
+  const std::vector<int64_t> nonces = of_all(*group, static_cast<double>(nonce));
+  const std::vector<int64_t> pids = of_all(*group, mine ? ::getpid() : -1);
+  const std::vector<int64_t> files = of_all(*group, mine ? mine->file() : -1);
+  std::vector<Peer> peers;
+  for (size_t k = 0; mine && k < here.size(); ++k) {
+    const int q = here[k];
+    if (pids[q] < 0) break;
+    const auto pid = static_cast<pid_t>(pids[q]);
+    auto theirs =
+        Segment::open(pid, static_cast<int>(files[q]), static_cast<int>(here.size()), static_cast<uint64_t>(nonces[q]));
+    Descriptor process(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+    if (!theirs || process.get() < 0) break;
+    // A rank's rings are for its peers in ascending order, so mine for q is the k-th, and q's for me comes after those
+    // below.
+    const auto below = std::count_if(here.begin(), here.end(), [&](int p) { return p < me && p != q; });
+    peers.push_back({q, std::move(*theirs), std::move(process), static_cast<int>(below), static_cast<int>(k)});
+  }
+  // All ranks of a host share memory, or none.
+  const std::vector<int64_t> good = of_all(*group, peers.size() == here.size() ? 1 : 0);
+  for (int q = 0; q < size; ++q) {
+    if (good[q] == 1) continue;
+    if (options.required && keys[q] == keys[me])
+      throw UserError("run.exchange: worker " + std::to_string(q) + " can't share memory with the others on its host");
+    for (int r = 0; r < size; ++r)
+      if (keys[r] == keys[q]) hosts[r] = r;
+  }
+  if (std::set<int>(hosts.begin(), hosts.end()).size() == hosts.size()) return group;  // nobody shares
+  if (std::count(hosts.begin(), hosts.end(), hosts[me]) == 1) mine.reset(), peers.clear();
+  if (mine) mine->close_file();
+  return std::make_unique<SharedGroup>(std::move(group), std::move(mine), std::move(peers), std::move(hosts),
+                                       options.timeout_seconds);
+}
+
+}  // namespace tacet

@@ -1,0 +1,28 @@
+// Files that stand in for a data set that is not here: of its format, image size, number of classes and vocabulary, with
+// meaningless content. A dry run builds the real model on them; nobody trains on them.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "tacet/options.h"
+
+namespace tacet {
+
+// What is known of a data set without having it.
+struct KnownSize {
+  int64_t training = 0;  // tokens, images, pairs or texts of the training set
+  std::string unit;
+};
+
+// Nothing where the data are the user's own: another data set, or other files of a known one.
+std::optional<KnownSize> known_size(const Values& data);
+
+// Writes the stand-in of the data set that data.name names into `folder`, which exists and is empty, with enough of it for
+// `clients` clients, and returns the keys of [data] that read it. Sentences have the average length of the real ones; word
+// vectors, where data.vectors asks for them, are `vector_width` wide. known_size(data) must be something. Throws UserError
+// when a file can't be written.
+Values write_stand_in(const Values& data, int clients, int64_t vector_width, const std::string& folder);
+
+}  // namespace tacet

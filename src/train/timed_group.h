@@ -1,0 +1,40 @@
+// A group that counts the time its owner spends in exchanges: sending, receiving, and waiting for others that are not there
+// yet. Everything else is the other group's.
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tacet/error.h"
+#include "tacet/group.h"
+
+namespace tacet {
+
+class TimedGroup : public Group {
+ public:
+  explicit TimedGroup(Group& group) : group_(&group) {}  // borrowed
+  void use(Group& group) { group_ = &group; }            // from now on: borrowed
+
+  int rank() const override { return group_->rank(); }
+  int size() const override { return group_->size(); }
+  void exchange(const std::vector<std::vector<Piece>>& to, const std::vector<std::vector<Piece>>& from) override {
+    const auto start = std::chrono::steady_clock::now();
+    group_->exchange(to, from);
+    seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  }
+  int64_t bytes_sent() const override { return group_->bytes_sent(); }
+  std::string backend() const override { return group_->backend(); }
+  std::vector<int> hosts() const override { return group_->hosts(); }
+  PeerLost lost(int peer, const std::string& how, bool silent) override { return group_->lost(peer, how, silent); }
+
+  // Seconds in exchanges since the last call.
+  double take_seconds() { return std::exchange(seconds_, 0); }
+
+ private:
+  Group* group_;
+  double seconds_ = 0;
+};
+
+}  // namespace tacet

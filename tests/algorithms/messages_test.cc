@@ -1,0 +1,197 @@
+// Every method with coded messages, and the mean that is on its way while clients work.
+#include <chrono>
+#include <condition_variable>
+#include <cstring>
+#include <mutex>
+
+#include <gtest/gtest.h>
+
+#include "core/message.h"
+#include "support/placements.h"
+#include "support/quadratic.h"
+#include "support/test_name.h"
+#include "tacet/error.h"
+
+namespace tacet {
+namespace {
+
+using test::Quadratic;
+using test::Snapshot;
+using test::Trace;
+using test::Trial;
+
+bool same_bits(const Vec& a, const Vec& b) {
+  return a.numel() == b.numel() && std::memcmp(a.data_ptr(), b.data_ptr(), a.nbytes()) == 0;
+}
+
+// 600 parameters: three blocks of a message.
+Quadratic five() { return {600, {1, 0.5, 2, 1, 0.25}, {1, -1, 0.5, 2, -2}, 0.3}; }
+
+struct Coded : testing::TestWithParam<std::tuple<std::string, std::string>> {
+  const Method& method() const { return find_method(std::get<0>(GetParam())); }
+  MessageKind kind() const { return message_kind(std::get<1>(GetParam())); }
+  Trial busy() const {
+    Trial t = test::trial(method(), 5, 3);
+    if (t.options.has("momentum")) t.options.set("momentum", 0.9);
+    if (t.options.has("epsilon")) t.options.set("epsilon", 0.1);
+    if (t.options.has("server_eta")) t.options.set("server_eta", 0.1);
+    return t;
+  }
+  Trace run(Group& group, const Trial& t, int64_t rounds) const {
+    Quadratic objective = five();
+    const auto algorithm = t.method->make(t.options);
+    Messages messages(kind());
+    Vec x = objective.initial();
+    return test::run_on(group, t, objective, *algorithm, x, 0, rounds, &messages);
+  }
+};
+
+TEST_P(Coded, PlacementDoesNotChangeTheAnswer) {
+  Trial t = busy();
+  if (!method().every_client) t.sampled = {{0, 1, 2, 3, 4}, {0, 3}, {4}};
+  const Trace alone = run(*single_group(), t, 4);
+  for (const int ranks : {2, 5})  // on 5, each sends its one message as it is
+    for (const Trace& other : test::on_ranks<Trace>(ranks, [&](Group& g) { return run(g, t, 4); })) {
+      for (size_t r = 0; r < alone.x.size(); ++r)
+        ASSERT_TRUE(same_bits(alone.x[r], other.x[r])) << ranks << " ranks, round " << r;
+      EXPECT_EQ(alone.client_bytes, other.client_bytes);
+      EXPECT_EQ(alone.buffer, other.buffer);
+    }
+}
+
+TEST_P(Coded, StoppingDoesNotChangeTheAnswer) {
+  const Trial t = busy();
+  const auto group = single_group();
+  const Trace whole = run(*group, t, 6);
+  Quadratic objective = five();
+  Vec x = objective.initial();
+  Snapshot state;
+  {
+    const auto algorithm = t.method->make(t.options);
+    Messages messages(kind());
+    test::run_on(*group, t, objective, *algorithm, x, 0, 3, &messages);
+    algorithm->state(state);
+    messages.state(state);
+  }
+  const auto algorithm = t.method->make(t.options);
+  Messages messages(kind());
+  state.restoring = true;
+  algorithm->state(state);
+  messages.state(state);
+  const Trace rest = test::run_on(*group, t, objective, *algorithm, x, 3, 6, &messages);
+  EXPECT_TRUE(same_bits(whole.x.back(), rest.x.back()));
+}
+
+// The codes cost next to nothing here: the last losses are those of messages that are as they are.
+TEST_P(Coded, GetsAsFar) {
+  const Trial t = busy();
+  const Trace coded = run(*single_group(), t, 40);
+  Quadratic objective = five();
+  const auto algorithm = t.method->make(t.options);
+  Vec x = objective.initial();
+  const Trace plain = test::run_on(*single_group(), t, objective, *algorithm, x, 0, 40);
+  const auto loss = [](const Trace& trace) { return trace.counters.back().loss / trace.counters.back().losses; };
+  EXPECT_FALSE(same_bits(coded.x.back(), plain.x.back()));
+  EXPECT_NEAR(loss(coded), loss(plain), 0.02 * loss(plain));
+}
+
+std::vector<std::string> names() {
+  std::vector<std::string> all;
+  for (const Method& m : methods())
+    if (!m.single_client) all.push_back(m.name);
+  return all;
+}
+INSTANTIATE_TEST_SUITE_P(Messages, Coded, testing::Combine(testing::ValuesIn(names()), testing::Values("bf16", "int8")),
+                         [](const auto& param_info) {
+                           return test::test_name(std::get<0>(param_info.param) + " " + std::get<1>(param_info.param));
+                         });
+
+// ---- a mean on its way ----
+
+// Counts gradients, for who waits for them.
+struct Steps {
+  std::mutex mutex;
+  std::condition_variable changed;
+  int taken = 0;
+  bool in_time = true;
+};
+
+struct Counting : Quadratic {
+  Counting(Steps& s) : Quadratic(600, {1, 2}, {1, -1}, 0.3), steps(s) {}
+  Sample gradient(const Draw& draw, const Vec& y) override {
+    const Sample sample = Quadratic::gradient(draw, y);
+    const std::lock_guard lock(steps.mutex);
+    ++steps.taken;
+    steps.changed.notify_all();
+    return sample;
+  }
+  Steps& steps;
+};
+
+// A network on which nothing large arrives before `least` steps more have been taken.
+struct Slow : Group {
+  Slow(Group& g, Steps& s, int n) : group(g), steps(s), least(n) {}
+  int rank() const override { return group.rank(); }
+  int size() const override { return group.size(); }
+  int64_t bytes_sent() const override { return group.bytes_sent(); }
+  std::string backend() const override { return group.backend(); }
+  void exchange(const std::vector<std::vector<Piece>>& to, const std::vector<std::vector<Piece>>& from) override {
+    int64_t floats = 0;
+    for (const auto& pieces : to)
+      for (const Piece& piece : pieces) floats += piece.size;
+    if (floats > 100) {
+      std::unique_lock lock(steps.mutex);
+      const int until = steps.taken / 4 * 4 + least;  // of a round's four
+      steps.in_time = steps.changed.wait_for(lock, std::chrono::seconds(20), [&] { return steps.taken >= until; });
+    }
+    group.exchange(to, from);
+  }
+  Group& group;
+  Steps& steps;
+  int least;
+};
+
+// With a delay of 3 the first three steps of a round are taken while its message is on its way.
+TEST(Overlap, StepsAreTakenWhileTheMessageTravels) {
+  const Trial t = test::trial("celgc-overlap", 2, 4, {{"delay", int64_t{3}}});
+  const auto run = [&](Group& group, Steps& steps) {
+    Counting objective(steps);
+    const auto algorithm = t.method->make(t.options);
+    Vec x = objective.initial();
+    return test::run_on(group, t, objective, *algorithm, x, 0, 4);
+  };
+  Steps unused;
+  const Trace alone = run(*single_group(), unused);
+  for (const Trace& trace : test::on_ranks<Trace>(2, [&](Group& g) {
+         Steps steps;
+         Slow slow(g, steps, 3);
+         const Trace mine = run(slow, steps);
+         EXPECT_TRUE(steps.in_time);
+         EXPECT_EQ(steps.taken, 16);
+         return mine;
+       }))
+    EXPECT_TRUE(same_bits(trace.x.back(), alone.x.back()));
+}
+
+// A group on which the first exchange fails.
+struct Broken : Slow {
+  using Slow::Slow;
+  void exchange(const std::vector<std::vector<Piece>>&, const std::vector<std::vector<Piece>>&) override {
+    throw PeerLost(1, "worker 1 is gone");
+  }
+};
+
+TEST(Overlap, AWorkerThatIsLostOnTheWayIsToldWhereTheMeanIsNeeded) {
+  auto groups = thread_groups(2, 1);
+  Steps steps;
+  Broken broken(*groups[0], steps, 0);
+  Counting objective(steps);
+  const Trial t = test::trial("celgc-overlap", 2, 4, {{"delay", int64_t{2}}});
+  const auto algorithm = t.method->make(t.options);
+  Vec x = objective.initial();
+  EXPECT_THROW(test::run_on(broken, t, objective, *algorithm, x, 0, 1), PeerLost);
+  EXPECT_EQ(steps.taken, 2);
+}
+
+}  // namespace
+}  // namespace tacet

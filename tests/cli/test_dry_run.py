@@ -1,0 +1,70 @@
+"""`tacet train --dry-run` of every recipe on a machine that has none of the data: the model is built at its full size, what is
+missing is said, and a step's time and memory are given. Parameter counts are those that the papers and their code state, or
+follow from the sizes in the recipe as the comment says."""
+
+import glob
+import os
+import re
+import unittest
+
+from program import Case, environment
+
+RECIPES = os.path.join(os.path.dirname(__file__), "..", "..", "recipes")
+
+PARAMETERS = {
+    "celgc/ptb-awd-lstm": 24_221_600,         # 24 M: Merity, Keskar, Socher 2018
+    "celgc/wikitext2-awd-lstm": 33_556_078,   # 33 M: the same paper
+    "celgc/cifar10-resnet20-small": 269_722,  # 0.27 M: He et al. 2016, table 6
+    "celgc/cifar10-resnet32": 464_154,        # 0.46 M
+    "celgc/cifar10-resnet56": 853_018,        # 0.85 M
+    "celgc/imagenet-resnet50": 25_557_032,    # torchvision's resnet50
+    "fed-lamb/mnist-mlp": 159_010,            # 784·200 + 200 + 200·10 + 10
+    "fed-lamb/mnist-cnn": 21_840,             # 10·25 + 10 + 20·250 + 20 + 320·50 + 50 + 50·10 + 10
+    "demo/fashion-mnist": 7_850,              # 784·10 + 10
+}
+OURS = {"sotu", "noise"}  # data that are part of tacet
+
+
+class DryRun(Case):
+    def test_every_recipe(self):
+        recipes = sorted(glob.glob(os.path.join(RECIPES, "*", "*.toml")))
+        self.assertGreater(len(recipes), 30)
+        home = self.path("empty-home")
+        os.makedirs(home, exist_ok=True)
+        packages = os.path.exists("/usr/share/datasets/fashion-mnist")
+        for path in recipes:
+            name = os.path.relpath(path, RECIPES)[:-len(".toml")]
+            with self.subTest(recipe=name):
+                done = self.tacet("train", path, "--dry-run", env=environment(HOME=home, TACET_DATA=None), limit=280)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                data, = re.findall(r"^data +([a-z0-9-]+), (?:\d+) training", done.stdout, re.M)
+                here = data in OURS or (data == "fashion-mnist" and packages)
+                self.assertEqual("missing     " in done.stdout, not here, done.stdout)
+                self.assertEqual("get it      " in done.stdout, not here, done.stdout)
+                parameters, = re.findall(r"^model .*?, (\d+) parameters", done.stdout, re.M)
+                if name in PARAMETERS:
+                    self.assertEqual(int(parameters), PARAMETERS[name])
+                seconds, = re.findall(r"^time +(\S+) s a local step", done.stdout, re.M)
+                self.assertGreater(float(seconds), 0)
+                print(f"{name}: {parameters} parameters, {seconds} s a step", flush=True)
+
+    def test_own_data_must_be_there(self):
+        done = self.tacet("train", self.recipe("own.toml", data={"name": "text", "root": self.path("nowhere")}), "--dry-run")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("nowhere", done.stderr)
+
+    def test_damaged_data_is_an_error(self):
+        """Wrong is not missing: no stand-in hides it."""
+        folder = self.path("cifar")
+        os.makedirs(folder)
+        for k in range(1, 6):
+            with open(os.path.join(folder, f"data_batch_{k}.bin"), "wb") as f:
+                f.write(bytes(100))
+        done = self.tacet("train", os.path.join(RECIPES, "celgc", "cifar10-resnet56.toml"), "--dry-run",
+                          "--set", "data.root=" + folder)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("data_batch_1.bin: must hold whole records", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,108 @@
+// Matrix products, affine maps and a vocabulary's cross-entropy beside libtorch's in double precision, for every order of
+// the factors.
+#include "kernels/product.h"
+
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+#include <torch/torch.h>
+
+#include "kernels/linear.h"
+#include "near.h"
+
+namespace tacet {
+namespace {
+
+using test::expect_close;
+using test::tolerance;
+
+// A matrix with contiguous rows or columns, at times a part of a wider one.
+at::Tensor any_matrix(int64_t rows, int64_t columns) {
+  const int64_t beyond = *rc::gen::inRange<int64_t>(0, 3);
+  if (*rc::gen::arbitrary<bool>()) return torch::randn({rows, columns + beyond}).narrow(1, 0, columns);
+  return torch::randn({columns, rows + beyond}).narrow(1, 0, rows).t();
+}
+
+RC_GTEST_PROP(Product, IsLibtorchsForAllShapesAndOrders, ()) {
+  torch::manual_seed(*rc::gen::inRange<uint64_t>(0, 1000));
+  const auto size = [] { return *rc::gen::inRange<int64_t>(1, 150); };
+  const int64_t m = size(), k = size(), n = size();
+  const at::Tensor a = any_matrix(m, k), b = any_matrix(k, n), y = torch::randn({m, n});
+  const bool add = *rc::gen::arbitrary<bool>(), round = bf16_products() && *rc::gen::arbitrary<bool>();
+  const auto factor = [&](const at::Tensor& t) { return (round ? t.to(at::kBFloat16) : t).to(at::kDouble); };
+  const at::Tensor wanted = factor(a).mm(factor(b)) + (add ? y.to(at::kDouble) : torch::zeros({m, n}, at::kDouble));
+  const Precision precision = round ? Precision::bf16 : Precision::f32;
+  const at::Tensor out = y.clone();
+  product(a, b, out, add, precision);
+  expect_close(out, wanted, tolerance(k + 1), "product");
+  const at::Tensor shared = y.clone();
+  SharedFactor(b, m + *rc::gen::inRange<int64_t>(0, 5), precision)
+      .multiply(a.contiguous().data_ptr<float>(), m, shared.data_ptr<float>(), add);
+  expect_close(shared, wanted, tolerance(k + 1), "shared factor");
+  RC_ASSERT(!testing::Test::HasFailure());
+}
+
+// Values and all gradients of f(leaves…) in single precision beside those of `witness` in double.
+template <class Own, class Witness>
+void expect_same(const std::vector<at::Tensor>& values, double relative, Own own, Witness witness) {
+  const auto run = [&](at::ScalarType type, auto f) {
+    std::vector<at::Tensor> leaves;
+    for (const at::Tensor& t : values) leaves.push_back(t.to(type).clone().requires_grad_(true));
+    const at::Tensor out = f(leaves);
+    torch::manual_seed(3);
+    std::vector<at::Tensor> all = torch::autograd::grad({(out * torch::randn(out.sizes()).to(type)).sum()}, leaves);
+    all.push_back(out.detach());
+    return all;
+  };
+  const auto a = run(at::kFloat, own), b = run(at::kDouble, witness);
+  for (size_t k = 0; k < a.size(); ++k) expect_close(a[k], b[k], relative, std::to_string(k));
+}
+
+RC_GTEST_PROP(Linear, IsLibtorchsWithAllGradients, ()) {
+  torch::manual_seed(*rc::gen::inRange<uint64_t>(0, 1000));
+  const auto size = [] { return *rc::gen::inRange<int64_t>(1, 40); };
+  const int64_t a = size(), b = size(), in = size(), out = size();
+  const bool biased = *rc::gen::arbitrary<bool>();
+  std::vector<at::Tensor> values = {torch::randn({a, b, in}), torch::randn({out, in})};
+  if (biased) values.push_back(torch::randn({out}));
+  expect_same(
+      values, tolerance(a * b + in + out), [&](const auto& v) { return linear(v[0], v[1], biased ? v[2] : at::Tensor()); },
+      [&](const auto& v) { return torch::linear(v[0], v[1], biased ? v[2] : at::Tensor()); });
+  RC_ASSERT(!testing::Test::HasFailure());
+}
+
+// One row's distance to the next is nobody's, and yet once was taken for the bias' (a row of zero strides).
+TEST(Linear, AddsTheBiasToASingleRow) {
+  torch::manual_seed(1);
+  expect_same(
+      {torch::randn({1, 200}), torch::randn({300, 200}), torch::randn({300})}, tolerance(500),
+      [](const auto& v) { return linear(v[0], v[1], v[2]); }, [](const auto& v) { return torch::linear(v[0], v[1], v[2]); });
+}
+
+// 800 rows are more than are held at once.
+RC_GTEST_PROP(LinearCrossEntropy, IsLibtorchsWithAllGradients, ()) {
+  torch::manual_seed(*rc::gen::inRange<uint64_t>(0, 1000));
+  const int64_t rows = *rc::gen::inRange<int64_t>(1, 800), width = *rc::gen::inRange<int64_t>(1, 20),
+                words = *rc::gen::inRange<int64_t>(1, 150);
+  const bool biased = *rc::gen::arbitrary<bool>();
+  std::vector<at::Tensor> values = {3 * torch::randn({rows, width}), torch::randn({words, width})};
+  if (biased) values.push_back(torch::randn({words}));
+  const at::Tensor target = torch::randint(words, {rows}, torch::kLong);
+  expect_same(
+      values, tolerance(width + words),
+      [&](const auto& v) { return linear_cross_entropy(v[0], v[1], biased ? v[2] : at::Tensor(), target); },
+      [&](const auto& v) { return linear_cross_entropy_libtorch(v[0], v[1], biased ? v[2] : at::Tensor(), target); });
+  RC_ASSERT(!testing::Test::HasFailure());
+}
+
+// A loss without gradients, and one whose gradient is not 1.
+TEST(LinearCrossEntropy, IsScaledByWhatFollows) {
+  const auto x = torch::randn({5, 3}).requires_grad_(true), w = torch::randn({7, 3}), target = torch::arange(5);
+  const at::Tensor loss = linear_cross_entropy(x, w, {}, target);
+  const at::Tensor once = torch::autograd::grad({loss}, {x}, {}, /*retain_graph=*/true)[0];
+  expect_close(torch::autograd::grad({3 * loss}, {x})[0], 3 * once, 1e-6, "three times");
+  const torch::NoGradGuard no_grad;
+  EXPECT_EQ(linear_cross_entropy(x, w, {}, target).item<float>(), loss.item<float>());
+}
+
+}  // namespace
+}  // namespace tacet
