@@ -7,12 +7,7 @@
 
 #include <ATen/Parallel.h>
 
-// One version of a loop for each kind of vector unit; the fitting one is chosen when the program starts.
-#if defined(__x86_64__) && defined(__GNUC__)
-#define TACET_VECTOR_CLONES __attribute__((target_clones("arch=skylake-avx512", "arch=haswell", "default")))
-#else
-#define TACET_VECTOR_CLONES
-#endif
+#include "core/multiversion.h"
 
 namespace tacet {
 namespace {
@@ -33,7 +28,7 @@ void each_block(Rows rows, const F& f) {
 }
 
 // Each loop comes with the full number of lanes, known when compiling, and with what is left of the channels.
-TACET_VECTOR_CLONES void sums(Rows rows, const float* __restrict y, float* __restrict sum) {
+TACET_MULTIVERSION void sums(Rows rows, const float* __restrict y, float* __restrict sum) {
   for (int64_t c = 0; c < rows.c; c += kLanes) {
     const int64_t lanes = std::min(kLanes, rows.c - c);
     float s[kLanes] = {};
@@ -48,7 +43,7 @@ TACET_VECTOR_CLONES void sums(Rows rows, const float* __restrict y, float* __res
   }
 }
 
-TACET_VECTOR_CLONES void squares(Rows rows, const float* __restrict y, const float* __restrict mean, float* __restrict sum) {
+TACET_MULTIVERSION void squares(Rows rows, const float* __restrict y, const float* __restrict mean, float* __restrict sum) {
   for (int64_t c = 0; c < rows.c; c += kLanes) {
     const int64_t lanes = std::min(kLanes, rows.c - c);
     float s[kLanes] = {}, m[kLanes] = {};
@@ -64,9 +59,9 @@ TACET_VECTOR_CLONES void squares(Rows rows, const float* __restrict y, const flo
   }
 }
 
-TACET_VECTOR_CLONES void scaled(Rows rows, const float* __restrict y, const float* __restrict scale,
-                                const float* __restrict shift, const float* __restrict added, float least,
-                                float* __restrict z) {
+TACET_MULTIVERSION void scaled(Rows rows, const float* __restrict y, const float* __restrict scale,
+                               const float* __restrict shift, const float* __restrict added, float least,
+                               float* __restrict z) {
   for (int64_t r = 0; r < rows.n; ++r, y += rows.c, z += rows.c) {
     if (added) {
       for (int64_t k = 0; k < rows.c; ++k) {
@@ -83,10 +78,10 @@ TACET_VECTOR_CLONES void scaled(Rows rows, const float* __restrict y, const floa
   }
 }
 
-// dz where ReLU let it through, its sum and its sum with (y − mean).
-TACET_VECTOR_CLONES void masked_sums(Rows rows, const float* __restrict y, const float* __restrict dz,
-                                     const float* __restrict z, const float* __restrict mean, float* __restrict masked,
-                                     float* __restrict sum, float* __restrict product) {
+// The sums of d = dz where ReLU let it through and of d·(y − mean).
+TACET_MULTIVERSION void backward_sums(Rows rows, const float* __restrict y, const float* __restrict dz,
+                                      const float* __restrict z, const float* __restrict mean, float* __restrict sum,
+                                      float* __restrict product) {
   for (int64_t c = 0; c < rows.c; c += kLanes) {
     const int64_t lanes = std::min(kLanes, rows.c - c);
     float s[kLanes] = {}, p[kLanes] = {}, m[kLanes] = {};
@@ -98,7 +93,6 @@ TACET_VECTOR_CLONES void masked_sums(Rows rows, const float* __restrict y, const
         for (int64_t k = 0; k < kLanes; ++k) d[k] = dz[at + k] * (z[at + k] > 0 ? 1.0f : 0.0f);
         for (int64_t k = 0; k < kLanes; ++k) s[k] += d[k];
         for (int64_t k = 0; k < kLanes; ++k) p[k] += d[k] * (y[at + k] - m[k]);
-        for (int64_t k = 0; k < kLanes; ++k) masked[at + k] = d[k];
       }
     } else {
       for (int64_t r = 0; r < rows.n; ++r) {
@@ -107,7 +101,6 @@ TACET_VECTOR_CLONES void masked_sums(Rows rows, const float* __restrict y, const
         for (int64_t k = 0; k < lanes; ++k) d[k] = dz[at + k] * (z[at + k] > 0 ? 1.0f : 0.0f);
         for (int64_t k = 0; k < lanes; ++k) s[k] += d[k];
         for (int64_t k = 0; k < lanes; ++k) p[k] += d[k] * (y[at + k] - m[k]);
-        for (int64_t k = 0; k < lanes; ++k) masked[at + k] = d[k];
       }
     }
     std::copy_n(s, lanes, sum + c);
@@ -115,12 +108,25 @@ TACET_VECTOR_CLONES void masked_sums(Rows rows, const float* __restrict y, const
   }
 }
 
-// dy = a·(d − u − (y − mean)·v); d may be dy.
-TACET_VECTOR_CLONES void through(Rows rows, const float* __restrict y, const float* d, const float* __restrict mean,
-                                 const float* __restrict a, const float* __restrict u, const float* __restrict v,
-                                 float* dy) {
-  for (int64_t r = 0; r < rows.n; ++r, y += rows.c, d += rows.c, dy += rows.c)
-    for (int64_t k = 0; k < rows.c; ++k) dy[k] = a[k] * (d[k] - u[k] - (y[k] - mean[k]) * v[k]);
+// dy = a·(d − u − (y − mean)·v) for each channel, and d itself where d_added is not null.
+TACET_MULTIVERSION void through(Rows rows, const float* __restrict y, const float* __restrict dz, const float* __restrict z,
+                                const float* __restrict mean, const float* __restrict a, const float* __restrict u,
+                                const float* __restrict v, float* __restrict dy, float* __restrict d_added) {
+  for (int64_t r = 0; r < rows.n; ++r, y += rows.c, dz += rows.c, z += rows.c, dy += rows.c) {
+    if (d_added) {
+      for (int64_t k = 0; k < rows.c; ++k) {
+        const float d = dz[k] * (z[k] > 0 ? 1.0f : 0.0f);
+        d_added[k] = d;
+        dy[k] = a[k] * (d - u[k] - (y[k] - mean[k]) * v[k]);
+      }
+      d_added += rows.c;
+    } else {
+      for (int64_t k = 0; k < rows.c; ++k) {
+        const float d = dz[k] * (z[k] > 0 ? 1.0f : 0.0f);
+        dy[k] = a[k] * (d - u[k] - (y[k] - mean[k]) * v[k]);
+      }
+    }
+  }
 }
 
 // Every block's c values, added up in order.
@@ -169,13 +175,11 @@ void scale_shift(Rows rows, const float* y, const float* scale, const float* shi
 void norm_backward(Rows rows, const float* y, const float* dz, const float* z, const Norm& norm, float* dy, float* d_weight,
                    float* d_bias, float* d_added) {
   std::vector<float> sum = room(rows), product = room(rows);
-  float* const masked = d_added ? d_added : dy;
+  const std::vector<float> ones(z ? 0 : static_cast<size_t>(rows_of_block(rows) * rows.c), 1.0f);  // a block without ReLU
+  const auto result = [&](int64_t at) { return z ? z + at : ones.data(); };
   each_block(rows, [&](int64_t b, int64_t first, int64_t n) {
     const int64_t at = first * rows.c;
-    std::vector<float> ones;
-    if (!z) ones.assign(static_cast<size_t>(n * rows.c), 1.0f);
-    masked_sums({n, rows.c}, y + at, dz + at, z ? z + at : ones.data(), norm.mean, masked + at, sum.data() + b * rows.c,
-                product.data() + b * rows.c);
+    backward_sums({n, rows.c}, y + at, dz + at, result(at), norm.mean, sum.data() + b * rows.c, product.data() + b * rows.c);
   });
   const std::vector<double> s = total(sum, rows.c), p = total(product, rows.c);
   std::vector<float> a(s.size()), u(s.size()), v(s.size());
@@ -189,7 +193,8 @@ void norm_backward(Rows rows, const float* y, const float* dz, const float* z, c
   }
   each_block(rows, [&](int64_t, int64_t first, int64_t n) {
     const int64_t at = first * rows.c;
-    through({n, rows.c}, y + at, masked + at, norm.mean, a.data(), u.data(), v.data(), dy + at);
+    through({n, rows.c}, y + at, dz + at, result(at), norm.mean, a.data(), u.data(), v.data(), dy + at,
+            d_added ? d_added + at : nullptr);
   });
 }
 

@@ -10,6 +10,7 @@
 #include <torch/torch.h>
 
 #include "kernels/conv_norm.h"
+#include "kernels/image_ops.h"
 #include "models/image_layers.h"
 #include "models/image_model.h"
 #include "tacet/error.h"
@@ -19,7 +20,7 @@ namespace {
 
 using torch::Tensor;
 
-// What the fused layers take; image_batch makes images in this order, so that nothing is copied here.
+// What the fused layers take: the one copy of a step, of its input.
 Tensor channels_last(const Tensor& x) { return x.contiguous(torch::MemoryFormat::ChannelsLast); }
 
 // How the stages make their layers: the stream of weights, and whether running statistics are kept.
@@ -83,9 +84,7 @@ class BasicBlock : public Block {
  private:
   Tensor shortcut(const Tensor& x) {
     if (downsample_) return downsample_->forward(x, false);
-    Tensor y = stride_ == 1 ? x : x.slice(2, 0, x.size(2), stride_).slice(3, 0, x.size(3), stride_);
-    const int64_t front = padding_ / 2;
-    return padding_ == 0 ? y : torch::constant_pad_nd(y, {0, 0, 0, 0, front, padding_ - front});
+    return stride_ == 1 && padding_ == 0 ? x : subsample_and_pad(x, stride_, padding_);
   }
 
   int64_t stride_, padding_;
@@ -168,7 +167,7 @@ class ResNet : public ImageModel {
     Tensor y = run(channels_last(x), *conv1_, bn1_, true);
     if (pool_) y = torch::max_pool2d(y, 3, 2, 1);
     for (const auto& block : blocks_) y = block->forward(y);
-    return fc_->forward(y.mean({2, 3}));
+    return fc_->forward(mean_of_positions(y));
   }
 
  private:
