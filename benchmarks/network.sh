@@ -16,6 +16,7 @@ usage: benchmarks/network.sh [options]
   --jitter-ms J  --loss P                   uniform in ±J each way; probability that a packet is lost (default 0)
   --models A,B         awd-lstm, resnet-20 (default: both)
   --intervals I,J,…    of celgc (default 1,2,4,8,16,32)
+  --messages           instead: celgc and celgc-overlap with messages of each kind; one line each, nothing is written to --out
   --congestion NAME    of TCP (default cubic)      --mtu N   of the hosts' devices (default 1500)
   --linux-idle         leave net.ipv4.tcp_slow_start_after_idle as Linux has it, at 1: a connection begins slowly after each pause
   --out DIR            figures are pooled with those that are there (default runs/network)
@@ -25,7 +26,7 @@ TEXT
 
 tacet=build/release/tacet relay=build/release/benchmarks/network/network_relay out=runs/network
 scenarios=(lan wan) models=awd-lstm,resnet-20 intervals=1,2,4,8,16,32
-congestion=cubic mtu=1500 idle=0 smoke=no jitter=0 loss=0 custom=no hosts=2 rate=1000 rtt=1
+congestion=cubic mtu=1500 idle=0 smoke=no kinds=no jitter=0 loss=0 custom=no hosts=2 rate=1000 rtt=1
 while [ $# -gt 0 ]; do
   case $1 in
     --quick) scenarios=(lan) models=awd-lstm intervals=1,4,16 ;;
@@ -38,6 +39,7 @@ while [ $# -gt 0 ]; do
     --loss) loss=$2; shift ;;
     --models) models=$2; shift ;;
     --intervals) intervals=$2; shift ;;
+    --messages) kinds=yes ;;
     --congestion) congestion=$2; shift ;;
     --mtu) mtu=$2; shift ;;
     --linux-idle) idle=1 ;;
@@ -239,6 +241,7 @@ TEXT
   exit 0
 fi
 
+[ $kinds = yes ] && out=$work
 mkdir -p "$out"
 python3 benchmarks/network/table.py data "$out/data"
 
@@ -268,17 +271,30 @@ for scenario in "${scenarios[@]}"; do
     recipe=benchmarks/network/$model.toml
     [ -e "$recipe" ] || { echo "network.sh: a model is one of awd-lstm, resnet-20, got '$model'" >&2; exit 2; }
     sets=(--set clients.count="$hosts" --set data.root="\"$out/data\"")
-    run() {  # method I rounds: trains and records
+    run() {  # method I rounds, then more arguments of tacet train: trains and records
       rm -rf "$work/run"
       train_on_hosts "$work/run" "$recipe" "${sets[@]}" --set algorithm.name="\"$1\"" --set algorithm.interval="$2" \
-        --set schedule.iterations=$(($2 * $3))
+        --set schedule.iterations=$(($2 * $3)) "${@:4}"
       record "$setting" "$model" "$1" "$2" "$work/run"
     }
+    if [ $kinds = yes ]; then
+      # Clients' own vectors stay where they are, or the next worker's copy of them would be as large as a message.
+      for interval in ${intervals//,/ }; do
+        for kind_of_message in f32 bf16 int8; do
+          echo "   algorithm.message = $kind_of_message:"
+          both=(--set run.second_copy=false --set algorithm.message=$kind_of_message)
+          run celgc "$interval" "$(rounds_for "$interval")" "${both[@]}"
+          run celgc-overlap "$interval" "$(rounds_for "$interval")" "${both[@]}" --set algorithm.delay="$interval"
+        done
+      done
+      continue
+    fi
     run naive-clip 1 "$(rounds_for 1)"
     for interval in ${intervals//,/ }; do run celgc "$interval" "$(rounds_for "$interval")"; done
   done
   end_network
+  [ $kinds = yes ] && continue
   echo "relay: $relay_figures"
   record "$setting" - relay 0 "$relay_figures"
 done
-python3 benchmarks/network/table.py write "$out/results.jsonl" "$out"
+[ $kinds = yes ] || python3 benchmarks/network/table.py write "$out/results.jsonl" "$out"

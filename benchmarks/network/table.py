@@ -68,9 +68,9 @@ def add(results, setting, model, method, interval, run):
         record["seconds"] = last["seconds"] - first["seconds"]
         record["exchange_seconds"] = sum(line["exchange_seconds"] for line in rounds[1:])
         record["bytes"] = last["bytes_sent"] - first["bytes_sent"]
-        print("   %s, %s, I = %d: %.4f s a step, %.4f s of them in exchanges" % (
+        print("   %s, %s, I = %d: %.4f s a step, %.4f s in exchanges, %.2f MB" % (
             model, method, record["interval"], record["seconds"] / record["steps"],
-            record["exchange_seconds"] / record["steps"]), flush=True)
+            record["exchange_seconds"] / record["steps"], record["bytes"] / record["steps"] / 1e6), flush=True)
     with open(results, "a") as f:
         f.write(json.dumps(record) + "\n")
 

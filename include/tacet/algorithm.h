@@ -4,12 +4,14 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <future>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -118,6 +120,9 @@ class StateVisitor {
   virtual void scratch(const std::string& /*name*/, PerClient& /*value*/) {}
 };
 
+// Thrown by a mean when the deadline passed before any client had finished its turn; on every rank alike.
+struct NobodyCame {};
+
 // What an algorithm may see of round r: the rates in force, the layers, and the one way to talk.
 class Round {
  public:
@@ -138,14 +143,18 @@ class Round {
     Messages* messages = nullptr;               // how clients' vectors travel (src/core/message.h); null: as they are
     SumBuffers* buffers = nullptr;           // memory that is kept from round to round (src/core/tree_mean.h); may be null
     std::function<void(int client)> before;  // told before a client's first turn on this rank; may be empty
-    std::function<Rates(int t)> rates;       // schedule at local step t of this round, before the objective's rate scale
+    // From this moment on a client that asks for a gradient is dropped: `dropped` puts back what its turn has changed, and
+    // its vectors stay out of the mean, which is over those that came. For methods of one mean a round (Method::droppable).
+    std::optional<std::chrono::steady_clock::time_point> deadline;
+    std::function<void(int client)> dropped;  // given with a deadline
+    std::function<Rates(int t)> rates;        // schedule at local step t of this round, before the objective's rate scale
   };
   explicit Round(Setting setting);
 
-  const int64_t number;        // r
-  const int I;                 // local steps between two communications
-  const int N;                 // clients
-  const double participation;  // |S_r| / N
+  const int64_t number;  // r
+  const int I;           // local steps between two communications
+  const int N;           // clients
+  double participation;  // |S_r| / N; after a mean with a deadline, of those that came
   const std::span<const Layer> layers;
 
   // η and γ in force at local step t of this round: schedule, warm-up and, for batches of random length, their scale.
@@ -190,6 +199,7 @@ class Round {
   const std::map<std::string, double>& notes() const { return notes_; }
   const Counters& counters() const { return counters_; }
   int collectives() const { return collectives_; }
+  const std::vector<int>& late() const { return late_; }  // clients that did not come in time, ascending
   double busy_seconds() const { return busy_seconds_; }   // this rank's own time in its clients' turns
   int64_t client_bytes() const { return client_bytes_; }  // what one client's messages hold, coded, parameters and buffers
 
@@ -199,8 +209,10 @@ class Round {
   using Weight = std::function<double(const Client&)>;
   std::vector<Vec> reduce(const Vec& near, int count, const std::vector<int>& clients, const Weight& weight,
                           const ClientsFn& f);
-  // One client's turn; its counters, as they travel, go to `tail`.
-  void turn(int id, const std::function<void(Client&)>& f, float* tail);
+  bool is_late() const;
+  void take_stock(const std::vector<int>& clients, const float* came);
+  // One client's turn; its counters, as they travel, go to `tail`. False: it was too late.
+  bool turn(int id, const std::function<void(Client&)>& f, float* tail);
   std::vector<int64_t> bounds_of(const std::vector<int>& clients) const;
   void count_message(int vectors, int64_t buffers);
   double step(double factor, double norm, bool clipped);
@@ -212,6 +224,7 @@ class Round {
   Counters counters_;
   std::map<int, Drawn> drawn_;  // this round, by client
   std::map<std::string, double> notes_;
+  std::vector<int> late_;
   int collectives_ = 0;
   int64_t client_bytes_ = 0;
   double busy_seconds_ = 0;
@@ -241,6 +254,11 @@ struct Method {
   std::unique_ptr<Algorithm> (*make)(const Values& options);
   bool single_client = false;  // runs on one client only
   bool every_client = false;   // no client sampling: all take part in every round
+  bool keeps_models = false;   // clients that are not sampled train as well, each a model of its own
+
+  // A client that does not come in time can be left out of a round (run.round_deadline): nothing of it is needed before its
+  // only message, and nobody goes on without the others' mean.
+  bool droppable() const { return !single_client && !every_client && !keeps_models && collectives(2) == 1; }
 };
 
 const std::vector<Method>& methods();

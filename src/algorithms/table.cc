@@ -46,7 +46,8 @@ const std::vector<Method>& methods() {
        .vectors_sent = one,
        .collectives = one,
        .options = {eta(), gamma(), interval(), momentum(), weight_decay()},
-       .make = make_celgc_partial},
+       .make = make_celgc_partial,
+       .keeps_models = true},
       {.name = "episode",
        .paper = "Crawshaw, Bao, Liu, ICLR 2023, Algorithm 1",
        .summary = "Local steps corrected by fresh gradients at the common model; the norm of their mean decides for all "

@@ -15,6 +15,7 @@
 #include <fmt/format.h>
 
 #include "cli/progress.h"
+#include "core/message.h"
 #include "data/client_sampling.h"
 #include "data/locate.h"
 #include "data/sources.h"
@@ -195,7 +196,10 @@ int dry_run(const Recipe& recipe, int workers) {
     print_missing(data, missing);
   }
   fmt::print("method      {}, {} clients, I = {}\n", method.name, clients, I);
-  fmt::print("a round     {:g} vectors a client, {}\n", vectors, human_bytes(4.0 * vectors * static_cast<double>(d)));
+  const MessageKind kind =
+      message_kind(recipe.algorithm.has("message") ? recipe.algorithm.text("message") : std::string("f32"));
+  fmt::print("a round     {:g} vectors a client, {}\n", vectors,
+             human_bytes(4.0 * vectors * static_cast<double>(message_words(kind, d))));
   const Cost cost = guess ? Cost{guess->seconds, guess->bytes} : step_cost(*objective, seed, present.front());
   fmt::print("time        {:.3g} s a local step here{}, about {:.3g} s a round on {} worker{}\n", cost.seconds,
              guess ? " (extrapolated from smaller batches)" : "", cost.seconds * I * turns, workers,

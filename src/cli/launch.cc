@@ -298,11 +298,7 @@ class Launcher {
     if (!options_.supervise || stage_ != kRunning || !(WIFSIGNALED(worker.status) || worker.ended_with(kStranded)))
       return false;
     if (restarts_ >= options_.restarts) {
-      try {
-        if (store_) StoreClient(place_.address, place_.port, 1, options_.token).set(kNobodyComes, "1");
-      } catch (const std::exception&) {
-        // Then they wait for somebody until their time limit.
-      }
+      say_nobody_comes();
       return false;
     }
     ++restarts_;
@@ -313,6 +309,15 @@ class Launcher {
                                  std::to_string(options_.restarts) + ")\n");
     start(rank, true);
     return true;
+  }
+
+  // So that workers that wait for others stop waiting.
+  void say_nobody_comes() {
+    try {
+      if (store_) StoreClient(place_.address, place_.port, 1, options_.token).set(kNobodyComes, "1");
+    } catch (const std::exception&) {
+      // Then they wait until their time limit.
+    }
   }
 
   void pass_signals_on() {
@@ -326,6 +331,7 @@ class Launcher {
         signal_ = signal;
         stage_ = kStopping;
         deadline_ = after(options_.interrupt_seconds);
+        if (options_.supervise) say_nobody_comes();
       }
     }
   }

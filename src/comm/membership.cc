@@ -11,6 +11,7 @@
 #include "comm/membership.h"
 
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <condition_variable>
 #include <map>
@@ -58,6 +59,15 @@ std::vector<Slot> slots_in(const std::string& text) {
   return slots;
 }
 
+// Nothing when it is no whole number > 0: what others put at the rendezvous is not trusted.
+std::optional<int64_t> number_in(const std::string& text) {
+  int64_t value = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, value);
+  if (error != std::errc() || stop != end || value < 1) return std::nullopt;
+  return value;
+}
+
 std::string short_number(double value) {
   std::ostringstream text;
   text << value;
@@ -102,6 +112,15 @@ struct Membership::State {
     return client->get(name, milliseconds(1000));
   }
 
+  // Of the latest epoch that was decided; 0: none yet.
+  int64_t latest_epoch() {
+    const auto text = value(key("epoch"));
+    if (!text) return 0;
+    if (const auto number = number_in(*text)) return *number;
+    throw PeerLost(-1, "the rendezvous at " + options.place.address + ":" + std::to_string(options.place.port) +
+                           " gives \"" + text->substr(0, 20) + "\" for the number of an epoch; it serves something else");
+  }
+
   bool has_left(int64_t other) {
     if (gone.count(other) > 0) return true;
     if (!client->check({left_key(other)})) return false;
@@ -113,9 +132,8 @@ struct Membership::State {
 
   // The epoch to sign in to: the one after the epoch under way, once that is over; 0 when the run is done.
   int64_t wait_for_turn() {
-    const auto now = value(key("epoch"));
-    if (!now) return 1;
-    const int64_t current = std::stoll(*now);
+    const int64_t current = latest_epoch();
+    if (current == 0) return 1;
     client->set(key("join/" + std::to_string(client->add(key("joins"), 1))), std::to_string(id));
     const auto those = slots_in(client->get(key(current, "members"), milliseconds(1000)));
     for (;;) {
@@ -215,8 +233,8 @@ struct Membership::State {
     for (int64_t k = 1; k <= joins; ++k) {
       const auto text = value(key("join/" + std::to_string(k)));
       if (!text) continue;
-      const int64_t other = std::stoll(*text);
-      if (known.count(other) == 0 && !came(other) && !has_left(other)) return std::nullopt;
+      const auto other = number_in(*text);
+      if (other && known.count(*other) == 0 && !came(*other) && !has_left(*other)) return std::nullopt;
     }
     if (static_cast<int>(chosen.size()) < options.min_workers && waited < options.place.timeout_seconds &&
         !client->check({kNobodyComes}))
@@ -249,8 +267,7 @@ struct Membership::State {
   }
 
   bool adopt(int64_t target, const std::string& text) {
-    const auto latest = value(key("epoch"));
-    if (!latest || std::stoll(*latest) < target) client->set(key("epoch"), std::to_string(target));
+    if (latest_epoch() < target) client->set(key("epoch"), std::to_string(target));
     std::vector<Member> found;
     bool mine = false;
     for (const Slot& s : slots_in(text)) {
@@ -364,7 +381,8 @@ struct Membership::State {
   void watch_joins(int64_t& seen, std::set<int64_t>& asked) {
     const int64_t joins = watcher->add(key("joins"), 0);
     while (seen < joins && watcher->check({key("join/" + std::to_string(seen + 1))}))
-      asked.insert(std::stoll(watcher->get(key("join/" + std::to_string(++seen)), milliseconds(1000))));
+      if (const auto other = number_in(watcher->get(key("join/" + std::to_string(++seen)), milliseconds(1000))))
+        asked.insert(*other);
     const std::lock_guard lock(mutex);
     std::erase_if(asked, [&](int64_t other) { return joined.count(other) > 0 || watcher->check({left_key(other)}); });
     waiting = !asked.empty();

@@ -30,7 +30,7 @@ class Membership {
   // Connects to the rendezvous, which somebody else hosts (options.place.hosted). Throws PeerLost when there is none in
   // time.
   explicit Membership(const MembershipOptions& options);
-  ~Membership();
+  virtual ~Membership();
   Membership(const Membership&) = delete;
   Membership& operator=(const Membership&) = delete;
 
@@ -39,7 +39,7 @@ class Membership {
   // them. A worker that is gone is known by its closed connection; one that is silent is waited for 2 s; one that still
   // computes, at most the time limit. A new worker waits until the epoch under way ends. Throws PeerLost when workers do not
   // come in time or the rendezvous is gone, UserError when RANK or WORLD_SIZE do not fit.
-  std::unique_ptr<Group> form();
+  virtual std::unique_ptr<Group> form();
 
   struct Member {
     int64_t id;  // of this worker since it came: never used twice in a run

@@ -41,6 +41,9 @@ void scale(std::vector<const float*>& parts, const std::vector<int64_t>& sizes, 
   }
 }
 
+// What ends the turn of a client that is late; never leaves turn().
+struct Late {};
+
 double longest_step(Rates rates, double norm) { return rates.gamma / (1e-10 + norm); }
 
 // Rounds and steps are counted from 1, as in metrics.jsonl.
@@ -49,11 +52,12 @@ std::string at_step(int64_t round, int client, int64_t step) {
          std::to_string(step + 1);
 }
 
-// What is added up: `count` vectors, buffers, counters and the weight. `divisor`: of the mean; 0: the sum is divided later.
-SumShape shape_of(int count, int64_t d, int64_t b, int64_t divisor) {
+// What is added up: `count` vectors, buffers, and the tail: counters, with a deadline a 1 for each of the `places` clients
+// that came, and the weight. `divisor`: of the mean; 0: the sum is divided later.
+SumShape shape_of(int count, int64_t d, int64_t b, int64_t places, int64_t divisor) {
   SumShape shape;
   shape.parts.assign(static_cast<size_t>(count), d);
-  shape.parts.insert(shape.parts.end(), {b, counter_floats + 1});
+  shape.parts.insert(shape.parts.end(), {b, counter_floats + places + 1});
   if (divisor > 0) {
     shape.divided = count * d + b;
     shape.divisor = static_cast<float>(divisor);
@@ -73,41 +77,42 @@ struct Coding {
   Vec near;
 };
 
-// What a client's turn has left to be added up. tail: counters, then the weight of vectors and buffers.
+// What a client's turn has left to be added up. The tail ends with the weight of vectors and buffers.
 struct Sent {
   Client client;
   const std::vector<Vec>* vectors = nullptr;
   const float* buffers = nullptr;
   const float* tail = nullptr;
-  float weight() const { return tail[counter_floats]; }
 };
 
 // tree_sum() of what `sent` tells for one's own positions, coded and decoded on the way where that is asked for.
 at::Tensor sum_of(Group& group, const std::vector<int64_t>& bounds, const SumShape& shape, const Coding& coding,
                   const std::function<Sent(int64_t position)>& sent, SumBuffers& memory) {
-  const int64_t b = shape.parts[shape.parts.size() - 2];
+  const int64_t b = shape.parts[shape.parts.size() - 2], tail = shape.parts.back();
   if (coding.messages && travels_coded(group, bounds)) {
-    std::vector<float> rest(static_cast<size_t>(b) + counter_floats + 1);
+    std::vector<float> rest(static_cast<size_t>(b + tail));
     const auto leaf = [&](int64_t position) {
       const Sent s = sent(position);
-      for (int64_t i = 0; i < b; ++i) rest[i] = s.weight() == 1 ? s.buffers[i] : s.weight() * s.buffers[i];
-      std::copy_n(s.tail, counter_floats + 1, rest.begin() + b);
-      return CodedLeaf{coding.messages->code(s.client, *s.vectors, coding.near, s.weight() != 0), rest.data()};
+      const float w = s.tail[tail - 1];
+      for (int64_t i = 0; i < b; ++i) rest[i] = w == 1 ? s.buffers[i] : w * s.buffers[i];
+      std::copy_n(s.tail, tail, rest.begin() + b);
+      return CodedLeaf{coding.messages->code(s.client, *s.vectors, coding.near, w != 0), rest.data()};
     };
     return message_sum(group, bounds, shape, coding.messages->kind, coding.count, leaf, memory);
   }
   const auto leaf = [&](int64_t position) {
     const Sent s = sent(position);
+    const float w = s.tail[tail - 1];
     std::vector<const float*> parts;
     for (const Vec& v : *s.vectors) parts.push_back(v.data_ptr<float>());
     if (coding.messages) {
-      coding.messages->code(s.client, *s.vectors, coding.near, s.weight() != 0);
+      coding.messages->code(s.client, *s.vectors, coding.near, w != 0);
       const float* arrived = coding.messages->decoded(coding.count, shape.parts.front());
       for (int k = 0; k < coding.count; ++k) parts[k] = arrived + k * shape.parts.front();
     }
     parts.push_back(s.buffers);
     const int64_t weighted = coding.count * shape.parts.front() + b;
-    if (s.weight() != 1.0f) scale(parts, shape.parts, s.weight(), memory.weighted(weighted));
+    if (w != 1.0f) scale(parts, shape.parts, w, memory.weighted(weighted));
     parts.push_back(s.tail);
     return parts;
   };
@@ -149,6 +154,7 @@ Gradient Client::resample(const Vec& y) { return draw(y, false); }
 Gradient Client::draw(const Vec& y, bool local_step) {
   const Round::Setting& s = round_->setting_;
   if (s.broken && *s.broken) throw PeerLost(-1, "a worker was lost during round " + std::to_string(s.number + 1));
+  if (round_->is_late()) throw Late{};
   const Sample sample = s.objective->gradient({s.seed, id_, s.number, s.first_draw + draws_, s.first_iteration + steps_}, y);
   Vec g = s.objective->gradient_buffer();
   const double norm = l2_norm(g);
@@ -236,7 +242,15 @@ std::vector<int64_t> Round::bounds_of(const std::vector<int>& clients) const {
   return bounds;
 }
 
-void Round::turn(int id, const std::function<void(Client&)>& f, float* tail) {
+bool Round::is_late() const { return setting_.deadline && std::chrono::steady_clock::now() >= *setting_.deadline; }
+
+void Round::take_stock(const std::vector<int>& clients, const float* came) {
+  for (size_t k = 0; k < clients.size(); ++k)
+    if (came[k] == 0) late_.push_back(clients[k]);
+  participation = static_cast<double>(clients.size() - late_.size()) / N;
+}
+
+bool Round::turn(int id, const std::function<void(Client&)>& f, float* tail) {
   Client client;
   client.round_ = this;
   client.id_ = id;
@@ -246,11 +260,19 @@ void Round::turn(int id, const std::function<void(Client&)>& f, float* tail) {
   client.draws_ = drawn.draws;
   client.steps_ = drawn.steps;
   const auto start = std::chrono::steady_clock::now();
-  f(client);
+  bool came = true;
+  try {
+    f(client);
+  } catch (const Late&) {
+    came = false;
+    setting_.dropped(id);
+    client.counters_ = {};
+  }
   busy_seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   drawn = {client.draws_, client.steps_};
   if (setting_.stop && *setting_.stop) client.counters_.stop = 1;
   pack(client.counters_, tail);
+  return came;
 }
 
 void Round::count_message(int vectors, int64_t buffers) {
@@ -270,26 +292,32 @@ std::vector<Vec> Round::reduce(const Vec& near, int count, const std::vector<int
   SumBuffers own;
   SumBuffers& memory = setting_.buffers ? *setting_.buffers : own;
   const Coding coding{count > 0 ? coded_messages(setting_) : nullptr, count, near};
-  const SumShape shape = shape_of(count, d, b, weight ? 0 : static_cast<int64_t>(clients.size()));
+  const auto places = setting_.deadline ? static_cast<int64_t>(clients.size()) : 0;
+  const bool by_weight = weight || setting_.deadline;
+  const SumShape shape = shape_of(count, d, b, places, by_weight ? 0 : static_cast<int64_t>(clients.size()));
   const std::vector<int64_t> bounds = bounds_of(clients);
   const auto wait = [&] {  // two exchanges at once would be mixed up
     if (started_.valid()) started_.wait();
   };
   if (bounds[setting_.group->rank()] == bounds[setting_.group->rank() + 1]) wait();
 
-  std::vector<Vec> vectors;                    // of the last client
-  std::array<float, counter_floats + 1> tail;  // its counters and weight
+  std::vector<Vec> vectors;  // of the last client
+  std::vector<float> tail(static_cast<size_t>(shape.parts.back()));
   const auto sent = [&](int64_t position) {
     if (b > 0) buffers.copy_(buffers_before);
+    std::fill(tail.begin(), tail.end(), 0.0f);
     Sent s;
-    turn(
+    const bool came = turn(
         clients[position],
         [&](Client& client) {
+          s.client = client;
           vectors = f(client);
           tail.back() = weight ? static_cast<float>(weight(client)) : 1.0f;
-          s.client = client;
         },
         tail.data());
+    if (came && places > 0) tail[static_cast<size_t>(counter_floats + position)] = 1;
+    if (!came) vectors.assign(static_cast<size_t>(count), at::zeros({d}));
+    if (!came && b > 0) buffers.copy_(buffers_before);
     wait();
     assert(static_cast<int>(vectors.size()) == count);
     for ([[maybe_unused]] const Vec& v : vectors) assert(v.numel() == d && v.is_contiguous());
@@ -301,13 +329,18 @@ std::vector<Vec> Round::reduce(const Vec& near, int count, const std::vector<int
   const at::Tensor sum = sum_of(*setting_.group, bounds, shape, coding, sent, memory);
   const int64_t weighted = count * d + b;
   float* p = sum.data_ptr<float>();
-  if (weight) sum.narrow(0, 0, weighted).div_(p[weighted + counter_floats]);
+  add(counters_, p + weighted);
+  count_message(count, b);
+  if (places > 0) take_stock(clients, p + weighted + counter_floats);
+  if (late_.size() == clients.size()) {
+    if (b > 0) buffers.copy_(buffers_before);
+    throw NobodyCame{};
+  }
+  if (by_weight) sum.narrow(0, 0, weighted).div_(p[weighted + counter_floats + places]);
   std::vector<Vec> means;
   for (int k = 0; k < count; ++k) means.push_back(sum.narrow(0, k * d, d));
   if (coding.messages && near.defined()) means.front().add_(near);
   if (b > 0) buffers.copy_(sum.narrow(0, count * d, b));
-  add(counters_, p + weighted);
-  count_message(count, b);
   return means;
 }
 
@@ -361,7 +394,7 @@ Round::Pending Round::start_mean(const Vec& near, const ClientFn& f) {
   if (!setting_.buffers) started->memory = std::make_unique<SumBuffers>();
   SumBuffers& memory = setting_.buffers ? setting_.buffers->aside() : *started->memory;
   const Coding coding{coded_messages(setting_), 1, near};
-  const SumShape shape = shape_of(1, d, 0, static_cast<int64_t>(setting_.sampled.size()));
+  const SumShape shape = shape_of(1, d, 0, 0, static_cast<int64_t>(setting_.sampled.size()));
   count_message(1, 0);
   started_ = std::async(std::launch::async, [=, &group = *setting_.group, &memory] {
     const auto sent = [&](int64_t p) {

@@ -312,6 +312,12 @@ class Checker {
             "must be <= algorithm.interval = " + std::to_string(algorithm.integer("interval")) + ", got " +
                 std::to_string(algorithm.integer("delay")));
 
+    if (entry_.count("algorithm") && !find_method(entry_.at("algorithm")).droppable() && recipe_.run.has("round_deadline") &&
+        recipe_.run.number("round_deadline") > 0)
+      blame("run", "round_deadline",
+            "must be 0 for " + entry_.at("algorithm") + ", whose rounds can't go on without a client, got " +
+                to_toml(Value(recipe_.run.number("round_deadline"))));
+
     const Values& schedule = recipe_.schedule;
     if (schedule.has("cosine") && schedule.flag("cosine") && schedule.has("unit") &&
         !attempted(schedule.text("unit").c_str()))

@@ -169,6 +169,13 @@ const std::vector<Option>& run_options() {
               "left "
               "out), so that a lost worker costs one round; false: it costs the rounds since the last checkpoint"},
       integer("min_workers", int64_t{1}, "with fewer workers left the run ends with a checkpoint and exit code 3", 1, 1e6),
+      {.name = "round_deadline",
+       .kind = Kind::number,
+       .fallback = 0.0,
+       .doc = "seconds after which a round goes on without the clients that have not finished; the one option under which the "
+              "clock decides about results (0: none)",
+       .min = 0,
+       .max = 1e6},
   };
   return options;
 }

@@ -1,12 +1,15 @@
 // See recovery.h.
 #include "train/recovery.h"
 
+#include <algorithm>
 #include <cassert>
 #include <cstring>
 #include <functional>
 #include <utility>
 
 #include <ATen/ATen.h>
+
+#include "core/tree_mean.h"
 
 namespace tacet {
 namespace {
@@ -35,13 +38,33 @@ std::vector<PerClient*> states_of(const Visit& visit) {
   return states;
 }
 
+// The vectors themselves, not copies.
 std::vector<Vec> vectors_of(const std::vector<PerClient*>& states, int client) {
   std::vector<Vec> vectors;
   for (PerClient* state : states) {
     const auto found = state->all().find(client);
-    vectors.push_back(found == state->all().end() ? Vec() : found->second.clone());
+    vectors.push_back(found == state->all().end() ? Vec() : found->second);
   }
   return vectors;
+}
+
+// Makes `kept` a copy, in the memory that it has where that fits.
+void copy_into(Vec& kept, const Vec& value) {
+  if (!value.defined()) {
+    kept = Vec();
+  } else if (kept.defined() && kept.sizes() == value.sizes() && kept.scalar_type() == value.scalar_type()) {
+    kept.copy_(value);
+  } else {
+    kept = value.clone();
+  }
+}
+
+void put_one(PerClient& state, int client, const Vec& value) {
+  if (value.defined()) {
+    state.put(client, value);
+  } else {
+    state.all().erase(client);
+  }
 }
 
 template <typename T>
@@ -68,16 +91,36 @@ void put_tensor(std::string& out, const Vec& v) {
   out.append(static_cast<const char*>(flat.data_ptr()), flat.nbytes());
 }
 
-Vec take_tensor(const std::string& bytes, size_t& at) {
+// Into the memory that `v` has, where that fits.
+void take_tensor(const std::string& bytes, size_t& at, Vec& v) {
   const auto type = take<int32_t>(bytes, at);
-  if (type < 0) return {};
+  if (type < 0) {
+    v = Vec();
+    return;
+  }
   std::vector<int64_t> sizes(static_cast<size_t>(take<int32_t>(bytes, at)));
   for (int64_t& n : sizes) n = take<int64_t>(bytes, at);
-  Vec v = at::empty(sizes, static_cast<at::ScalarType>(type));
+  if (!v.defined() || v.sizes() != at::IntArrayRef(sizes) || v.scalar_type() != static_cast<at::ScalarType>(type))
+    v = at::empty(sizes, static_cast<at::ScalarType>(type));
   assert(at + v.nbytes() <= bytes.size());
   std::memcpy(v.data_ptr(), bytes.data() + at, v.nbytes());
   at += v.nbytes();
-  return v;
+}
+
+// Nothing, where it has no vector.
+void put_client(std::string& out, int client, const std::vector<Vec>& vectors) {
+  if (std::none_of(vectors.begin(), vectors.end(), [](const Vec& v) { return v.defined(); })) return;
+  put(out, static_cast<int32_t>(client));
+  put(out, static_cast<int32_t>(vectors.size()));
+  for (const Vec& v : vectors) put_tensor(out, v);
+}
+
+void take_clients(const std::string& bytes, ClientVectors& into) {
+  for (size_t at = 0; at < bytes.size();) {
+    auto& of_client = into[take<int32_t>(bytes, at)];
+    of_client.resize(static_cast<size_t>(take<int32_t>(bytes, at)));
+    for (Vec& v : of_client) take_tensor(bytes, at, v);
+  }
 }
 
 size_t whole_floats(size_t bytes) { return (bytes + sizeof(float) - 1) / sizeof(float); }
@@ -91,7 +134,8 @@ Piece floats_of(std::string& bytes) {
 ClientVectors copy_clients(const Visit& visit, const std::set<int>& clients) {
   const auto states = states_of(visit);
   ClientVectors vectors;
-  for (const int client : clients) vectors[client] = vectors_of(states, client);
+  for (const int client : clients)
+    for (const Vec& v : vectors_of(states, client)) copy_into(vectors[client].emplace_back(), v);
   return vectors;
 }
 
@@ -100,13 +144,7 @@ void put_clients(const Visit& visit, const ClientVectors& vectors, bool only) {
   Walk walk;
   walk.on_clients = [&](const std::string&, PerClient& value) {
     if (only) value.all().clear();
-    for (const auto& [client, of_client] : vectors) {
-      if (of_client[k].defined()) {
-        value.put(client, of_client[k]);
-      } else {
-        value.all().erase(client);
-      }
-    }
+    for (const auto& [client, of_client] : vectors) put_one(value, client, of_client[k]);
     ++k;
   };
   visit(walk);
@@ -114,24 +152,19 @@ void put_clients(const Visit& visit, const ClientVectors& vectors, bool only) {
 
 std::string pack(const ClientVectors& vectors) {
   std::string bytes;
-  for (const auto& [client, of_client] : vectors) {
-    bool any = false;
-    for (const Vec& v : of_client) any = any || v.defined();
-    if (!any) continue;
-    put(bytes, static_cast<int32_t>(client));
-    put(bytes, static_cast<int32_t>(of_client.size()));
-    for (const Vec& v : of_client) put_tensor(bytes, v);
-  }
+  for (const auto& [client, of_client] : vectors) put_client(bytes, client, of_client);
   return bytes;
+}
+
+void pack_clients(const Visit& visit, const std::set<int>& clients, std::string& bytes) {
+  const auto states = states_of(visit);
+  bytes.clear();
+  for (const int client : clients) put_client(bytes, client, vectors_of(states, client));
 }
 
 ClientVectors unpack(const std::string& bytes) {
   ClientVectors vectors;
-  for (size_t at = 0; at < bytes.size();) {
-    auto& of_client = vectors[take<int32_t>(bytes, at)];
-    of_client.resize(static_cast<size_t>(take<int32_t>(bytes, at)));
-    for (Vec& v : of_client) v = take_tensor(bytes, at);
-  }
+  take_clients(bytes, vectors);
   return vectors;
 }
 
@@ -161,32 +194,39 @@ std::string pack_globals(const Visit& visit) {
 void unpack_globals(const Visit& visit, const std::string& bytes) {
   size_t at = 0;
   Walk walk;
-  walk.on_global = [&](const std::string&, Vec& value) { value = take_tensor(bytes, at); };
+  walk.on_global = [&](const std::string&, Vec& value) {
+    value = Vec();
+    take_tensor(bytes, at, value);
+  };
   visit(walk);
 }
 
 void Undo::begin(const Visit& visit) {
-  clients_.clear();
+  spare_ = std::exchange(clients_, {});
   states_.clear();
   Walk walk;
   walk.on_number = [&](const std::string& name, double& value) { numbers_[name] = value; };
   walk.on_clients = [&](const std::string&, PerClient& value) { states_.push_back(&value); };
-  walk.on_global = [&](const std::string& name, Vec& value) {
-    Vec& kept = globals_[name];
-    if (!value.defined()) {
-      kept = Vec();
-    } else if (kept.defined() && kept.sizes() == value.sizes() && kept.scalar_type() == value.scalar_type()) {
-      kept.copy_(value);
-    } else {
-      kept = value.clone();
-    }
-  };
+  walk.on_global = [&](const std::string& name, Vec& value) { copy_into(globals_[name], value); };
   visit(walk);
 }
 
 void Undo::before(int client) {
   const std::lock_guard lock(mutex_);
-  if (clients_.count(client) == 0) clients_[client] = vectors_of(states_, client);
+  if (clients_.count(client) > 0) return;
+  auto& kept = clients_[client];
+  if (!spare_.empty()) kept = std::move(spare_.extract(spare_.begin()).mapped());
+  kept.resize(states_.size());
+  size_t k = 0;
+  for (const Vec& v : vectors_of(states_, client)) copy_into(kept[k++], v);
+}
+
+void Undo::restore(int client) {
+  const std::lock_guard lock(mutex_);
+  const auto kept = clients_.find(client);
+  assert(kept != clients_.end());
+  size_t k = 0;
+  for (PerClient* state : states_) put_one(*state, client, kept->second[k++]);
 }
 
 std::set<int> Undo::touched() const {
@@ -252,9 +292,8 @@ std::vector<std::string> swap_bytes(Group& group, std::vector<std::string> to) {
 
 void Replica::renew(Group& group, const ClientVectors& mine) {
   kept_.clear();
-  staged_.clear();
   any_.assign(static_cast<size_t>(group.size()), false);
-  const std::string bytes = pack(mine);
+  std::string bytes = pack(mine);
   std::vector<int64_t> sizes;
   int64_t size = static_cast<int64_t>(bytes.size());
   std::vector<float> as_floats(sizeof size / sizeof(float));
@@ -265,30 +304,114 @@ void Replica::renew(Group& group, const ClientVectors& mine) {
   }
   receive(group, bytes, sizes);
   commit();
+  staged_ = {};  // as large as all of a rank's clients, which a round seldom is
 }
 
-void Replica::receive(Group& group, const std::string& mine, const std::vector<int64_t>& sizes) {
+void Replica::receive(Group& group, std::string& mine, const std::vector<int64_t>& sizes) {
   staged_.clear();
   const int ranks = group.size(), me = group.rank();
   const int next = (me + 1) % ranks, before = (me + ranks - 1) % ranks;
   for (int q = 0; q < ranks; ++q)
     if (sizes[static_cast<size_t>(q)] > 0) any_[static_cast<size_t>(q)] = true;
   if (ranks == 1) return;
-  std::string out = mine, in;
-  out.resize(whole_floats(out.size()) * sizeof(float));
+  mine.resize(whole_floats(mine.size()) * sizeof(float));
   const auto size = static_cast<size_t>(sizes[static_cast<size_t>(before)]);
-  in.resize(whole_floats(size) * sizeof(float));
+  coming_.resize(whole_floats(size) * sizeof(float));
   std::vector<std::vector<Piece>> to(static_cast<size_t>(ranks)), from(static_cast<size_t>(ranks));
-  if (!out.empty()) to[static_cast<size_t>(next)].push_back(floats_of(out));
-  if (!in.empty()) from[static_cast<size_t>(before)].push_back(floats_of(in));
+  if (!mine.empty()) to[static_cast<size_t>(next)].push_back(floats_of(mine));
+  if (!coming_.empty()) from[static_cast<size_t>(before)].push_back(floats_of(coming_));
   group.exchange(to, from);
-  in.resize(size);
-  staged_ = unpack(in);
+  coming_.resize(size);
+  std::swap(staged_, coming_);
 }
 
 void Replica::commit() {
-  for (auto& [client, vectors] : staged_) kept_[client] = std::move(vectors);
+  take_clients(staged_, kept_);
   staged_.clear();
+}
+
+Agreement agree(const std::vector<Claim>& claims, int rank) {
+  const auto latest = [](const Claim& c) { return c.has_state ? std::max(c.placement, c.staged) : c.staged; };
+  int64_t newest = 0, settled = 0;
+  for (const Claim& c : claims) {
+    newest = std::max(newest, latest(c));
+    if (c.has_state) settled = std::max(settled, c.placement);
+  }
+  bool in_force = newest > 0;
+  for (const Claim& c : claims) in_force = in_force && (!c.has_state || latest(c) == newest);
+  assert(in_force || settled < newest || newest == 0);  // who has moved on has seen all others stage
+  Agreement agreed;
+  for (size_t q = 0; q < claims.size(); ++q) {
+    const Claim& c = claims[q];
+    const bool staged = in_force && c.staged == newest;
+    agreed.holds.push_back(c.has_state || staged);
+    if (!agreed.holds.back()) continue;
+    if (agreed.root < 0) agreed.root = static_cast<int>(q);
+    agreed.rounds = std::max(agreed.rounds, c.rounds);
+    if (static_cast<int>(q) == rank) agreed.adopt = staged;
+  }
+  return agreed;
+}
+
+Agreement agree(Group& group, const Claim& mine) {
+  const auto told = all_gather(group, {mine.has_state ? 1.0 : 0.0, mine.rounds, static_cast<double>(mine.placement),
+                                       static_cast<double>(mine.staged)});
+  std::vector<Claim> claims;
+  for (size_t k = 0; k < told.size(); k += 4)
+    claims.push_back({told[k] != 0, told[k + 1], static_cast<int64_t>(told[k + 2]), static_cast<int64_t>(told[k + 3])});
+  return agree(claims, group.rank());
+}
+
+// Who has a worker's clients: it itself or the one behind it, which keeps their second copy; −1: nobody.
+int64_t Homes::keeper(size_t home, const std::set<int64_t>& holders) const {
+  const auto& workers = now_.workers;
+  if (holders.count(workers[home]) > 0) return workers[home];
+  if (!copies_) return -1;
+  const int64_t next = workers[(home + 1) % workers.size()];
+  return holders.count(next) > 0 ? next : -1;
+}
+
+bool Homes::complete(const std::set<int64_t>& holders) const {
+  for (size_t home = 0; home < now_.workers.size(); ++home)
+    if (keeper(home, holders) < 0 && (!copies_ || now_.second.had_any(static_cast<int>(home)))) return false;
+  return true;
+}
+
+ClientVectors Homes::fetch(Group& group, const Visit& visit, const std::set<int64_t>& holders, int64_t me) const {
+  const auto after = block_bounds(clients_, group.size());
+  std::vector<ClientVectors> out(static_cast<size_t>(group.size()));
+  for (size_t home = 0; me >= 0 && home < now_.workers.size(); ++home) {
+    if (keeper(home, holders) != me) continue;
+    const auto before = block_bounds(clients_, static_cast<int>(now_.workers.size()));
+    std::set<int> theirs;
+    for (int64_t c = before[home]; c < before[home + 1]; ++c) theirs.insert(static_cast<int>(c));
+    for (const auto& [client, vectors] : now_.workers[home] == me ? copy_clients(visit, theirs) : now_.second.clients()) {
+      const auto there = std::upper_bound(after.begin(), after.end(), client) - after.begin() - 1;
+      if (theirs.count(client) > 0) out[static_cast<size_t>(there)][client] = vectors;
+    }
+  }
+  std::vector<std::string> to;
+  for (ClientVectors& vectors : out) {
+    to.push_back(pack(vectors));
+    vectors.clear();
+  }
+  ClientVectors mine;
+  for (const std::string& part : swap_bytes(group, std::move(to))) mine.merge(unpack(part));
+  return mine;
+}
+
+void Homes::stage(Group& group, int64_t number, std::vector<int64_t> workers, ClientVectors mine, double rounds) {
+  Placement next{number, std::move(workers), {}, std::move(mine), rounds};
+  next.second.renew(group, copies_ ? next.mine : ClientVectors());
+  next_ = std::move(next);
+  swap_floats(group, {1});
+}
+
+void Homes::adopt(const Visit& visit) {
+  assert(next_.number > 0);
+  put_clients(visit, next_.mine, true);
+  now_ = std::exchange(next_, {});
+  now_.mine.clear();
 }
 
 }  // namespace tacet

@@ -23,6 +23,8 @@ ClientVectors copy_clients(const Visit& visit, const std::set<int>& clients);
 // Makes the vectors of the clients in `vectors` what they are there. `only`: nobody else has any from now on.
 void put_clients(const Visit& visit, const ClientVectors& vectors, bool only);
 std::string pack(const ClientVectors& vectors);
+// The same of the clients' own vectors, into memory that is kept from round to round.
+void pack_clients(const Visit& visit, const std::set<int>& clients, std::string& bytes);
 ClientVectors unpack(const std::string& bytes);
 
 // What is the same on every rank: numbers, and global vectors.
@@ -36,7 +38,8 @@ void unpack_globals(const Visit& visit, const std::string& bytes);
 class Undo {
  public:
   void begin(const Visit& visit);
-  void before(int client);  // its vectors are about to change; the first call counts. Safe from several threads
+  void before(int client);   // its vectors are about to change; the first call counts. Safe from several threads
+  void restore(int client);  // back to what it was before its turn
   std::set<int> touched() const;
   void roll_back(const Visit& visit);
 
@@ -45,6 +48,7 @@ class Undo {
   std::map<std::string, Vec> globals_;
   std::vector<PerClient*> states_;
   ClientVectors clients_;
+  ClientVectors spare_;  // memory of the last round's copies
   std::mutex mutex_;
 };
 
@@ -61,8 +65,8 @@ class Replica {
  public:
   // Forgets all, and gets all of the clients of the rank before. Collective.
   void renew(Group& group, const ClientVectors& mine);
-  // Collective; `sizes`: bytes of each rank's `mine`, known to all.
-  void receive(Group& group, const std::string& mine, const std::vector<int64_t>& sizes);
+  // Collective; `sizes`: bytes of each rank's `mine`, known to all. `mine` is used up.
+  void receive(Group& group, std::string& mine, const std::vector<int64_t>& sizes);
   void commit();
   void drop() { staged_.clear(); }
   const ClientVectors& clients() const { return kept_; }
@@ -70,8 +74,68 @@ class Replica {
   bool had_any(int rank) const { return any_.at(static_cast<size_t>(rank)); }
 
  private:
-  ClientVectors kept_, staged_;
+  ClientVectors kept_;
+  std::string staged_, coming_;  // packed: what came last; what is under way
   std::vector<bool> any_;
+};
+
+// What a worker of a new group tells the others about the state it has.
+struct Claim {
+  bool has_state = false;
+  double rounds = 0;      // committed, of the state that it has or has staged
+  int64_t placement = 0;  // the number of the one in force here
+  int64_t staged = 0;     // of the one that is staged; 0: none
+};
+
+// What follows from all claims, the same on every rank but for `adopt`.
+struct Agreement {
+  std::vector<bool> holds;  // by rank: has the run's state
+  int root = -1;            // the first that does; −1: nobody
+  double rounds = 0;        // the run's state is that after so many
+  bool adopt = false;       // what is staged here is in force
+};
+
+// A placement is in force as soon as everybody who has the run's state has at least staged it; nobody has moved on before.
+Agreement agree(const std::vector<Claim>& claims, int rank);
+// Collective.
+Agreement agree(Group& group, const Claim& mine);
+
+// Which worker each client lives with, and the second copies. Clients move to the workers of a new group in two steps: what
+// comes is staged beside the old, so that a worker lost on the way takes nothing with it that the old placement still has,
+// and is put in force when everybody has staged it.
+class Homes {
+ public:
+  // copies: the next worker has a second copy of what a worker's clients keep.
+  Homes(int clients, bool copies) : clients_(clients), copies_(copies) {}
+
+  int64_t number() const { return now_.number; }  // of the placement in force; 0: none yet
+  int64_t staged() const { return next_.number; }
+  double staged_rounds() const { return next_.rounds; }
+  Replica& second() { return now_.second; }
+
+  // Whether every client's vectors are with one of the holders, given by id.
+  bool complete(const std::set<int64_t>& holders) const;
+  // Collective: the vectors of the clients that are to live here, from those who keep them. me: this worker's id if it is a
+  // holder, else −1.
+  ClientVectors fetch(Group& group, const Visit& visit, const std::set<int64_t>& holders, int64_t me) const;
+  // Collective: stages the placement `number` with `mine` here. Returns when everybody has.
+  void stage(Group& group, int64_t number, std::vector<int64_t> workers, ClientVectors mine, double rounds);
+  void adopt(const Visit& visit);  // what is staged
+  void forget() { next_ = {}; }
+
+ private:
+  struct Placement {
+    int64_t number = 0;
+    std::vector<int64_t> workers;  // ids, by rank
+    Replica second;
+    ClientVectors mine;  // only while it is staged
+    double rounds = 0;   // committed when it was staged
+  };
+  int64_t keeper(size_t home, const std::set<int64_t>& holders) const;
+
+  const int clients_;
+  const bool copies_;
+  Placement now_, next_;  // number 0: none
 };
 
 }  // namespace tacet

@@ -11,6 +11,7 @@
 #include <limits>
 #include <numeric>
 #include <set>
+#include <sstream>
 #include <utility>
 
 #include <torch/version.h>
@@ -65,6 +66,7 @@ struct State {
   double eval_loss = nan, eval_accuracy = nan, eval_round = -1;  // the last evaluation of the selecting split
   double metrics_bytes = 0;
   double skipped = 0;  // gradients that were not finite
+  double late = 0;     // turns of clients that were not finished at the deadline
 
   void visit(StateVisitor& v) {
     v.global("x", x);
@@ -91,7 +93,8 @@ struct State {
                                                                                      {"eval_accuracy", &eval_accuracy},
                                                                                      {"eval_round", &eval_round},
                                                                                      {"metrics_bytes", &metrics_bytes},
-                                                                                     {"skipped", &skipped}})
+                                                                                     {"skipped", &skipped},
+                                                                                     {"late", &late}})
       v.number(name, *value);
   }
 };
@@ -113,7 +116,8 @@ class Trainer {
         sampling_(client_sampling(recipe.clients, clients_)),
         seed_(static_cast<uint64_t>(recipe.run.integer("seed"))),
         schedule_(make_schedule(recipe.schedule, recipe.algorithm, clients_)),
-        checkpoints_(options.out, static_cast<int>(recipe.run.integer("checkpoint_keep"))) {
+        checkpoints_(options.out, static_cast<int>(recipe.run.integer("checkpoint_keep"))),
+        homes_(clients_, recipe.run.flag("second_copy")) {
     recipe_.clients.set("count", int64_t{clients_});
     if (method_.single_client && clients_ != 1)
       throw UserError("algorithm.name: " + method_.name + " runs on one client, clients.count is " +
@@ -278,6 +282,8 @@ class Trainer {
     std::iota(all.begin(), all.end(), 0);
     Round::Setting setting = round_setting(std::move(all));
     setting.first_draw = int64_t{1} << 31;
+    setting.deadline.reset();
+    setting.before = nullptr;  // no round is under way
     return setting;
   }
 
@@ -297,10 +303,21 @@ class Trainer {
     setting.stop = options_.stop;
     if (membership_) setting.broken = &membership_->broken();
     if (guarded()) setting.before = [this](int client) { undo_.before(client); };
+    if (has_deadline()) {
+      const std::chrono::duration<double> allowed(recipe_.run.number("round_deadline"));
+      setting.deadline = Clock::now() + std::chrono::duration_cast<Clock::duration>(allowed);
+      setting.before = [this, guarded = guarded()](int client) {
+        if (guarded) undo_.before(client);
+        turns_.before(client);
+      };
+      setting.dropped = [this](int client) { turns_.restore(client); };
+    }
     setting.skip_non_finite = recipe_.run.text("non_finite") == "skip";
     setting.rates = [rates = rates_](int) { return rates; };
     return setting;
   }
+
+  bool has_deadline() const { return recipe_.run.number("round_deadline") > 0; }
 
   int interval() const {
     return recipe_.algorithm.has("interval") ? static_cast<int>(recipe_.algorithm.integer("interval")) : 1;
@@ -312,6 +329,7 @@ class Trainer {
     s_.epoch_loss += c.loss;
     s_.epoch_losses += c.losses;
     s_.skipped += c.skipped;
+    s_.late += static_cast<double>(r.late().size());
     s_.communications += r.collectives();
     s_.client_bytes += static_cast<double>(r.client_bytes());
   }
@@ -345,8 +363,13 @@ class Trainer {
       if (fraction() >= 1) break;
       const auto start = Clock::now();
       const double epoch_before = epoch();
+      if (has_deadline()) turns_.begin(visitor());
       Round r(round_setting(sample_clients(sampling_, seed_, static_cast<int64_t>(s_.round))));
-      algorithm_->round(r, s_.x);
+      try {
+        algorithm_->round(r, s_.x);
+      } catch (const NobodyCame&) {
+        turns_.roll_back(visitor());
+      }
       account(r);
       s_.round += 1;
       s_.iteration += r.I;
@@ -385,8 +408,9 @@ class Trainer {
   void commit(double busy_seconds) {
     if (guarded()) {
       finished_ = true;
-      const std::string changed = second_copy() ? pack(copy_clients(visitor(), undo_.touched())) : "";
-      const auto size = static_cast<int64_t>(changed.size());
+      changed_.clear();
+      if (second_copy()) pack_clients(visitor(), undo_.touched(), changed_);
+      const auto size = static_cast<int64_t>(changed_.size());
       std::vector<float> note(2);
       std::memcpy(note.data(), &size, sizeof size);
       note.push_back(static_cast<float>(busy_seconds));
@@ -400,7 +424,7 @@ class Trainer {
         waiting = waiting || notes[q][3] > 0;
       }
       if (any) {
-        replica_.receive(*group_, changed, sizes);
+        homes_.second().receive(*group_, changed_, sizes);
         swap_floats(*group_, {1});
       }
       record_straggler(notes);
@@ -414,7 +438,7 @@ class Trainer {
 
   void committed() {
     rounds_committed_ += 1;
-    replica_.commit();
+    homes_.second().commit();
     in_transaction_ = finished_ = false;
     flush();
     lines_before_ = lines_;
@@ -425,10 +449,11 @@ class Trainer {
       undo_.roll_back(visitor());
       stop_ = false;
     }
-    replica_.drop();
+    homes_.second().drop();
     pending_.clear();
     timed_.take_seconds();
-    lines_ = lines_before_;
+    for (; lines_ > lines_before_; --lines_)
+      if (!recent_.empty()) recent_.pop_back();
     in_transaction_ = finished_ = false;
   }
 
@@ -464,76 +489,76 @@ class Trainer {
 
   int64_t own_id() const { return membership_->members()[static_cast<size_t>(group_->rank())].id; }
 
+  std::vector<int64_t> worker_ids() const {
+    std::vector<int64_t> ids;
+    for (const auto& m : membership_->members()) ids.push_back(m.id);
+    return ids;
+  }
+
   // All workers of a new group agree on one state: that of the last round that any of them committed.
   void settle() {
-    if (has_state_ && own_id() != id_) has_state_ = false;  // taken for lost: the others went on
+    if (has_state_ && own_id() != id_) {  // taken for lost: the others went on
+      has_state_ = false;
+      homes_.forget();
+    }
     id_ = own_id();
     if (!has_state_) {  // nor has it a round that could count: neither its lines nor a way back
       in_transaction_ = finished_ = false;
       pending_.clear();
-      replica_.drop();
+      homes_.second().drop();
     }
     require_same(*group_, fingerprint_of(recipe_, *objective_, clients_));
     if (writes())
       checkpoints_.take_over(std::to_string(id_),
                              [m = membership_, epoch = membership_->epoch()] { return m->in_charge(epoch); });
-    const auto told = all_gather(*group_, {has_state_ ? 1.0 : 0.0, rounds_committed_});
-    int root = -1;
-    double latest = 0;
-    std::set<int64_t> holders;
-    for (int q = 0; q < group_->size(); ++q) {
-      if (told[2 * q] == 0) continue;
-      if (root < 0) root = q;
-      latest = std::max(latest, told[2 * q + 1]);
-      holders.insert(membership_->members()[static_cast<size_t>(q)].id);
-    }
-    if (has_state_ && rounds_committed_ < latest) {
-      assert(finished_ && rounds_committed_ + 1 == latest);  // it saw the failure in commit()
+    const Agreement agreed = agree(
+        *group_, {has_state_, has_state_ ? rounds_committed_ : homes_.staged_rounds(), homes_.number(), homes_.staged()});
+    if (has_state_ && rounds_committed_ < agreed.rounds) {
+      assert(finished_ && rounds_committed_ + 1 == agreed.rounds);  // it saw the failure in commit()
       committed();
     } else if (has_state_) {
       roll_back();
     }
-    if (root < 0) return begin_again();
-    if (!share_common(root, holders)) return begin_again();
-    share_clients(holders);
-    rounds_committed_ = latest;
-    settled();
+    if (agreed.adopt) adopt();
+    homes_.forget();
+    if (agreed.root < 0) return begin_again();
+    std::set<int64_t> holders;
+    const auto ids = worker_ids();
+    for (size_t q = 0; q < ids.size(); ++q)
+      if (agreed.holds[q]) holders.insert(ids[q]);
+    if (!share_common(agreed.root, holders)) return begin_again();
+    settled(homes_.fetch(*group_, visitor(), holders, has_state_ ? id_ : -1), agreed.rounds);
     if (writes()) take_over_files();
   }
 
-  void settled() {
-    homes_.clear();
-    for (const auto& m : membership_->members()) homes_.push_back(m.id);
-    const auto bounds = block_bounds(clients_, group_->size());
-    std::set<int> mine;
-    for (int64_t c = bounds[group_->rank()]; c < bounds[group_->rank() + 1]; ++c) mine.insert(static_cast<int>(c));
-    replica_.renew(*group_, second_copy() ? copy_clients(visitor(), mine) : ClientVectors());
-    has_state_ = true;
+  // Collective: `mine` are the vectors of the clients that live here from now on.
+  void settled(ClientVectors mine, double rounds) {
+    homes_.stage(*group_, membership_->epoch(), worker_ids(), std::move(mine), rounds);
+    adopt();
   }
 
-  // Who has a rank's clients: the worker itself or the one behind it, which keeps their second copy; −1: nobody.
-  int64_t keeper(size_t home, const std::set<int64_t>& holders) const {
-    if (holders.count(homes_[home]) > 0) return homes_[home];
-    if (!second_copy()) return -1;
-    const int64_t next = homes_[(home + 1) % homes_.size()];
-    return holders.count(next) > 0 ? next : -1;
+  void adopt() {
+    place_client_state();
+    rounds_committed_ = homes_.staged_rounds();
+    homes_.adopt(visitor());
+    has_state_ = true;
   }
 
   // From the root to all: what is the same on all. False: some clients' state is lost.
   bool share_common(int root, const std::set<int64_t>& holders) {
     std::vector<std::string> to(static_cast<size_t>(group_->size()));
     if (group_->rank() == root) {
-      bool complete = true;
-      for (size_t home = 0; home < homes_.size(); ++home)
-        complete = complete && (keeper(home, holders) >= 0 || (second_copy() && !replica_.had_any(static_cast<int>(home))));
-      const double head[] = {complete ? 1.0 : 0.0, static_cast<double>(lines_), stop_ ? 1.0 : 0.0};
+      std::string lines;
+      for (const std::string& line : recent_) lines += line + "\n";
+      const double head[] = {homes_.complete(holders) ? 1.0 : 0.0, static_cast<double>(lines_), stop_ ? 1.0 : 0.0,
+                             static_cast<double>(lines.size())};
       std::string common(reinterpret_cast<const char*>(head), sizeof head);
-      common += pack_numbers(visitor());
+      common += lines + pack_numbers(visitor());
       to.assign(to.size(), common);
     }
     const auto from = swap_bytes(*group_, std::move(to));
     const std::string& common = from[static_cast<size_t>(root)];
-    double head[3];
+    double head[4];
     std::memcpy(head, common.data(), sizeof head);
     if (head[0] == 0) return false;
     lines_ = lines_before_ = static_cast<int64_t>(head[1]);
@@ -542,7 +567,11 @@ class Trainer {
       reset();
       place_client_state();
     }
-    unpack_numbers(visitor(), common.substr(sizeof head));
+    const auto length = static_cast<size_t>(head[3]);
+    recent_.clear();
+    std::istringstream lines(common.substr(sizeof head, length));
+    for (std::string line; std::getline(lines, line);) recent_.push_back(line);
+    unpack_numbers(visitor(), common.substr(sizeof head + length));
     to.assign(static_cast<size_t>(group_->size()), "");
     if (group_->rank() == root) {
       std::string globals;
@@ -555,35 +584,6 @@ class Trainer {
     const auto globals = swap_bytes(*group_, std::move(to));
     if (!has_state_) unpack_globals(visitor(), globals[static_cast<size_t>(root)]);
     return true;
-  }
-
-  // Every client's vectors go from whoever keeps them to the client's new home.
-  void share_clients(const std::set<int64_t>& holders) {
-    const auto now = block_bounds(clients_, group_->size());
-    std::vector<ClientVectors> out(static_cast<size_t>(group_->size()));
-    if (has_state_) {
-      const auto before = block_bounds(clients_, static_cast<int>(homes_.size()));
-      for (size_t home = 0; home < homes_.size(); ++home) {
-        if (keeper(home, holders) != id_) continue;
-        std::set<int> clients;
-        for (int64_t c = before[home]; c < before[home + 1]; ++c) clients.insert(static_cast<int>(c));
-        const bool own = homes_[home] == id_;
-        const ClientVectors theirs = own ? copy_clients(visitor(), clients) : replica_.clients();
-        for (const auto& [client, vectors] : theirs) {
-          const auto next = std::upper_bound(now.begin(), now.end(), client) - now.begin() - 1;
-          if (clients.count(client) > 0) out[static_cast<size_t>(next)][client] = vectors;
-        }
-      }
-    }
-    std::vector<std::string> to;
-    for (ClientVectors& vectors : out) {
-      to.push_back(pack(vectors));
-      vectors.clear();
-    }
-    ClientVectors mine;
-    for (const std::string& part : swap_bytes(*group_, std::move(to))) mine.merge(unpack(part));
-    place_client_state();
-    put_clients(visitor(), mine, true);
   }
 
   // As if this process had just begun.
@@ -615,8 +615,10 @@ class Trainer {
     log_ = MetricsLog();
     open(resume);
     lines_ = lines_before_ = static_cast<int64_t>(all_gather(*group_, {static_cast<double>(lines_in_log())}).front());
-    rounds_committed_ = 0;
-    settled();
+    const auto bounds = block_bounds(clients_, group_->size());
+    std::set<int> mine;
+    for (int64_t c = bounds[group_->rank()]; c < bounds[group_->rank() + 1]; ++c) mine.insert(static_cast<int>(c));
+    settled(copy_clients(visitor(), mine), 0);
   }
 
   int64_t lines_in_log() const { return writes() ? static_cast<int64_t>(read_lines(file("metrics.jsonl")).size()) : 0; }
@@ -739,6 +741,10 @@ class Trainer {
       line["eta"] = rates_.eta;
       line["gamma"] = finite(rates_.gamma);
       if (c.skipped > 0) line["skipped"] = c.skipped;
+      if (has_deadline()) {
+        line["came"] = sampling_.participating - static_cast<int>(r.late().size());
+        line["late"] = r.late();
+      }
       for (const auto& [name, value] : r.notes()) line[name] = finite(value);
       write(std::move(line));
     }
@@ -875,8 +881,25 @@ class Trainer {
               {"backend", group_->backend()},
               {"recurrent_path", recurrent_path()},
               {"versions", {{"tacet", version()}, {"torch", TORCH_VERSION}}}};
+    if (status != "running") j["faults"] = faults();
     j.update(more);
     write_file(file("summary.json"), j.dump(1) + "\n");
+  }
+
+  // Over all parts of a run that was resumed: the sums of the log's membership lines.
+  json faults() const {
+    int64_t groups = 0, lost = 0, repeated = 0;
+    double seconds = 0;
+    for (const std::string& text : read_lines(file("metrics.jsonl"))) {
+      if (text.find("\"membership\"") == std::string::npos) continue;
+      const json line = json::parse(text, nullptr, false);
+      if (line.is_discarded() || line["event"] != "membership") continue;
+      groups += 1;
+      lost += static_cast<int64_t>(line["lost"].size());
+      repeated += static_cast<int64_t>(line["rounds_repeated"].get<double>());
+      seconds += line["recovery_seconds"].get<double>();
+    }
+    return {{"groups", groups}, {"lost", lost}, {"rounds_repeated", repeated}, {"seconds", seconds}};
   }
 
   void failed(const std::string& why) {
@@ -950,6 +973,7 @@ class Trainer {
                               {"bytes_sent", result.bytes_sent},
                               {"client_bytes", result.client_bytes},
                               {"skipped", static_cast<int64_t>(s_.skipped)},
+                              {"late", static_cast<int64_t>(s_.late)},
                               {"seconds", result.seconds},
                               {"averaged", s_.average.defined()},
                               {"model_sha256", result.model_sha256.empty() ? json(nullptr) : json(result.model_sha256)}});
@@ -986,6 +1010,7 @@ class Trainer {
   std::map<std::string, std::vector<std::pair<std::string, double>>> further_;  // Objective::figures, by split
   SumBuffers buffers_;
   Rates rates_{};  // of the round under way
+  Undo turns_;     // with a deadline: what clients that come too late have changed
   std::string status_;
   bool stop_ = false;    // some worker was asked to stop
   bool opened_ = false;  // from here on a failure is written into the run's folder
@@ -998,9 +1023,9 @@ class Trainer {
   // Only with a membership.
   struct NewWorker {};  // thrown at the end of a round: a worker waits to join
   Undo undo_;
-  Replica replica_;
+  Homes homes_;
+  std::string changed_;          // by the round under way, packed
   Vec first_buffers_;            // the objective's, at the start
-  std::vector<int64_t> homes_;   // ids of the workers, by rank, among whom the clients are spread
   int64_t id_ = 0;               // of this worker in the membership
   double rounds_committed_ = 0;  // since all workers began
   bool has_state_ = false, begun_ = false;

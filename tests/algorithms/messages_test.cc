@@ -95,6 +95,22 @@ TEST_P(Coded, GetsAsFar) {
   EXPECT_NEAR(loss(coded), loss(plain), 0.02 * loss(plain));
 }
 
+// Beside a coordinate that moves by 1 a round, of which a step of the code is 1/127, one that moves by 0.001 is always
+// rounded to nothing. What is left out adds up until it is sent: after 40 rounds it is where it should be, to within a step.
+TEST(Int8, WhatIsTooSmallToBeSentIsSentLater) {
+  const auto second_coordinate = [](Messages* messages) {
+    Quadratic objective(2, {1, 1}, {1, 1});
+    const Trial t = test::trial("fedavg", 2, 1, {{"eta", 0.001}});
+    const auto algorithm = t.method->make(t.options);
+    Vec x = at::tensor({1000.0f, 0.0f});
+    test::run_on(*single_group(), t, objective, *algorithm, x, 0, 40, messages);
+    return x[1].item<double>();
+  };
+  Messages int8(MessageKind::int8);
+  EXPECT_NEAR(second_coordinate(nullptr), 0.0392, 1e-3);
+  EXPECT_NEAR(second_coordinate(&int8), 0.0392, 1.0 / 127);
+}
+
 std::vector<std::string> names() {
   std::vector<std::string> all;
   for (const Method& m : methods())

@@ -1,5 +1,6 @@
 """A lost worker does not lose the run, nor change its result: killed in any phase, several at once, stopped and woken up
-again, or all of them with the process that serves the rendezvous, a run ends by itself with the bits of an undisturbed one."""
+again, or all of them with the process or host that serves the rendezvous, a run ends by itself with the bits of an undisturbed
+one; a signal ends it also while it recovers."""
 
 import os
 import random
@@ -7,7 +8,7 @@ import signal
 import time
 import unittest
 
-from program import Case, write_corpus
+from program import Case, environment, free_port, write_corpus
 
 WORKERS = 3
 
@@ -126,6 +127,109 @@ class Faults(Undisturbed):
         self.after(self.rounds_so_far(self.out) + 2)
         self.strike(0)
         self.assertUndisturbed()
+
+    # --- signals
+
+    def interrupted(self, code):
+        self.assertEqual(self.run_.wait(30), code, self.run_.text())  # nobody waits for the limit of a minute
+        self.assertNobodyLeft(self.run_)
+        self.assertNothingHalfWritten(self.out)
+        self.assertLess(self.rounds_so_far(self.out), self.summary(self.straight)["rounds"])
+
+    def resumed(self):
+        self.train(self.file, self.out, "--resume", "--workers", "2")
+        self.assertEqual(self.results(self.out), self.results(self.straight))
+        self.assertEqual(self.sha(self.out), self.sha(self.straight))
+
+    def test_sigterm_while_the_others_recover(self):
+        self.launch("term")
+        self.after(10)
+        self.strike(1)
+        self.run_.process.send_signal(signal.SIGTERM)
+        self.interrupted(128 + signal.SIGTERM)
+        self.assertEqual(self.summary(self.out)["status"], "interrupted")
+        self.resumed()
+
+    def waiting_for_more(self, out):
+        """One of two workers, both needed, is killed; the other one waits for somebody to come, at most a minute."""
+        file = self.recipe(out + ".toml", algorithm={"momentum": 0.9, "eta": 0.1}, clients={"count": 5},
+                           data={"batch_size": 4}, model={"embedding": 64, "hidden": 96}, schedule={"rounds": 60},
+                           run={"eval_every": 0.2, "checkpoint_every": 0.1, "restarts": 0, "min_workers": 2})
+        self.out = self.path(out)
+        port = free_port()
+        ends = [self.start("train", file, "--out", self.out, env=environment(
+            RANK=rank, WORLD_SIZE=2, MASTER_ADDR="127.0.0.1", MASTER_PORT=port)) for rank in (0, 1)]
+        self.run_ = ends[0]
+        self.after(5)
+        for pid in ends[1].members():
+            os.kill(pid, signal.SIGKILL)
+        self.until("worker 0 to stand still", self.stands_still, self.run_)
+
+    def chain(self):
+        """The processes of a host, each started by the one before: the command, the launcher, the worker."""
+        def parent(pid):
+            with open("/proc/%d/stat" % pid, encoding="utf-8", errors="replace") as f:
+                return int(f.read().rpartition(")")[2].split()[1])
+        pids = [self.run_.process.pid]
+        while len(pids) < 3:
+            pids.append(next(pid for pid in self.run_.members() if parent(pid) == pids[-1]))
+        return pids
+
+    def stands_still(self):
+        before = self.rounds_so_far(self.out)
+        time.sleep(1)
+        return before == self.rounds_so_far(self.out)
+
+    def test_sigint_while_waiting_for_more_workers(self):
+        self.waiting_for_more("waiting")
+        self.run_.process.send_signal(signal.SIGINT)
+        self.interrupted(128 + signal.SIGINT)  # at once: the launcher says that nobody comes
+        self.assertTrue(os.path.exists(os.path.join(self.out, "checkpoint", "state.json")))
+
+    def test_a_second_signal_ends_a_waiting_worker_at_once(self):
+        self.waiting_for_more("twice")
+        _, _, worker = self.chain()
+        os.kill(worker, signal.SIGTERM)  # to the worker alone, so nobody says that nobody comes
+        self.assertTrue(self.stands_still())
+        self.assertIn(worker, self.run_.members())
+        os.kill(worker, signal.SIGTERM)
+        self.assertEqual(self.run_.wait(30), 3, self.run_.text())
+        self.assertNobodyLeft(self.run_)
+        self.assertNothingHalfWritten(self.out)
+        self.resumed()
+
+    # --- hosts, each with a command of its own
+
+    def hosts(self, out):
+        self.out = self.path(out)
+        port = free_port()
+        return [self.start_host(rank, port) for rank in range(2)], port
+
+    def start_host(self, rank, port, *more):
+        return self.start("train", self.file, "--out", self.out, *more, env=environment(
+            RANK=rank, WORLD_SIZE=2, MASTER_ADDR="127.0.0.1", MASTER_PORT=port))
+
+    def test_the_host_of_the_rendezvous_vanishes_and_is_started_again(self):
+        ends, port = self.hosts("vanished")
+        self.run_ = ends[0]
+        self.after(10)
+        for pid in ends[0].members():  # the command, the launcher that serves the rendezvous, and the worker
+            os.kill(pid, signal.SIGKILL)
+        ends[0].process.wait(10)
+        self.run_ = self.start_host(0, port, "--resume")
+        self.assertUndisturbed()
+        self.assertEqual(ends[1].wait(), 0, ends[1].text())
+        self.assertNobodyLeft(ends[1])
+
+    def test_the_launcher_that_serves_the_rendezvous_is_killed(self):
+        ends, _ = self.hosts("served")
+        self.run_ = ends[0]
+        self.after(10)
+        _, launcher, _ = self.chain()
+        os.kill(launcher, signal.SIGKILL)
+        self.assertUndisturbed()
+        self.assertEqual(ends[1].wait(), 0, ends[1].text())
+        self.assertNobodyLeft(ends[1])
 
     def test_all_with_the_rendezvous(self):
         self.launch("host")

@@ -1,5 +1,7 @@
 // Round and Client: one collective a mean, what travels in it, and what is said when a number is not finite.
+#include <chrono>
 #include <cmath>
+#include <thread>
 
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
@@ -49,6 +51,90 @@ TEST_F(RoundTest, SeveralVectorsShareOneMessage) {
   EXPECT_EQ(m[0][0].item<float>(), 1.0f);
   EXPECT_EQ(m[1][0].item<float>(), 10.0f);
   EXPECT_EQ(r.collectives(), 1);
+}
+
+// ---- a deadline ----
+
+using Clock = std::chrono::steady_clock;
+
+// Client 1 computes until the deadline is over.
+struct Slow : Quadratic {
+  using Quadratic::Quadratic;
+  Clock::time_point until;
+  Sample gradient(const Draw& draw, const Vec& y) override {
+    if (draw.client == 1) std::this_thread::sleep_until(until);
+    return Quadratic::gradient(draw, y);
+  }
+};
+
+Vec two_gradients(Client& i) {
+  Vec y = i.start(at::zeros({4}));
+  for (int t = 0; t < 2; ++t) y.sub_(i.gradient(y), 0.5);
+  return y;
+}
+
+// Gradients y − b: after two steps from 0 y is 3b/4. On one rank client 1 is dropped at its second gradient and client 2,
+// which comes after it, at its first; with a rank for each, client 2 comes.
+TEST(Deadline, TheMeanIsOverThoseThatCame) {
+  struct {
+    int ranks;
+    std::vector<int> late;
+    float mean;
+  } cases[] = {{1, {1, 2}, 0.75f * 1}, {3, {1}, 0.75f * (1 + 6) / 2}};
+  for (const auto& c : cases) {
+    auto groups = thread_groups(c.ranks, 20);
+    const auto deadline = Clock::now() + std::chrono::seconds(1);
+    std::vector<std::thread> threads;
+    for (int q = 0; q < c.ranks; ++q)
+      threads.emplace_back([&, q] {
+        Slow objective(4, {1, 1, 1}, {1, 2, 6});
+        objective.until = deadline;
+        std::vector<int> dropped;
+        Round::Setting s;
+        s.objective = &objective;
+        s.group = groups[static_cast<size_t>(q)].get();
+        s.interval = 2;
+        s.clients = 3;
+        s.sampled = {0, 1, 2};
+        s.rates = [](int) { return Rates{0.5, 0.25}; };
+        s.deadline = deadline;
+        s.dropped = [&](int client) { dropped.push_back(client); };
+        Round r(std::move(s));
+        const Vec mean = r.mean(two_gradients);
+        EXPECT_EQ(mean[0].item<float>(), c.mean);
+        EXPECT_EQ(r.late(), c.late);
+        EXPECT_EQ(r.participation, (3.0 - static_cast<double>(c.late.size())) / 3);
+        EXPECT_EQ(r.counters().samples, 2 * (3 - static_cast<double>(c.late.size()))) << "only of those that came";
+        EXPECT_EQ(objective.buffers()[0].item<float>(), 2);  // each client that came added 2
+        EXPECT_EQ(dropped, c.ranks == 1 ? c.late : q == 1 ? std::vector<int>{1} : std::vector<int>{});
+      });
+    for (std::thread& t : threads) t.join();
+  }
+}
+
+TEST_F(RoundTest, ADeadlineThatAllMeetChangesNoBit) {
+  objective.noise = 1;
+  Round::Setting with = setting({0, 1, 2});
+  with.deadline = Clock::now() + std::chrono::hours(1);
+  Round a(setting({0, 1, 2})), b(std::move(with));
+  EXPECT_TRUE(at::equal(a.mean(two_gradients), b.mean(two_gradients)));
+  EXPECT_EQ(b.late(), std::vector<int>{});
+  EXPECT_EQ(b.participation, 1);
+}
+
+TEST_F(RoundTest, WhenNobodyComesTheRoundSaysSoAndTheBuffersStay) {
+  objective.buffers().fill_(5);
+  Round::Setting s = setting({0, 2});
+  s.deadline = Clock::now();
+  s.dropped = [](int) {};
+  const std::atomic<bool> stop{true};
+  s.stop = &stop;
+  Round r(std::move(s));
+  EXPECT_THROW(r.mean(two_gradients), NobodyCame);
+  EXPECT_EQ(r.late(), (std::vector<int>{0, 2}));
+  EXPECT_EQ(objective.buffers()[0].item<float>(), 5);
+  EXPECT_EQ(r.counters().losses, 0);
+  EXPECT_EQ(r.counters().stop, 2) << "a signal is heard all the same";
 }
 
 // Weights 1, 2, 3: (1·0 + 2·1 + 3·2) / 6 = 8/6.

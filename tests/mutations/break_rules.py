@@ -82,10 +82,10 @@ RULES = [
     ("src/core/round.cc", "resampling moves the schedule", "if (local_step) ++steps_;", "++steps_;"),
     ("src/core/round.cc", "buffers of the client before", "if (b > 0) buffers.copy_(buffers_before);", ""),
     ("src/core/round.cc", "no guard in γ/‖g‖", "rates.gamma / (1e-10 + norm)", "rates.gamma / norm"),
-    ("src/core/message.cc", "what int8 left out is not saved", "v.clients(uses[use], residuals_[use]);", ""),
+    ("src/core/message.cc", "what int8 left out is not saved", "v.clients(uses[use], residuals_[use]);", "(void)v;"),
     ("src/core/message.cc", "what int8 left out is forgotten", "int8_encode(given, size, left_out);", ""),
     ("src/core/message.cc", "messages are added up from the first to the last", "leaves[p][i] += leaves[p + width][i];", "leaves[0][i] += leaves[p + width][i];"),
-    ("src/core/message.cc", "models are coded, not their differences", "sends && is_near ? near.data_ptr<float>() : nullptr", "nullptr"),
+    ("src/core/message.cc", "models are coded, not their differences", "sends && is_near ? near.data_ptr<float>() : nullptr", "sends && is_near ? nullptr : nullptr"),
     ("src/core/step.cc", "decay is not scaled by the step", "y[i] -= a * (g[i] + decay * y[i])", "y[i] -= a * g[i] + decay * y[i]"),
     ("src/core/step.cc", "dampened momentum", "m[i] = mu * m[i] + (g[i] + decay * y[i])", "m[i] = mu * m[i] + (1 - mu) * (g[i] + decay * y[i])"),
 ]

@@ -126,7 +126,7 @@ const std::vector<Mistake> name_mistakes = {
      "r.toml:20: run.colour is not a key of [run]; its keys are seed, threads, dtype, eval_every, checkpoint_every, "
      "checkpoint_keep, log_every, "
      "non_finite, client_state, "
-      "device, exchange, peer_timeout, restarts, second_copy, min_workers"},
+      "device, exchange, peer_timeout, restarts, second_copy, min_workers, round_deadline"},
     {"unknown_key_of_a_method",
      with("gamma = 7.5", "gamma = 7.5\n\"a b\\n\" = 1"),
      {},
@@ -185,6 +185,10 @@ const std::vector<Mistake> name_mistakes = {
      {},
      "r.toml:1: data.name must be given (" + names_of(datasets()) + "), got nothing"},
     {"required_key", with("eta = 30\n", ""), {}, "r.toml:9: algorithm.eta must be given (number > 0), got nothing"},
+    {"deadline_of_a_method_that_talks_at_every_step",
+     with("celgc", "naive-clip") + "[run]\nround_deadline = 3",
+     {},
+     "r.toml:20: run.round_deadline must be 0 for naive-clip, whose rounds can't go on without a client, got 3.0"},
     {"no_end", with("epochs = 2\n", ""), {}, "r.toml:17: schedule must give epochs, rounds or iterations, got none of them"},
     {"no_schedule",
      with("[schedule]\nepochs = 2\n", ""),

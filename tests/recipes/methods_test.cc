@@ -1,5 +1,6 @@
 // Every method's options, outside their ranges: each is refused with its place, what is allowed and what was given.
 #include <cmath>
+#include <set>
 
 #include <gtest/gtest.h>
 
@@ -75,6 +76,17 @@ TEST_P(EveryMethod, RefusesFewClientsOnlyWhereItNeedsAll) {
     EXPECT_NE(error.find("clients.participating must be clients.count = 4 for " + GetParam()), std::string::npos) << error;
   else
     EXPECT_EQ(error, "");
+}
+
+// Whose rounds make sense without a client that came too late: those that only talk at the end of one.
+TEST_P(EveryMethod, TakesADeadlineOnlyWhereARoundCanDoWithoutAClient) {
+  static const std::set<std::string> can = {"celgc",   "episode++", "fedavg",   "fedprox",  "scaffold",   "minibatch-clip",
+                                            "fed-ams", "fed-lamb",  "fed-adam", "fed-yogi", "fed-adagrad"};
+  const std::string error = error_of(recipe_for(method(), "eta", "0.5") + "[run]\nround_deadline = 2\n");
+  if (can.count(GetParam()))
+    EXPECT_EQ(error, "");
+  else
+    EXPECT_NE(error.find("run.round_deadline must be 0 for " + GetParam()), std::string::npos) << error;
 }
 
 TEST_P(EveryMethod, RefusesMoreClientsThanThereAre) {

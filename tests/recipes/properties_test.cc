@@ -89,6 +89,7 @@ Recipe random_recipe() {
   if (cosine || (!r.schedule.has("epochs") && !r.schedule.has("iterations"))) r.schedule.set("rounds", int64_t{3});
   if (cosine && !r.schedule.has("epochs")) r.schedule.set("unit", std::string("rounds"));
   r.run = random_values(run_options());
+  if (!method.droppable()) r.run.set("round_deadline", 0.0);
   return r;
 }
 

@@ -2,15 +2,19 @@
 // command as a whole is tested in tests/cli.
 #include "tacet/train.h"
 
+#include <atomic>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <set>
+#include <thread>
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "core/message.h"
 #include "data/safetensors.h"
 #include "support/quadratic.h"
 #include "tacet/error.h"
@@ -29,8 +33,8 @@ struct Folder {
   Folder() { fs::create_directories(path); }
   ~Folder() { fs::remove_all(path); }
   std::string operator/(const std::string& name) const { return (path / name).string(); }
-  static int& counter() {
-    static int n = 0;
+  static std::atomic<int>& counter() {
+    static std::atomic<int> n = 0;
     return n;
   }
 };
@@ -209,6 +213,95 @@ TEST(Resume, AtAnyRoundGivesTheSameModelAndMetrics) {
     for (size_t k = 0; k < 8; ++k) EXPECT_EQ(rounds[k]["round"], k + 1);
     EXPECT_EQ(rest.model_sha256, straight.model_sha256);
   }
+}
+
+// ---- a deadline ----
+
+// Clients that in some rounds (from 0) compute until the deadline is over.
+struct Slow : test::Quadratic {
+  using Quadratic::Quadratic;
+  std::set<std::pair<int64_t, int>> slow;  // round, client
+  Sample gradient(const Draw& draw, const Vec& y) override {
+    const Sample s = Quadratic::gradient(draw, y);
+    // At the turn's last gradient but one, so that momentum and the like have changed.
+    if (draw.step == 1 && slow.count({draw.round, draw.client}))
+      std::this_thread::sleep_for(std::chrono::milliseconds(1500));
+    return s;
+  }
+};
+
+struct Late {
+  const char* name;
+  const char* method;
+  std::map<std::string, Value> more;
+};
+
+const std::vector<std::vector<int>> everyone = {{0, 1}};
+
+void expect_the_late_one_was_not_there(const Late& p) {
+  const Folder f;
+  std::string options = "name = \"" + std::string(p.method) + "\"\neta = 0.1\ninterval = 3\n";
+  if (find_method(p.method).options[1].name == "gamma") options += "gamma = 0.2\n";
+  for (const auto& [key, value] : p.more) options += key + " = " + to_toml(value) + "\n";
+  const Recipe r = parse_recipe("[data]\nname = \"sotu\"\n[model]\nname = \"awd-lstm\"\n[algorithm]\n" + options +
+                                    "[clients]\ncount = 2\n[schedule]\nrounds = 5\n[run]\nround_deadline = 1\n",
+                                "test.toml");
+  auto groups = thread_groups(2, 20);
+  std::vector<Vec> x(2);
+  std::vector<std::thread> threads;
+  for (size_t q = 0; q < 2; ++q)
+    threads.emplace_back([&, q] {
+      Slow objective(6, {1, 2}, {1, -3});
+      objective.weights = {0.5, 1.5};
+      objective.slow = {{1, 1}, {3, 0}, {3, 1}};
+      Observer quiet;
+      x[q] = train(r, objective, *groups[q], {.out = f / "run"}, quiet).x;
+    });
+  for (std::thread& t : threads) t.join();
+
+  // Rounds 0 and 1, the second with client 0 alone; round 2; nobody in round 3; round 4.
+  test::Trial trial = test::trial(p.method, 2, 3, p.more);
+  test::Quadratic objective(6, {1, 2}, {1, -3});
+  objective.weights = {0.5, 1.5};
+  auto algorithm = trial.method->make(trial.options);
+  const auto group = single_group();
+  Messages messages(p.more.count("message") ? MessageKind::int8 : MessageKind::f32);
+  Vec expected = objective.initial();
+  trial.sampled = {{0, 1}, {0}};
+  run_on(*group, trial, objective, *algorithm, expected, 0, 2, &messages);
+  trial.sampled = everyone;
+  for (const int64_t round : {2, 4}) run_on(*group, trial, objective, *algorithm, expected, round, round + 1, &messages);
+  EXPECT_TRUE(at::equal(x[0], expected)) << x[0] << expected;
+  EXPECT_TRUE(at::equal(x[0], x[1]));
+
+  const auto rounds = lines(f / "run/metrics.jsonl", "round");
+  const std::vector<std::vector<int>> late = {{}, {1}, {}, {0, 1}, {}};
+  ASSERT_EQ(rounds.size(), late.size());
+  for (size_t k = 0; k < late.size(); ++k) {
+    EXPECT_EQ(rounds[k]["late"], json(late[k])) << k;
+    EXPECT_EQ(rounds[k]["came"], 2 - late[k].size()) << k;
+  }
+  std::ifstream in(f / "run/summary.json");
+  EXPECT_EQ(json::parse(in)["late"], 3);
+}
+
+// A round that a client does not finish is, for everybody, a round for which it was not chosen: bit for bit. The runs mostly
+// wait, so they do it side by side.
+TEST(Deadline, WhoComesTooLateWasNotThere) {
+  const std::vector<Late> methods = {{"momentum", "celgc", {{"momentum", 0.5}}},
+                                     {"weights", "fedavg", {{"weighted", true}}},
+                                     {"variates", "scaffold", {}},
+                                     {"corrections", "episode++", {}},
+                                     {"server", "fed-adam", {}},
+                                     {"moments", "fed-ams", {{"persist", true}}},
+                                     {"coded", "celgc", {{"message", std::string("int8")}}}};
+  std::vector<std::thread> runs;
+  for (const Late& p : methods)
+    runs.emplace_back([&p] {
+      SCOPED_TRACE(p.name);
+      expect_the_late_one_was_not_there(p);
+    });
+  for (std::thread& t : runs) t.join();
 }
 
 TEST(RunFolder, IsNeverWrittenOver) {
