@@ -5,6 +5,7 @@
 #include <torch/nn/module.h>
 #include <torch/types.h>
 
+#include "kernels/convolution.h"
 #include "tacet/random.h"
 
 namespace tacet {
@@ -46,6 +47,8 @@ class Conv : public torch::nn::Module {
   };
   Conv(const Shape& shape, Weights& weights, Init init = Init::fan_in);
   torch::Tensor forward(const torch::Tensor& x) const { return torch::conv2d(x, weight_, bias_, stride_, padding_); }
+  const torch::Tensor& weight() const { return weight_; }
+  Convolution shape() const { return {stride_, padding_}; }
 
  private:
   torch::Tensor weight_, bias_;
