@@ -62,17 +62,21 @@ TACET_MULTIVERSION void squares(Rows rows, const float* __restrict y, const floa
 TACET_MULTIVERSION void scaled(Rows rows, const float* __restrict y, const float* __restrict scale,
                                const float* __restrict shift, const float* __restrict added, float least,
                                float* __restrict z) {
-  for (int64_t r = 0; r < rows.n; ++r, y += rows.c, z += rows.c) {
-    if (added) {
-      for (int64_t k = 0; k < rows.c; ++k) {
-        const float v = scale[k] * y[k] + shift[k] + added[k];
-        z[k] = v < least ? least : v;  // NaN stays
-      }
-      added += rows.c;
-    } else {
-      for (int64_t k = 0; k < rows.c; ++k) {
-        const float v = scale[k] * y[k] + shift[k];
-        z[k] = v < least ? least : v;  // NaN stays
+  for (int64_t c = 0; c < rows.c; c += kLanes) {
+    const int64_t lanes = std::min(kLanes, rows.c - c);
+    float a[kLanes] = {}, b[kLanes] = {};
+    std::copy_n(scale + c, lanes, a);
+    std::copy_n(shift + c, lanes, b);
+    for (int64_t at = c; at < rows.n * rows.c; at += rows.c) {
+      float v[kLanes];
+      if (lanes == kLanes) {
+        for (int64_t k = 0; k < kLanes; ++k) v[k] = a[k] * y[at + k] + b[k];
+        if (added)
+          for (int64_t k = 0; k < kLanes; ++k) v[k] += added[at + k];
+        for (int64_t k = 0; k < kLanes; ++k) z[at + k] = v[k] < least ? least : v[k];  // NaN stays
+      } else {
+        for (int64_t k = 0; k < lanes; ++k) v[k] = a[k] * y[at + k] + b[k] + (added ? added[at + k] : 0.0f);
+        for (int64_t k = 0; k < lanes; ++k) z[at + k] = v[k] < least ? least : v[k];
       }
     }
   }
@@ -112,18 +116,24 @@ TACET_MULTIVERSION void backward_sums(Rows rows, const float* __restrict y, cons
 TACET_MULTIVERSION void through(Rows rows, const float* __restrict y, const float* __restrict dz, const float* __restrict z,
                                 const float* __restrict mean, const float* __restrict a, const float* __restrict u,
                                 const float* __restrict v, float* __restrict dy, float* __restrict d_added) {
-  for (int64_t r = 0; r < rows.n; ++r, y += rows.c, dz += rows.c, z += rows.c, dy += rows.c) {
-    if (d_added) {
-      for (int64_t k = 0; k < rows.c; ++k) {
-        const float d = dz[k] * (z[k] > 0 ? 1.0f : 0.0f);
-        d_added[k] = d;
-        dy[k] = a[k] * (d - u[k] - (y[k] - mean[k]) * v[k]);
-      }
-      d_added += rows.c;
-    } else {
-      for (int64_t k = 0; k < rows.c; ++k) {
-        const float d = dz[k] * (z[k] > 0 ? 1.0f : 0.0f);
-        dy[k] = a[k] * (d - u[k] - (y[k] - mean[k]) * v[k]);
+  for (int64_t c = 0; c < rows.c; c += kLanes) {
+    const int64_t lanes = std::min(kLanes, rows.c - c);
+    float m[kLanes] = {}, factor[kLanes] = {}, share[kLanes] = {}, slope[kLanes] = {};
+    std::copy_n(mean + c, lanes, m);
+    std::copy_n(a + c, lanes, factor);
+    std::copy_n(u + c, lanes, share);
+    std::copy_n(v + c, lanes, slope);
+    for (int64_t at = c; at < rows.n * rows.c; at += rows.c) {
+      float d[kLanes];
+      if (lanes == kLanes) {
+        for (int64_t k = 0; k < kLanes; ++k) d[k] = dz[at + k] * (z[at + k] > 0 ? 1.0f : 0.0f);
+        for (int64_t k = 0; k < kLanes; ++k) dy[at + k] = factor[k] * (d[k] - share[k] - (y[at + k] - m[k]) * slope[k]);
+        if (d_added)
+          for (int64_t k = 0; k < kLanes; ++k) d_added[at + k] = d[k];
+      } else {
+        for (int64_t k = 0; k < lanes; ++k) d[k] = dz[at + k] * (z[at + k] > 0 ? 1.0f : 0.0f);
+        for (int64_t k = 0; k < lanes; ++k) dy[at + k] = factor[k] * (d[k] - share[k] - (y[at + k] - m[k]) * slope[k]);
+        if (d_added) std::copy_n(d, lanes, d_added + at);
       }
     }
   }

@@ -85,6 +85,19 @@ class Disturbed(Case):
             time.sleep(0.002)
         return False
 
+    def has_checkpoint(self):
+        try:
+            return any(name.startswith("checkpoint") and "part" not in name for name in os.listdir(self.out))
+        except FileNotFoundError:
+            return False
+
+    def again(self):
+        """How the command is given after all of it was lost: it goes on from a checkpoint, or, before the first, from nothing."""
+        if self.has_checkpoint():
+            return ["--resume"]
+        shutil.rmtree(self.out, ignore_errors=True)
+        return []
+
     def a_moment(self):
         """Into a round, most often: gradients, the mean and the commit take their shares of it."""
         first = self.rounds_so_far(self.out)
@@ -217,7 +230,7 @@ class OneHost(Disturbed):
         kill(self.run_.members())
         self.run_.wait(10)
         self.assertNobodyLeft(self.run_)
-        self.begin(*(["--resume"] if os.path.exists(os.path.join(self.out, "recipe.toml")) else []))
+        self.begin(*self.again())
         return 0
 
     def disk_full(self):
@@ -237,7 +250,7 @@ class OneHost(Disturbed):
             self.assertIn("No space left", self.said())
             self.assertEqual(self.run_.process.returncode, 2, self.said())
             self.assertNobodyLeft(self.run_)
-            self.begin("--resume")
+            self.begin(*self.again())
         return lasted
 
 
@@ -252,12 +265,11 @@ class ThreeHosts(HostsCase, Disturbed):
         for log in self.logs.values():
             self.addCleanup(log.close)
         self.commands = {name: self.start_host(name) for name in HOSTS}
+        self.assertTrue(self.wait_for(self.has_checkpoint), self.said())  # before it, a lost h1 means to begin anew
 
     def start_host(self, name):
-        return self.start_on(name, ["train", self.file, "--out", self.out, *self.again()], self.place(name), self.logs[name])
-
-    def again(self):
-        return ["--resume"] if os.path.exists(os.path.join(self.out, "recipe.toml")) else []
+        more = ["--resume"] if self.has_checkpoint() else []
+        return self.start_on(name, ["train", self.file, "--out", self.out, *more], self.place(name), self.logs[name])
 
     def status(self):
         try:
