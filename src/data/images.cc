@@ -9,9 +9,22 @@
 #include <ATen/ops/empty.h>
 #include <fmt/format.h>
 
+#include "core/multiversion.h"
 #include "tacet/error.h"
 
 namespace tacet {
+namespace {
+
+// Of 0 … 255 to 0 … 1, by division: 255 has no exact inverse.
+TACET_MULTIVERSION void to_floats(const uint8_t* __restrict in, int64_t n, float* __restrict out) {
+  for (int64_t k = 0; k < n; ++k) out[k] = static_cast<float>(in[k]) / 255.0f;
+}
+
+TACET_MULTIVERSION void normalise(float* values, int64_t n, float mean, float scale) {
+  for (int64_t k = 0; k < n; ++k) values[k] = (values[k] - mean) * scale;
+}
+
+}  // namespace
 
 ImageSplit split_of_bytes(at::Tensor images, std::vector<int32_t> labels, int64_t classes, const std::string& place) {
   assert(images.scalar_type() == at::kByte && images.is_contiguous());
@@ -25,8 +38,7 @@ ImageSplit split_of_bytes(at::Tensor images, std::vector<int32_t> labels, int64_
   split.labels = std::move(labels);
   const int64_t size = images.numel() / std::max<int64_t>(1, images.size(0));
   split.read = [images = std::move(images), size](int64_t i, float* out, Stream*) {
-    const uint8_t* in = images.data_ptr<uint8_t>() + i * size;
-    for (int64_t k = 0; k < size; ++k) out[k] = static_cast<float>(in[k]) / 255.0f;
+    to_floats(images.data_ptr<uint8_t>() + i * size, size, out);
   };
   return split;
 }
@@ -87,7 +99,7 @@ at::Tensor image_batch(const ImageSplit& split, const ImageShape& shape, const s
         float* const plane = image + c * area;
         const auto mean = static_cast<float>(input.mean[static_cast<size_t>(c)]);
         const auto scale = static_cast<float>(1 / input.deviation[static_cast<size_t>(c)]);
-        for (int64_t k = 0; k < area; ++k) plane[k] = (plane[k] - mean) * scale;
+        normalise(plane, area, mean, scale);
         if (dy == 0 && dx == 0 && !flip) continue;
         std::memcpy(plain.data(), plane, static_cast<size_t>(area) * sizeof(float));
         move(plain.data(), plane, shape.height, shape.width, dy, dx, flip);

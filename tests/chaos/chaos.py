@@ -26,11 +26,11 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "cli"), HERE]
-from hosts import HOSTS, PREFIX, HostsCase, end_by_exception, ip, unable  # noqa: E402
-from program import Case, processes, write_corpus  # noqa: E402
+from hosts import PREFIX, HostsCase, end_by_exception, ip, unable  # noqa: E402
+from program import Case, write_corpus  # noqa: E402
 
 WORKERS = 3
-TIMEOUT = 2.5  # run.peer_timeout: how long a silent worker is waited for
+HOSTS = ("h1", "h2", "h3")
 LIMIT = 90     # seconds without a round that are a hang
 LOCAL = {"killed in a round": 8, "killed while it joins": 3, "killed in an evaluation": 3, "killed in a checkpoint": 3,
          "two killed at once": 2, "stopped": 2, "rendezvous killed": 1, "all killed, resumed": 4, "disk full": 2}
@@ -57,13 +57,13 @@ class Disturbed(Case):
     def runTest(self):
         pass
 
-    def prepare(self, draw, rounds):
-        self.draw = draw
+    def prepare(self, draw, rounds, timeout):
+        self.draw, self.timeout = draw, timeout
         self.setUpClass()
         self.__class__.corpus = write_corpus(self.path("longer"), lines=4000)
         self.file = self.recipe(algorithm={"momentum": 0.9, "eta": 0.1}, clients={"count": 5}, data={"batch_size": 4},
                                 model={"embedding": 64, "hidden": 96}, schedule={"rounds": rounds},
-                                run={"eval_every": 0.1, "checkpoint_every": 0.05, "peer_timeout": TIMEOUT,
+                                run={"eval_every": 0.1, "checkpoint_every": 0.05, "peer_timeout": timeout,
                                      "restarts": 1_000_000})
         self.straight = self.train(self.file, "straight")
         self.wanted = self.results(self.straight)
@@ -138,21 +138,18 @@ class Disturbed(Case):
 
 
 class OneHost(Disturbed):
-    kinds = dict(LOCAL)
+    kinds = LOCAL
     disk = None  # where a small file system is mounted
 
     def place_of_runs(self):
         if os.geteuid() != 0:
-            self.kinds.pop("disk full", None)
+            self.kinds = {kind: weight for kind, weight in self.kinds.items() if kind != "disk full"}
             return self.folder
         if self.disk is None:
             self.disk = self.path("disk")
             os.mkdir(self.disk)
-            mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tacet-chaos", self.disk], check=False)
-            if mounted.returncode != 0:
-                self.kinds.pop("disk full", None)
-            else:
-                self.addCleanup(subprocess.run, ["umount", "-l", self.disk], check=False)
+            subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tacet-chaos", self.disk], check=True)
+            self.addCleanup(subprocess.run, ["umount", "-l", self.disk], check=False)
         return self.disk
 
     def begin(self, *more):
@@ -217,7 +214,7 @@ class OneHost(Disturbed):
         victims = self.draw.sample(sorted(self.workers().values()), 1)
         if not kill(victims, signal.SIGSTOP):
             return None
-        lasted = TIMEOUT + self.draw.random() * 2
+        lasted = self.timeout + self.draw.random() * 2
         time.sleep(lasted)
         kill(victims, signal.SIGCONT)
         return lasted
@@ -255,7 +252,7 @@ class OneHost(Disturbed):
 
 
 class ThreeHosts(HostsCase, Disturbed):
-    kinds = dict(REMOTE)
+    kinds = REMOTE
 
     def place_of_runs(self):
         return self.folder
@@ -269,7 +266,7 @@ class ThreeHosts(HostsCase, Disturbed):
 
     def start_host(self, name):
         more = ["--resume"] if self.has_checkpoint() else []
-        return self.start_on(name, ["train", self.file, "--out", self.out, *more], self.place(name), self.logs[name])
+        return self.start_on(name, ["train", self.file, "--out", self.out, *more], self.place(HOSTS.index(name)), self.logs[name])
 
     def status(self):
         try:
@@ -311,7 +308,7 @@ class ThreeHosts(HostsCase, Disturbed):
 
     def away(self):
         """Seconds: at times less than the time limit, so that TCP mends it alone."""
-        return self.draw.choice([0.3, TIMEOUT + 0.5, TIMEOUT + 2]) * (0.8 + 0.4 * self.draw.random())
+        return self.draw.choice([0.3, self.timeout + 0.5, self.timeout + 2]) * (0.8 + 0.4 * self.draw.random())
 
     def cable_cut(self):
         name, lasted = self.one_host(), self.away()
@@ -350,7 +347,7 @@ class ThreeHosts(HostsCase, Disturbed):
 
 # what is said of it ---------------------------------------------------------------------------------------------------------
 
-def summarised(faults, recoveries, repeated, runs, seed, minutes):
+def summarised(faults, recoveries, repeated, runs, seed, timeout, minutes):
     kinds = {}
     for kind in [*LOCAL, *REMOTE]:
         mine = [f for f in faults if f["kind"] == kind]
@@ -358,7 +355,7 @@ def summarised(faults, recoveries, repeated, runs, seed, minutes):
         if mine:
             kinds[kind] = {"faults": len(mine), "survived": len(mine), "still": still}
     return {"date": datetime.date.today().isoformat(), "seed": seed, "faults": len(faults), "runs": runs, "minutes": minutes,
-            "peer_timeout": TIMEOUT, "kinds": kinds, "new_groups": sorted(recoveries),
+            "peer_timeout": timeout, "kinds": kinds, "new_groups": sorted(recoveries),
             "rounds_repeated_by_survivors": max(repeated, default=0)}
 
 
@@ -418,7 +415,9 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--count", type=int, default=300, help="faults to inject")
     parser.add_argument("--rounds", type=int, default=400, help="of each run")
+    parser.add_argument("--timeout", type=float, default=2.5, help="run.peer_timeout, seconds until a silent worker is lost")
     parser.add_argument("--only", choices=["one host", "hosts"], help="runs of this sort alone")
+    parser.add_argument("--kind", action="append", choices=[*LOCAL, *REMOTE], help="faults of this kind alone; may be repeated")
     parser.add_argument("--out", default="runs/chaos", help="folder of faults.json, faults.md, faults.svg")
     parser.add_argument("--update", action="store_true", help="put table and picture into docs")
     a = parser.parse_args()
@@ -431,12 +430,15 @@ def main():
     if reason and a.only != "one host":
         print("hosts are left out: " + reason, flush=True)
         sorts = [s for s in sorts if not isinstance(s, ThreeHosts)]
+    for s in sorts if a.kind else []:
+        s.kinds = {kind: weight for kind, weight in s.kinds.items() if kind in a.kind}
+    sorts = [s for s in sorts if s.kinds]
     if os.geteuid() != 0:
         print("full disks are left out: mounting a small one needs root", flush=True)
     begin, faults, recoveries, repeated, runs = time.monotonic(), [], [], [], 0
     try:
         for s in sorts:
-            s.prepare(draw, a.rounds)
+            s.prepare(draw, a.rounds, a.timeout)
             if isinstance(s, ThreeHosts):
                 s.make_hosts()
         while len(faults) < a.count:
@@ -450,7 +452,7 @@ def main():
         for s in sorts:
             s.doCleanups()
             s.doClassCleanups()
-    s = summarised(faults, recoveries, repeated, runs, a.seed, (time.monotonic() - begin) / 60)
+    s = summarised(faults, recoveries, repeated, runs, a.seed, a.timeout, (time.monotonic() - begin) / 60)
     os.makedirs(a.out, exist_ok=True)
     for name, text in (("faults.json", json.dumps(s, indent=1) + "\n"), ("faults.md", table(s)), ("faults.svg", picture(s))):
         with open(os.path.join(a.out, name), "w", encoding="utf-8") as f:

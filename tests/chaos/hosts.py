@@ -8,7 +8,7 @@ import subprocess
 
 from program import Case, environment
 
-HOSTS = ("h1", "h2", "h3")
+HOSTS = tuple("h%d" % k for k in range(1, 9))
 PREFIX = "tacet-%d-" % os.getpid()
 TOKEN = "0123456789abcdef0123456789abcdef"
 ADDRESS = "10.78.0.%d"
@@ -51,7 +51,7 @@ def end_by_exception():
 
 
 class HostsCase(Case):
-    """A test on hosts h1, h2, h3 with the addresses 10.78.0.1, .2, .3."""
+    """A test on hosts h1, h2, … with the addresses 10.78.0.1, .2, …"""
 
     def forget(self, name):
         self.kill(name)
@@ -72,11 +72,11 @@ class HostsCase(Case):
             except ProcessLookupError:
                 pass
 
-    def make_hosts(self):
+    def make_hosts(self, count=3):
         self.add("switch")
         ip("-n", PREFIX + "switch", "link", "add", "bridge0", "type", "bridge")
         ip("-n", PREFIX + "switch", "link", "set", "bridge0", "up")
-        for k, name in enumerate(HOSTS):
+        for k, name in enumerate(HOSTS[:count]):
             self.add(name)
             ip("-n", PREFIX + name, "link", "add", "net0", "type", "veth", "peer", "name", name, "netns", PREFIX + "switch")
             ip("-n", PREFIX + "switch", "link", "set", name, "master", "bridge0", "up")
@@ -91,9 +91,9 @@ class HostsCase(Case):
         """Every packet of a host is lost without either end seeing it, or none."""
         ip("-n", PREFIX + "switch", "link", "set", name, *(["nomaster"] if everything else ["master", "bridge0"]))
 
-    def place(self, name, **more):
-        return environment(RANK=HOSTS.index(name), WORLD_SIZE=len(HOSTS), MASTER_ADDR=ADDRESS % 1, MASTER_PORT=29500,
-                           TACET_JOIN_TOKEN=TOKEN, **more)
+    def place(self, rank, world=3):
+        """Where a worker finds the others: h1 serves the rendezvous."""
+        return environment(RANK=rank, WORLD_SIZE=world, MASTER_ADDR=ADDRESS % 1, MASTER_PORT=29500, TACET_JOIN_TOKEN=TOKEN)
 
     def start_on(self, name, args, env, output):
         """The command on a host; what it says goes to `output`, a file."""
