@@ -36,8 +36,16 @@ int run(int argc, char** argv) {
   auto* t = app.add_subcommand("train", "run a recipe");
   t->add_option("recipe", train.recipe, "recipe file (TOML)")->required()->option_text("RECIPE");
   t->add_option("--out", train.out, "folder of the run; must be new or empty (default: runs/<recipe>)")->option_text("DIR");
-  t->add_option("--workers", train.workers, "processes to start on this machine (default: 1)")
-      ->check(CLI::Range(1, 1024))
+  const CLI::Validator workers(
+      [](std::string& text) {
+        if (text != "auto") return CLI::Range(1, 1024)(text);
+        text = std::to_string(tacet::kWorkersAuto);
+        return std::string();
+      },
+      "");
+  t->add_option("--workers", train.workers,
+                "processes to start on this machine, or auto: as many as its cores and the round's clients are (default: 1)")
+      ->transform(workers)
       ->option_text("P");
   t->add_option("--set", train.sets, "override a key of the recipe; may be repeated")
       ->option_text("TABLE.KEY=VALUE")

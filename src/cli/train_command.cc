@@ -94,13 +94,25 @@ std::string token_for(const TrainCommand& c, const Placement& place) {
   return token;
 }
 
+// Workers times threads are the cores, unless fewer clients take part in a round. Where clients live does not change
+// results.
+int workers_for(const Recipe& recipe, int asked) {
+  if (asked != kWorkersAuto) return std::max(1, asked);
+  if (!recipe.clients.has("count"))
+    throw UserError("--workers: auto needs clients.count in the recipe, which without it is the number of workers");
+  int64_t clients = recipe.clients.integer("count");
+  if (recipe.clients.has("participating")) clients = std::min(clients, recipe.clients.integer("participating"));
+  const int64_t fit = available_cores() / recipe.run.integer("threads");
+  return static_cast<int>(std::max<int64_t>(1, std::min(fit, clients)));
+}
+
 }  // namespace
 
 int cmd_train(const TrainCommand& c) {
   if (!c.hosts.empty() && c.launched) become_ssh({split_hosts(c.hosts), c.ssh, c.port}, arguments_for_workers(c, c.out));
   const auto environment = placement_from_environment();
   Recipe recipe = load_recipe(c.recipe, c.sets);
-  const int workers = environment ? environment->size : std::max(1, c.workers);
+  const int workers = environment ? environment->size : workers_for(recipe, c.workers);
   if (c.dry_run) return dry_run(recipe, workers);
   if (c.resume && c.out.empty()) throw UserError("--resume: give the run's folder with --out");
   const std::string out = c.out.empty() ? free_run_folder(c.recipe) : c.out;

@@ -6,11 +6,13 @@
 
 namespace tacet {
 
+constexpr int kWorkersAuto = -1;
+
 struct TrainCommand {
   std::string recipe;
   std::string out;                // empty: runs/<recipe's name>, with a number behind it when that is taken
   std::vector<std::string> sets;  // table.key=value
-  int workers = 0;                // 0: not given
+  int workers = 0;                // 0: not given; kWorkersAuto: one for each core that a client can use
   bool resume = false, quiet = false, dry_run = false;
   bool launched = false;  // started by launch_local, which serves the rendezvous
   bool rejoin = false;    // started by it in the middle of a run

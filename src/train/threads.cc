@@ -1,8 +1,13 @@
 // See threads.h.
 #include "train/threads.h"
 
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+
 #include <dlfcn.h>
 #include <malloc.h>
+#include <sched.h>
 
 #include <ATen/Parallel.h>
 
@@ -12,6 +17,15 @@ void set_threads(int threads) {
   at::set_num_threads(threads);
   // OpenBLAS built on its own threads does not follow OpenMP's setting; the symbol is absent with another BLAS.
   if (auto* set = reinterpret_cast<void (*)(int)>(::dlsym(RTLD_DEFAULT, "openblas_set_num_threads"))) set(threads);
+}
+
+int available_cores() {
+  cpu_set_t mask;
+  int cores = ::sched_getaffinity(0, sizeof mask, &mask) == 0 ? CPU_COUNT(&mask) : 1;
+  double quota = 0, period = 0;  // microseconds; "max" where there is no limit
+  if (std::ifstream("/sys/fs/cgroup/cpu.max") >> quota >> period && period > 0)
+    cores = std::min(cores, static_cast<int>(std::ceil(quota / period)));
+  return std::max(1, cores);
 }
 
 void keep_large_blocks() {

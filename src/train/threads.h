@@ -6,6 +6,9 @@ namespace tacet {
 // Intra-op threads of this process, for OpenMP, libtorch and OpenBLAS alike; two pools would fight over the cores.
 void set_threads(int threads);
 
+// Cores that this process may use: those of its affinity mask, or fewer where its control group has less time.
+int available_cores();
+
 // Tells the C library to keep freed blocks. Training frees and takes the same large tensors at every step; giving them back
 // to the system in between costs page faults worth up to half a step.
 void keep_large_blocks();

@@ -24,6 +24,7 @@
 #include "core/tree_mean.h"
 #include "data/client_sampling.h"
 #include "data/safetensors.h"
+#include "kernels/convolution.h"
 #include "kernels/recurrent.h"
 #include "tacet/algorithm.h"
 #include "tacet/catalog.h"
@@ -900,6 +901,7 @@ class Trainer {
               {"threads", recipe_.run.integer("threads")},
               {"backend", group_->backend()},
               {"recurrent_path", recurrent_path()},
+              {"convolution_path", fast_convolutions() ? "onednn" : "libtorch"},
               {"versions", {{"tacet", version()}, {"torch", TORCH_VERSION}}}};
     if (status != "running") j["faults"] = faults();
     j.update(more);

@@ -2,10 +2,11 @@
 
 import os
 import re
+import subprocess
 import time
 import unittest
 
-from program import Case, environment, free_port
+from program import COMMAND, Case, environment, free_port
 
 
 class Placement(Case):
@@ -40,6 +41,23 @@ class Placement(Case):
 
     def test_blocks_of_unequal_size(self):
         self.same("5x2", (2,), algorithm={"name": "naive-clip", "gamma": 0.12}, clients={"count": 5})
+
+    def test_as_many_workers_as_cores_and_clients(self):
+        recipe = self.recipe("auto.toml", schedule={"rounds": 2})
+        alone = self.train(recipe, "auto-1")
+        spread = self.train(recipe, "auto", "--workers", "auto")
+        cores = len(os.sched_getaffinity(0))  # or fewer, where the control group says so
+        self.assertIn(self.summary(spread)["workers"], range(1, min(cores, 4) + 1))
+        self.assertEqual(self.sha(spread), self.sha(alone))
+        one_core = ["taskset", "-c", str(min(os.sched_getaffinity(0)))]
+        done = subprocess.run([*one_core, COMMAND, "train", recipe, "--out", self.path("auto-0"), "--workers", "auto"],
+                              env=environment(), capture_output=True, text=True, timeout=60, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(self.summary(self.path("auto-0"))["workers"], 1)
+        nobody = self.recipe("nobody.toml", clients={"count": None})
+        done = self.tacet("train", nobody, "--out", self.path("nobody"), "--workers", "auto")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("clients.count", done.stderr)
 
     def test_some_clients_of_a_round(self):
         # 2 of 5 clients: in some rounds one of the two workers has nobody to train.
