@@ -112,6 +112,7 @@ class Algorithms(unittest.TestCase):
             self.assertTrue(file and (ROOT / file.group(1)).is_file(), rows[0])
             talks = {"0 / 0": "never talks", "1 / 1": "Talks once a round; a client sends 1 vector",
                      "1 / 2": "Talks once a round; a client sends 2 vectors",
+                     "2 / 1": "Talks twice a round; a client sends 1 vector",
                      "2 / 2": "Talks twice a round; a client sends 2 vectors",
                      "I / I": "Talks every step; a client sends I vectors"}[cells[4]]
             self.assertIn(talks, " ".join(card.split()), name)
