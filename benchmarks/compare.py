@@ -64,16 +64,15 @@ def run_tacet(case, shape, folder, rounds):
 def measure_tacet(case, shape, folder, rounds):
     """Seconds of a step of a worker, the first two rounds left out; or of the rounds after the first of a whole run."""
     if case.whole_run:
-        _, first, before = run_tacet(case, shape, folder, 1)
+        _, first, _ = run_tacet(case, shape, folder, 1)
         _, summary, usage = run_tacet(case, shape, folder, shape["rounds"] + 1)
-        seconds, steps = summary["seconds"] - first["seconds"], shape["rounds"] * shape["participating"] * 6
+        seconds = summary["seconds"] - first["seconds"]
     else:
-        _, _, before = run_tacet(case, shape, folder, rounds - 2)
         lines, summary, usage = run_tacet(case, shape, folder, rounds)
         times = [b["seconds"] - a["seconds"] for a, b in zip(lines[1:], lines[2:])]
-        seconds, steps = statistics.median(times) / INTERVAL, 2 * INTERVAL * case.workers
-    return {"seconds": seconds, "minor_faults": (usage.ru_minflt - before.ru_minflt) / steps,
-            "peak_bytes": usage.ru_maxrss * 1024, "parameters": summary["parameters"], "versions": summary.get("versions")}
+        seconds = statistics.median(times) / INTERVAL
+    return {"seconds": seconds, "minor_faults": summary["page_faults_per_step"], "peak_bytes": usage.ru_maxrss * 1024,
+            "parameters": summary["parameters"], "versions": summary.get("versions")}
 
 
 # peers --------------------------------------------------------------------------------------------------------------------
