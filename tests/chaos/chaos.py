@@ -379,7 +379,7 @@ def table(s):
     lines += ["", "Groups formed anew by those that were left: %d, in %.2f s (median; longest %.2f s). Rounds repeated beyond the one under "
               "way: at most %d where one worker was lost, at most %d where several were (a client's two copies may go with them, "
               "then the last checkpoint counts). Where a fault lasts (a stopped worker, a cut cable, a full disk), the seconds are "
-              "those after its end." %
+              "those after its end. The next round may be the one under way, which the others finish; new groups have their own figures." %
               (len(s["new_groups"]), statistics.median(groups), groups[-1], s["rounds_repeated"]["one lost"],
                s["rounds_repeated"]["several lost"])]
     return "\n".join(lines) + "\n"
