@@ -13,10 +13,29 @@ struct Panels {
   const void* data;
   int64_t k, n;
   bool bf16;
+  // Not null, floats only: each panel holds what is not zero, line by line, and these bits say where it belongs, [panels, k]
+  // of 64 bits. Half the bytes of a matrix with dropped weights.
+  const uint64_t* kept = nullptr;
 };
 
 // Whether this processor has what multiply_panels needs: AVX-512, and its bf16 products if asked. Constant in a process.
 bool has_panels(bool bf16);
+
+// Room for the panels of b [k, n], in floats, and for the words of `kept`.
+int64_t panel_floats(int64_t k, int64_t n);
+int64_t panel_lines(int64_t k, int64_t n);
+
+// A matrix of floats with any distance between its rows and between its columns, one of the two 1.
+struct Strided {
+  const float* data;
+  int64_t row, column;
+};
+
+// Brings b [k, n] into panels of floats. kept not null: without zeros if enough of them are there, and returns whether so.
+bool pack_panels(const Strided& b, int64_t k, int64_t n, float* panels, uint64_t* kept);
+
+// The most rows for which panels without zeros are faster: those that share one look at a line.
+constexpr int64_t rows_at_once = 6;
 
 // y [rows, n] = a [rows, k] · b, or y += a · b. a: floats, or bf16 numbers with an even distance between rows, ⌈k/2⌉·2, and
 // 0 in what that adds. last_first: visits the panels from the last to the first, so that a second product finds in the cache

@@ -147,6 +147,8 @@ void reordered(const float* from, const memory::desc& from_order, void* to, cons
   dnnl::reorder(source, target).execute(stream(), source, target);
 }
 
+uint64_t* words(const at::Tensor& t) { return t.defined() ? reinterpret_cast<uint64_t*>(t.data_ptr<int64_t>()) : nullptr; }
+
 }  // namespace
 
 bool fast_products() { return true; }
@@ -194,7 +196,7 @@ struct SharedFactor::Packed {
   int64_t k, n, rows;
   Precision precision;
   memory::desc order;
-  at::Tensor bytes;
+  at::Tensor bytes, kept;  // kept: of panels without zeros
   bool in_panels = false, last_first = false;
 
   // The first plan chooses the order of b, which every other number of rows then takes.
@@ -212,9 +214,15 @@ SharedFactor::SharedFactor(const at::Tensor& b, int64_t rows, Precision precisio
   Packed& p = *packed_;
   const bool round = precision == Precision::bf16;
   p.in_panels = rows <= panel_rows && has_panels(round);
+  if (p.in_panels && !round) {
+    p.bytes = at::empty({panel_floats(p.k, p.n)}, at::kFloat);
+    if (rows <= rows_at_once) p.kept = at::empty({panel_lines(p.k, p.n)}, at::kLong);
+    if (!pack_panels({b.data_ptr<float>(), b.stride(0), b.stride(1)}, p.k, p.n, p.bytes.data_ptr<float>(), words(p.kept)))
+      p.kept = at::Tensor();
+    return;
+  }
   if (p.in_panels) {
-    p.order =
-        memory::desc({p.k, p.n}, type(precision), round ? memory::format_tag::BA16a64b2a : memory::format_tag::BA16a64b);
+    p.order = memory::desc({p.k, p.n}, type(precision), memory::format_tag::BA16a64b2a);
   } else {
     p.order = memory::desc({p.k, p.n}, type(precision), memory::format_tag::any);
     p.order = p.plan(rows, false).right.get_desc();
@@ -235,7 +243,7 @@ void SharedFactor::multiply(const float* a, int64_t rows, float* y, bool add) co
       round_to_pairs(a, rows, p.k, static_cast<uint16_t*>(rounded));
       left = rounded;
     }
-    multiply_panels(left, rows, {p.bytes.data_ptr(), p.k, p.n, round}, y, add, p.last_first);
+    multiply_panels(left, rows, {p.bytes.data_ptr(), p.k, p.n, round, words(p.kept)}, y, add, p.last_first);
     p.last_first = !p.last_first;
     return;
   }

@@ -9,6 +9,7 @@
 
 #include "kernels/linear.h"
 #include "kernels/lstm.h"
+#include "kernels/weight_drop.h"
 #include "models/weights.h"
 
 namespace tacet {
@@ -81,9 +82,11 @@ AwdLstm::Loss AwdLstm::loss(const torch::Tensor& input, const torch::Tensor& tar
   for (size_t l = 0; l < rnns_.size(); ++l) {
     const Layer& layer = rnns_[l];
     torch::Tensor w_hh = layer.w_hh;
-    if (draws && o_.weight_drop > 0)
-      w_hh = w_hh * mask({w_hh.size(0), o_.weight_drop_rows ? 1 : w_hh.size(1)}, o_.weight_drop,
-                         draws->weights.part(static_cast<int>(l)));
+    if (draws && o_.weight_drop > 0) {
+      const Stream draw = draws->weights.part(static_cast<int>(l));
+      w_hh = o_.weight_drop_rows ? w_hh * mask({w_hh.size(0), 1}, o_.weight_drop, draw)
+                                 : weight_drop(w_hh, o_.weight_drop, draw);
+    }
     if (o_.cell == Cell::lstm) {
       const LstmOutput out = lstm_layer(x, state[l].h, state[l].c, layer.w_ih, w_hh, layer.b_ih, layer.b_hh, o_.precision);
       state[l] = {out.h.detach(), out.c.detach()};

@@ -1,12 +1,17 @@
 // Matrix products, affine maps and a vocabulary's cross-entropy beside libtorch's in double precision, for every order of
-// the factors.
+// the factors; factors with dropped weights beside those that hold the zeros.
 #include "kernels/product.h"
+
+#include <limits>
+#include <vector>
 
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 #include <torch/torch.h>
 
 #include "kernels/linear.h"
+#include "kernels/panels.h"
+#include "kernels/weight_drop.h"
 #include "near.h"
 
 namespace tacet {
@@ -39,6 +44,44 @@ RC_GTEST_PROP(Product, IsLibtorchsForAllShapesAndOrders, ()) {
       .multiply(a.contiguous().data_ptr<float>(), m, shared.data_ptr<float>(), add);
   expect_close(shared, wanted, tolerance(k + 1), "shared factor");
   RC_ASSERT(!testing::Test::HasFailure());
+}
+
+// Dropped weights leave a factor whose panels hold no zeros: the same bits as with them, in either direction. A fifth kept
+// is compact, nine tenths are not; single columns and lines that are all zero are met on the way.
+RC_GTEST_PROP(Panels, WithoutZerosGiveTheSameBits, ()) {
+  if (!has_panels(false)) RC_SUCCEED("needs AVX-512");
+  torch::manual_seed(*rc::gen::inRange<uint64_t>(0, 1000));
+  const int64_t rows = *rc::gen::inRange<int64_t>(1, rows_at_once + 1), k = *rc::gen::inRange<int64_t>(1, 90),
+                n = *rc::gen::inRange<int64_t>(1, 200);
+  const double dropped = *rc::gen::element(0.1, 0.5, 0.8);
+  const at::Tensor a = torch::randn({rows, k}), b = any_matrix(k, n) * (torch::rand({k, n}) > dropped);
+  const Strided from{b.data_ptr<float>(), b.stride(0), b.stride(1)};
+  const bool add = *rc::gen::arbitrary<bool>(), last_first = *rc::gen::arbitrary<bool>();
+  const auto run = [&](uint64_t* kept) {
+    std::vector<float> panels(static_cast<size_t>(panel_floats(k, n)), std::numeric_limits<float>::quiet_NaN());
+    const bool compact = pack_panels(from, k, n, panels.data(), kept);
+    if (k * n > 2000) RC_ASSERT(compact == (kept && dropped > 0.3));
+    const at::Tensor y = torch::ones({rows, n});
+    multiply_panels(a.data_ptr<float>(), rows, {panels.data(), k, n, false, compact ? kept : nullptr}, y.data_ptr<float>(),
+                    add, last_first);
+    return y;
+  };
+  std::vector<uint64_t> kept(static_cast<size_t>(panel_lines(k, n)));
+  const at::Tensor whole = run(nullptr);
+  RC_ASSERT(torch::equal(run(kept.data()), whole));
+  expect_close(whole, a.to(at::kDouble).mm(b.to(at::kDouble)) + (add ? 1 : 0), tolerance(k + 1), "panels");
+  RC_ASSERT(!testing::Test::HasFailure());
+}
+
+RC_GTEST_PROP(WeightDrop, IsItsTwinBitForBitWithItsGradient, ()) {
+  torch::manual_seed(*rc::gen::inRange<uint64_t>(0, 1000));
+  const double p = *rc::gen::element(0.1, 0.5, 0.9);
+  const at::Tensor w =
+      torch::randn({*rc::gen::inRange<int64_t>(1, 90), *rc::gen::inRange<int64_t>(1, 120)}).requires_grad_(true);
+  const Stream draw = Stream(*rc::gen::inRange<uint64_t>(0, 1000), 1, Purpose::weight_drop, 2, 3).part(4);
+  const at::Tensor own = weight_drop(w, p, draw), twin = weight_drop_naive(w, p, draw), d = torch::randn_like(w);
+  RC_ASSERT(torch::equal(own, twin));
+  RC_ASSERT(torch::equal(torch::autograd::grad({own}, {w}, {d})[0], torch::autograd::grad({twin}, {w}, {d})[0]));
 }
 
 // Values and all gradients of f(leaves…) in single precision beside those of `witness` in double.
