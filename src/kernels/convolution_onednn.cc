@@ -1,5 +1,5 @@
-// convolution.h on oneDNN. Making a primitive costs as much as a small convolution, so each thread keeps those of the shapes
-// it met, with the packed weights they work in.
+// convolution.h on the own kernels where there are some for the shape, else on oneDNN. Making a primitive costs as much as a
+// small convolution, so each thread keeps those of the shapes it met, with the packed weights they work in.
 #include <array>
 #include <cassert>
 #include <map>
@@ -8,6 +8,7 @@
 #include <dnnl.hpp>
 
 #include "kernels/convolution.h"
+#include "kernels/convolution_direct.h"
 
 namespace tacet {
 namespace {
@@ -90,6 +91,7 @@ void run(const dnnl::primitive& primitive, const Arguments& arguments) { primiti
 bool fast_convolutions() { return true; }
 
 void Convolution::forward(const at::Tensor& x, const at::Tensor& w, const at::Tensor& y) const {
+  if (direct_forward(*this, x, w, y)) return;
   Shape& s = shape_of(x, w, y, *this);
   run(s.pack_forward, {{DNNL_ARG_FROM, over(s.plain, w)}, {DNNL_ARG_TO, s.forward_weights}});
   run(s.forward,
@@ -98,6 +100,7 @@ void Convolution::forward(const at::Tensor& x, const at::Tensor& w, const at::Te
 }
 
 void Convolution::backward_input(const at::Tensor& dy, const at::Tensor& w, const at::Tensor& dx) const {
+  if (direct_backward_input(*this, dy, w, dx)) return;
   Shape& s = shape_of(dx, w, dy, *this);
   run(s.pack_input, {{DNNL_ARG_FROM, over(s.plain, w)}, {DNNL_ARG_TO, s.input_weights}});
   run(s.backward_input, {{DNNL_ARG_DIFF_DST, over(s.image_out, dy)},
@@ -107,6 +110,7 @@ void Convolution::backward_input(const at::Tensor& dy, const at::Tensor& w, cons
 }
 
 void Convolution::backward_weights(const at::Tensor& x, const at::Tensor& dy, const at::Tensor& dw) const {
+  if (direct_backward_weights(*this, x, dy, dw)) return;
   Shape& s = shape_of(x, dw, dy, *this);
   run(s.backward_weights, {{DNNL_ARG_SRC, over(s.image_in, x)},
                            {DNNL_ARG_DIFF_DST, over(s.image_out, dy)},
