@@ -15,16 +15,20 @@ namespace {
 constexpr int64_t kLanes = 16;
 constexpr int64_t kBlock = 4096;  // values in a block: its tensors fit into the first cache
 
-int64_t rows_of_block(Rows rows) { return std::max<int64_t>(1, kBlock / rows.c); }
-int64_t blocks(Rows rows) { return (rows.n + rows_of_block(rows) - 1) / rows_of_block(rows); }
+int64_t blocks(Rows rows) { return (rows.n + rows.block - 1) / rows.block; }
 
-// f(block, first row, rows) for every block, over the threads.
+// f(first row, rows) for ranges of whole blocks, over the threads.
 template <typename F>
-void each_block(Rows rows, const F& f) {
-  const int64_t step = rows_of_block(rows);
+void each_range(Rows rows, const F& f) {
   at::parallel_for(0, blocks(rows), 1, [&](int64_t begin, int64_t end) {
-    for (int64_t b = begin; b < end; ++b) f(b, b * step, std::min(step, rows.n - b * step));
+    f(begin * rows.block, std::min(end * rows.block, rows.n) - begin * rows.block);
   });
+}
+
+// f(first row, rows) for the blocks of a range.
+template <typename F>
+void each_block(Rows rows, int64_t first, int64_t n, const F& f) {
+  for (int64_t row = first; row < first + n; row += rows.block) f(row, std::min(rows.block, first + n - row));
 }
 
 // Each loop comes with the full number of lanes, known when compiling, and with what is left of the channels.
@@ -113,9 +117,10 @@ TACET_MULTIVERSION void backward_sums(Rows rows, const float* __restrict y, cons
 }
 
 // dy = a·(d − u − (y − mean)·v) for each channel, and d itself where d_added is not null.
-TACET_MULTIVERSION void through(Rows rows, const float* __restrict y, const float* __restrict dz, const float* __restrict z,
-                                const float* __restrict mean, const float* __restrict a, const float* __restrict u,
-                                const float* __restrict v, float* __restrict dy, float* __restrict d_added) {
+TACET_MULTIVERSION void values_through(Rows rows, const float* __restrict y, const float* __restrict dz,
+                                       const float* __restrict z, const float* __restrict mean, const float* __restrict a,
+                                       const float* __restrict u, const float* __restrict v, float* __restrict dy,
+                                       float* __restrict d_added) {
   for (int64_t c = 0; c < rows.c; c += kLanes) {
     const int64_t lanes = std::min(kLanes, rows.c - c);
     float m[kLanes] = {}, factor[kLanes] = {}, share[kLanes] = {}, slope[kLanes] = {};
@@ -146,25 +151,37 @@ std::vector<double> total(const std::vector<float>& parts, int64_t c) {
   return sum;
 }
 
-std::vector<float> room(Rows rows) { return std::vector<float>(static_cast<size_t>(blocks(rows) * rows.c)); }
+size_t room(Rows rows) { return static_cast<size_t>(blocks(rows) * rows.c); }
 
 }  // namespace
 
-void channel_moments(Rows rows, const float* y, float* mean, float* variance) {
-  std::vector<float> means = room(rows), around = room(rows);  // of each block; then merged (Chan, Golub, LeVeque 1983)
-  each_block(rows, [&](int64_t b, int64_t first, int64_t n) {
-    float* const m = means.data() + b * rows.c;
-    sums({n, rows.c}, y + first * rows.c, m);
-    for (int64_t k = 0; k < rows.c; ++k) m[k] /= static_cast<float>(n);
-    squares({n, rows.c}, y + first * rows.c, m, around.data() + b * rows.c);
+Rows rows_of_images(int64_t images, int64_t height, int64_t width, int64_t c) {
+  int64_t lines = std::clamp<int64_t>(kBlock / c / width, 1, height);
+  while (height % lines != 0) --lines;
+  return {images * height * width, c, lines * width};
+}
+
+Moments::Moments(Rows rows) : rows_(rows), means_(room(rows)), squares_(room(rows)) {}
+
+void Moments::add(int64_t first, int64_t n, const float* y) {
+  each_block(rows_, first, n, [&](int64_t row, int64_t count) {
+    const float* const from = y + (row - first) * rows_.c;
+    float* const mean = means_.data() + row / rows_.block * rows_.c;
+    sums({count, rows_.c}, from, mean);
+    for (int64_t k = 0; k < rows_.c; ++k) mean[k] /= static_cast<float>(count);
+    squares({count, rows_.c}, from, mean, squares_.data() + row / rows_.block * rows_.c);
   });
-  for (int64_t k = 0; k < rows.c; ++k) {
+}
+
+// Blocks are merged after Chan, Golub and LeVeque (1983).
+void Moments::finish(float* mean, float* variance) const {
+  for (int64_t k = 0; k < rows_.c; ++k) {
     double m = 0, s = 0, count = 0;
-    for (int64_t b = 0; b < blocks(rows); ++b) {
-      const auto n = static_cast<double>(std::min(rows_of_block(rows), rows.n - b * rows_of_block(rows)));
-      const auto at = static_cast<size_t>(b * rows.c + k);
-      const double apart = static_cast<double>(means[at]) - m;
-      s += static_cast<double>(around[at]) + apart * apart * n * count / (n + count);
+    for (int64_t b = 0; b < blocks(rows_); ++b) {
+      const auto n = static_cast<double>(std::min(rows_.block, rows_.n - b * rows_.block));
+      const auto at = static_cast<size_t>(b * rows_.c + k);
+      const double apart = static_cast<double>(means_[at]) - m;
+      s += static_cast<double>(squares_[at]) + apart * apart * n * count / (n + count);
       count += n;
       m += apart * n / count;
     }
@@ -173,38 +190,70 @@ void channel_moments(Rows rows, const float* y, float* mean, float* variance) {
   }
 }
 
+void channel_moments(Rows rows, const float* y, float* mean, float* variance) {
+  Moments moments(rows);
+  each_range(rows, [&](int64_t first, int64_t n) { moments.add(first, n, y + first * rows.c); });
+  moments.finish(mean, variance);
+}
+
 void scale_shift(Rows rows, const float* y, const float* scale, const float* shift, const float* added, bool relu,
                  float* z) {
   const float least = relu ? 0.0f : -std::numeric_limits<float>::infinity();
-  each_block(rows, [&](int64_t, int64_t first, int64_t n) {
-    const int64_t at = first * rows.c;
-    scaled({n, rows.c}, y + at, scale, shift, added ? added + at : nullptr, least, z + at);
+  each_range(rows, [&](int64_t begin, int64_t count) {
+    each_block(rows, begin, count, [&](int64_t first, int64_t n) {
+      const int64_t at = first * rows.c;
+      scaled({n, rows.c}, y + at, scale, shift, added ? added + at : nullptr, least, z + at);
+    });
+  });
+}
+
+NormBackward::NormBackward(Rows rows, const Norm& norm)
+    : rows_(rows),
+      norm_(norm),
+      sums_(room(rows)),
+      products_(room(rows)),
+      ones_(static_cast<size_t>(rows.block * rows.c), 1.0f) {}
+
+void NormBackward::add(int64_t first, int64_t n, const float* y, const float* dz, const float* z) {
+  each_block(rows_, first, n, [&](int64_t row, int64_t count) {
+    const int64_t at = (row - first) * rows_.c, to = row / rows_.block * rows_.c;
+    backward_sums({count, rows_.c}, y + at, dz + at, z ? z + at : ones_.data(), norm_.mean, sums_.data() + to,
+                  products_.data() + to);
+  });
+}
+
+void NormBackward::finish(float* d_weight, float* d_bias) {
+  const std::vector<double> s = total(sums_, rows_.c), p = total(products_, rows_.c);
+  factor_.resize(s.size());
+  share_.resize(s.size());
+  slope_.resize(s.size());
+  for (size_t k = 0; k < s.size(); ++k) {
+    const double inverse = static_cast<double>(norm_.inverse_deviation[k]), n = static_cast<double>(rows_.n);
+    d_bias[k] = static_cast<float>(s[k]);
+    d_weight[k] = static_cast<float>(p[k] * inverse);
+    factor_[k] = norm_.weight[k] * norm_.inverse_deviation[k];
+    share_[k] = static_cast<float>(s[k] / n);
+    slope_[k] = static_cast<float>(p[k] * inverse * inverse / n);
+  }
+}
+
+void NormBackward::through(int64_t n, const float* y, const float* dz, const float* z, float* dy, float* d_added) const {
+  each_block(rows_, 0, n, [&](int64_t row, int64_t count) {
+    const int64_t at = row * rows_.c;
+    values_through({count, rows_.c}, y + at, dz + at, z ? z + at : ones_.data(), norm_.mean, factor_.data(), share_.data(),
+                   slope_.data(), dy + at, d_added ? d_added + at : nullptr);
   });
 }
 
 void norm_backward(Rows rows, const float* y, const float* dz, const float* z, const Norm& norm, float* dy, float* d_weight,
                    float* d_bias, float* d_added) {
-  std::vector<float> sum = room(rows), product = room(rows);
-  const std::vector<float> ones(z ? 0 : static_cast<size_t>(rows_of_block(rows) * rows.c), 1.0f);  // a block without ReLU
-  const auto result = [&](int64_t at) { return z ? z + at : ones.data(); };
-  each_block(rows, [&](int64_t b, int64_t first, int64_t n) {
-    const int64_t at = first * rows.c;
-    backward_sums({n, rows.c}, y + at, dz + at, result(at), norm.mean, sum.data() + b * rows.c, product.data() + b * rows.c);
-  });
-  const std::vector<double> s = total(sum, rows.c), p = total(product, rows.c);
-  std::vector<float> a(s.size()), u(s.size()), v(s.size());
-  for (size_t k = 0; k < s.size(); ++k) {
-    const double inverse = static_cast<double>(norm.inverse_deviation[k]), n = static_cast<double>(rows.n);
-    d_bias[k] = static_cast<float>(s[k]);
-    d_weight[k] = static_cast<float>(p[k] * inverse);
-    a[k] = norm.weight[k] * norm.inverse_deviation[k];
-    u[k] = static_cast<float>(s[k] / n);
-    v[k] = static_cast<float>(p[k] * inverse * inverse / n);
-  }
-  each_block(rows, [&](int64_t, int64_t first, int64_t n) {
-    const int64_t at = first * rows.c;
-    through({n, rows.c}, y + at, dz + at, result(at), norm.mean, a.data(), u.data(), v.data(), dy + at,
-            d_added ? d_added + at : nullptr);
+  NormBackward backward(rows, norm);
+  const auto at = [&](const float* t, int64_t row) { return t ? t + row * rows.c : nullptr; };
+  each_range(rows, [&](int64_t first, int64_t n) { backward.add(first, n, at(y, first), at(dz, first), at(z, first)); });
+  backward.finish(d_weight, d_bias);
+  each_range(rows, [&](int64_t first, int64_t n) {
+    backward.through(n, at(y, first), at(dz, first), at(z, first), dy + first * rows.c,
+                     d_added ? d_added + first * rows.c : nullptr);
   });
 }
 

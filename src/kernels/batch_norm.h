@@ -4,15 +4,30 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 namespace tacet {
 
-// n rows (positions of all images) of c channels.
+// n rows (positions of all images) of c channels. Sums run over blocks of `block` rows, the last one perhaps shorter.
 struct Rows {
-  int64_t n = 0, c = 0;
+  int64_t n = 0, c = 0, block = 0;
 };
 
-// mean [c] and the biased variance [c] of each channel.
+// Those of images; each image has whole blocks, which the first cache holds.
+Rows rows_of_images(int64_t images, int64_t height, int64_t width, int64_t c);
+
+// Mean and biased variance of each channel, from ranges of whole blocks that may be added at the same time, in any order.
+class Moments {
+ public:
+  explicit Moments(Rows rows);
+  // y: the values of the rows from `first`, a multiple of the block.
+  void add(int64_t first, int64_t n, const float* y);
+  void finish(float* mean, float* variance) const;  // [c]
+
+ private:
+  Rows rows_;
+  std::vector<float> means_, squares_;  // of each block around its own mean
+};
 void channel_moments(Rows rows, const float* y, float* mean, float* variance);
 
 // z = max(0, scale·y + shift + added); `added` null: nothing is added; relu false: no maximum.
@@ -23,8 +38,22 @@ struct Norm {
   const float *mean, *inverse_deviation, *weight;  // [c] each
 };
 
-// Given dz and, where ReLU was taken, its result z (else null): dy through the batch's own statistics, the gradients of γ
-// and β, and, unless null, the gradient of what was added.
+// From dz and, where ReLU was taken, its result z (else null): the gradients of γ and β, then dy through the batch's own
+// statistics and, unless null, the gradient of what was added. Ranges as those of Moments.
+class NormBackward {
+ public:
+  NormBackward(Rows rows, const Norm& norm);
+  void add(int64_t first, int64_t n, const float* y, const float* dz, const float* z);
+  void finish(float* d_weight, float* d_bias);
+  void through(int64_t n, const float* y, const float* dz, const float* z, float* dy, float* d_added) const;
+
+ private:
+  Rows rows_;
+  Norm norm_;
+  std::vector<float> sums_, products_;         // of each block
+  std::vector<float> factor_, share_, slope_;  // dy = factor·(d − share − (y − mean)·slope)
+  std::vector<float> ones_;                    // a block of results, where there was no ReLU
+};
 void norm_backward(Rows rows, const float* y, const float* dz, const float* z, const Norm& norm, float* dy, float* d_weight,
                    float* d_bias, float* d_added);
 

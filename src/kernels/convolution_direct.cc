@@ -10,10 +10,6 @@
 namespace tacet {
 namespace {
 
-std::unique_ptr<float[]> room(int64_t floats) {
-  return std::make_unique_for_overwrite<float[]>(static_cast<size_t>(floats));
-}
-
 void over_images(const Direct& s, const float* x, int64_t images, const float* packed, float* y) {
   at::parallel_for(0, images, 1, [&](int64_t begin, int64_t end) {
     const int64_t pixels = s.height * s.width;
@@ -29,9 +25,9 @@ std::optional<Direct> direct_shape(const Convolution& c, const at::Tensor& x, co
   return three && s.fits() ? std::optional(s) : std::nullopt;
 }
 
-int64_t slices(const Direct& s, int64_t images) {
-  constexpr int64_t floats = 1 << 20, most = 16;
-  return std::min(images, std::clamp<int64_t>(floats / s.weights(), 1, most));
+DirectWeights::DirectWeights(const Direct& s, const at::Tensor& w, bool turned)
+    : packed_(std::make_unique_for_overwrite<float[]>(static_cast<size_t>(s.weights()))) {
+  (turned ? pack_turned_weights : pack_weights)(s, w.data_ptr<float>(), packed_.get());
 }
 
 int64_t images_at_once(const Direct& s) {
@@ -39,21 +35,42 @@ int64_t images_at_once(const Direct& s) {
   return std::max<int64_t>(1, floats / (s.height * s.width * std::max(s.in, s.out)));
 }
 
+void each_group(const Direct& s, int64_t images, const std::function<void(int64_t, int64_t)>& f) {
+  const int64_t group = images_at_once(s);
+  at::parallel_for(0, (images + group - 1) / group, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t first = begin * group; first < std::min(end * group, images); first += group)
+      f(first, std::min(group, images - first));
+  });
+}
+
+int64_t slices(const Direct& s, int64_t images) {
+  constexpr int64_t floats = 1 << 20;
+  return std::min(images, std::clamp<int64_t>(floats / s.weights(), 1, most_slices));
+}
+
+SlicedGradient::SlicedGradient(const Direct& s, int64_t images)
+    : shape_(s), images_(images), count_(tacet::slices(s, images)), sums_(static_cast<size_t>(count_ * s.weights())) {}
+
+void SlicedGradient::each_group(int64_t slice, const std::function<void(int64_t, int64_t)>& f) const {
+  const int64_t group = images_at_once(shape_), last = (slice + 1) * images_ / count_;
+  for (int64_t first = slice * images_ / count_; first < last; first += group) f(first, std::min(group, last - first));
+}
+
+void SlicedGradient::finish(float* dw) const { unpack_gradient(shape_, sums_.data(), count_, dw); }
+
 bool direct_forward(const Convolution& c, const at::Tensor& x, const at::Tensor& w, const at::Tensor& y) {
   const auto s = direct_shape(c, x, w);
   if (!s) return false;
-  const auto packed = room(s->weights());
-  pack_weights(*s, w.data_ptr<float>(), packed.get());
-  over_images(*s, x.data_ptr<float>(), x.size(0), packed.get(), y.data_ptr<float>());
+  const DirectWeights packed(*s, w, /*turned=*/false);
+  over_images(*s, x.data_ptr<float>(), x.size(0), packed.data(), y.data_ptr<float>());
   return true;
 }
 
 bool direct_backward_input(const Convolution& c, const at::Tensor& dy, const at::Tensor& w, const at::Tensor& dx) {
   const auto s = direct_shape(c, dx, w);
   if (!s) return false;
-  const auto packed = room(s->weights());
-  pack_turned_weights(*s, w.data_ptr<float>(), packed.get());
-  over_images({s->height, s->width, s->out, s->in}, dy.data_ptr<float>(), dy.size(0), packed.get(), dx.data_ptr<float>());
+  const DirectWeights packed(*s, w, /*turned=*/true);
+  over_images({s->height, s->width, s->out, s->in}, dy.data_ptr<float>(), dy.size(0), packed.data(), dx.data_ptr<float>());
   return true;
 }
 
@@ -61,19 +78,17 @@ bool direct_backward_weights(const Convolution& c, const at::Tensor& x, const at
   const auto shape = direct_shape(c, x, dw);
   if (!shape) return false;
   const Direct& s = *shape;
-  const int64_t images = x.size(0), count = slices(s, images), parts = s.out / 16, of_part = pieces(s) / parts;
-  const int64_t pixels = s.height * s.width, group = images_at_once(s);
-  std::vector<float> sums(static_cast<size_t>(count * s.weights()));
-  at::parallel_for(0, count * parts, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t task = begin; task < end; ++task) {
-      const int64_t slice = task / parts, part = task % parts, last = (slice + 1) * images / count;
-      for (int64_t n = slice * images / count; n < last; n += group)
-        for (int64_t piece = part * of_part; piece < (part + 1) * of_part; ++piece)
-          add_weights_gradient(s, x.data_ptr<float>() + n * pixels * s.in, dy.data_ptr<float>() + n * pixels * s.out,
-                               std::min(group, last - n), piece, sums.data() + slice * s.weights());
-    }
+  SlicedGradient sums(s, x.size(0));
+  const int64_t pixels = s.height * s.width, parts = s.out / 16, of_part = pieces(s) / parts;
+  at::parallel_for(0, sums.slices() * parts, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t task = begin; task < end; ++task)
+      sums.each_group(task / parts, [&](int64_t first, int64_t count) {
+        for (int64_t piece = task % parts * of_part; piece < (task % parts + 1) * of_part; ++piece)
+          add_weights_gradient(s, x.data_ptr<float>() + first * pixels * s.in, dy.data_ptr<float>() + first * pixels * s.out,
+                               count, piece, sums.sum(task / parts));
+      });
   });
-  unpack_gradient(s, sums.data(), count, dw.data_ptr<float>());
+  sums.finish(dw.data_ptr<float>());
   return true;
 }
 

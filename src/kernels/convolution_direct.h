@@ -3,7 +3,10 @@
 // size only, so that results do not depend on the number of threads.
 #pragma once
 
+#include <functional>
+#include <memory>
 #include <optional>
+#include <vector>
 
 #include "kernels/convolution.h"
 #include "kernels/direct_convolution.h"
@@ -13,10 +16,39 @@ namespace tacet {
 // The shape's kernels, if there are some; w [O, C, k, k], x the convolution's input.
 std::optional<Direct> direct_shape(const Convolution& c, const at::Tensor& x, const at::Tensor& w);
 
-// In how many slices a batch's weights' gradient is summed up: as many as a few megabytes hold, at most 16.
-int64_t slices(const Direct& s, int64_t images);
+// Weights in the order that convolve takes.
+class DirectWeights {
+ public:
+  DirectWeights(const Direct& s, const at::Tensor& w, bool turned);
+  const float* data() const { return packed_.get(); }
+
+ private:
+  std::unique_ptr<float[]> packed_;
+};
+
 // Images whose values the second cache holds beside what is computed from them.
 int64_t images_at_once(const Direct& s);
+// f(first image, images) for groups of so many, over the threads.
+void each_group(const Direct& s, int64_t images, const std::function<void(int64_t, int64_t)>& f);
+
+// The gradient of the weights, summed up in slices of a batch that may be computed at the same time: as many as a few
+// megabytes hold, at most `most_slices`.
+constexpr int64_t most_slices = 16;
+int64_t slices(const Direct& s, int64_t images);
+class SlicedGradient {
+ public:
+  SlicedGradient(const Direct& s, int64_t images);
+  int64_t slices() const { return count_; }
+  float* sum(int64_t slice) { return sums_.data() + slice * shape_.weights(); }
+  // f(first image, images) for the groups of a slice.
+  void each_group(int64_t slice, const std::function<void(int64_t, int64_t)>& f) const;
+  void finish(float* dw) const;  // [out, in, 3, 3]
+
+ private:
+  Direct shape_;
+  int64_t images_, count_;
+  std::vector<float> sums_;
+};
 
 bool direct_forward(const Convolution& c, const at::Tensor& x, const at::Tensor& w, const at::Tensor& y);
 bool direct_backward_input(const Convolution& c, const at::Tensor& dy, const at::Tensor& w, const at::Tensor& dx);
