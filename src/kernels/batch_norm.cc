@@ -17,103 +17,125 @@ constexpr int64_t kBlock = 4096;  // values in a block: its tensors fit into the
 
 int64_t blocks(Rows rows) { return (rows.n + rows.block - 1) / rows.block; }
 
-// f(first row, rows) for ranges of whole blocks, over the threads.
-template <typename F>
-void each_range(Rows rows, const F& f) {
-  at::parallel_for(0, blocks(rows), 1, [&](int64_t begin, int64_t end) {
-    f(begin * rows.block, std::min(end * rows.block, rows.n) - begin * rows.block);
-  });
-}
-
 // f(first row, rows) for the blocks of a range.
 template <typename F>
 void each_block(Rows rows, int64_t first, int64_t n, const F& f) {
   for (int64_t row = first; row < first + n; row += rows.block) f(row, std::min(rows.block, first + n - row));
 }
 
-// Each loop comes with the full number of lanes, known when compiling, and with what is left of the channels.
+// 16 channels of a row. A vector in the compiler's own terms: it makes of it what each instruction set has.
+using Wide [[gnu::vector_size(64), gnu::aligned(4), gnu::may_alias]] = float;
+
+const Wide& at(const float* x) { return *reinterpret_cast<const Wide*>(x); }
+Wide& at(float* x) { return *reinterpret_cast<Wide*>(x); }
+
+// f(first channel, channels) for 16 channels at a time: `whole` where there are as many, `part` for what is left of them.
+template <typename Whole, typename Part>
+[[gnu::always_inline]] inline void each_lanes(int64_t channels, const Whole& whole, const Part& part) {
+  int64_t c = 0;
+  for (; c + kLanes <= channels; c += kLanes) whole(c);
+  if (c < channels) part(c);
+}
+
 TACET_MULTIVERSION void sums(Rows rows, const float* __restrict y, float* __restrict sum) {
-  for (int64_t c = 0; c < rows.c; c += kLanes) {
-    const int64_t lanes = std::min(kLanes, rows.c - c);
-    float s[kLanes] = {};
-    if (lanes == kLanes) {
-      for (int64_t r = 0; r < rows.n; ++r)
-        for (int64_t k = 0; k < kLanes; ++k) s[k] += y[r * rows.c + c + k];
-    } else {
-      for (int64_t r = 0; r < rows.n; ++r)
-        for (int64_t k = 0; k < lanes; ++k) s[k] += y[r * rows.c + c + k];
-    }
-    std::copy_n(s, lanes, sum + c);
-  }
+  each_lanes(
+      rows.c,
+      [&](int64_t c) {
+        Wide s[4] = {};  // additions that need not wait for each other
+        int64_t r = 0;
+        for (; r + 4 <= rows.n; r += 4)
+          for (int64_t i = 0; i < 4; ++i) s[i] += at(y + (r + i) * rows.c + c);
+        for (; r < rows.n; ++r) s[0] += at(y + r * rows.c + c);
+        at(sum + c) = (s[0] + s[1]) + (s[2] + s[3]);
+      },
+      [&](int64_t c) {
+        std::fill(sum + c, sum + rows.c, 0.0f);
+        for (int64_t r = 0; r < rows.n; ++r)
+          for (int64_t k = c; k < rows.c; ++k) sum[k] += y[r * rows.c + k];
+      });
 }
 
 TACET_MULTIVERSION void squares(Rows rows, const float* __restrict y, const float* __restrict mean, float* __restrict sum) {
-  for (int64_t c = 0; c < rows.c; c += kLanes) {
-    const int64_t lanes = std::min(kLanes, rows.c - c);
-    float s[kLanes] = {}, m[kLanes] = {};
-    std::copy_n(mean + c, lanes, m);
-    if (lanes == kLanes) {
-      for (int64_t r = 0; r < rows.n; ++r)
-        for (int64_t k = 0; k < kLanes; ++k) s[k] += (y[r * rows.c + c + k] - m[k]) * (y[r * rows.c + c + k] - m[k]);
-    } else {
-      for (int64_t r = 0; r < rows.n; ++r)
-        for (int64_t k = 0; k < lanes; ++k) s[k] += (y[r * rows.c + c + k] - m[k]) * (y[r * rows.c + c + k] - m[k]);
-    }
-    std::copy_n(s, lanes, sum + c);
-  }
+  each_lanes(
+      rows.c,
+      [&](int64_t c) {
+        const Wide m = at(mean + c);
+        Wide s[4] = {};
+        int64_t r = 0;
+        for (; r + 4 <= rows.n; r += 4)
+          for (int64_t i = 0; i < 4; ++i) {
+            const Wide apart = at(y + (r + i) * rows.c + c) - m;
+            s[i] += apart * apart;
+          }
+        for (; r < rows.n; ++r) {
+          const Wide apart = at(y + r * rows.c + c) - m;
+          s[0] += apart * apart;
+        }
+        at(sum + c) = (s[0] + s[1]) + (s[2] + s[3]);
+      },
+      [&](int64_t c) {
+        std::fill(sum + c, sum + rows.c, 0.0f);
+        for (int64_t r = 0; r < rows.n; ++r)
+          for (int64_t k = c; k < rows.c; ++k) sum[k] += (y[r * rows.c + k] - mean[k]) * (y[r * rows.c + k] - mean[k]);
+      });
 }
 
 TACET_MULTIVERSION void scaled(Rows rows, const float* __restrict y, const float* __restrict scale,
                                const float* __restrict shift, const float* __restrict added, float least,
                                float* __restrict z) {
-  for (int64_t c = 0; c < rows.c; c += kLanes) {
-    const int64_t lanes = std::min(kLanes, rows.c - c);
-    float a[kLanes] = {}, b[kLanes] = {};
-    std::copy_n(scale + c, lanes, a);
-    std::copy_n(shift + c, lanes, b);
-    for (int64_t at = c; at < rows.n * rows.c; at += rows.c) {
-      float v[kLanes];
-      if (lanes == kLanes) {
-        for (int64_t k = 0; k < kLanes; ++k) v[k] = a[k] * y[at + k] + b[k];
+  const int64_t end = rows.n * rows.c;
+  each_lanes(
+      rows.c,
+      [&](int64_t c) {
+        const Wide a = at(scale + c), b = at(shift + c), floor = least - Wide{};
         if (added)
-          for (int64_t k = 0; k < kLanes; ++k) v[k] += added[at + k];
-        for (int64_t k = 0; k < kLanes; ++k) z[at + k] = v[k] < least ? least : v[k];  // NaN stays
-      } else {
-        for (int64_t k = 0; k < lanes; ++k) v[k] = a[k] * y[at + k] + b[k] + (added ? added[at + k] : 0.0f);
-        for (int64_t k = 0; k < lanes; ++k) z[at + k] = v[k] < least ? least : v[k];
-      }
-    }
-  }
+          for (int64_t k = c; k < end; k += rows.c) {
+            const Wide v = (a * at(y + k) + b) + at(added + k);
+            at(z + k) = v < floor ? floor : v;  // NaN stays
+          }
+        else
+          for (int64_t k = c; k < end; k += rows.c) {
+            const Wide v = a * at(y + k) + b;
+            at(z + k) = v < floor ? floor : v;
+          }
+      },
+      [&](int64_t c) {
+        for (int64_t k = 0; k < end; k += rows.c)
+          for (int64_t i = c; i < rows.c; ++i) {
+            const float v = (scale[i] * y[k + i] + shift[i]) + (added ? added[k + i] : 0.0f);
+            z[k + i] = v < least ? least : v;
+          }
+      });
 }
 
 // The sums of d = dz where ReLU let it through and of d·(y − mean).
 TACET_MULTIVERSION void backward_sums(Rows rows, const float* __restrict y, const float* __restrict dz,
                                       const float* __restrict z, const float* __restrict mean, float* __restrict sum,
                                       float* __restrict product) {
-  for (int64_t c = 0; c < rows.c; c += kLanes) {
-    const int64_t lanes = std::min(kLanes, rows.c - c);
-    float s[kLanes] = {}, p[kLanes] = {}, m[kLanes] = {};
-    std::copy_n(mean + c, lanes, m);
-    if (lanes == kLanes) {
-      for (int64_t r = 0; r < rows.n; ++r) {
-        const int64_t at = r * rows.c + c;
-        float d[kLanes];
-        for (int64_t k = 0; k < kLanes; ++k) d[k] = dz[at + k] * (z[at + k] > 0 ? 1.0f : 0.0f);
-        for (int64_t k = 0; k < kLanes; ++k) s[k] += d[k];
-        for (int64_t k = 0; k < kLanes; ++k) p[k] += d[k] * (y[at + k] - m[k]);
-      }
-    } else {
-      for (int64_t r = 0; r < rows.n; ++r) {
-        const int64_t at = r * rows.c + c;
-        float d[kLanes];
-        for (int64_t k = 0; k < lanes; ++k) d[k] = dz[at + k] * (z[at + k] > 0 ? 1.0f : 0.0f);
-        for (int64_t k = 0; k < lanes; ++k) s[k] += d[k];
-        for (int64_t k = 0; k < lanes; ++k) p[k] += d[k] * (y[at + k] - m[k]);
-      }
-    }
-    std::copy_n(s, lanes, sum + c);
-    std::copy_n(p, lanes, product + c);
-  }
+  const int64_t end = rows.n * rows.c;
+  each_lanes(
+      rows.c,
+      [&](int64_t c) {
+        const Wide m = at(mean + c), zero = {};
+        Wide s = {}, p = {};
+        for (int64_t k = c; k < end; k += rows.c) {
+          const Wide d = at(z + k) > zero ? at(dz + k) : zero;
+          s += d;
+          p += d * (at(y + k) - m);
+        }
+        at(sum + c) = s;
+        at(product + c) = p;
+      },
+      [&](int64_t c) {
+        std::fill(sum + c, sum + rows.c, 0.0f);
+        std::fill(product + c, product + rows.c, 0.0f);
+        for (int64_t k = 0; k < end; k += rows.c)
+          for (int64_t i = c; i < rows.c; ++i) {
+            const float d = z[k + i] > 0 ? dz[k + i] : 0.0f;
+            sum[i] += d;
+            product[i] += d * (y[k + i] - mean[i]);
+          }
+      });
 }
 
 // dy = a·(d − u − (y − mean)·v) for each channel, and d itself where d_added is not null.
@@ -121,27 +143,25 @@ TACET_MULTIVERSION void values_through(Rows rows, const float* __restrict y, con
                                        const float* __restrict z, const float* __restrict mean, const float* __restrict a,
                                        const float* __restrict u, const float* __restrict v, float* __restrict dy,
                                        float* __restrict d_added) {
-  for (int64_t c = 0; c < rows.c; c += kLanes) {
-    const int64_t lanes = std::min(kLanes, rows.c - c);
-    float m[kLanes] = {}, factor[kLanes] = {}, share[kLanes] = {}, slope[kLanes] = {};
-    std::copy_n(mean + c, lanes, m);
-    std::copy_n(a + c, lanes, factor);
-    std::copy_n(u + c, lanes, share);
-    std::copy_n(v + c, lanes, slope);
-    for (int64_t at = c; at < rows.n * rows.c; at += rows.c) {
-      float d[kLanes];
-      if (lanes == kLanes) {
-        for (int64_t k = 0; k < kLanes; ++k) d[k] = dz[at + k] * (z[at + k] > 0 ? 1.0f : 0.0f);
-        for (int64_t k = 0; k < kLanes; ++k) dy[at + k] = factor[k] * (d[k] - share[k] - (y[at + k] - m[k]) * slope[k]);
-        if (d_added)
-          for (int64_t k = 0; k < kLanes; ++k) d_added[at + k] = d[k];
-      } else {
-        for (int64_t k = 0; k < lanes; ++k) d[k] = dz[at + k] * (z[at + k] > 0 ? 1.0f : 0.0f);
-        for (int64_t k = 0; k < lanes; ++k) dy[at + k] = factor[k] * (d[k] - share[k] - (y[at + k] - m[k]) * slope[k]);
-        if (d_added) std::copy_n(d, lanes, d_added + at);
-      }
-    }
-  }
+  const int64_t end = rows.n * rows.c;
+  each_lanes(
+      rows.c,
+      [&](int64_t c) {
+        const Wide m = at(mean + c), factor = at(a + c), share = at(u + c), slope = at(v + c), zero = {};
+        for (int64_t k = c; k < end; k += rows.c) {
+          const Wide d = at(z + k) > zero ? at(dz + k) : zero;
+          at(dy + k) = factor * ((d - share) - (at(y + k) - m) * slope);
+          if (d_added) at(d_added + k) = d;
+        }
+      },
+      [&](int64_t c) {
+        for (int64_t k = 0; k < end; k += rows.c)
+          for (int64_t i = c; i < rows.c; ++i) {
+            const float d = z[k + i] > 0 ? dz[k + i] : 0.0f;
+            dy[k + i] = a[i] * ((d - u[i]) - (y[k + i] - mean[i]) * v[i]);
+            if (d_added) d_added[k + i] = d;
+          }
+      });
 }
 
 // Every block's c values, added up in order.
@@ -159,6 +179,12 @@ Rows rows_of_images(int64_t images, int64_t height, int64_t width, int64_t c) {
   int64_t lines = std::clamp<int64_t>(kBlock / c / width, 1, height);
   while (height % lines != 0) --lines;
   return {images * height * width, c, lines * width};
+}
+
+void each_range(Rows rows, const std::function<void(int64_t, int64_t)>& f) {
+  at::parallel_for(0, blocks(rows), 1, [&](int64_t begin, int64_t end) {
+    f(begin * rows.block, std::min(end * rows.block, rows.n) - begin * rows.block);
+  });
 }
 
 Moments::Moments(Rows rows) : rows_(rows), means_(room(rows)), squares_(room(rows)) {}
@@ -188,12 +214,6 @@ void Moments::finish(float* mean, float* variance) const {
     mean[k] = static_cast<float>(m);
     variance[k] = static_cast<float>(s / count);
   }
-}
-
-void channel_moments(Rows rows, const float* y, float* mean, float* variance) {
-  Moments moments(rows);
-  each_range(rows, [&](int64_t first, int64_t n) { moments.add(first, n, y + first * rows.c); });
-  moments.finish(mean, variance);
 }
 
 void scale_shift(Rows rows, const float* y, const float* scale, const float* shift, const float* added, bool relu,

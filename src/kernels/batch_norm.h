@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 namespace tacet {
@@ -15,6 +16,9 @@ struct Rows {
 
 // Those of images; each image has whole blocks, which the first cache holds.
 Rows rows_of_images(int64_t images, int64_t height, int64_t width, int64_t c);
+
+// f(first row, rows) for ranges of whole blocks, over the threads.
+void each_range(Rows rows, const std::function<void(int64_t, int64_t)>& f);
 
 // Mean and biased variance of each channel, from ranges of whole blocks that may be added at the same time, in any order.
 class Moments {
@@ -28,7 +32,6 @@ class Moments {
   Rows rows_;
   std::vector<float> means_, squares_;  // of each block around its own mean
 };
-void channel_moments(Rows rows, const float* y, float* mean, float* variance);
 
 // z = max(0, scale·y + shift + added); `added` null: nothing is added; relu false: no maximum.
 void scale_shift(Rows rows, const float* y, const float* scale, const float* shift, const float* added, bool relu, float* z);

@@ -10,10 +10,17 @@
 namespace tacet {
 namespace {
 
+constexpr int64_t most_slices = 8;
+
+int64_t slices_of(const Direct& s) {
+  constexpr int64_t floats = 1 << 19;
+  return std::clamp<int64_t>(floats / s.weights(), 1, most_slices);
+}
+
 void over_images(const Direct& s, const float* x, int64_t images, const float* packed, float* y) {
   at::parallel_for(0, images, 1, [&](int64_t begin, int64_t end) {
     const int64_t pixels = s.height * s.width;
-    convolve(s, x + begin * pixels * s.in, end - begin, packed, y + begin * pixels * s.out);
+    convolve(s, x + begin * pixels * s.in, end - begin, packed, y + begin * pixels * s.out, /*add=*/false);
   });
 }
 
@@ -35,21 +42,19 @@ int64_t images_at_once(const Direct& s) {
   return std::max<int64_t>(1, floats / (s.height * s.width * std::max(s.in, s.out)));
 }
 
-void each_group(const Direct& s, int64_t images, const std::function<void(int64_t, int64_t)>& f) {
-  const int64_t group = images_at_once(s);
+void each_group(const Direct& s, int64_t images, const std::function<void(int64_t, int64_t, float*)>& f) {
+  const int64_t group = images_at_once(s), values = group * s.height * s.width * std::max(s.in, s.out);
   at::parallel_for(0, (images + group - 1) / group, 1, [&](int64_t begin, int64_t end) {
+    const auto room = std::make_unique_for_overwrite<float[]>(static_cast<size_t>(values));
     for (int64_t first = begin * group; first < std::min(end * group, images); first += group)
-      f(first, std::min(group, images - first));
+      f(first, std::min(group, images - first), room.get());
   });
 }
 
-int64_t slices(const Direct& s, int64_t images) {
-  constexpr int64_t floats = 1 << 20;
-  return std::min(images, std::clamp<int64_t>(floats / s.weights(), 1, most_slices));
-}
+bool few_weights(const Direct& s) { return slices_of(s) == most_slices; }
 
 SlicedGradient::SlicedGradient(const Direct& s, int64_t images)
-    : shape_(s), images_(images), count_(tacet::slices(s, images)), sums_(static_cast<size_t>(count_ * s.weights())) {}
+    : shape_(s), images_(images), count_(std::min(images, slices_of(s))), sums_(static_cast<size_t>(count_ * s.weights())) {}
 
 void SlicedGradient::each_group(int64_t slice, const std::function<void(int64_t, int64_t)>& f) const {
   const int64_t group = images_at_once(shape_), last = (slice + 1) * images_ / count_;

@@ -28,13 +28,15 @@ class DirectWeights {
 
 // Images whose values the second cache holds beside what is computed from them.
 int64_t images_at_once(const Direct& s);
-// f(first image, images) for groups of so many, over the threads.
-void each_group(const Direct& s, int64_t images, const std::function<void(int64_t, int64_t)>& f);
+// f(first image, images, room) for groups of so many, over the threads. room: for the values of a group, as many as the
+// larger of its two images has.
+void each_group(const Direct& s, int64_t images, const std::function<void(int64_t, int64_t, float*)>& f);
 
-// The gradient of the weights, summed up in slices of a batch that may be computed at the same time: as many as a few
-// megabytes hold, at most `most_slices`.
-constexpr int64_t most_slices = 16;
-int64_t slices(const Direct& s, int64_t images);
+// Whether a batch may be cut into 8 slices, each with a sum of its own for the gradient of the weights.
+bool few_weights(const Direct& s);
+
+// The gradient of the weights, summed up in slices of a batch that may be computed at the same time: 8, or as many as a few
+// megabytes hold.
 class SlicedGradient {
  public:
   SlicedGradient(const Direct& s, int64_t images);

@@ -27,13 +27,13 @@ enum class Edge { none, left, right, both };
 // from `first` to `last` are inside of the image.
 template <int R, int P, Edge edge>
 [[gnu::target("avx512f")]] void segment(const float* x, int64_t in, int64_t row, int first, int last, const float* w,
-                                        float* y, int64_t out, int64_t out_row) {
+                                        float* y, int64_t out, int64_t out_row, bool add) {
   constexpr bool left = edge == Edge::left || edge == Edge::both, right = edge == Edge::right || edge == Edge::both;
   __m512 sum[R][P];
 #pragma GCC unroll 2
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 16
-    for (int p = 0; p < P; ++p) sum[r][p] = _mm512_setzero_ps();
+    for (int p = 0; p < P; ++p) sum[r][p] = add ? _mm512_loadu_ps(y + r * out_row + p * out) : _mm512_setzero_ps();
   for (int kernel_line = first; kernel_line <= last; ++kernel_line) {
     const float* from = x + (kernel_line - 1) * row;
     const float* weights = w + kernel_line * in * line;
@@ -58,27 +58,27 @@ template <int R, int P, Edge edge>
 
 // R rows of an image, `width` a multiple of P.
 template <int R, int P>
-void rows_of_image(const Direct& s, const float* x, int first, int last, const float* w, float* y) {
+void rows_of_image(const Direct& s, const float* x, int first, int last, const float* w, float* y, bool add) {
   const int64_t row = s.width * s.in, out_row = s.width * s.out, step = P;
-  if (s.width == P) return segment<R, P, Edge::both>(x, s.in, row, first, last, w, y, s.out, out_row);
-  segment<R, P, Edge::left>(x, s.in, row, first, last, w, y, s.out, out_row);
+  if (s.width == P) return segment<R, P, Edge::both>(x, s.in, row, first, last, w, y, s.out, out_row, add);
+  segment<R, P, Edge::left>(x, s.in, row, first, last, w, y, s.out, out_row, add);
   int64_t p = step;
   for (; p + step < s.width; p += step)
-    segment<R, P, Edge::none>(x + p * s.in, s.in, row, first, last, w, y + p * s.out, s.out, out_row);
-  segment<R, P, Edge::right>(x + p * s.in, s.in, row, first, last, w, y + p * s.out, s.out, out_row);
+    segment<R, P, Edge::none>(x + p * s.in, s.in, row, first, last, w, y + p * s.out, s.out, out_row, add);
+  segment<R, P, Edge::right>(x + p * s.in, s.in, row, first, last, w, y + p * s.out, s.out, out_row, add);
 }
 
 // 16 maps of an image; the first and the last row miss a line of the kernel.
 template <int R, int P>
-void image(const Direct& s, const float* x, const float* w, float* y) {
+void image(const Direct& s, const float* x, const float* w, float* y, bool add) {
   for (int64_t r = 0; r < s.height;) {
     const float* const from = x + r * s.width * s.in;
     float* const to = y + r * s.width * s.out;
     if (r > 0 && r + R < s.height) {
-      rows_of_image<R, P>(s, from, 0, 2, w, to);
+      rows_of_image<R, P>(s, from, 0, 2, w, to, add);
       r += R;
     } else {
-      rows_of_image<1, P>(s, from, r == 0 ? 1 : 0, r + 1 == s.height ? 1 : 2, w, to);
+      rows_of_image<1, P>(s, from, r == 0 ? 1 : 0, r + 1 == s.height ? 1 : 2, w, to, add);
       ++r;
     }
   }
@@ -125,7 +125,7 @@ bool Direct::fits() const {
   return wide && in % lanes == 0 && out % lanes == 0 && (width % 8 == 0 || width % 7 == 0) && width > 0 && height > 0;
 }
 
-void convolve(const Direct& s, const float* x, int64_t images, const float* packed, float* y) {
+void convolve(const Direct& s, const float* x, int64_t images, const float* packed, float* y, bool add) {
   assert(s.fits());
   const auto one = s.width % 16 == 0   ? image<1, 16>
                    : s.width % 14 == 0 ? image<1, 14>
@@ -134,7 +134,7 @@ void convolve(const Direct& s, const float* x, int64_t images, const float* pack
   const int64_t pixels = s.height * s.width;
   for (int64_t n = 0; n < images; ++n)
     for (int64_t o = 0; o < s.out; o += lanes)
-      one(s, x + n * pixels * s.in, packed + o * 9 * s.in, y + n * pixels * s.out + o);
+      one(s, x + n * pixels * s.in, packed + o * 9 * s.in, y + n * pixels * s.out + o, add);
 }
 
 void add_weights_gradient(const Direct& s, const float* x, const float* dy, int64_t images, int64_t piece, float* sum) {
@@ -144,7 +144,7 @@ void add_weights_gradient(const Direct& s, const float* x, const float* dy, int6
 }
 #else
 bool Direct::fits() const { return false; }
-void convolve(const Direct&, const float*, int64_t, const float*, float*) { assert(false); }
+void convolve(const Direct&, const float*, int64_t, const float*, float*, bool) { assert(false); }
 void add_weights_gradient(const Direct&, const float*, const float*, int64_t, int64_t, float*) { assert(false); }
 #endif
 

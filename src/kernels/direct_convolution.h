@@ -24,8 +24,8 @@ struct Direct {
 void pack_weights(const Direct& s, const float* w, float* packed);
 void pack_turned_weights(const Direct& s, const float* w, float* packed);
 
-// y [images, height, width, out] of x [images, height, width, in].
-void convolve(const Direct& s, const float* x, int64_t images, const float* packed, float* y);
+// y [images, height, width, out] = the convolution of x [images, height, width, in], or y += it.
+void convolve(const Direct& s, const float* x, int64_t images, const float* packed, float* y, bool add);
 
 // Adds the gradient of the weights to `sum`, s.weights() floats in an order of their own, or only that of a part: the
 // 8 · 16 · 3 weights with number `piece` < pieces(s). Different pieces may be computed at the same time.

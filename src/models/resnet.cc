@@ -9,7 +9,7 @@
 // start normal with variance 2 / (outputs), have no bias, and are followed by batch normalisation.
 #include <torch/torch.h>
 
-#include "kernels/conv_norm.h"
+#include "kernels/basic_block.h"
 #include "kernels/image_ops.h"
 #include "models/image_layers.h"
 #include "models/image_model.h"
@@ -42,15 +42,16 @@ class Block : public torch::nn::Module {
 };
 
 // A convolution and its normalisation as the fused layer that computes both.
-Tensor run(const Tensor& x, const Conv& conv, const torch::nn::BatchNorm2d& norm, bool relu, const Tensor& added = {}) {
+ConvNorm layer(const Conv& conv, const torch::nn::BatchNorm2d& norm, bool relu) {
   const auto& n = *norm;
-  return conv_norm(x,
-                   {.shape = conv.shape(),
-                    .weight = conv.weight(),
-                    .norm = {n.weight, n.bias, n.running_mean, n.running_var, n.options.momentum().value(), n.options.eps()},
-                    .training = n.is_training(),
-                    .relu = relu},
-                   added);
+  return {.shape = conv.shape(),
+          .weight = conv.weight(),
+          .norm = {n.weight, n.bias, n.running_mean, n.running_var, n.options.momentum().value(), n.options.eps()},
+          .training = n.is_training(),
+          .relu = relu};
+}
+Tensor run(const Tensor& x, const Conv& conv, const torch::nn::BatchNorm2d& norm, bool relu, const Tensor& added = {}) {
+  return conv_norm(x, layer(conv, norm, relu), added);
 }
 
 // A convolution, batch normalisation and, unless it is a shortcut, ReLU. Its children are called 0 and 1.
@@ -79,12 +80,16 @@ class BasicBlock : public Block {
     if (shortcut == Shortcut::projection && (stride != 1 || in != out))
       downsample_ = register_module("downsample", std::make_shared<NormedConv>(in, out, 1, stride, make));
   }
-  Tensor forward(const Tensor& x) override { return run(run(x, *conv1_, bn1_, true), *conv2_, bn2_, true, shortcut(x)); }
+  Tensor forward(const Tensor& x) override {
+    if (!downsample_ && stride_ == 1 && padding_ == 0)
+      return basic_block(x, layer(*conv1_, bn1_, true), layer(*conv2_, bn2_, true));
+    return run(run(x, *conv1_, bn1_, true), *conv2_, bn2_, true, shortcut(x));
+  }
 
  private:
   Tensor shortcut(const Tensor& x) {
     if (downsample_) return downsample_->forward(x, false);
-    return stride_ == 1 && padding_ == 0 ? x : subsample_and_pad(x, stride_, padding_);
+    return subsample_and_pad(x, stride_, padding_);
   }
 
   int64_t stride_, padding_;
