@@ -2,17 +2,23 @@
 // peak that this same program measures first by multiply-adds on registers alone, on as many threads. Arguments are Google
 // Benchmark's; `--threads N` before them (default 1).
 #include <cstring>
+#include <functional>
 #include <iostream>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include <ATen/Parallel.h>
 #include <benchmark/benchmark.h>
 #include <omp.h>
 #include <torch/torch.h>
 
+#include "kernels/convolution.h"
 #include "kernels/linear.h"
 #include "kernels/lstm.h"
 #include "kernels/product.h"
 #include "kernels/recurrent.h"
+#include "kernels/weight_drop.h"
 #include "peak.h"
 
 namespace tacet {
@@ -80,6 +86,51 @@ void text_encoder(benchmark::State& state, Precision precision) {
   report(state, precision, static_cast<double>(steps * batch * width) * (6. * width + 4. * in));
 }
 
+// [rows, 1150] · [1150, 4600], half of whose weights are dropped: the recurrent step of AWD-LSTM. Operations with zeros
+// count.
+void dropped_product(benchmark::State& state) {
+  const int64_t rows = state.range(0), k = 1150, n = 4600;
+  const auto a = torch::randn({rows, k}), y = torch::zeros({rows, n});
+  const auto w = weight_drop(torch::randn({n, k}), 0.5, Stream(1, 0, Purpose::weight_drop, 0, 0));
+  const SharedFactor b(w.t(), rows, Precision::f32);
+  for (auto _ : state) b.multiply(a.data_ptr<float>(), rows, y.data_ptr<float>(), /*add=*/false);
+  report(state, Precision::f32, 2. * static_cast<double>(rows * k * n));
+}
+
+// The 3 × 3 convolutions of a residual network for 32 × 32 images, 64 of them, and libtorch's beside them. Argument: the
+// maps; 16 go with a side of 32, 32 with 16, 64 with 8.
+enum class Pass { forward, backward_input, backward_weights };
+
+void convolution(benchmark::State& state, Pass pass, bool own) {
+  const int64_t maps = state.range(0), side = 512 / maps, images = 64;
+  const auto last = torch::MemoryFormat::ChannelsLast;
+  const auto x = torch::randn({images, maps, side, side}).contiguous(last), y = torch::randn_like(x);
+  const auto w = torch::randn({maps, maps, 3, 3}), result = torch::empty_like(x), dw = torch::empty_like(w);
+  const std::vector<int64_t> one = {1, 1};
+  const Convolution shape{1, 1};
+  for (auto _ : state) {
+    if (own && pass == Pass::forward)
+      shape.forward(x, w, result);
+    else if (own && pass == Pass::backward_input)
+      shape.backward_input(y, w, result);
+    else if (own)
+      shape.backward_weights(x, y, dw);
+    else if (pass == Pass::forward)
+      benchmark::DoNotOptimize(torch::conv2d(x, w, {}, 1, 1));
+    else
+      benchmark::DoNotOptimize(
+          at::convolution_backward(y, x, w, at::OptionalIntArrayRef(), one, one, one, false, {0, 0}, 1,
+                                   {pass == Pass::backward_input, pass == Pass::backward_weights, false}));
+  }
+  report(state, Precision::f32, 2. * 9 * static_cast<double>(images * side * side * maps * maps));
+}
+
+void add_f32(const std::string& name, std::vector<int64_t> arguments, const std::function<void(benchmark::State&)>& run) {
+  auto* b = benchmark::RegisterBenchmark(name.c_str(), run);
+  b->Unit(benchmark::kMillisecond)->UseRealTime();
+  for (const int64_t argument : arguments) b->Arg(argument);
+}
+
 void add(const std::string& name, std::vector<int64_t> arguments, void (*run)(benchmark::State&, Precision)) {
   for (const Precision precision : {Precision::f32, Precision::bf16}) {
     if (precision == Precision::bf16 && !bf16_products()) continue;
@@ -110,6 +161,14 @@ int run(int argc, char** argv) {
   add("decoder 400 10000", batches, decoder);
   add("shared product", {1, 3, 6, 12, 20, 24, 32, 80}, shared_product);
   add("text encoder", {}, text_encoder);
+  add_f32("shared product, half dropped", {1, 3, 6, 12, 20}, dropped_product);
+  const std::pair<Pass, std::string> passes[] = {{Pass::forward, "convolution"},
+                                                 {Pass::backward_input, "convolution, gradient of the images"},
+                                                 {Pass::backward_weights, "convolution, gradient of the weights"}};
+  for (const auto& [pass, name] : passes)
+    for (const bool own : {true, false})
+      add_f32(name + (own ? "" : ", libtorch"), {16, 32, 64},
+              [pass = pass, own](benchmark::State& s) { convolution(s, pass, own); });
   benchmark::RunSpecifiedBenchmarks();
   return 0;
 }
