@@ -61,7 +61,7 @@ TACET_MULTIVERSION void int8_encode(const float* v, int64_t n, float* words) {
     finite = finite && size <= std::numeric_limits<float>::max();
   }
   auto* code = reinterpret_cast<int8_t*>(words + 1);
-  std::memset(code, 0, static_cast<size_t>((n + 3) / 4 * 4));
+  std::fill_n(words + 1, std::max<int64_t>(0, n + 3) / 4, 0.0f);
   words[0] = !finite ? std::numeric_limits<float>::quiet_NaN() : most < least ? 0 : most / 127;
   if (!finite || most < least) return;
   const float times = 127 / most;
