@@ -115,8 +115,7 @@ bool fused(const Tensor& x, const ConvNorm& l) {
 }  // namespace
 
 Tensor basic_block(const Tensor& x, const ConvNorm& first, const ConvNorm& second) {
-  const bool plain = x.scalar_type() == at::kFloat && x.device().is_cpu() && x.dim() == 4 && x.is_contiguous(kLast);
-  if (!plain || !fast_convolutions() || !torch::GradMode::is_enabled() || !fused(x, first) || !fused(x, second))
+  if (!takes_fused(x, first.weight) || !torch::GradMode::is_enabled() || !fused(x, first) || !fused(x, second))
     return conv_norm(conv_norm(x, first), second, x);
   return Fused::apply(x, first.weight, first.norm.weight, first.norm.bias, second.weight, second.norm.weight,
                       second.norm.bias, &first, &second);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <numeric>
 #include <vector>
 
 #include <ATen/Parallel.h>
@@ -16,6 +17,18 @@ constexpr int64_t kLanes = 16;
 constexpr int64_t kBlock = 4096;  // values in a block: its tensors fit into the first cache
 
 int64_t blocks(Rows rows) { return (rows.n + rows.block - 1) / rows.block; }
+
+// The fewest rows whose values together are full groups of lanes: taken as one row, few channels cost what many do.
+int64_t rows_to_fill(int64_t c) { return kLanes / std::gcd(c, kLanes); }
+Rows widened(Rows rows) {
+  const int64_t c = rows.c * rows_to_fill(rows.c);
+  return {rows.n / rows_to_fill(rows.c), c, std::max<int64_t>(1, kBlock / c)};
+}
+std::vector<float> widened(const float* channels, int64_t c) {
+  std::vector<float> all(static_cast<size_t>(c * rows_to_fill(c)));
+  for (size_t k = 0; k < all.size(); ++k) all[k] = channels[k % static_cast<size_t>(c)];
+  return all;
+}
 
 // f(first row, rows) for the blocks of a range.
 template <typename F>
@@ -164,6 +177,32 @@ TACET_MULTIVERSION void values_through(Rows rows, const float* __restrict y, con
       });
 }
 
+// dy = dz where ReLU let it through, and its sums.
+TACET_MULTIVERSION void masked_sums(Rows rows, const float* __restrict dz, const float* __restrict z, float* __restrict dy,
+                                    float* __restrict sum) {
+  const int64_t end = rows.n * rows.c;
+  each_lanes(
+      rows.c,
+      [&](int64_t c) {
+        const Wide zero = {};
+        Wide s = {};
+        for (int64_t k = c; k < end; k += rows.c) {
+          const Wide d = at(z + k) > zero ? at(dz + k) : zero;
+          at(dy + k) = d;
+          s += d;
+        }
+        at(sum + c) = s;
+      },
+      [&](int64_t c) {
+        std::fill(sum + c, sum + rows.c, 0.0f);
+        for (int64_t k = 0; k < end; k += rows.c)
+          for (int64_t i = c; i < rows.c; ++i) {
+            dy[k + i] = z[k + i] > 0 ? dz[k + i] : 0.0f;
+            sum[i] += dy[k + i];
+          }
+      });
+}
+
 // Every block's c values, added up in order.
 std::vector<double> total(const std::vector<float>& parts, int64_t c) {
   std::vector<double> sum(static_cast<size_t>(c), 0.0);
@@ -219,12 +258,18 @@ void Moments::finish(float* mean, float* variance) const {
 void scale_shift(Rows rows, const float* y, const float* scale, const float* shift, const float* added, bool relu,
                  float* z) {
   const float least = relu ? 0.0f : -std::numeric_limits<float>::infinity();
-  each_range(rows, [&](int64_t begin, int64_t count) {
-    each_block(rows, begin, count, [&](int64_t first, int64_t n) {
-      const int64_t at = first * rows.c;
-      scaled({n, rows.c}, y + at, scale, shift, added ? added + at : nullptr, least, z + at);
+  const auto all = [&](Rows of, const float* a, const float* b, int64_t from) {
+    each_range(of, [&](int64_t begin, int64_t count) {
+      each_block(of, begin, count, [&](int64_t first, int64_t n) {
+        const int64_t at = from + first * of.c;
+        scaled({n, of.c}, y + at, a, b, added ? added + at : nullptr, least, z + at);
+      });
     });
-  });
+  };
+  const int64_t fill = rows_to_fill(rows.c), rest = rows.n % fill;
+  if (fill == 1) return all(rows, scale, shift, 0);
+  all(widened(rows), widened(scale, rows.c).data(), widened(shift, rows.c).data(), 0);
+  all({rest, rows.c, fill}, scale, shift, (rows.n - rest) * rows.c);
 }
 
 NormBackward::NormBackward(Rows rows, const Norm& norm)
@@ -275,6 +320,26 @@ void norm_backward(Rows rows, const float* y, const float* dz, const float* z, c
     backward.through(n, at(y, first), at(dz, first), at(z, first), dy + first * rows.c,
                      d_added ? d_added + first * rows.c : nullptr);
   });
+}
+
+void bias_backward(Rows rows, const float* dz, const float* z, float* dy, float* d_bias) {
+  const auto part = [&](Rows of, int64_t at, float* sum) {
+    if (z)
+      masked_sums(of, dz + at, z + at, dy + at, sum);
+    else
+      sums(of, dz + at, sum);
+  };
+  const Rows wide = widened(rows);
+  const int64_t rest = rows.n % rows_to_fill(rows.c);
+  std::vector<float> parts(room(wide) + static_cast<size_t>(rows.c));
+  each_range(wide, [&](int64_t begin, int64_t count) {
+    each_block(wide, begin, count, [&](int64_t first, int64_t n) {
+      part({n, wide.c}, first * wide.c, parts.data() + first / wide.block * wide.c);
+    });
+  });
+  part({rest, rows.c}, (rows.n - rest) * rows.c, parts.data() + room(wide));
+  const std::vector<double> sum = total(parts, rows.c);
+  std::transform(sum.begin(), sum.end(), d_bias, [](double v) { return static_cast<float>(v); });
 }
 
 }  // namespace tacet

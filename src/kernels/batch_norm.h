@@ -1,6 +1,6 @@
-// Batch normalisation of channels-last values, followed by an addition and ReLU where asked for, in one pass for the moments
-// and one for the values (three tensors are read or written instead of libtorch's nine). Sums run over fixed blocks of rows,
-// so that results do not depend on the number of threads. No autograd here: that is conv_norm.h.
+// Batch normalisation, or a bias alone, of channels-last values, followed by an addition and ReLU where asked for, in one
+// pass for the moments and one for the values (three tensors are read or written instead of libtorch's nine). Sums run over
+// fixed blocks of rows, so that results do not depend on the number of threads. No autograd here: that is conv_norm.h.
 #pragma once
 
 #include <cstdint>
@@ -59,5 +59,9 @@ class NormBackward {
 };
 void norm_backward(Rows rows, const float* y, const float* dz, const float* z, const Norm& norm, float* dy, float* d_weight,
                    float* d_bias, float* d_added);
+
+// The same for z = max(0, y + bias): dy = dz where z > 0, and the bias' gradient, in one pass. z null: no maximum; then dy
+// is dz, and nothing is written to it.
+void bias_backward(Rows rows, const float* dz, const float* z, float* dy, float* d_bias);
 
 }  // namespace tacet

@@ -3,6 +3,7 @@
 
 #include <torch/torch.h>
 
+#include "kernels/channels_last.h"
 #include "kernels/conv_norm_parts.h"
 
 namespace tacet {
@@ -19,23 +20,22 @@ struct Fused : torch::autograd::Function<Fused> {
     const Scaling scaling = scaling_of(c, *l);
     const Tensor z = normalized(c, scaling, added, l->relu, image_like(y));
     ctx->save_for_backward({x, w, gamma, y, l->relu ? z : Tensor(), c.mean, scaling.inverse});
-    ctx->saved_data["stride"] = l->shape.stride;
-    ctx->saved_data["padding"] = l->shape.padding;
+    ctx->saved_data["shape"] = saved(l->shape);
     ctx->saved_data["added"] = added.defined();
     return z;
   }
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx,
                                                  const torch::autograd::variable_list& grads) {
-    const auto saved = ctx->get_saved_variables();
-    const Tensor &x = saved[0], &w = saved[1], &gamma = saved[2], &y = saved[3], &z = saved[4];
+    const auto kept = ctx->get_saved_variables();
+    const Tensor &x = kept[0], &w = kept[1], &gamma = kept[2], &y = kept[3], &z = kept[4];
     const Tensor dz = grads[0].contiguous(kLast);  // already so, unless another operation stands behind
-    const Convolution shape{ctx->saved_data["stride"].toInt(), ctx->saved_data["padding"].toInt()};
+    const Convolution shape = restored(ctx->saved_data["shape"]);
     const Tensor d_gamma = at::empty_like(gamma), d_beta = at::empty_like(gamma), dw = at::empty_like(w);
     const Tensor d_added = ctx->saved_data["added"].toBool() ? image_like(y) : Tensor();
     const Tensor dx = ctx->needs_input_grad(0) ? image_like(x) : Tensor();
     const auto there = [](const Tensor& t) { return t.defined() ? values(t) : nullptr; };
-    const Norm norm{values(saved[5]), values(saved[6]), values(gamma)};
+    const Norm norm{values(kept[5]), values(kept[6]), values(gamma)};
     const Gradients to{values(d_gamma), values(d_beta), there(d_added), there(dx), values(dw)};
     if (const auto direct = direct_shape(shape, x, w); direct && few_weights(*direct)) {
       backward_in_groups(*direct, x, w, {values(y), values(dz), there(z), norm}, to);
@@ -49,10 +49,6 @@ struct Fused : torch::autograd::Function<Fused> {
   }
 };
 
-bool fits(const Tensor& x) {
-  return !x.defined() || (x.scalar_type() == at::kFloat && x.device().is_cpu() && x.dim() == 4 && x.is_contiguous(kLast));
-}
-
 }  // namespace
 
 Tensor conv_norm_naive(const Tensor& x, const ConvNorm& l, const Tensor& added) {
@@ -64,8 +60,7 @@ Tensor conv_norm_naive(const Tensor& x, const ConvNorm& l, const Tensor& added) 
 }
 
 Tensor conv_norm(const Tensor& x, const ConvNorm& l, const Tensor& added) {
-  const bool plain = l.weight.is_contiguous() && l.weight.size(2) == l.weight.size(3);
-  if (!fast_convolutions() || !fits(x) || !fits(added) || !plain) return conv_norm_naive(x, l, added);
+  if (!takes_fused(x, l.weight) || !fits(added)) return conv_norm_naive(x, l, added);
   if (torch::GradMode::is_enabled()) {
     if (!by_batch(l)) return conv_norm_naive(x, l, added);
     return Fused::apply(x, l.weight, l.norm.weight, l.norm.bias,

@@ -25,7 +25,7 @@ struct ConvNorm {
 // y = relu(norm(conv(x)) + added); `added` undefined: nothing is added, else like the result. The fused path takes dense
 // channels-last float32 images on the CPU, in training or where no gradient is asked for; all else takes the naive one.
 torch::Tensor conv_norm(const torch::Tensor& x, const ConvNorm& layer, const torch::Tensor& added = {});
-// The twin, in libtorch's operations.
+// The twin, in libtorch's operations and single or double precision; it does not round.
 torch::Tensor conv_norm_naive(const torch::Tensor& x, const ConvNorm& layer, const torch::Tensor& added = {});
 
 }  // namespace tacet

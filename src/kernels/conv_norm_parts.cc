@@ -11,22 +11,7 @@ namespace tacet {
 
 using torch::Tensor;
 
-Tensor image(const Tensor& x, int64_t maps, int64_t height, int64_t width) {
-  return at::empty({x.size(0), maps, height, width}, x.options().memory_format(kLast));
-}
-
-Tensor image_like(const Tensor& x) { return image(x, x.size(1), x.size(2), x.size(3)); }
-
-Rows rows_of(const Tensor& y) { return rows_of_images(y.size(0), y.size(2), y.size(3), y.size(1)); }
-
 namespace {
-
-Tensor convolved(const Tensor& x, const ConvNorm& l) {
-  const auto side = [&](int64_t size) { return (size + 2 * l.shape.padding - l.weight.size(2)) / l.shape.stride + 1; };
-  Tensor y = image(x, l.weight.size(0), side(x.size(2)), side(x.size(3)));
-  l.shape.forward(x, l.weight, y);
-  return y;
-}
 
 // running ← running + momentum (new − running), the variance unbiased, as torch does.
 void follow(const BatchNorm& norm, int64_t n, const Tensor& mean, const Tensor& variance) {
@@ -65,12 +50,12 @@ Convolved convolved_in_groups(const Direct& s, const Tensor& like, const ConvNor
 }
 
 Convolved convolved_and_measured(const Tensor& x, const ConvNorm& l) {
-  if (!by_batch(l)) return {convolved(x, l), l.norm.running_mean, l.norm.running_variance};
+  if (!by_batch(l)) return {convolved(x, l.weight, l.shape), l.norm.running_mean, l.norm.running_variance};
   if (const auto direct = direct_shape(l.shape, x, l.weight))
     return convolved_in_groups(*direct, x, l, [&](int64_t first, int64_t, float*) {
       return values(x) + first * x.size(1) * x.size(2) * x.size(3);
     });
-  const Tensor y = convolved(x, l);
+  const Tensor y = convolved(x, l.weight, l.shape);
   const Rows rows = rows_of(y);
   Moments moments(rows);
   each_range(rows, [&](int64_t first, int64_t n) { moments.add(first, n, values(y) + first * rows.c); });

@@ -6,18 +6,11 @@
 #include <vector>
 
 #include "kernels/batch_norm.h"
+#include "kernels/channels_last.h"
 #include "kernels/conv_norm.h"
 #include "kernels/convolution_direct.h"
 
 namespace tacet {
-
-constexpr auto kLast = at::MemoryFormat::ChannelsLast;
-
-// [x's B, maps, height, width], dense channels-last, not filled.
-at::Tensor image(const at::Tensor& x, int64_t maps, int64_t height, int64_t width);
-at::Tensor image_like(const at::Tensor& x);
-Rows rows_of(const at::Tensor& y);
-inline float* values(const at::Tensor& t) { return t.data_ptr<float>(); }
 
 // Whether the batch's own statistics serve.
 bool by_batch(const ConvNorm& l);

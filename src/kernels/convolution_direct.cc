@@ -29,7 +29,7 @@ void over_images(const Direct& s, const float* x, int64_t images, const float* p
 std::optional<Direct> direct_shape(const Convolution& c, const at::Tensor& x, const at::Tensor& w) {
   const Direct s{x.size(2), x.size(3), w.size(1), w.size(0)};
   const bool three = w.size(2) == 3 && w.size(3) == 3 && c.stride == 1 && c.padding == 1;
-  return three && s.fits() ? std::optional(s) : std::nullopt;
+  return c.precision == Precision::f32 && three && s.fits() ? std::optional(s) : std::nullopt;
 }
 
 DirectWeights::DirectWeights(const Direct& s, const at::Tensor& w, bool turned)

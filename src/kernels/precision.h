@@ -1,5 +1,5 @@
-// The numbers that matrix products multiply. A value handed from the recipe (run.dtype) through a model's options to each
-// product; nothing is kept here.
+// The numbers that matrix products and convolutions multiply. A value handed from the recipe (run.dtype) through a model's
+// options to each product; nothing is kept here.
 #pragma once
 
 namespace tacet {

@@ -31,13 +31,13 @@ torch::Tensor masked(const torch::Tensor& x, std::vector<int64_t> shape, double 
 
 }  // namespace
 
-Linear::Linear(int64_t in, int64_t out, Weights& weights, Init init) {
+Linear::Linear(int64_t in, int64_t out, Weights& weights, Init init) : precision_(weights.precision()) {
   const auto fan_in = static_cast<double>(in), fan_out = static_cast<double>(out);
   weight_ = register_parameter("weight", initial({out, in}, init, fan_in, fan_out, weights.next()));
   bias_ = register_parameter("bias", initial({out}, init == Init::he ? Init::zero : init, fan_in, fan_out, weights.next()));
 }
 
-Conv::Conv(const Shape& s, Weights& weights, Init init) : stride_(s.stride), padding_(s.padding) {
+Conv::Conv(const Shape& s, Weights& weights, Init init) : shape_{s.stride, s.padding, weights.precision()} {
   const auto area = static_cast<double>(s.kernel * s.kernel);
   const double fan_in = static_cast<double>(s.in) * area, fan_out = static_cast<double>(s.out) * area;
   weight_ = register_parameter("weight", initial({s.out, s.in, s.kernel, s.kernel}, init, fan_in, fan_out, weights.next()));
@@ -45,6 +45,8 @@ Conv::Conv(const Shape& s, Weights& weights, Init init) : stride_(s.stride), pad
     bias_ =
         register_parameter("bias", initial({s.out}, init == Init::he ? Init::zero : init, fan_in, fan_out, weights.next()));
 }
+
+torch::Tensor channels_last(const torch::Tensor& x) { return x.contiguous(torch::MemoryFormat::ChannelsLast); }
 
 torch::Tensor dropout(const torch::Tensor& x, double p, const Stream* masks, int part) {
   return masked(x, x.sizes().vec(), p, masks, part);

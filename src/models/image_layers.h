@@ -5,19 +5,23 @@
 #include <torch/nn/module.h>
 #include <torch/types.h>
 
-#include "kernels/convolution.h"
+#include "kernels/conv_bias.h"
+#include "kernels/linear.h"
 #include "tacet/random.h"
 
 namespace tacet {
 
-// Hands every layer a stream of its own, in the order in which layers are made. A network has at most 256 of them.
+// Hands every layer a stream of its own, in the order in which layers are made, and what it multiplies in. A network has at
+// most 256 of them.
 class Weights {
  public:
-  explicit Weights(const Stream& stream) : stream_(stream) {}
+  Weights(const Stream& stream, Precision precision) : stream_(stream), precision_(precision) {}
   Stream next() { return stream_.part(layer_++); }
+  Precision precision() const { return precision_; }
 
  private:
   Stream stream_;
+  Precision precision_;
   int layer_ = 0;
 };
 
@@ -29,12 +33,14 @@ enum class Init { fan_in, he, zero };
 class Linear : public torch::nn::Module {
  public:
   Linear(int64_t in, int64_t out, Weights& weights, Init init = Init::fan_in);
-  torch::Tensor forward(const torch::Tensor& x) const { return torch::linear(x, weight_, bias_); }
+  torch::Tensor forward(const torch::Tensor& x) const { return linear(x, weight_, bias_, precision_); }
   const torch::Tensor& weight() const { return weight_; }
   const torch::Tensor& bias() const { return bias_; }
+  Precision precision() const { return precision_; }
 
  private:
   torch::Tensor weight_, bias_;
+  Precision precision_;
 };
 
 // Cross-correlation; weight [out, in, kernel, kernel], bias [out] when asked for.
@@ -46,14 +52,20 @@ class Conv : public torch::nn::Module {
     bool bias = true;
   };
   Conv(const Shape& shape, Weights& weights, Init init = Init::fan_in);
-  torch::Tensor forward(const torch::Tensor& x) const { return torch::conv2d(x, weight_, bias_, stride_, padding_); }
+  // Of a layer with a bias.
+  torch::Tensor forward(const torch::Tensor& x, bool relu = false) const {
+    return conv_bias(x, {shape_, weight_, bias_, relu});
+  }
   const torch::Tensor& weight() const { return weight_; }
-  Convolution shape() const { return {stride_, padding_}; }
+  const Convolution& shape() const { return shape_; }
 
  private:
   torch::Tensor weight_, bias_;
-  int64_t stride_, padding_;
+  Convolution shape_;
 };
+
+// What the fused layers take: the one copy of a step, of its input.
+torch::Tensor channels_last(const torch::Tensor& x);
 
 // x with each element zeroed with probability p and the others scaled by 1/(1−p); `masks` null: x.
 torch::Tensor dropout(const torch::Tensor& x, double p, const Stream* masks, int part);

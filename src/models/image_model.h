@@ -10,6 +10,7 @@
 
 #include <torch/nn/module.h>
 
+#include "models/image_layers.h"
 #include "tacet/catalog.h"
 #include "tacet/options.h"
 #include "tacet/random.h"
@@ -33,15 +34,16 @@ class ImageModel : public torch::nn::Module {
   virtual std::optional<double> direct_gradient(const torch::Tensor& /*x*/, const torch::Tensor& /*labels*/) { return {}; }
 };
 
-// The network that `model` (the checked keys of [model]) names. Initial weights are drawn from `weights` alone. Throws
-// UserError when the images are too small for it.
-std::shared_ptr<ImageModel> make_image_model(const Values& model, const ImageSizes& sizes, const Stream& weights);
+// The network that `model` (the checked keys of [model]) names, with convolutions and affine maps in `precision`. Initial
+// weights are drawn from `weights` alone. Throws UserError when the images are too small for it.
+std::shared_ptr<ImageModel> make_image_model(const Values& model, const ImageSizes& sizes, const Stream& weights,
+                                             Precision precision = Precision::f32);
 
 // Rows of the table of models (src/models/table.cc).
 std::vector<Entry> image_models();
 
 // The families, each in a file of its own: the network, or null when `name` is none of the family's.
-std::shared_ptr<ImageModel> make_small_net(const Values& model, const ImageSizes& sizes, const Stream& weights);
-std::shared_ptr<ImageModel> make_resnet(const Values& model, const ImageSizes& sizes, const Stream& weights);
+std::shared_ptr<ImageModel> make_small_net(const Values& model, const ImageSizes& sizes, Weights weights);
+std::shared_ptr<ImageModel> make_resnet(const Values& model, const ImageSizes& sizes, Weights weights);
 
 }  // namespace tacet

@@ -78,7 +78,9 @@ std::vector<Entry> image_models() {
   };
 }
 
-std::shared_ptr<ImageModel> make_image_model(const Values& model, const ImageSizes& sizes, const Stream& weights) {
+std::shared_ptr<ImageModel> make_image_model(const Values& model, const ImageSizes& sizes, const Stream& stream,
+                                             Precision precision) {
+  const Weights weights(stream, precision);
   if (auto net = make_small_net(model, sizes, weights)) return net;
   if (auto net = make_resnet(model, sizes, weights)) return net;
   throw std::logic_error("no image model " + model.text("name"));

@@ -20,9 +20,6 @@ namespace {
 
 using torch::Tensor;
 
-// What the fused layers take: the one copy of a step, of its input.
-Tensor channels_last(const Tensor& x) { return x.contiguous(torch::MemoryFormat::ChannelsLast); }
-
 // How the stages make their layers: the stream of weights, and whether running statistics are kept.
 struct Maker {
   Weights weights;
@@ -222,11 +219,11 @@ class ResNet9 : public ImageModel {
 
 }  // namespace
 
-std::shared_ptr<ImageModel> make_resnet(const Values& m, const ImageSizes& s, const Stream& stream) {
+std::shared_ptr<ImageModel> make_resnet(const Values& m, const ImageSizes& s, Weights weights) {
   const std::string& name = m.text("name");
   if (name.rfind("resnet-", 0) != 0) return nullptr;
   const int depth = std::stoi(name.substr(7));
-  const Maker make{Weights(stream), m.text("batch_norm") != "none"};
+  const Maker make{weights, m.text("batch_norm") != "none"};
   const int64_t width = m.integer("width");
   const int64_t least = depth == 50 || depth == 18 ? 16 : 8;
   if (std::min(s.height, s.width) < least)

@@ -23,6 +23,7 @@ class Logistic : public ImageModel {
   torch::Tensor forward(const torch::Tensor& x, const Stream*) override { return fc_->forward(x.flatten(1)); }
 
   std::optional<double> direct_gradient(const torch::Tensor& x, const torch::Tensor& labels) override {
+    if (fc_->precision() != Precision::f32) return {};
     const torch::Tensor &w = fc_->weight(), &b = fc_->bias();
     return softmax_regression({x.data_ptr<float>(), labels.data_ptr<int64_t>(), x.size(0), w.size(1)}, w.size(0),
                               w.data_ptr<float>(), b.data_ptr<float>(), w.grad().data_ptr<float>(),
@@ -65,7 +66,7 @@ class MnistCnn : public ImageModel {
     fc2_ = register_module("fc2", std::make_shared<Linear>(hidden, s.classes, weights));
   }
   torch::Tensor forward(const torch::Tensor& x, const Stream* masks) override {
-    torch::Tensor y = torch::relu(torch::max_pool2d(conv1_->forward(x), 2));
+    torch::Tensor y = torch::relu(torch::max_pool2d(conv1_->forward(channels_last(x)), 2));
     y = dropout_maps(conv2_->forward(y), dropout_, masks, 0);
     y = torch::relu(fc1_->forward(torch::relu(torch::max_pool2d(y, 2)).flatten(1)));
     return fc2_->forward(dropout(y, hidden_dropout_, masks, 1));
@@ -93,9 +94,9 @@ class CifarCnn : public ImageModel {
     fc2_ = register_module("fc2", std::make_shared<Linear>(hidden, s.classes, weights));
   }
   torch::Tensor forward(const torch::Tensor& x, const Stream*) override {
-    torch::Tensor y = torch::max_pool2d(torch::relu(conv1_->forward(x)), 2);
-    y = torch::max_pool2d(torch::relu(conv2_->forward(y)), 2);
-    y = torch::relu(conv3_->forward(y)).flatten(1);
+    torch::Tensor y = torch::max_pool2d(conv1_->forward(channels_last(x), true), 2);
+    y = torch::max_pool2d(conv2_->forward(y, true), 2);
+    y = conv3_->forward(y, true).flatten(1);
     return fc2_->forward(torch::relu(fc1_->forward(y)));
   }
 
@@ -106,9 +107,8 @@ class CifarCnn : public ImageModel {
 
 }  // namespace
 
-std::shared_ptr<ImageModel> make_small_net(const Values& m, const ImageSizes& s, const Stream& stream) {
+std::shared_ptr<ImageModel> make_small_net(const Values& m, const ImageSizes& s, Weights weights) {
   const std::string& name = m.text("name");
-  const Weights weights(stream);
   if (name == "logistic") return std::make_shared<Logistic>(s, weights);
   if (name == "mlp") return std::make_shared<Perceptron>(m, s, weights);
   if (name == "mnist-cnn") return std::make_shared<MnistCnn>(m, s, weights);

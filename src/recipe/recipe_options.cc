@@ -115,9 +115,9 @@ const std::vector<Option>& run_options() {
       {.name = "dtype",
        .kind = Kind::text,
        .fallback = std::string("f32"),
-       .doc =
-           "numbers that matrix products multiply: f32, or bf16 with sums in f32. Weights, gradients, states and what lies "
-           "between products stay f32. bf16 needs a processor that multiplies it (AVX512-BF16 or AMX)",
+       .doc = "numbers that matrix products and convolutions multiply: f32, or bf16 with sums in f32. Weights, gradients, "
+              "states and "
+              "what lies between products stay f32. bf16 needs a processor that multiplies it (AVX512-BF16 or AMX)",
        .one_of = {"f32", "bf16"}},
       {.name = "eval_every",
        .kind = Kind::number,
@@ -172,8 +172,9 @@ const std::vector<Option>& run_options() {
       {.name = "round_deadline",
        .kind = Kind::number,
        .fallback = 0.0,
-       .doc = "seconds after which a round goes on without the clients that have not finished; the one option under which the "
-              "clock decides about results (0: none)",
+       .doc =
+           "seconds after which a round goes on without the clients that have not finished; the one option under which the "
+           "clock decides about results (0: none)",
        .min = 0,
        .max = 1e6},
   };

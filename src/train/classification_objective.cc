@@ -15,6 +15,7 @@
 #include "train/batch_ahead.h"
 #include "train/client_shares.h"
 #include "train/network_objective.h"
+#include "train/precision.h"
 
 namespace tacet {
 namespace {
@@ -33,9 +34,9 @@ class ClassificationObjective : public NetworkObjective {
                .mean = data_->mean,
                .deviation = data_->deviation},
         eval_batch_(recipe.data.integer("eval_batch")),
-        model_(make_image_model(recipe.model,
-                                {data_->shape.channels, data_->shape.height, data_->shape.width, data_->shape.classes},
-                                Stream(seed_of(recipe), Stream::everyone, Purpose::initial_weights, 0, 0))) {
+        model_(make_image_model(
+            recipe.model, {data_->shape.channels, data_->shape.height, data_->shape.width, data_->shape.classes},
+            Stream(seed_of(recipe), Stream::everyone, Purpose::initial_weights, 0, 0), precision_of(recipe.run))) {
     adopt(*model_, recipe.model);
     local_statistics_ = recipe.model.has("batch_norm") && recipe.model.text("batch_norm") == "local";
   }

@@ -12,6 +12,7 @@
 #include "data/image_fixtures.h"
 #include "data/images.h"
 #include "data/safetensors.h"
+#include "kernels/product.h"
 #include "support/pass_on.h"
 #include "support/placements.h"
 #include "tacet/algorithm.h"
@@ -41,6 +42,8 @@ const std::string cnn = "name = \"mnist-cnn\"\nhidden_dropout = 0.3\n";
 std::string resnet(const std::string& policy) {
   return "name = \"resnet-20\"\nwidth = 2\nbatch_norm = \"" + policy + "\"\n";
 }
+
+const std::string bf16 = "[run]\ndtype = \"bf16\"\n";
 
 struct Outcome {
   Vec x;
@@ -85,9 +88,29 @@ TEST_P(Placement, StoppingDoesNotChangeTheAnswer) {
   EXPECT_EQ(whole.loss, parts.loss);
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, Placement,
-                         testing::Values("name = \"logistic\"", cnn, resnet("average"), resnet("local"), resnet("none")),
+std::vector<std::string> placed_models() {
+  std::vector<std::string> all = {"name = \"logistic\"", cnn, resnet("average"), resnet("local"), resnet("none")};
+  if (bf16_products()) all.insert(all.end(), {cnn + bf16, resnet("average") + bf16});
+  return all;
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, Placement, testing::ValuesIn(placed_models()),
                          [](const auto& info_) { return "model" + std::to_string(info_.index); });
+
+// run.dtype reaches the network: another gradient, and nearly the same one.
+TEST_F(Classification, Bf16IsWhatTheRecipeAsksFor) {
+  if (!bf16_products()) GTEST_SKIP() << "no bf16 in this build or on this processor";
+  const auto gradient = [&](const std::string& model) {
+    const auto objective = make_objective(recipe(text(model)), 5);
+    objective->gradient({1, 2, 0, 0, 0}, objective->initial());
+    return objective->gradient_buffer().clone();
+  };
+  for (const std::string& model : {cnn, resnet("none")}) {
+    const Vec f32 = gradient(model), rounded = gradient(model + bf16);
+    EXPECT_FALSE(at::equal(f32, rounded));
+    EXPECT_LT((f32 - rounded).norm().item<double>(), 0.2 * f32.norm().item<double>());
+  }
+}
 
 // 31 test images in units of 7: 5 units, of which the last has 3. The sums over the units are those of one pass over all.
 TEST_F(Classification, EvaluationCountsEveryImageOnce) {
