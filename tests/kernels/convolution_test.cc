@@ -1,6 +1,8 @@
 // The own convolutions beside libtorch's in double precision, and the basic block made of them beside its twin: values, all
 // gradients, running statistics, and the same bits for any number of threads.
+#include <algorithm>
 #include <cmath>
+#include <utility>
 #include <vector>
 
 #include <ATen/Parallel.h>
@@ -9,6 +11,7 @@
 #include <torch/torch.h>
 
 #include "kernels/basic_block.h"
+#include "kernels/batch_norm.h"
 #include "kernels/convolution_direct.h"
 #include "kernels/direct_convolution.h"
 #include "near.h"
@@ -125,6 +128,48 @@ TEST(BasicBlock, IsItsTwinWithAllGradients) {
       const double apart = (a[k] - b[k]).norm().item<double>() / b[k].norm().item<double>();
       EXPECT_LT(apart, allowed) << "tensor " << k << " of " << c.n << " × " << c.maps;
     }
+  }
+}
+
+// Compilers give a loop versions for memory that lies close together and for memory that does not; one of them once rounded
+// products before adding, the other did not, and a model's bits followed from addresses.
+TEST(BatchNorm, HasTheSameBitsWhereverItsTensorsLie) {
+  torch::manual_seed(13);
+  for (const int64_t channels : {2, 7, 16, 19}) {
+    const Rows rows{37, channels, 8};
+    const int64_t n = rows.n * channels;
+    const Tensor y = torch::randn({n}), dz = torch::randn({n}), z = torch::randn({n}), weight = torch::randn({5, channels});
+    // scale_shift, the sums and the way back, with tensors `gap` floats apart in one block of memory.
+    const auto run = [&](int64_t gap) {
+      std::vector<float> memory(static_cast<size_t>(7 * (n + gap) + 16 * (channels + gap)));
+      float* next = memory.data() + gap;
+      const auto put = [&](const Tensor& t) {
+        float* const here = std::copy_n(t.data_ptr<float>(), t.numel(), next) - t.numel();
+        next += t.numel() + gap;
+        return here;
+      };
+      const auto room = [&](int64_t size) { return put(torch::zeros({size})); };
+      float *a = put(y), *b = put(dz), *c = put(z), *out = room(n), *dy = room(n), *d_added = room(n), *w[5];
+      for (int64_t k = 0; k < 5; ++k) w[k] = put(weight[k].contiguous());
+      float *mean = room(channels), *variance = room(channels), *d_weight = room(channels), *d_bias = room(channels);
+      scale_shift(rows, a, w[0], w[1], c, /*relu=*/true, out);
+      Moments moments(rows);
+      moments.add(0, rows.n, a);
+      moments.finish(mean, variance);
+      norm_backward(rows, a, b, c, {w[2], w[3], w[4]}, dy, d_weight, d_bias, d_added);
+      std::vector<float> all;
+      for (const auto& [from, size] : {std::pair{out, n},
+                                       {dy, n},
+                                       {d_added, n},
+                                       {mean, channels},
+                                       {variance, channels},
+                                       {d_weight, channels},
+                                       {d_bias, channels}})
+        all.insert(all.end(), from, from + size);
+      return all;
+    };
+    const std::vector<float> apart = run(1000);
+    for (int64_t gap = 0; gap < 20; ++gap) EXPECT_EQ(run(gap), apart) << channels << " channels, " << gap << " floats apart";
   }
 }
 
