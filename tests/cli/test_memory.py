@@ -52,8 +52,9 @@ class Threads(Case):
         """With one thread nothing runs beside it between checkpoints, no pool of a linear algebra library either. With two
         there are OpenMP's second, that of libtorch's own pool, which sleeps, and at most one more."""
         for threads, most in ((1, 1), (2, 4)):
-            run_ = self.start("train", self.recipe("t%d.toml" % threads, run={"threads": threads}, schedule={"rounds": 100000}),
-                              "--quiet", "--out", self.path("t%d" % threads))
+            settings = {"threads": threads, "eval_every": 0, "checkpoint_every": 0}
+            recipe = self.recipe("t%d.toml" % threads, run=settings, schedule={"rounds": 100000})
+            run_ = self.start("train", recipe, "--quiet", "--out", self.path("t%d" % threads))
             folder = self.path("t%d" % threads)
             self.until("10 rounds", lambda f=folder: self.rounds_so_far(f) >= 10, run_)
             tasks = os.listdir("/proc/%d/task" % run_.process.pid)
