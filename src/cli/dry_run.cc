@@ -82,8 +82,9 @@ struct Cost {
 // The second of two steps, since the first one also fills caches, which hardly counts where it is long. Nothing is trained.
 Cost step_cost(Objective& objective, uint64_t seed, int client) {
   forget_peak();
+  const Vec initial = objective.initial();
   Vec y = objective.workspace();
-  y.copy_(objective.initial());
+  y.copy_(initial);
   Cost cost;
   for (int64_t step : {0, 1}) {
     const auto start = std::chrono::steady_clock::now();

@@ -34,10 +34,8 @@ class ClassificationObjective : public NetworkObjective {
                .mean = data_->mean,
                .deviation = data_->deviation},
         eval_batch_(recipe.data.integer("eval_batch")),
-        model_(make_image_model(
-            recipe.model, {data_->shape.channels, data_->shape.height, data_->shape.width, data_->shape.classes},
-            Stream(seed_of(recipe), Stream::everyone, Purpose::initial_weights, 0, 0), precision_of(recipe.run))) {
-    adopt(*model_, recipe.model);
+        model_(make_model(recipe)) {
+    adopt(*model_, recipe.model, [this, recipe] { return make_model(recipe); });
     local_statistics_ = recipe.model.has("batch_norm") && recipe.model.text("batch_norm") == "local";
   }
 
@@ -102,6 +100,12 @@ class ClassificationObjective : public NetworkObjective {
   }
 
  private:
+  std::shared_ptr<ImageModel> make_model(const Recipe& recipe) const {
+    return make_image_model(
+        recipe.model, {data_->shape.channels, data_->shape.height, data_->shape.width, data_->shape.classes},
+        Stream(seed_of(recipe), Stream::everyone, Purpose::initial_weights, 0, 0), precision_of(recipe.run));
+  }
+
   const ImageSplit& split(const std::string& name) const { return name == "valid" ? data_->valid : data_->test; }
 
   bool has_top5() const { return data_->shape.classes > 10; }  // with few classes it says nothing

@@ -20,8 +20,7 @@ class LanguageObjective : public NetworkObjective {
   LanguageObjective(const Recipe& recipe, int clients)
       : corpus_(load_corpus(recipe.data, recipe.data.text("name"))),
         batches_(corpus_, text_options(recipe.data), clients),
-        model_(make_language_model(recipe.model, static_cast<int64_t>(corpus_->vocabulary.size()),
-                                   static_cast<uint64_t>(recipe.run.integer("seed")), precision_of(recipe.run))),
+        model_(make_model(recipe)),
         batch_size_(recipe.data.integer("batch_size")) {
     const int64_t context = model_->context(), longest = longest_batch(text_options(recipe.data));
     if (context > 0 && context < longest)
@@ -29,7 +28,10 @@ class LanguageObjective : public NetworkObjective {
                       " positions (data.bptt" +
                       (recipe.data.flag("random_lengths") ? " + 20, as data.random_lengths is on" : "") + "), got " +
                       std::to_string(context));
-    adopt(model_->module(), recipe.model);
+    adopt(model_->module(), recipe.model, [this, recipe] {
+      const auto model = make_model(recipe);
+      return std::shared_ptr<torch::nn::Module>(model, &model->module());
+    });
   }
 
   Sample gradient(const Draw& draw, const Vec& y) override {
@@ -82,6 +84,11 @@ class LanguageObjective : public NetworkObjective {
   }
 
  private:
+  std::shared_ptr<LanguageModel> make_model(const Recipe& recipe) const {
+    return make_language_model(recipe.model, static_cast<int64_t>(corpus_->vocabulary.size()),
+                               static_cast<uint64_t>(recipe.run.integer("seed")), precision_of(recipe.run));
+  }
+
   // A client's carried state as one flat vector; of size 0 where the model carries nothing.
   static Vec pack(const LanguageModel::State& state) {
     std::vector<torch::Tensor> flat = {torch::empty({0})};
@@ -98,7 +105,7 @@ class LanguageObjective : public NetworkObjective {
 
   std::shared_ptr<const Corpus> corpus_;
   TextBatches batches_;
-  std::unique_ptr<LanguageModel> model_;
+  std::shared_ptr<LanguageModel> model_;
   int64_t batch_size_;
   PerClient hidden_, positions_;
 };

@@ -3,6 +3,8 @@
 // module.
 #pragma once
 
+#include <functional>
+#include <memory>
 #include <optional>
 
 #include "tacet/flat_module.h"
@@ -15,22 +17,31 @@ namespace tacet {
 class NetworkObjective : public Objective, public DataWait {
  public:
   const std::vector<Layer>& layers() const override { return flat_->layers(); }
-  Vec initial() override { return initial_.clone(); }
-  Vec workspace() override { return flat_->parameters(); }
+  // No copy of it is kept for a run: it is what the module holds as long as nobody was given its vector, and the module is
+  // made once more after that.
+  Vec initial() override;
+  Vec workspace() override {
+    at_start_ = false;
+    return flat_->parameters();
+  }
   Vec buffers() override { return flat_->buffers(); }
   std::vector<Layer> buffer_layers() const override { return flat_->buffer_layers(); }
   Vec gradient_buffer() override { return flat_->gradients(); }
 
  protected:
+  // The module of the task with the same initial weights, anew.
+  using MakeModule = std::function<std::shared_ptr<torch::nn::Module>()>;
   // Once, in the constructor of the task: takes the module's tensors into flat buffers and its start from model.init, where
   // that is given. The module must outlive this. Throws UserError for a file that does not fit.
-  void adopt(torch::nn::Module& module, const Values& model);
+  void adopt(torch::nn::Module& module, const Values& model, MakeModule again);
   // The module computes at y from here on; no copy when y is its own vector.
   void load(const Vec& y);
 
  private:
   std::optional<FlatModule> flat_;
-  Vec initial_;
+  MakeModule again_;
+  Vec from_file_;  // defined with model.init: the file may be gone when the start is asked for again
+  bool at_start_ = true;
 };
 
 }  // namespace tacet

@@ -32,11 +32,9 @@ class TextObjective : public NetworkObjective {
       : data_(load_labelled_text(recipe.data)),
         batches_(make_client_batches(recipe, narrow(data_.train.labels), narrow(data_.train.users), clients)),
         pair_(find_model(recipe.model.text("name")).task == "sentence-pairs"),
-        model_(
-            options_of(recipe, pair_, static_cast<int64_t>(data_.words.size()), static_cast<int64_t>(data_.classes.size())),
-            data_.vectors, static_cast<uint64_t>(recipe.run.integer("seed"))),
+        model_(make_model(recipe)),
         eval_batch_(recipe.data.integer("eval_batch")) {
-    adopt(model_, recipe.model);
+    adopt(*model_, recipe.model, [this, recipe] { return make_model(recipe); });
   }
 
   Sample gradient(const Draw& draw, const Vec& y) override {
@@ -45,7 +43,7 @@ class TextObjective : public NetworkObjective {
     const auto count = static_cast<int64_t>(examples.size());
     gradient_buffer().zero_();
     const torch::Tensor loss =
-        model_.loss(scores(data_.train, examples, &draw), labels(data_.train, examples)) / static_cast<double>(count);
+        model_->loss(scores(data_.train, examples, &draw), labels(data_.train, examples)) / static_cast<double>(count);
     loss.backward();
     return {loss.item<double>(), count};
   }
@@ -75,7 +73,7 @@ class TextObjective : public NetworkObjective {
       const std::vector<int32_t> batch(examples.begin() + static_cast<ptrdiff_t>(k),
                                        examples.begin() + static_cast<ptrdiff_t>(end));
       const torch::Tensor s = scores(data, batch, nullptr), y = labels(data, batch);
-      score.loss += model_.loss(s, y).item<double>();
+      score.loss += model_->loss(s, y).item<double>();
       score.correct += s.argmax(1).eq(y).sum().item<double>();
       score.count += static_cast<double>(batch.size());
     }
@@ -85,6 +83,12 @@ class TextObjective : public NetworkObjective {
   void state(StateVisitor& visitor) override { batches_.state(visitor); }
 
  private:
+  std::shared_ptr<TextClassifier> make_model(const Recipe& recipe) const {
+    return std::make_shared<TextClassifier>(
+        options_of(recipe, pair_, static_cast<int64_t>(data_.words.size()), static_cast<int64_t>(data_.classes.size())),
+        data_.vectors, static_cast<uint64_t>(recipe.run.integer("seed")));
+  }
+
   const TextSplit& of(const std::string& split) const { return split == "valid" ? data_.valid : data_.test; }
 
   torch::Tensor scores(const TextSplit& data, const std::vector<int32_t>& examples, const Draw* draw) {
@@ -93,7 +97,7 @@ class TextObjective : public NetworkObjective {
       first.push_back(data.first[k]);
       if (pair_) second.push_back(data.second[k]);
     }
-    return model_.scores(first, second, draw);
+    return model_->scores(first, second, draw);
   }
   static torch::Tensor labels(const TextSplit& data, const std::vector<int32_t>& examples) {
     torch::Tensor y = torch::empty({static_cast<int64_t>(examples.size())}, torch::kLong);
@@ -104,7 +108,7 @@ class TextObjective : public NetworkObjective {
   LabelledText data_;
   ClientBatches batches_;
   bool pair_;
-  TextClassifier model_;
+  std::shared_ptr<TextClassifier> model_;
   int64_t eval_batch_;
 };
 

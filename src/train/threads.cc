@@ -28,6 +28,12 @@ int available_cores() {
   return std::max(1, cores);
 }
 
+void release_large_blocks() {
+  ::mallopt(M_MMAP_THRESHOLD, 1 << 20);
+  ::mallopt(M_TRIM_THRESHOLD, 1 << 20);
+  ::mallopt(M_TOP_PAD, 1 << 20);
+}
+
 void keep_large_blocks() {
   ::mallopt(M_MMAP_THRESHOLD, 1 << 30);
   ::mallopt(M_TRIM_THRESHOLD, 1 << 30);

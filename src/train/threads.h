@@ -9,6 +9,10 @@ void set_threads(int threads);
 // Cores that this process may use: those of its affinity mask, or fewer where its control group has less time.
 int available_cores();
 
+// Tells the C library to give large blocks back as soon as they are freed, which is right for what comes once: a network as
+// it is made leaves holes of its own size else, in which what is taken later does not fit.
+void release_large_blocks();
+
 // Tells the C library to keep freed blocks. Training frees and takes the same large tensors at every step; giving them back
 // to the system in between costs page faults worth up to half a step.
 void keep_large_blocks();

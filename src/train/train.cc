@@ -129,7 +129,7 @@ class Trainer {
       throw UserError("clients.participating must be clients.count = " + std::to_string(clients_) + " for " + method_.name +
                       ", where every client takes part in every step, got " + std::to_string(sampling_.participating));
     set_threads(static_cast<int>(recipe.run.integer("threads")));
-    keep_large_blocks();
+    release_large_blocks();
     if (!given) own_objective_ = make_objective(recipe_, clients_);
     objective_ = given ? given : own_objective_.get();
     make_algorithm();
@@ -348,6 +348,7 @@ class Trainer {
   }
 
   void loop() {
+    keep_large_blocks();
     const int64_t bytes_before = group_->bytes_sent();
     const double bytes_so_far = s_.bytes_sent;
     double eval_bytes = 0;  // exchanged for evaluations, checkpoints and membership, which are not the method's

@@ -41,20 +41,20 @@ class TranslationObjective : public NetworkObjective {
   TranslationObjective(const Recipe& recipe, int clients)
       : data_(load_parallel_text(recipe.data)),
         batches_(shares_of(recipe.data, data_.train.size(), clients), recipe.data.integer("batch_size")),
-        model_(options_of(recipe, data_.subwords), static_cast<uint64_t>(recipe.run.integer("seed"))),
+        model_(make_model(recipe)),
         eval_batch_(recipe.data.integer("eval_batch")),
         translates_(recipe.model.text("decoding") != "none"),
         decoding_{.beam = recipe.model.text("decoding") == "beam" ? recipe.model.integer("beam") : 1,
                   .length_penalty = recipe.model.number("length_penalty"),
                   .extra = recipe.model.integer("extra_length")} {
-    adopt(model_, recipe.model);
+    adopt(*model_, recipe.model, [this, recipe] { return make_model(recipe); });
   }
 
   Sample gradient(const Draw& draw, const Vec& y) override {
     load(y);
     const std::vector<int32_t> pairs = waiting_for([&] { return batches_.next(draw); });
     gradient_buffer().zero_();
-    const Transformer::Loss loss = model_.loss(views(data_.train.source, pairs), views(data_.train.target, pairs), &draw);
+    const Transformer::Loss loss = model_->loss(views(data_.train.source, pairs), views(data_.train.target, pairs), &draw);
     const auto pieces = static_cast<double>(loss.pieces);
     (loss.smoothed / pieces).backward();
     return {loss.cross_entropy.item<double>() / pieces, static_cast<int64_t>(pairs.size())};
@@ -87,11 +87,11 @@ class TranslationObjective : public NetworkObjective {
           order.begin() + static_cast<ptrdiff_t>(k),
           order.begin() + static_cast<ptrdiff_t>(std::min(k + static_cast<size_t>(eval_batch_), order.size())));
       const auto source = views(data.source, pairs);
-      const Transformer::Loss loss = model_.loss(source, views(data.target, pairs), nullptr);
+      const Transformer::Loss loss = model_->loss(source, views(data.target, pairs), nullptr);
       score.loss += loss.cross_entropy.item<double>();
       score.count += static_cast<double>(loss.pieces);
       if (!translates_) continue;
-      const auto translations = model_.translate(source, decoding_);
+      const auto translations = model_->translate(source, decoding_);
       for (size_t b = 0; b < pairs.size(); ++b)
         add_sentence(counts, data_.subwords.decode(translations[b]), data.references[static_cast<size_t>(pairs[b])]);
     }
@@ -111,6 +111,11 @@ class TranslationObjective : public NetworkObjective {
   void state(StateVisitor& visitor) override { batches_.state(visitor); }
 
  private:
+  std::shared_ptr<Transformer> make_model(const Recipe& recipe) const {
+    return std::make_shared<Transformer>(options_of(recipe, data_.subwords),
+                                         static_cast<uint64_t>(recipe.run.integer("seed")));
+  }
+
   const ParallelSplit& of(const std::string& split) const { return split == "valid" ? data_.valid : data_.test; }
 
   static std::vector<Transformer::View> views(const Texts& texts, const std::vector<int32_t>& chosen) {
@@ -121,7 +126,7 @@ class TranslationObjective : public NetworkObjective {
 
   ParallelText data_;
   ClientBatches batches_;
-  Transformer model_;
+  std::shared_ptr<Transformer> model_;
   int64_t eval_batch_;
   bool translates_;
   Decoding decoding_;

@@ -1,0 +1,66 @@
+"""What a run takes of the machine: memory of a simulation by its number of clients, and threads. Sizes are largest resident sets,
+compared between two runs that differ in one thing, so that the program and its libraries are in both; no time is measured."""
+
+import os
+import struct
+import unittest
+
+from program import COMMAND, Case, environment
+
+MB = 1e6
+
+
+def run(*words):
+    """A command to its end, as (exit status, largest resident set in bytes of its first process)."""
+    pid = os.posix_spawn(COMMAND, [COMMAND, *words], environment(),
+                         file_actions=[(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)])
+    _, status, usage = os.wait4(pid, 0)
+    return os.waitstatus_to_exitcode(status), usage.ru_maxrss * 1024
+
+
+def write_idx(folder, count, side=4):
+    os.makedirs(folder)
+    for stem, n in (("train", count), ("t10k", 20)):
+        with open(os.path.join(folder, stem + "-labels-idx1-ubyte"), "wb") as f:
+            f.write(struct.pack(">BBBBI", 0, 0, 8, 1, n) + bytes(i % 2 for i in range(n)))
+        with open(os.path.join(folder, stem + "-images-idx3-ubyte"), "wb") as f:
+            f.write(struct.pack(">BBBBIII", 0, 0, 8, 3, n, side, side) + os.urandom(n * side * side))
+
+
+class Memory(Case):
+    def peak(self, name, **tables):
+        tables["run"] = {"threads": 1, "eval_every": 0, "checkpoint_every": 0}
+        status, peak = run("train", self.recipe(name + ".toml", **tables), "--quiet", "--out", self.path(name))
+        self.assertEqual(status, 0)
+        return peak
+
+    def test_clients_without_state(self):
+        """2,000 clients on the data of 10: their table of images is as long, an offset a client and what the streams of
+        batches keep are less than 500 bytes each, 1 MB; heaps of equal runs differ by 2 MB."""
+        write_idx(self.path("images"), 4000)
+        tables = {"data": {"name": "idx", "root": self.path("images"), "batch_size": 2, "bptt": None, "crop_padding": 0},
+                  "model": {"name": "logistic", "layers": None, "embedding": None, "hidden": None},
+                  "algorithm": {"name": "fedavg", "eta": 0.1, "gamma": None, "interval": 2}, "schedule": {"rounds": 20}}
+        few = self.peak("few", clients={"count": 10, "participating": 10}, **tables)
+        many = self.peak("many", clients={"count": 2000, "participating": 10}, **tables)
+        print("\n10 clients %.1f MB, 2,000 clients %.1f MB" % (few / MB, many / MB))
+        self.assertLess(many - few, 3 * MB)
+
+
+class Threads(Case):
+    def test_none_but_those_asked_for(self):
+        """With one thread nothing runs beside it between checkpoints, no pool of a linear algebra library either. With two
+        there are OpenMP's second, that of libtorch's own pool, which sleeps, and at most one more."""
+        for threads, most in ((1, 1), (2, 4)):
+            settings = {"threads": threads, "eval_every": 0, "checkpoint_every": 0}
+            recipe = self.recipe("t%d.toml" % threads, run=settings, schedule={"rounds": 100000})
+            run_ = self.start("train", recipe, "--quiet", "--out", self.path("t%d" % threads))
+            folder = self.path("t%d" % threads)
+            self.until("10 rounds", lambda f=folder: self.rounds_so_far(f) >= 10, run_)
+            tasks = os.listdir("/proc/%d/task" % run_.process.pid)
+            self.assertLessEqual(len(tasks), most, "run.threads = %d" % threads)
+            run_.end()
+
+
+if __name__ == "__main__":
+    unittest.main()
