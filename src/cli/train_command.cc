@@ -95,15 +95,33 @@ std::string token_for(const TrainCommand& c, const Placement& place) {
 }
 
 // Workers times threads are the cores, unless fewer clients take part in a round. Where clients live does not change
-// results.
-int workers_for(const Recipe& recipe, int asked) {
-  if (asked != kWorkersAuto) return std::max(1, asked);
-  if (!recipe.clients.has("count"))
-    throw UserError("--workers: auto needs clients.count in the recipe, which without it is the number of workers");
+// results. 1 without clients.count, which is the number of workers then.
+int workers_that_fit(const Recipe& recipe) {
+  if (!recipe.clients.has("count")) return 1;
   int64_t clients = recipe.clients.integer("count");
   if (recipe.clients.has("participating")) clients = std::min(clients, recipe.clients.integer("participating"));
   const int64_t fit = available_cores() / recipe.run.integer("threads");
   return static_cast<int>(std::max<int64_t>(1, std::min(fit, clients)));
+}
+
+int workers_for(const Recipe& recipe, int asked) {
+  if (asked != kWorkersAuto) return std::max(1, asked);
+  if (!recipe.clients.has("count"))
+    throw UserError("--workers: auto needs clients.count in the recipe, which without it is the number of workers");
+  return workers_that_fit(recipe);
+}
+
+// What someone who watches should know about cores that idle or are asked for twice. Without --workers there is one worker,
+// not as many as fit: each takes the memory of a model.
+void tell_placement(const Recipe& recipe, int workers, bool asked) {
+  const int cores = available_cores(), fit = workers_that_fit(recipe);
+  const auto threads = static_cast<int>(recipe.run.integer("threads"));
+  if (workers * threads > cores)
+    fmt::print(stderr, "{} workers of {} threads share {} cores and wait for each other; --workers auto starts {}\n",
+               workers, threads, cores, fit);
+  else if (!asked && fit > workers)
+    fmt::print(stderr, "1 worker of {} threads on {} cores; --workers auto starts {}, for the same result\n", threads, cores,
+               fit);
 }
 
 }  // namespace
@@ -122,6 +140,7 @@ int cmd_train(const TrainCommand& c) {
     if (!c.join_token.empty()) setenv("TACET_JOIN_TOKEN", read_token(c.join_token).c_str(), 1);
     return launch_hosts({split_hosts(c.hosts), c.ssh, c.port}, arguments_for_workers(c, out));
   }
+  if (!environment && !c.quiet && isatty(STDERR_FILENO)) tell_placement(recipe, workers, c.workers != 0);
   // A worker that a launcher started has its token from there; of --workers none, they meet over loopback.
   const std::string token = !environment ? "" : c.launched ? read_token("") : token_for(c, *environment);
   // Where torchrun's agent serves the rendezvous it also starts lost workers again.

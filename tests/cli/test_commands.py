@@ -143,6 +143,16 @@ class Commands(Case):
             if columns == 100:
                 self.assertIn("ppl", bars[0])
 
+    def test_cores_that_idle_or_are_asked_for_twice(self):
+        cores = len(os.sched_getaffinity(0))
+        recipe = self.recipe("cores.toml", clients={"count": 2 * cores}, schedule={"rounds": 1})
+        run = lambda name, *args: self.on_terminal(100, "train", recipe, "--out", self.path("cores-" + name), *args)
+        if cores > 1:  # a cgroup's quota may leave fewer
+            self.assertRegex(run("idle"), r"1 worker of 1 threads on \d+ cores; --workers auto starts \d+, for the same result")
+        self.assertRegex(run("twice", "--workers", str(cores + 1)), r"%d workers of 1 threads share \d+ cores" % (cores + 1))
+        for name, count in (("auto", "auto"), ("chosen", "1")):
+            self.assertNotIn("cores", run(name, "--workers", count))
+
     def test_quiet_on_a_terminal(self):
         self.assertEqual(self.on_terminal(80, "train", self.file, "--out", self.path("silent"), "--quiet"), "")
 

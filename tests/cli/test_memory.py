@@ -1,4 +1,4 @@
-"""What a run takes of the machine: memory of a simulation by its number of clients, and threads. Sizes are largest resident sets,
+"""What a run takes of the machine: memory of a worker by the size of its model, of a simulation by its number of clients, and threads. Sizes are largest resident sets,
 compared between two runs that differ in one thing, so that the program and its libraries are in both; no time is measured."""
 
 import os
@@ -45,6 +45,19 @@ class Memory(Case):
         many = self.peak("many", clients={"count": 2000, "participating": 10}, **tables)
         print("\n10 clients %.1f MB, 2,000 clients %.1f MB" % (few / MB, many / MB))
         self.assertLess(many - few, 3 * MB)
+
+
+    def test_copies_of_the_model(self):
+        """Parameters, their gradient, the mean that a round starts from and the one it makes: four copies of the model, and a
+        fifth while a checkpoint is written, as at the end. Eight layers more of 256 are 4 * 256 * (2 * 256 + 2) * 8 floats,
+        16.8 MB; they add 0.3 MB to what a step of one sequence and five positions keeps. A sixth of a copy is left for heaps."""
+        tables = {"data": {"batch_size": 1}, "algorithm": {"gamma": 1}, "clients": {"count": 1}, "schedule": {"rounds": 12}}
+        model = {"embedding": 256, "hidden": 256, "weight_drop": 0}
+        less = self.peak("less", model={"layers": 8, **model}, **tables)
+        more = self.peak("more", model={"layers": 16, **model}, **tables)
+        copies = (more - less) / (4 * 4 * 256 * (2 * 256 + 2) * 8)
+        print("\n%.2f copies of the model" % copies)
+        self.assertLess(copies, 5 + 1 / 6)
 
 
 class Threads(Case):

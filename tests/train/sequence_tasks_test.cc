@@ -220,9 +220,10 @@ extra_length = 4
 )";
 };
 
+// 80 epochs: with five seeds the loss is 0.003 to 0.02 then; after 40 it is 0.07 to 0.12, and rounding decides.
 TEST_F(Translation, LearnsToTranslate) {
   const Recipe r =
-      recipe(tables, {"schedule.epochs=40", "algorithm.eta=0.3", "algorithm.gamma=0.3", "model.label_smoothing=0.0"});
+      recipe(tables, {"schedule.epochs=80", "algorithm.eta=0.3", "algorithm.gamma=0.3", "model.label_smoothing=0.0"});
   const auto objective = make_objective(r, 3);
   const Result result = run(r);
   EXPECT_LT(result.final.at("test").loss, 0.1);
