@@ -14,7 +14,7 @@ namespace {
 using torch::Tensor;
 
 // Both convolutions': a block around an identity keeps its maps.
-Direct shape_of(const Tensor& x, const Tensor& w) { return {x.size(2), x.size(3), w.size(1), w.size(0)}; }
+Conv3x3 shape_of(const Tensor& x, const Tensor& w) { return {x.size(2), x.size(3), w.size(1), w.size(0)}; }
 
 struct Fused : torch::autograd::Function<Fused> {
   static Tensor forward(torch::autograd::AutogradContext* ctx, const Tensor& x, const Tensor& w1, const Tensor& gamma1,
@@ -22,7 +22,7 @@ struct Fused : torch::autograd::Function<Fused> {
                         const ConvNorm* l2) {
     const Convolved c1 = convolved_and_measured(x, *l1);
     const Scaling s1 = scaling_of(c1, *l1);
-    const Direct shape2 = shape_of(c1.y, w2);
+    const Conv3x3 shape2 = shape_of(c1.y, w2);
     const int64_t pixels = x.size(2) * x.size(3), width = pixels * shape2.in;
     const Rows rows = rows_of(c1.y);
     const Convolved c2 = convolved_in_groups(shape2, x, *l2, [&](int64_t first, int64_t images, float* z1) {
@@ -44,9 +44,8 @@ struct Fused : torch::autograd::Function<Fused> {
                  &inverse1 = kept[6], &w2 = kept[7], &gamma2 = kept[8], &y2 = kept[9], &mean2 = kept[10],
                  &inverse2 = kept[11], &z2 = kept[12];
     const Tensor dz2 = grads[0].contiguous(kLast);  // already so, unless another operation stands behind
-    const Direct shape1 = shape_of(x, w1), shape2 = shape_of(y1, w2);
-    const Direct back1{shape1.height, shape1.width, shape1.out, shape1.in},
-        back2{shape2.height, shape2.width, shape2.out, shape2.in};
+    const Conv3x3 shape1 = shape_of(x, w1), shape2 = shape_of(y1, w2);
+    const Conv3x3 back1 = shape1.turned(), back2 = shape2.turned();
     const int64_t images = x.size(0), pixels = x.size(2) * x.size(3), in = pixels * shape1.in, width = pixels * shape2.in;
     const Rows rows = rows_of(y1), rows2 = rows_of(y2);
     std::vector<float> scale(static_cast<size_t>(rows.c)), shift(scale.size());
@@ -81,12 +80,12 @@ struct Fused : torch::autograd::Function<Fused> {
     // The identity's gradient waits in dx for that of the first convolution.
     NormBackward norm1(rows, {values(mean1), values(inverse1), values(gamma1)});
     SlicedGradient sums2(shape2, images);
-    const DirectWeights turned2(shape2, w2, /*turned=*/true);
+    const WinogradWeights turned2(shape2, w2, /*turned=*/true);
     in_slices(sums2, [&](int64_t first, int64_t count, int64_t slice, float* z1, float* dy2) {
       const int64_t at = first * in, between = first * width;
       norm2.through(count * pixels, values(y2) + at, values(dz2) + at, values(z2) + at, dy2, values(dx) + at);
       make_z1(first, count, z1);
-      add_weights_gradient(shape2, z1, dy2, count, sums2.sum(slice));
+      add_weights_gradient(shape2, z1, dy2, count, 0, shape2.out, sums2.sum(slice));
       convolve(back2, dy2, count, turned2.data(), values(dz1) + between, /*add=*/false);
       norm1.add(first * pixels, count * pixels, values(y1) + between, values(dz1) + between, z1);
     });
@@ -94,12 +93,12 @@ struct Fused : torch::autograd::Function<Fused> {
     norm1.finish(values(d_gamma1), values(d_beta1));
 
     SlicedGradient sums1(shape1, images);
-    const DirectWeights turned1(shape1, w1, /*turned=*/true);
+    const WinogradWeights turned1(shape1, w1, /*turned=*/true);
     in_slices(sums1, [&](int64_t first, int64_t count, int64_t slice, float* z1, float* dy1) {
       const int64_t between = first * width;
       make_z1(first, count, z1);
       norm1.through(count * pixels, values(y1) + between, values(dz1) + between, z1, dy1, nullptr);
-      add_weights_gradient(shape1, values(x) + first * in, dy1, count, sums1.sum(slice));
+      add_weights_gradient(shape1, values(x) + first * in, dy1, count, 0, shape1.out, sums1.sum(slice));
       convolve(back1, dy1, count, turned1.data(), values(dx) + first * in, /*add=*/true);
     });
     sums1.finish(values(dw1));
@@ -108,8 +107,8 @@ struct Fused : torch::autograd::Function<Fused> {
 };
 
 bool fused(const Tensor& x, const ConvNorm& l) {
-  const auto direct = direct_shape(l.shape, x, l.weight);
-  return direct && direct->in == direct->out && few_weights(*direct) && l.relu && by_batch(l) && l.weight.is_contiguous();
+  const auto shape = winograd_shape(l.shape, x, l.weight);
+  return shape && shape->in == shape->out && few_weights(*shape) && l.relu && by_batch(l) && l.weight.is_contiguous();
 }
 
 }  // namespace

@@ -8,7 +8,7 @@
 namespace tacet {
 
 // relu(second(relu(first(x))) + x). The fused path takes what that of conv_norm takes, in training, where
-// direct_convolution.h has kernels for both convolutions and they are small; all else is made of conv_norm.
+// winograd.h has kernels for both convolutions and they are small; all else is made of conv_norm.
 torch::Tensor basic_block(const torch::Tensor& x, const ConvNorm& first, const ConvNorm& second);
 
 }  // namespace tacet

@@ -205,8 +205,10 @@ TACET_MULTIVERSION void masked_sums(Rows rows, const float* __restrict dz, const
 
 // Every block's c values, added up in order.
 std::vector<double> total(const std::vector<float>& parts, int64_t c) {
-  std::vector<double> sum(static_cast<size_t>(c), 0.0);
-  for (size_t k = 0; k < parts.size(); ++k) sum[k % static_cast<size_t>(c)] += static_cast<double>(parts[k]);
+  const auto channels = static_cast<size_t>(c);
+  std::vector<double> sum(channels, 0.0);
+  for (size_t block = 0; block < parts.size(); block += channels)
+    for (size_t k = 0; k < channels; ++k) sum[k] += static_cast<double>(parts[block + k]);
   return sum;
 }
 
@@ -240,18 +242,19 @@ void Moments::add(int64_t first, int64_t n, const float* y) {
 
 // Blocks are merged after Chan, Golub and LeVeque (1983).
 void Moments::finish(float* mean, float* variance) const {
-  for (int64_t k = 0; k < rows_.c; ++k) {
-    double m = 0, s = 0, count = 0;
-    for (int64_t b = 0; b < blocks(rows_); ++b) {
-      const auto n = static_cast<double>(std::min(rows_.block, rows_.n - b * rows_.block));
-      const auto at = static_cast<size_t>(b * rows_.c + k);
-      const double apart = static_cast<double>(means_[at]) - m;
-      s += static_cast<double>(squares_[at]) + apart * apart * n * count / (n + count);
-      count += n;
-      m += apart * n / count;
+  std::vector<double> m(static_cast<size_t>(rows_.c), 0.0), s = m;
+  for (int64_t b = 0; b < blocks(rows_); ++b) {
+    const auto n = static_cast<double>(std::min(rows_.block, rows_.n - b * rows_.block)),
+               count = static_cast<double>(b * rows_.block), share = n / (n + count);
+    for (size_t k = 0, at = static_cast<size_t>(b * rows_.c); k < m.size(); ++k, ++at) {
+      const double apart = static_cast<double>(means_[at]) - m[k];
+      s[k] += static_cast<double>(squares_[at]) + apart * apart * (count * share);
+      m[k] += apart * share;
     }
-    mean[k] = static_cast<float>(m);
-    variance[k] = static_cast<float>(s / count);
+  }
+  for (size_t k = 0; k < m.size(); ++k) {
+    mean[k] = static_cast<float>(m[k]);
+    variance[k] = static_cast<float>(s[k] / static_cast<double>(rows_.n));
   }
 }
 

@@ -37,8 +37,8 @@ struct Fused : torch::autograd::Function<Fused> {
     const auto there = [](const Tensor& t) { return t.defined() ? values(t) : nullptr; };
     const Norm norm{values(kept[5]), values(kept[6]), values(gamma)};
     const Gradients to{values(d_gamma), values(d_beta), there(d_added), there(dx), values(dw)};
-    if (const auto direct = direct_shape(shape, x, w); direct && few_weights(*direct)) {
-      backward_in_groups(*direct, x, w, {values(y), values(dz), there(z), norm}, to);
+    if (const auto s = winograd_shape(shape, x, w); s && few_weights(*s)) {
+      backward_in_groups(*s, x, w, {values(y), values(dz), there(z), norm}, to);
     } else {
       const Tensor dy = image_like(y);
       norm_backward(rows_of(y), values(y), values(dz), there(z), norm, values(dy), to.d_gamma, to.d_beta, to.d_added);

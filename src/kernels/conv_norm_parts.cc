@@ -35,12 +35,12 @@ Convolved finished(const Tensor& y, const ConvNorm& l, const Moments& moments) {
 
 bool by_batch(const ConvNorm& l) { return l.training || !l.norm.running_mean.defined(); }
 
-Convolved convolved_in_groups(const Direct& s, const Tensor& like, const ConvNorm& l, const Groups& group) {
+Convolved convolved_in_groups(const Conv3x3& s, const Tensor& like, const ConvNorm& l, const Groups& group) {
   const Tensor y = image(like, s.out, s.height, s.width);
   const Rows rows = rows_of(y);
   Moments moments(rows);
   const int64_t pixels = s.height * s.width;
-  const DirectWeights weights(s, l.weight, /*turned=*/false);
+  const WinogradWeights weights(s, l.weight, /*turned=*/false);
   each_group(s, y.size(0), [&](int64_t first, int64_t images, float* room) {
     float* const to = values(y) + first * pixels * s.out;
     convolve(s, group(first, images, room), images, weights.data(), to, /*add=*/false);
@@ -51,8 +51,8 @@ Convolved convolved_in_groups(const Direct& s, const Tensor& like, const ConvNor
 
 Convolved convolved_and_measured(const Tensor& x, const ConvNorm& l) {
   if (!by_batch(l)) return {convolved(x, l.weight, l.shape), l.norm.running_mean, l.norm.running_variance};
-  if (const auto direct = direct_shape(l.shape, x, l.weight))
-    return convolved_in_groups(*direct, x, l, [&](int64_t first, int64_t, float*) {
+  if (const auto s = winograd_shape(l.shape, x, l.weight))
+    return convolved_in_groups(*s, x, l, [&](int64_t first, int64_t, float*) {
       return values(x) + first * x.size(1) * x.size(2) * x.size(3);
     });
   const Tensor y = convolved(x, l.weight, l.shape);
@@ -80,7 +80,7 @@ Tensor normalized(const Convolved& c, const Scaling& s, const Tensor& added, boo
 }
 
 // The gradient of the convolution's result is in a cache when both convolutions with it take it, and nowhere else.
-void backward_in_groups(const Direct& s, const Tensor& x, const Tensor& w, const Normed& n, const Gradients& to) {
+void backward_in_groups(const Conv3x3& s, const Tensor& x, const Tensor& w, const Normed& n, const Gradients& to) {
   const int64_t pixels = s.height * s.width, in = pixels * s.in, out = pixels * s.out, images = x.size(0);
   const auto at = [](float* t, int64_t place) { return t ? t + place : nullptr; };
   const auto given = [](const float* t, int64_t place) { return t ? t + place : nullptr; };
@@ -90,8 +90,8 @@ void backward_in_groups(const Direct& s, const Tensor& x, const Tensor& w, const
     norm.add(first * pixels, count * pixels, n.y + place, n.dz + place, given(n.z, place));
   });
   norm.finish(to.d_gamma, to.d_beta);
-  const DirectWeights turned(s, w, /*turned=*/true);
-  const Direct back{s.height, s.width, s.out, s.in};
+  const WinogradWeights turned(s, w, /*turned=*/true);
+  const Conv3x3 back = s.turned();
   SlicedGradient dw(s, images);
   at::parallel_for(0, dw.slices(), 1, [&](int64_t begin, int64_t end) {
     const auto dy = std::make_unique_for_overwrite<float[]>(static_cast<size_t>(images_at_once(s) * out));
@@ -99,7 +99,7 @@ void backward_in_groups(const Direct& s, const Tensor& x, const Tensor& w, const
       dw.each_group(slice, [&](int64_t first, int64_t count) {
         const int64_t place = first * out;
         norm.through(count * pixels, n.y + place, n.dz + place, given(n.z, place), dy.get(), at(to.d_added, place));
-        add_weights_gradient(s, values(x) + first * in, dy.get(), count, dw.sum(slice));
+        add_weights_gradient(s, values(x) + first * in, dy.get(), count, 0, s.out, dw.sum(slice));
         if (to.dx) convolve(back, dy.get(), count, turned.data(), to.dx + first * in, /*add=*/false);
       });
   });

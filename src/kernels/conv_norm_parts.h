@@ -8,7 +8,7 @@
 #include "kernels/batch_norm.h"
 #include "kernels/channels_last.h"
 #include "kernels/conv_norm.h"
-#include "kernels/convolution_direct.h"
+#include "kernels/convolution_winograd.h"
 
 namespace tacet {
 
@@ -26,7 +26,7 @@ Convolved convolved_and_measured(const at::Tensor& x, const ConvNorm& l);
 // The same, by the batch's own statistics, of images that are made a group at a time: group(first, images) returns them, and
 // they are forgotten when it is called again from that thread. `like`: a tensor of as many images.
 using Groups = std::function<const float*(int64_t first, int64_t images, float* room)>;
-Convolved convolved_in_groups(const Direct& s, const at::Tensor& like, const ConvNorm& l, const Groups& group);
+Convolved convolved_in_groups(const Conv3x3& s, const at::Tensor& like, const ConvNorm& l, const Groups& group);
 
 // normalised = scale · y + shift.
 struct Scaling {
@@ -50,6 +50,6 @@ struct Gradients {
 };
 
 // The gradient of the convolution's result is in a cache when both convolutions with it take it, and nowhere else.
-void backward_in_groups(const Direct& s, const at::Tensor& x, const at::Tensor& w, const Normed& n, const Gradients& to);
+void backward_in_groups(const Conv3x3& s, const at::Tensor& x, const at::Tensor& w, const Normed& n, const Gradients& to);
 
 }  // namespace tacet

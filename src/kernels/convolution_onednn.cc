@@ -12,7 +12,7 @@
 #include <dnnl.hpp>
 
 #include "kernels/convolution.h"
-#include "kernels/convolution_direct.h"
+#include "kernels/convolution_winograd.h"
 
 namespace tacet {
 namespace {
@@ -155,7 +155,7 @@ Precision Convolution::taken(const at::Tensor& x, const at::Tensor& w, const at:
 }
 
 void Convolution::forward(const at::Tensor& x, const at::Tensor& w, const at::Tensor& y) const {
-  if (direct_forward(*this, x, w, y)) return;
+  if (winograd_forward(*this, x, w, y)) return;
   Shape& s = shape_of(x, w, y, *this);
   run(s.pack_forward, {{DNNL_ARG_FROM, over(s.plain, w)}, {DNNL_ARG_TO, s.forward_weights}});
   run(s.forward, {{DNNL_ARG_SRC, s.image_in.of(x, rooms().in)},
@@ -165,7 +165,7 @@ void Convolution::forward(const at::Tensor& x, const at::Tensor& w, const at::Te
 }
 
 void Convolution::backward_input(const at::Tensor& dy, const at::Tensor& w, const at::Tensor& dx) const {
-  if (direct_backward_input(*this, dy, w, dx)) return;
+  if (winograd_backward_input(*this, dy, w, dx)) return;
   Shape& s = shape_of(dx, w, dy, *this);
   run(s.pack_input, {{DNNL_ARG_FROM, over(s.plain, w)}, {DNNL_ARG_TO, s.input_weights}});
   run(s.backward_input, {{DNNL_ARG_DIFF_DST, s.image_out.of(dy, rooms().out)},
@@ -175,7 +175,7 @@ void Convolution::backward_input(const at::Tensor& dy, const at::Tensor& w, cons
 }
 
 void Convolution::backward_weights(const at::Tensor& x, const at::Tensor& dy, const at::Tensor& dw) const {
-  if (direct_backward_weights(*this, x, dy, dw)) return;
+  if (winograd_backward_weights(*this, x, dy, dw)) return;
   Shape& s = shape_of(x, dw, dy, *this);
   run(s.backward_weights, {{DNNL_ARG_SRC, s.image_in.of(x, rooms().in)},
                            {DNNL_ARG_DIFF_DST, s.image_out.of(dy, rooms().out)},

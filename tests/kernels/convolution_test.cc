@@ -10,8 +10,8 @@
 
 #include "kernels/basic_block.h"
 #include "kernels/batch_norm.h"
-#include "kernels/convolution_direct.h"
-#include "kernels/direct_convolution.h"
+#include "kernels/convolution_winograd.h"
+#include "kernels/winograd.h"
 #include "near.h"
 
 namespace tacet {
@@ -25,18 +25,20 @@ using torch::Tensor;
 Tensor images(int64_t n, int64_t height, int64_t width, int64_t maps) { return torch::randn({n, height, width, maps}); }
 Tensor torchs(const Tensor& t) { return t.permute({0, 3, 1, 2}).to(torch::kDouble); }
 
-RC_GTEST_PROP(Direct, IsLibtorchsForAllShapes, ()) {
+RC_GTEST_PROP(Winograd, IsLibtorchsForAllShapes, ()) {
   const int64_t in = 16 * *rc::gen::inRange<int64_t>(1, 4), out = 16 * *rc::gen::inRange<int64_t>(1, 4);
-  const Direct s{*rc::gen::inRange<int64_t>(1, 9), *rc::gen::element<int64_t>(7, 8, 14, 16, 21, 24, 28, 32, 56), in, out};
+  const Conv3x3 s{*rc::gen::inRange<int64_t>(1, 9), *rc::gen::inRange<int64_t>(1, 40), in, out};
   if (!s.fits()) RC_SUCCEED("needs AVX-512");
   torch::manual_seed(*rc::gen::inRange<uint64_t>(0, 1000));
   const int64_t n = *rc::gen::inRange<int64_t>(1, 4);
   const Tensor x = images(n, s.height, s.width, in), dy = images(n, s.height, s.width, out),
                w = torch::randn({out, in, 3, 3});
   const bool add = *rc::gen::arbitrary<bool>();
-  const auto run = [&](const Direct& shape, const Tensor& from, auto pack) {
+  const auto run = [&](const Conv3x3& shape, const Tensor& from, auto pack) {
     std::vector<float> packed(static_cast<size_t>(shape.weights()));
-    pack(s, w.data_ptr<float>(), packed.data());
+    const int64_t half = shape.out / 32 * 16;  // the maps in two ranges
+    pack(s, w.data_ptr<float>(), 0, half, packed.data());
+    pack(s, w.data_ptr<float>(), half, shape.out, packed.data());
     const Tensor y = torch::ones({n, s.height, s.width, shape.out});
     convolve(shape, from.data_ptr<float>(), n, packed.data(), y.data_ptr<float>(), add);
     return torchs(y) - (add ? 1 : 0);
@@ -45,33 +47,35 @@ RC_GTEST_PROP(Direct, IsLibtorchsForAllShapes, ()) {
   const Tensor wanted = torch::conv2d(exact, weights, {}, 1, 1);
   const auto d = torch::autograd::grad({wanted}, {exact, weights}, {torchs(dy)});
   expect_close(run(s, x, pack_weights), wanted.detach(), tolerance(9 * in), "result");
-  expect_close(run({s.height, s.width, out, in}, dy, pack_turned_weights), d[0], tolerance(9 * out),
+  expect_close(run(s.turned(), dy, pack_turned_weights), d[0], tolerance(9 * out),
                "gradient of the images");
 
-  // Two sums of their own, one of them piece by piece: the total is that of both.
+  // Two sums of their own, one of them in ranges of maps: the total is that of both.
   std::vector<float> sums(static_cast<size_t>(2 * s.weights()), 0.0f);
   const int64_t half = n / 2;
-  add_weights_gradient(s, x.data_ptr<float>(), dy.data_ptr<float>(), half, sums.data());
-  for (int64_t piece = 0; piece < pieces(s); ++piece)
-    add_weights_gradient(s, x[half].data_ptr<float>(), dy[half].data_ptr<float>(), n - half, piece,
+  add_weights_gradient(s, x.data_ptr<float>(), dy.data_ptr<float>(), half, 0, out, sums.data());
+  for (int64_t from = 0; from < out; from += 16)
+    add_weights_gradient(s, x[half].data_ptr<float>(), dy[half].data_ptr<float>(), n - half, from, from + 16,
                          sums.data() + s.weights());
   const Tensor dw = torch::empty_like(w);
-  unpack_gradient(s, sums.data(), 2, dw.data_ptr<float>());
+  for (int64_t from = 0; from < out; from += 16)
+    unpack_gradient(s, sums.data(), 2, from, from + 16, dw.data_ptr<float>());
   expect_close(dw, d[1], tolerance(n * s.height * s.width), "gradient of the weights");
   RC_ASSERT(!testing::Test::HasFailure());
 }
 
-TEST(Direct, RefusesWhatItHasNoKernelFor) {
+TEST(Winograd, RefusesWhatItHasNoKernelFor) {
   const auto fits = [](const Convolution& c, std::vector<int64_t> x, std::vector<int64_t> w) {
-    return direct_shape(c, torch::empty(x), torch::empty(w)).has_value();
+    return winograd_shape(c, torch::empty(x), torch::empty(w)).has_value();
   };
-  if (!Direct{8, 8, 16, 16}.fits()) GTEST_SKIP() << "needs AVX-512";
+  if (!Conv3x3{8, 8, 16, 16}.fits()) GTEST_SKIP() << "needs AVX-512";
   EXPECT_TRUE(fits({1, 1}, {1, 16, 4, 8}, {16, 16, 3, 3}));
   EXPECT_FALSE(fits({2, 1}, {1, 16, 4, 8}, {16, 16, 3, 3}));
   EXPECT_FALSE(fits({1, 0}, {1, 16, 4, 8}, {16, 16, 3, 3}));
   EXPECT_FALSE(fits({1, 1}, {1, 16, 4, 8}, {16, 16, 5, 5}));
   EXPECT_FALSE(fits({1, 1}, {1, 3, 4, 8}, {16, 3, 3, 3}));
-  EXPECT_FALSE(fits({1, 1}, {1, 16, 4, 9}, {16, 16, 3, 3}));
+  EXPECT_TRUE(fits({1, 1}, {1, 16, 5, 9}, {16, 16, 3, 3}));
+  EXPECT_FALSE(fits({1, 1}, {1, 16, 4, 8}, {24, 16, 3, 3}));
 }
 
 struct Block {
@@ -113,7 +117,7 @@ TEST(BasicBlock, IsItsTwinWithAllGradients) {
   for (const Case c : {Case{17, 16, 32, 32}, {3, 16, 5, 24}, {19, 32, 16, 16}, {40, 64, 8, 8}, {2, 48, 7, 7}}) {
     const Block fused = block(c.n, c.maps, c.height, c.width), naive = block(c.n, c.maps, c.height, c.width);
     const Tensor z = basic_block(fused.x, fused.first, fused.second);
-    if (Direct{c.height, c.width, c.maps, c.maps}.fits() && fast_convolutions()) {
+    if (Conv3x3{c.height, c.width, c.maps, c.maps}.fits() && fast_convolutions()) {
       EXPECT_NE(z.grad_fn()->name().find("Fused"), std::string::npos);
       EXPECT_EQ(z.grad_fn()->next_edges().size(), 7u) << "not one function";
     }
