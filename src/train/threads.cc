@@ -3,11 +3,15 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
+#include <cstdlib>
 #include <fstream>
 
 #include <dlfcn.h>
 #include <malloc.h>
 #include <sched.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <ATen/Parallel.h>
 
@@ -29,15 +33,26 @@ int available_cores() {
 }
 
 void release_large_blocks() {
+  ::mallopt(M_MMAP_MAX, 1 << 16);
   ::mallopt(M_MMAP_THRESHOLD, 1 << 20);
   ::mallopt(M_TRIM_THRESHOLD, 1 << 20);
   ::mallopt(M_TOP_PAD, 1 << 20);
 }
 
 void keep_large_blocks() {
-  ::mallopt(M_MMAP_THRESHOLD, 1 << 30);
-  ::mallopt(M_TRIM_THRESHOLD, 1 << 30);
+  ::mallopt(M_MMAP_MAX, 0);
+  ::mallopt(M_TRIM_THRESHOLD, -1);
   ::mallopt(M_TOP_PAD, 64 << 20);
+
+  // The heap is made long enough for what follows while nothing of that is in use yet: only addresses are taken.
+  constexpr uintptr_t page = 2 << 20;
+  const auto end_of_heap = [] { return reinterpret_cast<uintptr_t>(::sbrk(0)); };
+  const uintptr_t first = (end_of_heap() + page - 1) / page * page;
+  const auto memory = static_cast<size_t>(::sysconf(_SC_PHYS_PAGES)) * static_cast<size_t>(::sysconf(_SC_PAGESIZE));
+  void* volatile room = std::malloc(memory / 4);  // null where the process may not have as much: then pages stay small
+  std::free(room);
+  if (const uintptr_t last = end_of_heap(); last > first)
+    ::madvise(reinterpret_cast<void*>(first), last - first, MADV_HUGEPAGE);
 }
 
 }  // namespace tacet
