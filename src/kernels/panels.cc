@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <limits>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -23,16 +24,18 @@ constexpr int64_t ahead = 48;  // lines of a panel's 256 bytes that are fetched 
 
 enum class Lines { floats, pairs, kept };  // pairs: of bf16 numbers; kept: floats without zeros
 
-// y's 64 columns of R rows. `depth`: lines of the panel, k of floats or pairs of bf16 numbers.
+// y's 64 columns of R rows, from `count` lines of a panel: k of floats or pairs of bf16 numbers. From a row of a to the next:
+// `depth`.
 template <int R, Lines lines>
-[[gnu::target("avx512f,avx512bf16,popcnt")]] void panel(const float* a, int64_t depth, const float* b, const uint64_t* kept,
-                                                        float* y, int64_t stride, int64_t width, bool add) {
+[[gnu::target("avx512f,avx512bf16,popcnt")]] void panel(const float* a, int64_t depth, int64_t count, const float* b,
+                                                        const uint64_t* kept, float* y, int64_t stride, int64_t width,
+                                                        bool add) {
   __m512 sum[R][4];
 #pragma GCC unroll 6
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
     for (int w = 0; w < 4; ++w) sum[r][w] = _mm512_setzero_ps();
-  for (int64_t k = 0; k < depth; ++k) {
+  for (int64_t k = 0; k < count; ++k) {
     __m512 line[4];
     if constexpr (lines == Lines::kept) {
       _mm_prefetch(reinterpret_cast<const char*>(b + ahead * columns / 2), _MM_HINT_T0);
@@ -75,14 +78,22 @@ template <int R, Lines lines>
 }
 
 template <Lines lines>
+constexpr decltype(&panel<1, lines>) by_rows[rows_at_once] = {panel<1, lines>, panel<2, lines>, panel<3, lines>,
+                                                              panel<4, lines>, panel<5, lines>, panel<6, lines>};
+
+// More rows than one pass can take share what of the panel lies in the first cache.
+template <Lines lines>
 void rows_of_panel(const float* a, int64_t rows, int64_t depth, const float* b, const uint64_t* kept, float* y,
                    int64_t stride, int64_t width, bool add) {
-  constexpr decltype(&panel<1, lines>) by_rows[rows_at_once] = {panel<1, lines>, panel<2, lines>, panel<3, lines>,
-                                                                panel<4, lines>, panel<5, lines>, panel<6, lines>};
-  for (int64_t row = 0, group = 0; row < rows; row += group) {
-    const int64_t groups = (rows - row + rows_at_once - 1) / rows_at_once;  // alike in size
-    group = (rows - row + groups - 1) / groups;
-    by_rows[group - 1](a + row * depth, depth, b, kept, y + row * stride, stride, width, add);
+  if (rows <= rows_at_once) return by_rows<lines>[rows - 1](a, depth, depth, b, kept, y, stride, width, add);
+  constexpr int64_t some = lines == Lines::kept ? std::numeric_limits<int64_t>::max() : 64;  // kept: b's lines differ in length
+  for (int64_t line = 0, count = 0; line < depth; line += count, b += count * columns, add = true) {
+    count = std::min(some, depth - line);
+    for (int64_t row = 0, group = 0; row < rows; row += group) {
+      const int64_t groups = (rows - row + rows_at_once - 1) / rows_at_once;  // alike in size
+      group = (rows - row + groups - 1) / groups;
+      by_rows<lines>[group - 1](a + row * depth + line, depth, count, b, kept, y + row * stride, stride, width, add);
+    }
   }
 }
 
