@@ -247,6 +247,8 @@ def arguments():
     parser.add_argument("--update-docs", nargs="?", const=PAGE, type=pathlib.Path, metavar="PAGE",
                         help="put the table into docs/performance.md")
     options = parser.parse_args()
+    if options.out and (options.out.is_dir() or not options.out.absolute().parent.is_dir()):  # told before, not after, measuring
+        parser.error("argument --out: a file in a folder that there is, got %s" % options.out)
     if options.quick or options.smoke:
         options.repeat, options.seconds = 1, 0 if options.smoke else 1
     return options

@@ -17,6 +17,7 @@
 #include "tacet/error.h"
 #include "tacet/options.h"
 #include "tacet/train.h"
+#include "train/threads.h"
 
 namespace {
 
@@ -148,6 +149,7 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  tacet::share_one_heap();
   try {
     return run(argc, argv);
   } catch (const tacet::UserError& error) {

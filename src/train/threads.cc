@@ -32,6 +32,8 @@ int available_cores() {
   return std::max(1, cores);
 }
 
+void share_one_heap() { ::mallopt(M_ARENA_MAX, 1); }
+
 void release_large_blocks() {
   ::mallopt(M_MMAP_MAX, 1 << 16);
   ::mallopt(M_MMAP_THRESHOLD, 1 << 20);
