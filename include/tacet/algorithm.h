@@ -116,6 +116,9 @@ class StateVisitor {
   virtual void global(const std::string& name, Vec& value) = 0;         // the same on every rank
   virtual void clients(const std::string& name, PerClient& value) = 0;  // each on its client's rank
   virtual void number(const std::string& name, double& value) = 0;      // the same on every rank, exact in a double
+  // The same on every rank, and a value: who changes it puts another vector in its place and never writes into the one that is
+  // there, so that whoever keeps a reference has a copy. So is x of a method whose models are fresh.
+  virtual void value(const std::string& name, Vec& x) { global(name, x); }
   // Vectors that every round writes anew: nothing to save, but thousands of them may be kept in a file.
   virtual void scratch(const std::string& /*name*/, PerClient& /*value*/) {}
 };
@@ -255,6 +258,7 @@ struct Method {
   bool single_client = false;  // runs on one client only
   bool every_client = false;   // no client sampling: all take part in every round
   bool keeps_models = false;   // clients that are not sampled train as well, each a model of its own
+  bool fresh_models = false;   // a round puts another vector in x's place and writes nothing into the old one: no copy needed
 
   // A client that does not come in time can be left out of a round (run.round_deadline): nothing of it is needed before its
   // only message, and nobody goes on without the others' mean.

@@ -111,7 +111,7 @@ std::optional<int64_t> client_of(const std::string& name) {
   return error == std::errc() && stop == end ? std::optional(client) : std::nullopt;
 }
 
-// Copies: the run goes on while its state of now is written.
+// Copies, but of values, which do not change: the run goes on while its state of now is written.
 struct Collect : StateVisitor {
   Group& group;
   Saved saved;
@@ -126,6 +126,9 @@ struct Collect : StateVisitor {
   void global(const std::string& name, Vec& value) override {
     assert(!client_of(name));
     if (value.defined() && group.rank() == 0) saved.tensors.push_back({name, value.contiguous().clone()});
+  }
+  void value(const std::string& name, Vec& x) override {
+    if (x.defined() && group.rank() == 0) saved.tensors.push_back({name, x.contiguous()});
   }
   void clients(const std::string& name, PerClient& value) override {
     std::string mine;

@@ -17,11 +17,13 @@ namespace {
 // Walks over one kind of state.
 struct Walk : StateVisitor {
   std::function<void(const std::string&, Vec&)> on_global;
+  std::function<void(const std::string&, Vec&)> on_value;  // absent: as on_global
   std::function<void(const std::string&, PerClient&)> on_clients;
   std::function<void(const std::string&, double&)> on_number;
   void global(const std::string& name, Vec& value) override {
     if (on_global) on_global(name, value);
   }
+  void value(const std::string& name, Vec& x) override { on_value ? on_value(name, x) : global(name, x); }
   void clients(const std::string& name, PerClient& value) override {
     if (on_clients) on_clients(name, value);
   }
@@ -208,6 +210,7 @@ void Undo::begin(const Visit& visit) {
   walk.on_number = [&](const std::string& name, double& value) { numbers_[name] = value; };
   walk.on_clients = [&](const std::string&, PerClient& value) { states_.push_back(&value); };
   walk.on_global = [&](const std::string& name, Vec& value) { copy_into(globals_[name], value); };
+  walk.on_value = [&](const std::string& name, Vec& x) { values_[name] = x; };
   visit(walk);
 }
 
@@ -242,6 +245,7 @@ void Undo::roll_back(const Visit& visit) {
     const Vec& kept = globals_.at(name);
     value = kept.defined() ? kept.clone() : Vec();
   };
+  walk.on_value = [&](const std::string& name, Vec& x) { x = values_.at(name); };
   visit(walk);
   put_clients(visit, clients_, false);
   clients_.clear();

@@ -33,8 +33,8 @@ void unpack_numbers(const Visit& visit, const std::string& bytes);
 std::string pack_globals(const Visit& visit);
 void unpack_globals(const Visit& visit, const std::string& bytes);
 
-// Everything that a round changes, as it was before. Costs one copy of x, of the method's global vectors, and of the vectors
-// of the clients that have had a turn.
+// Everything that a round changes, as it was before. Keeps x itself, and copies of the method's global vectors and of the
+// vectors of the clients that have had a turn.
 class Undo {
  public:
   void begin(const Visit& visit);
@@ -45,7 +45,7 @@ class Undo {
 
  private:
   std::map<std::string, double> numbers_;
-  std::map<std::string, Vec> globals_;
+  std::map<std::string, Vec> globals_, values_;  // copies; references
   std::vector<PerClient*> states_;
   ClientVectors clients_;
   ClientVectors spare_;  // memory of the last round's copies

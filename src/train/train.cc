@@ -71,8 +71,8 @@ struct State {
   double skipped = 0;  // gradients that were not finite
   double late = 0;     // turns of clients that were not finished at the deadline
 
-  void visit(StateVisitor& v) {
-    v.global("x", x);
+  void visit(StateVisitor& v, bool fresh_models) {
+    fresh_models ? v.value("x", x) : v.global("x", x);
     v.global("average", average);
     v.global("selection_losses", selection_losses);
     for (auto [name, value] : std::initializer_list<std::pair<const char*, double*>>{{"round", &round},
@@ -166,7 +166,7 @@ class Trainer {
   double every(const char* key) const { return recipe_.run.number(key); }
 
   void visit_all(StateVisitor& v) {
-    s_.visit(v);
+    s_.visit(v, method_.fresh_models);
     algorithm_->state(v);
     messages_->state(v);
     objective_->state(v);

@@ -54,6 +54,23 @@ TEST_P(Suite, LossFalls) {
   EXPECT_LT(loss(59), 0.9 * loss(0));
 }
 
+// A checkpoint reads x while the next rounds run: a copy, unless the method's row says that it needs none.
+TEST_P(Suite, WritesIntoTheModelOfTheRoundBeforeOrSaysThatItDoesNot) {
+  const Trial t = busy(clients(), 2);
+  Quadratic objective = seven();
+  auto algorithm = t.method->make(t.options);
+  Vec x = objective.initial();
+  std::vector<Vec> models = {x}, copies = {x.clone()};
+  for (int64_t r = 0; r < 4; ++r) {
+    test::run_on(*single_group(), t, objective, *algorithm, x, r, r + 1);
+    models.push_back(x);
+    copies.push_back(x.clone());
+  }
+  bool fresh = true;
+  for (size_t r = 0; r < models.size(); ++r) fresh = fresh && same_bits(models[r], copies[r]);
+  EXPECT_EQ(fresh, method().fresh_models) << "fresh_models of the method's row in src/algorithms/table.cc";
+}
+
 TEST_P(Suite, PlacementDoesNotChangeTheAnswer) {
   const Trial t = busy(clients(), 3);
   const Trace alone = run(*single_group(), t, 5);

@@ -48,16 +48,16 @@ class Memory(Case):
 
 
     def test_copies_of_the_model(self):
-        """Parameters, their gradient, the mean that a round starts from and the one it makes: four copies of the model, and a
-        fifth while a checkpoint is written, as at the end. Eight layers more of 256 are 4 * 256 * (2 * 256 + 2) * 8 floats,
-        16.8 MB; they add 0.3 MB to what a step of one sequence and five positions keeps. A sixth of a copy is left for heaps."""
+        """Parameters, their gradient, the mean that a round starts from, which a checkpoint is written from as well, and the one
+        that it makes: four copies of the model. Eight layers more of 256 are 4 * 256 * (2 * 256 + 2) * 8 floats, 16.8 MB; they
+        add 0.3 MB to what a step of one sequence and five positions keeps."""
         tables = {"data": {"batch_size": 1}, "algorithm": {"gamma": 1}, "clients": {"count": 1}, "schedule": {"rounds": 12}}
         model = {"embedding": 256, "hidden": 256, "weight_drop": 0}
         less = self.peak("less", model={"layers": 8, **model}, **tables)
         more = self.peak("more", model={"layers": 16, **model}, **tables)
         copies = (more - less) / (4 * 4 * 256 * (2 * 256 + 2) * 8)
         print("\n%.2f copies of the model" % copies)
-        self.assertLess(copies, 5 + 1 / 6)
+        self.assertLess(copies, 4 + 1 / 6)  # heaps
 
 
 class Threads(Case):
