@@ -13,12 +13,12 @@
 #include <omp.h>
 #include <torch/torch.h>
 
-#include "kernels/convolution.h"
-#include "kernels/linear.h"
-#include "kernels/lstm.h"
-#include "kernels/product.h"
-#include "kernels/recurrent.h"
-#include "kernels/weight_drop.h"
+#include "kernels/convolution/convolution.h"
+#include "kernels/product/linear.h"
+#include "kernels/product/product.h"
+#include "kernels/recurrent/lstm.h"
+#include "kernels/recurrent/recurrent.h"
+#include "kernels/recurrent/weight_drop.h"
 #include "peak.h"
 
 namespace tacet {

@@ -1,5 +1,5 @@
-// A training step of image networks in f32 and in bf16, as the table of docs/performance.md: forward and backward pass of one
-// batch of random images, without an optimiser. Both take steps in turn; medians over SECONDS of each pair. No peer:
+// A training step of image networks in f32 and in bf16, as the table of docs/performance.md: forward and backward pass of
+// one batch of random images, without an optimiser. Both take steps in turn; medians over SECONDS of each pair. No peer:
 // benchmarks/compare.sh has one. Usage: models_benchmark [THREADS [SECONDS]], by default 1 and 3.
 #include <algorithm>
 #include <chrono>
@@ -13,11 +13,11 @@
 #include <fmt/format.h>
 #include <torch/torch.h>
 
-#include "kernels/product.h"
-#include "models/image_model.h"
+#include "kernels/product/product.h"
+#include "models/images/image_model.h"
 #include "peak.h"
-#include "tacet/catalog.h"
-#include "train/threads.h"
+#include "tacet/registry.h"
+#include "train/process.h"
 
 namespace tacet {
 namespace {
@@ -78,9 +78,10 @@ int run(int threads, double seconds) {
   set_threads(threads);
   std::vector<Precision> precisions = {Precision::f32};
   if (bf16_products()) precisions.push_back(Precision::bf16);
-  fmt::print("{} thread{}: peak {:.0f} GF/s f32, {:.0f} bf16\n\n"
-             "| network | batch | f32 | bf16 | f32 / bf16 |\n|---|---|---|---|---|\n",
-             threads, threads == 1 ? "" : "s", peak::f32_gflops(threads), peak::bf16_gflops(threads));
+  fmt::print(
+      "{} thread{}: peak {:.0f} GF/s f32, {:.0f} bf16\n\n"
+      "| network | batch | f32 | bf16 | f32 / bf16 |\n|---|---|---|---|---|\n",
+      threads, threads == 1 ? "" : "s", peak::f32_gflops(threads), peak::bf16_gflops(threads));
   for (const Case& c : cases) {
     const std::vector<double> ms = steps(c, precisions, seconds);
     const std::string name = fmt::format("| {}, {} × {} | {} ", c.name, c.sizes.height, c.sizes.width, c.batch);

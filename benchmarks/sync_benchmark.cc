@@ -19,8 +19,8 @@
 #include <cstdlib>
 #include <filesystem>
 
-#include "comm/gloo/store.h"
-#include "core/tree_mean.h"
+#include "comm/rendezvous/store.h"
+#include "engine/tree_sum.h"
 
 namespace tacet {
 namespace {

@@ -22,7 +22,7 @@
 namespace tacet {
 
 class Group;
-class Messages;
+class MessageCoder;
 class SumBuffers;
 
 struct Rates {
@@ -116,8 +116,8 @@ class StateVisitor {
   virtual void global(const std::string& name, Vec& value) = 0;         // the same on every rank
   virtual void clients(const std::string& name, PerClient& value) = 0;  // each on its client's rank
   virtual void number(const std::string& name, double& value) = 0;      // the same on every rank, exact in a double
-  // The same on every rank, and a value: who changes it puts another vector in its place and never writes into the one that is
-  // there, so that whoever keeps a reference has a copy. So is x of a method whose models are fresh.
+  // The same on every rank, and a value: who changes it puts another vector in its place and never writes into the one that
+  // is there, so that whoever keeps a reference has a copy. So is x of a method whose models are fresh.
   virtual void value(const std::string& name, Vec& x) { global(name, x); }
   // Vectors that every round writes anew: nothing to save, but thousands of them may be kept in a file.
   virtual void scratch(const std::string& /*name*/, PerClient& /*value*/) {}
@@ -143,8 +143,8 @@ class Round {
     bool skip_non_finite = false;               // instead of stopping at a loss or gradient that is not finite
     const std::atomic<bool>* stop = nullptr;    // set by a signal: carried to all ranks by the next mean; may be null
     const std::atomic<bool>* broken = nullptr;  // set when a worker is lost: the next gradient throws PeerLost; may be null
-    Messages* messages = nullptr;               // how clients' vectors travel (src/core/message.h); null: as they are
-    SumBuffers* buffers = nullptr;           // memory that is kept from round to round (src/core/tree_mean.h); may be null
+    MessageCoder* messages = nullptr;        // how clients' vectors travel (src/engine/message_coding.h); null: as they are
+    SumBuffers* buffers = nullptr;           // memory that is kept from round to round (src/engine/tree_sum.h); may be null
     std::function<void(int client)> before;  // told before a client's first turn on this rank; may be empty
     // From this moment on a client that asks for a gradient is dropped: `dropped` puts back what its turn has changed, and
     // its vectors stay out of the mean, which is over those that came. For methods of one mean a round (Method::droppable).
@@ -168,25 +168,25 @@ class Round {
   // same message and are averaged. The result is a vector that nobody else holds.
   Vec mean(const ClientFn& f) { return mean(Vec(), f); }
   // The same of vectors that are near one that all ranks have, the common model. Where messages are coded
-  // (algorithm.message), what is coded is the difference to it, and the mean is near + (1/|S_r|) Σ what arrived.
-  Vec mean(const Vec& near, const ClientFn& f);
+  // (algorithm.message), what is coded is the difference to it, and the mean is reference + (1/|S_r|) Σ what arrived.
+  Vec mean(const Vec& reference, const ClientFn& f);
   // Several vectors of each client in one message: out[k] = mean_i f(i)[k]. Every client returns `count` vectors of size d;
-  // the first is near `near`.
-  std::vector<Vec> means(const Vec& near, int count, const ClientsFn& f);
+  // the first is near `reference`.
+  std::vector<Vec> means(const Vec& reference, int count, const ClientsFn& f);
   std::vector<Vec> means(int count, const ClientsFn& f) { return means(Vec(), count, f); }
   // Σ w_i f(i) / Σ w_i with w_i = client i's share of the data.
-  Vec weighted_mean(const Vec& near, const ClientFn& f);
+  Vec weighted_mean(const Vec& reference, const ClientFn& f);
   Vec weighted_mean(const ClientFn& f) { return weighted_mean(Vec(), f); }
 
   // Every client runs f, but only the sampled ones' vectors are averaged and only they send.
-  Vec partial_mean(const Vec& near, const ClientFn& f);
+  Vec partial_mean(const Vec& reference, const ClientFn& f);
 
   // A mean that is on its way while clients work: f is asked at once for vectors that exist already, of which none may
   // change before get() has returned the mean, and the exchange goes on beside this thread. Throws from get() what mean()
   // throws. One collective, without buffers. Until it is there, nothing may talk but work(), whose f has called get() when
   // it returns. Once a round.
   using Pending = std::shared_future<Vec>;
-  Pending start_mean(const Vec& near, const ClientFn& f);
+  Pending start_mean(const Vec& reference, const ClientFn& f);
   // Every sampled client runs f. One collective, of buffers and counters alone.
   void work(const std::function<void(Client&)>& f);
   bool sampled(int client) const;
@@ -210,7 +210,7 @@ class Round {
   friend class Client;
   // What a client's vectors are multiplied by before they are added up; they are divided by the sum of these.
   using Weight = std::function<double(const Client&)>;
-  std::vector<Vec> reduce(const Vec& near, int count, const std::vector<int>& clients, const Weight& weight,
+  std::vector<Vec> reduce(const Vec& reference, int count, const std::vector<int>& clients, const Weight& weight,
                           const ClientsFn& f);
   bool is_late() const;
   void take_stock(const std::vector<int>& clients, const float* came);
@@ -245,8 +245,8 @@ class Algorithm {
   virtual void state(StateVisitor& /*visitor*/) {}
 };
 
-// One row of the table of methods (src/algorithms/table.cc).
-struct Method {
+// One row of the table of methods (src/algorithms/algorithm_catalog.cc).
+struct AlgorithmInfo {
   std::string name;
   std::string paper;                          // file's formula or algorithm number, authors, year
   std::string summary;                        // one sentence
@@ -258,18 +258,18 @@ struct Method {
   bool single_client = false;  // runs on one client only
   bool every_client = false;   // no client sampling: all take part in every round
   bool keeps_models = false;   // clients that are not sampled train as well, each a model of its own
-  bool fresh_models = false;   // a round puts another vector in x's place and writes nothing into the old one: no copy needed
+  bool fresh_models = false;  // a round puts another vector in x's place and writes nothing into the old one: no copy needed
 
   // A client that does not come in time can be left out of a round (run.round_deadline): nothing of it is needed before its
   // only message, and nobody goes on without the others' mean.
   bool droppable() const { return !single_client && !every_client && !keeps_models && collectives(2) == 1; }
 };
 
-const std::vector<Method>& methods();
+const std::vector<AlgorithmInfo>& algorithms();
 // Throws UserError naming the nearest method.
-const Method& find_method(const std::string& name);
+const AlgorithmInfo& find_algorithm(const std::string& name);
 
-// ---- arithmetic on whole vectors, in one pass each (src/core/step.cc) ----
+// ---- arithmetic on whole vectors, in one pass each (src/engine/vector.cc) ----
 
 // ‖v‖, accumulated in double over fixed blocks: the same bits for any number of threads.
 double l2_norm(const Vec& v);

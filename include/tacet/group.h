@@ -53,7 +53,7 @@ struct GlooOptions {
   std::string interface_address = "127.0.0.1";  // this rank's own address: the only one it listens on
   double timeout_seconds = 60;                  // limit of every wait
   bool hosted = false;                          // true: somebody else already serves the rendezvous at address:port
-  std::string store = "tacet";  // who that may be: "tacet" (src/comm/gloo/store.h) or "tcpstore" (c10d's, as torchrun
+  std::string store = "tacet";  // who that may be: "tacet" (src/comm/rendezvous/store.h) or "tcpstore" (c10d's, as torchrun
                                 // hosts it; only with `hosted`, because c10d's own server listens on all interfaces)
   // A secret that every rank must prove to know before it is let in; it is never sent. Empty: nobody is asked.
   std::string token;

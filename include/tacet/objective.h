@@ -23,7 +23,7 @@ struct Layer {
 };
 
 // Which mini-batch of which client is being drawn. Everything random about it comes from stream().
-struct Draw {
+struct BatchKey {
   uint64_t seed = 0;
   int client = 0;
   int64_t round = 0;
@@ -32,7 +32,7 @@ struct Draw {
   Stream stream(Purpose purpose) const { return Stream(seed, client, purpose, round, step); }
 };
 
-struct Sample {
+struct BatchLoss {
   double loss = 0;      // mean loss of the mini-batch
   int64_t samples = 0;  // how much data it held, in the unit of Objective::training_samples (tokens, images, …)
 };
@@ -60,7 +60,7 @@ class Objective {
   virtual std::vector<Layer> buffer_layers() const { return {}; }  // their names, offsets in buffers() and shapes
 
   // Draws the client's next mini-batch ξ and writes ∇F_i(y; ξ) into gradient_buffer().
-  virtual Sample gradient(const Draw& draw, const Vec& y) = 0;
+  virtual BatchLoss gradient(const BatchKey& draw, const Vec& y) = 0;
   virtual Vec gradient_buffer() = 0;
 
   // η and γ of this local step are multiplied by this; a function of the iteration alone, so that all clients agree.

@@ -13,7 +13,7 @@
 namespace tacet {
 
 class Group;
-class Membership;  // src/comm/membership.h
+class Membership;  // include/tacet/membership.h
 
 // Where a run stands; handed to the observer after every round, on rank 0.
 struct Progress {

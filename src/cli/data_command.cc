@@ -9,16 +9,16 @@
 #include <fmt/format.h>
 
 #include "cli/fetch.h"
-#include "data/corpus.h"
-#include "data/images.h"
-#include "data/labelled_text.h"
-#include "data/locate.h"
-#include "data/parallel_text.h"
-#include "data/partition.h"
-#include "data/sources.h"
-#include "tacet/catalog.h"
+#include "data/catalog/sources.h"
+#include "data/clients/partition.h"
+#include "data/files/locate.h"
+#include "data/images/images.h"
+#include "data/text/corpus.h"
+#include "data/text/labelled_text.h"
+#include "data/text/parallel_text.h"
 #include "tacet/error.h"
 #include "tacet/recipe.h"
+#include "tacet/registry.h"
 
 namespace tacet {
 namespace {

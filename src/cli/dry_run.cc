@@ -15,16 +15,16 @@
 #include <fmt/format.h>
 
 #include "cli/progress.h"
-#include "core/message.h"
-#include "data/client_sampling.h"
-#include "data/locate.h"
-#include "data/sources.h"
-#include "data/stand_in.h"
+#include "data/catalog/sources.h"
+#include "data/catalog/stand_in.h"
+#include "data/files/locate.h"
+#include "engine/client_sampling.h"
+#include "engine/message_coding.h"
 #include "tacet/algorithm.h"
-#include "tacet/catalog.h"
 #include "tacet/error.h"
+#include "tacet/registry.h"
 #include "tacet/train.h"
-#include "train/threads.h"
+#include "train/process.h"
 
 namespace tacet {
 namespace {
@@ -163,7 +163,7 @@ void print_missing(const Entry& data, const std::string& what) {
 
 int dry_run(const Recipe& recipe, int workers) {
   const int clients = recipe.clients.has("count") ? static_cast<int>(recipe.clients.integer("count")) : workers;
-  const Method& method = find_method(recipe.algorithm.text("name"));
+  const AlgorithmInfo& method = find_algorithm(recipe.algorithm.text("name"));
   const Entry& data = find_dataset(recipe.data.text("name"));
   const int I = recipe.algorithm.has("interval") ? static_cast<int>(recipe.algorithm.integer("interval")) : 1;
   const auto seed = static_cast<uint64_t>(recipe.run.integer("seed"));

@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "data/sources.h"
+#include "data/catalog/sources.h"
 
 namespace tacet {
 

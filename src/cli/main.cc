@@ -9,15 +9,15 @@
 
 #include <CLI/CLI.hpp>
 
-#include "cli/compare.h"
 #include "cli/data_command.h"
-#include "cli/report/report.h"
 #include "cli/train_command.h"
 #include "recipe/describe.h"
+#include "report/compare.h"
+#include "report/page.h"
 #include "tacet/error.h"
 #include "tacet/options.h"
 #include "tacet/train.h"
-#include "train/threads.h"
+#include "train/process.h"
 
 namespace {
 

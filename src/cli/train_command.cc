@@ -14,19 +14,19 @@
 #include <fmt/format.h>
 
 #include "cli/dry_run.h"
-#include "cli/environment.h"
-#include "cli/hosts.h"
-#include "cli/launch.h"
 #include "cli/progress.h"
-#include "comm/handshake.h"
-#include "comm/membership.h"
-#include "data/safetensors.h"
+#include "comm/rendezvous/handshake.h"
+#include "data/files/safetensors.h"
+#include "launch/environment.h"
+#include "launch/hosts.h"
+#include "launch/launch.h"
 #include "tacet/algorithm.h"
 #include "tacet/error.h"
 #include "tacet/group.h"
+#include "tacet/membership.h"
 #include "tacet/train.h"
 #include "train/evaluate.h"
-#include "train/threads.h"
+#include "train/process.h"
 
 namespace tacet {
 namespace {

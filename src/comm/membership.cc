@@ -1,14 +1,14 @@
 // See membership.h. What is at the rendezvous, all under "tacet/":
-//   ids, joins            counters: workers that came; those that found an epoch under way
+//   ids, joins            counters: workers that came; those that found a term under way
 //   left/ID               set by the rendezvous itself when the connection of worker ID ends (a will)
-//   join/N                the N-th that found an epoch under way
-//   epoch                 the number of the latest epoch that was decided
-//   eT/came, eT/slot/N    counter and workers that came to epoch T, in the order of their coming
+//   join/N                the N-th that found a term under way
+//   term                 the number of the latest term that was decided
+//   eT/came, eT/slot/N    counter and workers that came to term T, in the order of their coming
 //   eT/members            who is in it: written once, by whoever is first
-//   eT/losses             who of epoch T−1 is not, in words
-//   eT/broken             epoch T is over
-//   eT/alive/ID           ID knows that epoch T−1 is over and is on its way
-#include "comm/membership.h"
+//   eT/losses             who of term T−1 is not, in words
+//   eT/broken             term T is over
+//   eT/alive/ID           ID knows that term T−1 is over and is on its way
+#include "tacet/membership.h"
 
 #include <algorithm>
 #include <charconv>
@@ -22,8 +22,8 @@
 #include <thread>
 #include <utility>
 
-#include "comm/gloo/epoch.h"
-#include "comm/gloo/store.h"
+#include "comm/gloo/term.h"
+#include "comm/rendezvous/store.h"
 #include "tacet/error.h"
 
 namespace tacet {
@@ -34,13 +34,13 @@ using std::chrono::milliseconds;
 
 constexpr double kSilenceSeconds = 2;   // a worker that lives says so within this; one that waits to join comes within this
 constexpr double kProposalSeconds = 3;  // who should write down the members gets this long before the next one does
-constexpr int kMostAttempts = 10;       // epochs in a row whose workers could not be connected
+constexpr int kMostAttempts = 10;       // terms in a row whose workers could not be connected
 constexpr auto kPause = milliseconds(10);
 
 double since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 std::string key(const std::string& what) { return "tacet/" + what; }
-std::string key(int64_t epoch, const std::string& what) { return "tacet/e" + std::to_string(epoch) + "/" + what; }
+std::string key(int64_t term, const std::string& what) { return "tacet/e" + std::to_string(term) + "/" + what; }
 std::string left_key(int64_t id) { return key("left/" + std::to_string(id)); }
 
 struct Slot {
@@ -112,13 +112,13 @@ struct Membership::State {
     return client->get(name, milliseconds(1000));
   }
 
-  // Of the latest epoch that was decided; 0: none yet.
-  int64_t latest_epoch() {
-    const auto text = value(key("epoch"));
+  // Of the latest term that was decided; 0: none yet.
+  int64_t latest_term() {
+    const auto text = value(key("term"));
     if (!text) return 0;
     if (const auto number = number_in(*text)) return *number;
     throw PeerLost(-1, "the rendezvous at " + options.place.address + ":" + std::to_string(options.place.port) +
-                           " gives \"" + text->substr(0, 20) + "\" for the number of an epoch; it serves something else");
+                           " gives \"" + text->substr(0, 20) + "\" for the number of a term; it serves something else");
   }
 
   bool has_left(int64_t other) {
@@ -130,9 +130,9 @@ struct Membership::State {
 
   // ---- joining ----
 
-  // The epoch to sign in to: the one after the epoch under way, once that is over; 0 when the run is done.
+  // The term to sign in to: the one after the term under way, once that is over; 0 when the run is done.
   int64_t wait_for_turn() {
-    const int64_t current = latest_epoch();
+    const int64_t current = latest_term();
     if (current == 0) return 1;
     client->set(key("join/" + std::to_string(client->add(key("joins"), 1))), std::to_string(id));
     const auto those = slots_in(client->get(key(current, "members"), milliseconds(1000)));
@@ -149,7 +149,7 @@ struct Membership::State {
   }
 
   void sign_in(int64_t target) {
-    // The will comes first: whoever is in the members' list breaks its epoch by ending.
+    // The will comes first: whoever is in the members' list breaks its term by ending.
     if (willed > 0) client->will(key(willed, "broken"), "");
     willed = target;
     client->will(key(target, "broken"), std::to_string(id));
@@ -157,7 +157,7 @@ struct Membership::State {
     client->set(key(target, "slot/" + std::to_string(place)), text_of({id, options.place.rank, options.place.size}));
   }
 
-  // ---- deciding who is in an epoch ----
+  // ---- deciding who is in a term ----
 
   std::vector<Slot> living_slots(int64_t target) {
     std::vector<Slot> living;
@@ -173,7 +173,7 @@ struct Membership::State {
 
   std::string within() const { return " within " + short_number(options.place.timeout_seconds) + " s"; }
 
-  // The members of the first epoch, by rank; nothing as long as some are missing.
+  // The members of the first term, by rank; nothing as long as some are missing.
   std::optional<std::vector<Slot>> first_members(const std::vector<Slot>& living, double waited) {
     std::map<int, Slot> by_rank;
     for (const Slot& s : living) {
@@ -203,7 +203,7 @@ struct Membership::State {
     return std::nullopt;
   }
 
-  // The members of a later epoch; nothing as long as somebody may still come.
+  // The members of a later term; nothing as long as somebody may still come.
   std::optional<std::vector<Slot>> next_members(int64_t target, const std::vector<Slot>& living, double waited,
                                                 std::vector<std::string>& why) {
     const auto came = [&](int64_t other) {
@@ -242,7 +242,7 @@ struct Membership::State {
     return chosen;
   }
 
-  // Waits until the members of the epoch are written down, or writes them. Returns whether this worker is one of them.
+  // Waits until the members of the term are written down, or writes them. Returns whether this worker is one of them.
   bool decide(int64_t target) {
     const auto start = Clock::now();
     std::vector<std::string> why;
@@ -267,7 +267,7 @@ struct Membership::State {
   }
 
   bool adopt(int64_t target, const std::string& text) {
-    if (latest_epoch() < target) client->set(key("epoch"), std::to_string(target));
+    if (latest_term() < target) client->set(key("term"), std::to_string(target));
     std::vector<Member> found;
     bool mine = false;
     for (const Slot& s : slots_in(text)) {
@@ -283,12 +283,12 @@ struct Membership::State {
     return true;
   }
 
-  // ---- the epoch under way ----
+  // ---- the term under way ----
 
   void enter(int64_t target) {
     {
       const std::lock_guard lock(mutex);
-      epoch = target;
+      term = target;
       broken = false;
       waiting = false;
       for (const Member& m : members) joined.insert(m.id);
@@ -297,17 +297,17 @@ struct Membership::State {
   }
 
   int64_t leave() {
-    client->set(key(epoch, "broken"), std::to_string(id));
+    client->set(key(term, "broken"), std::to_string(id));
     broken = true;
-    return epoch + 1;
+    return term + 1;
   }
 
   std::unique_ptr<Group> form() {
-    stranded = epoch > 0;
+    stranded = term > 0;
     std::string failure;
     for (int attempt = 0; attempt < kMostAttempts; ++attempt) {
       bool in = false;
-      int64_t target = epoch > 0 ? leave() : 0;
+      int64_t target = term > 0 ? leave() : 0;
       while (!in) {
         if (target == 0) target = wait_for_turn();
         if (target == 0 || client->check({kRunIsDone})) return nullptr;
@@ -325,11 +325,11 @@ struct Membership::State {
       place.size = static_cast<int>(members.size());
       place.rank = static_cast<int>(
           std::find_if(members.begin(), members.end(), [&](const Member& m) { return m.id == id; }) - members.begin());
-      GlooEpoch of{.name = "e" + std::to_string(target)};
+      GlooTerm of{.name = "e" + std::to_string(target)};
       for (const Member& m : members) of.workers.push_back(m.worker);
-      of.is_over = [this, target] { return epoch != target || broken; };
+      of.is_over = [this, target] { return term != target || broken; };
       try {
-        auto group = gloo_epoch(place, of);
+        auto group = gloo_term(place, of);
         SharedOptions shared;
         shared.timeout_seconds = place.timeout_seconds;
         shared.required = options.exchange == "shared";
@@ -343,7 +343,7 @@ struct Membership::State {
     throw PeerLost(-1, "the workers could not be connected: " + failure);
   }
 
-  // ---- a thread that hears of the epoch's end while others compute ----
+  // ---- a thread that hears of the term's end while others compute ----
 
   void watch() {
     int64_t told = 0, seen_joins = 0, asked_in = 0;
@@ -353,18 +353,18 @@ struct Membership::State {
         int64_t now = 0, me = 0;
         {
           std::unique_lock lock(mutex);
-          changed.wait_for(lock, milliseconds(100), [&] { return ending || (epoch > 0 && epoch != told); });
+          changed.wait_for(lock, milliseconds(100), [&] { return ending || (term > 0 && term != told); });
           if (ending) return;
-          now = epoch;
+          now = term;
           me = id;
         }
         if (now == 0 || now == told) continue;
-        // Who asked in an older epoch had its chance; if it missed that, it asks again.
+        // Who asked in an older term had its chance; if it missed that, it asks again.
         if (std::exchange(asked_in, now) != now) asked.clear();
         try {
           watcher->wait({key(now, "broken")}, milliseconds(100));
           const std::lock_guard lock(mutex);
-          if (epoch == now) {
+          if (term == now) {
             broken = true;
             watcher->set(key(now + 1, "alive/" + std::to_string(me)), "1");
             told = now;
@@ -374,7 +374,7 @@ struct Membership::State {
         }
       }
     } catch (const std::exception&) {
-      // The rendezvous is gone. The epoch can go on without it; whoever needs the next one finds out.
+      // The rendezvous is gone. The term can go on without it; whoever needs the next one finds out.
     }
   }
 
@@ -393,12 +393,12 @@ struct Membership::State {
   std::vector<Member> members;
   std::vector<std::string> losses;
   std::set<int64_t> gone;  // ids known to have left
-  int64_t willed = 0;      // the epoch that ends with this worker's connection
+  int64_t willed = 0;      // the term that ends with this worker's connection
   int64_t id = 0;
 
   std::mutex mutex;  // of what follows, and of id, which the thread reads
   std::condition_variable changed;
-  std::atomic<int64_t> epoch{0};
+  std::atomic<int64_t> term{0};
   std::atomic<bool> broken{false}, waiting{false};
   std::set<int64_t> joined;
   bool ending = false, stranded = false;
@@ -409,15 +409,15 @@ Membership::Membership(const MembershipOptions& options) : state_(std::make_uniq
 Membership::~Membership() = default;
 std::unique_ptr<Group> Membership::form() { return state_->form(); }
 const std::vector<Membership::Member>& Membership::members() const { return state_->members; }
-int64_t Membership::epoch() const { return state_->epoch; }
+int64_t Membership::term() const { return state_->term; }
 int Membership::min_workers() const { return state_->options.min_workers; }
 const std::vector<std::string>& Membership::losses() const { return state_->losses; }
 const std::atomic<bool>& Membership::broken() const { return state_->broken; }
 bool Membership::someone_waits() const { return state_->waiting; }
 bool Membership::stranded() const { return state_->stranded; }
-bool Membership::in_charge(int64_t epoch) const {
+bool Membership::in_charge(int64_t term) const {
   try {
-    return !state_->watcher->check({key(epoch + 1, "members")});
+    return !state_->watcher->check({key(term + 1, "members")});
   } catch (const std::exception&) {
     return false;  // whoever can't ask can't know
   }

@@ -45,11 +45,11 @@ Affine layer_norm(torch::nn::Module& parent, const std::string& child, int64_t w
 // a draw (evaluation) nothing is dropped.
 class Dropout {
  public:
-  explicit Dropout(const Draw* draw) : draw_(draw) {}
+  explicit Dropout(const BatchKey* draw) : draw_(draw) {}
   at::Tensor operator()(const at::Tensor& x, double p);
 
  private:
-  const Draw* draw_;
+  const BatchKey* draw_;
   int part_ = 0;
 };
 

@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
-#include "tacet/catalog.h"
 #include "tacet/options.h"
+#include "tacet/registry.h"
 
 namespace tacet {
 

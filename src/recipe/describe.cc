@@ -7,8 +7,8 @@
 #include <stdexcept>
 
 #include "tacet/algorithm.h"
-#include "tacet/catalog.h"
 #include "tacet/recipe.h"
+#include "tacet/registry.h"
 
 namespace tacet {
 namespace {
@@ -20,7 +20,7 @@ struct Card {
   const std::vector<Option>* options;
 };
 
-std::string cost(const Method& m) {
+std::string cost(const AlgorithmInfo& m) {
   if (m.vectors_sent(1) == 0) return "It never talks.";
   const auto number = [](double v) {
     std::ostringstream out;
@@ -37,7 +37,7 @@ std::string cost(const Method& m) {
 
 std::vector<Card> method_cards() {
   std::vector<Card> cards;
-  for (const Method& m : methods()) {
+  for (const AlgorithmInfo& m : algorithms()) {
     cards.push_back({m.name, m.paper, m.summary, {cost(m)}, &m.options});
     cards.back().notes.push_back("Use: " + m.use);
     if (m.every_client) cards.back().notes.push_back("Every client takes part in every step.");

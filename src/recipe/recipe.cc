@@ -7,8 +7,8 @@
 
 #include "recipe/recipe_file.h"
 #include "tacet/algorithm.h"
-#include "tacet/catalog.h"
 #include "tacet/error.h"
+#include "tacet/registry.h"
 
 namespace tacet {
 namespace {
@@ -40,7 +40,7 @@ std::vector<Named> named(const std::vector<Row>& rows) {
 std::vector<Table> tables() {
   return {{"data", &Recipe::data, "data set", named(datasets())},
           {"model", &Recipe::model, "model", named(models())},
-          {"algorithm", &Recipe::algorithm, "method", named(methods())},
+          {"algorithm", &Recipe::algorithm, "method", named(algorithms())},
           {"clients", &Recipe::clients, "", {}, &client_options()},
           {"schedule", &Recipe::schedule, "", {}, &schedule_options()},
           {"run", &Recipe::run, "", {}, &run_options()}};
@@ -295,12 +295,12 @@ class Checker {
             "must be <= clients.count = " + std::to_string(clients.integer("count")) + ", got " +
                 std::to_string(clients.integer("participating")));
 
-    if (entry_.count("algorithm") && find_method(entry_.at("algorithm")).single_client && clients.has("count") &&
+    if (entry_.count("algorithm") && find_algorithm(entry_.at("algorithm")).single_client && clients.has("count") &&
         clients.integer("count") != 1)
       blame("clients", "count",
             "must be 1 for " + entry_.at("algorithm") + ", got " + std::to_string(clients.integer("count")));
 
-    if (entry_.count("algorithm") && find_method(entry_.at("algorithm")).every_client && clients.has("count") &&
+    if (entry_.count("algorithm") && find_algorithm(entry_.at("algorithm")).every_client && clients.has("count") &&
         clients.has("participating") && clients.integer("participating") < clients.integer("count"))
       blame("clients", "participating",
             "must be clients.count = " + std::to_string(clients.integer("count")) + " for " + entry_.at("algorithm") +
@@ -312,8 +312,8 @@ class Checker {
             "must be <= algorithm.interval = " + std::to_string(algorithm.integer("interval")) + ", got " +
                 std::to_string(algorithm.integer("delay")));
 
-    if (entry_.count("algorithm") && !find_method(entry_.at("algorithm")).droppable() && recipe_.run.has("round_deadline") &&
-        recipe_.run.number("round_deadline") > 0)
+    if (entry_.count("algorithm") && !find_algorithm(entry_.at("algorithm")).droppable() &&
+        recipe_.run.has("round_deadline") && recipe_.run.number("round_deadline") > 0)
       blame("run", "round_deadline",
             "must be 0 for " + entry_.at("algorithm") + ", whose rounds can't go on without a client, got " +
                 to_toml(Value(recipe_.run.number("round_deadline"))));

@@ -19,9 +19,9 @@
 
 #include <nlohmann/json.hpp>
 
-#include "comm/descriptor.h"
-#include "core/tree_mean.h"
-#include "data/safetensors.h"
+#include "base/descriptor.h"
+#include "data/files/safetensors.h"
+#include "engine/tree_sum.h"
 #include "tacet/error.h"
 #include "tacet/group.h"
 

@@ -9,7 +9,7 @@
 
 #include <ATen/ATen.h>
 
-#include "core/tree_mean.h"
+#include "engine/tree_sum.h"
 
 namespace tacet {
 namespace {
@@ -203,7 +203,7 @@ void unpack_globals(const Visit& visit, const std::string& bytes) {
   visit(walk);
 }
 
-void Undo::begin(const Visit& visit) {
+void RoundBackup::begin(const Visit& visit) {
   spare_ = std::exchange(clients_, {});
   states_.clear();
   Walk walk;
@@ -214,7 +214,7 @@ void Undo::begin(const Visit& visit) {
   visit(walk);
 }
 
-void Undo::before(int client) {
+void RoundBackup::before(int client) {
   const std::lock_guard lock(mutex_);
   if (clients_.count(client) > 0) return;
   auto& kept = clients_[client];
@@ -224,7 +224,7 @@ void Undo::before(int client) {
   for (const Vec& v : vectors_of(states_, client)) copy_into(kept[k++], v);
 }
 
-void Undo::restore(int client) {
+void RoundBackup::restore(int client) {
   const std::lock_guard lock(mutex_);
   const auto kept = clients_.find(client);
   assert(kept != clients_.end());
@@ -232,13 +232,13 @@ void Undo::restore(int client) {
   for (PerClient* state : states_) put_one(*state, client, kept->second[k++]);
 }
 
-std::set<int> Undo::touched() const {
+std::set<int> RoundBackup::touched() const {
   std::set<int> clients;
   for (const auto& [client, unused] : clients_) clients.insert(client);
   return clients;
 }
 
-void Undo::roll_back(const Visit& visit) {
+void RoundBackup::roll_back(const Visit& visit) {
   Walk walk;
   walk.on_number = [&](const std::string& name, double& value) { value = numbers_.at(name); };
   walk.on_global = [&](const std::string& name, Vec& value) {
@@ -294,7 +294,7 @@ std::vector<std::string> swap_bytes(Group& group, std::vector<std::string> to) {
   return from;
 }
 
-void Replica::renew(Group& group, const ClientVectors& mine) {
+void SecondCopy::renew(Group& group, const ClientVectors& mine) {
   kept_.clear();
   any_.assign(static_cast<size_t>(group.size()), false);
   std::string bytes = pack(mine);
@@ -311,7 +311,7 @@ void Replica::renew(Group& group, const ClientVectors& mine) {
   staged_ = {};  // as large as all of a rank's clients, which a round seldom is
 }
 
-void Replica::receive(Group& group, std::string& mine, const std::vector<int64_t>& sizes) {
+void SecondCopy::receive(Group& group, std::string& mine, const std::vector<int64_t>& sizes) {
   staged_.clear();
   const int ranks = group.size(), me = group.rank();
   const int next = (me + 1) % ranks, before = (me + ranks - 1) % ranks;
@@ -329,7 +329,7 @@ void Replica::receive(Group& group, std::string& mine, const std::vector<int64_t
   std::swap(staged_, coming_);
 }
 
-void Replica::commit() {
+void SecondCopy::commit() {
   take_clients(staged_, kept_);
   staged_.clear();
 }
@@ -367,7 +367,7 @@ Agreement agree(Group& group, const Claim& mine) {
 }
 
 // Who has a worker's clients: it itself or the one behind it, which keeps their second copy; −1: nobody.
-int64_t Homes::keeper(size_t home, const std::set<int64_t>& holders) const {
+int64_t ClientCopies::keeper(size_t home, const std::set<int64_t>& holders) const {
   const auto& workers = now_.workers;
   if (holders.count(workers[home]) > 0) return workers[home];
   if (!copies_) return -1;
@@ -375,13 +375,13 @@ int64_t Homes::keeper(size_t home, const std::set<int64_t>& holders) const {
   return holders.count(next) > 0 ? next : -1;
 }
 
-bool Homes::complete(const std::set<int64_t>& holders) const {
+bool ClientCopies::complete(const std::set<int64_t>& holders) const {
   for (size_t home = 0; home < now_.workers.size(); ++home)
     if (keeper(home, holders) < 0 && (!copies_ || now_.second.had_any(static_cast<int>(home)))) return false;
   return true;
 }
 
-ClientVectors Homes::fetch(Group& group, const Visit& visit, const std::set<int64_t>& holders, int64_t me) const {
+ClientVectors ClientCopies::fetch(Group& group, const Visit& visit, const std::set<int64_t>& holders, int64_t me) const {
   const auto after = block_bounds(clients_, group.size());
   std::vector<ClientVectors> out(static_cast<size_t>(group.size()));
   for (size_t home = 0; me >= 0 && home < now_.workers.size(); ++home) {
@@ -404,14 +404,14 @@ ClientVectors Homes::fetch(Group& group, const Visit& visit, const std::set<int6
   return mine;
 }
 
-void Homes::stage(Group& group, int64_t number, std::vector<int64_t> workers, ClientVectors mine, double rounds) {
+void ClientCopies::stage(Group& group, int64_t number, std::vector<int64_t> workers, ClientVectors mine, double rounds) {
   Placement next{number, std::move(workers), {}, std::move(mine), rounds};
   next.second.renew(group, copies_ ? next.mine : ClientVectors());
   next_ = std::move(next);
   swap_floats(group, {1});
 }
 
-void Homes::adopt(const Visit& visit) {
+void ClientCopies::adopt(const Visit& visit) {
   assert(next_.number > 0);
   put_clients(visit, next_.mine, true);
   now_ = std::exchange(next_, {});

@@ -35,7 +35,7 @@ void unpack_globals(const Visit& visit, const std::string& bytes);
 
 // Everything that a round changes, as it was before. Keeps x itself, and copies of the method's global vectors and of the
 // vectors of the clients that have had a turn.
-class Undo {
+class RoundBackup {
  public:
   void begin(const Visit& visit);
   void before(int client);   // its vectors are about to change; the first call counts. Safe from several threads
@@ -61,7 +61,7 @@ std::vector<std::vector<float>> swap_floats(Group& group, const std::vector<floa
 
 // The second copy: after each round the next rank is sent the vectors of the clients that changed. Kept is what has been
 // committed; what came last waits until the round is.
-class Replica {
+class SecondCopy {
  public:
   // Forgets all, and gets all of the clients of the rank before. Collective.
   void renew(Group& group, const ClientVectors& mine);
@@ -103,15 +103,15 @@ Agreement agree(Group& group, const Claim& mine);
 // Which worker each client lives with, and the second copies. Clients move to the workers of a new group in two steps: what
 // comes is staged beside the old, so that a worker lost on the way takes nothing with it that the old placement still has,
 // and is put in force when everybody has staged it.
-class Homes {
+class ClientCopies {
  public:
   // copies: the next worker has a second copy of what a worker's clients keep.
-  Homes(int clients, bool copies) : clients_(clients), copies_(copies) {}
+  ClientCopies(int clients, bool copies) : clients_(clients), copies_(copies) {}
 
   int64_t number() const { return now_.number; }  // of the placement in force; 0: none yet
   int64_t staged() const { return next_.number; }
   double staged_rounds() const { return next_.rounds; }
-  Replica& second() { return now_.second; }
+  SecondCopy& second() { return now_.second; }
 
   // Whether every client's vectors are with one of the holders, given by id.
   bool complete(const std::set<int64_t>& holders) const;
@@ -127,7 +127,7 @@ class Homes {
   struct Placement {
     int64_t number = 0;
     std::vector<int64_t> workers;  // ids, by rank
-    Replica second;
+    SecondCopy second;
     ClientVectors mine;  // only while it is staged
     double rounds = 0;   // committed when it was staged
   };

@@ -12,7 +12,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "data/safetensors.h"
+#include "data/files/safetensors.h"
 #include "tacet/error.h"
 #include "tacet/train.h"
 #include "train/checkpoint.h"

@@ -255,7 +255,7 @@ TEST(ByHand, SequenceLengthScalesBothRates) {
 TEST(Invariants, ResamplingDoesNotMoveTheSchedule) {
   struct Watched : Quadratic {
     using Quadratic::Quadratic;
-    Sample gradient(const Draw& draw, const Vec& y) override {
+    BatchLoss gradient(const BatchKey& draw, const Vec& y) override {
       iterations.push_back(draw.iteration);
       steps.push_back(draw.step);
       return Quadratic::gradient(draw, y);

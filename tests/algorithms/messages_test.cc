@@ -6,7 +6,7 @@
 
 #include <gtest/gtest.h>
 
-#include "core/message.h"
+#include "engine/message_coding.h"
 #include "support/placements.h"
 #include "support/quadratic.h"
 #include "support/test_name.h"
@@ -28,7 +28,7 @@ bool same_bits(const Vec& a, const Vec& b) {
 Quadratic five() { return {600, {1, 0.5, 2, 1, 0.25}, {1, -1, 0.5, 2, -2}, 0.3}; }
 
 struct Coded : testing::TestWithParam<std::tuple<std::string, std::string>> {
-  const Method& method() const { return find_method(std::get<0>(GetParam())); }
+  const AlgorithmInfo& method() const { return find_algorithm(std::get<0>(GetParam())); }
   MessageKind kind() const { return message_kind(std::get<1>(GetParam())); }
   Trial busy() const {
     Trial t = test::trial(method(), 5, 3);
@@ -40,7 +40,7 @@ struct Coded : testing::TestWithParam<std::tuple<std::string, std::string>> {
   Trace run(Group& group, const Trial& t, int64_t rounds) const {
     Quadratic objective = five();
     const auto algorithm = t.method->make(t.options);
-    Messages messages(kind());
+    MessageCoder messages(kind());
     Vec x = objective.initial();
     return test::run_on(group, t, objective, *algorithm, x, 0, rounds, &messages);
   }
@@ -68,13 +68,13 @@ TEST_P(Coded, StoppingDoesNotChangeTheAnswer) {
   Snapshot state;
   {
     const auto algorithm = t.method->make(t.options);
-    Messages messages(kind());
+    MessageCoder messages(kind());
     test::run_on(*group, t, objective, *algorithm, x, 0, 3, &messages);
     algorithm->state(state);
     messages.state(state);
   }
   const auto algorithm = t.method->make(t.options);
-  Messages messages(kind());
+  MessageCoder messages(kind());
   state.restoring = true;
   algorithm->state(state);
   messages.state(state);
@@ -98,7 +98,7 @@ TEST_P(Coded, GetsAsFar) {
 // Beside a coordinate that moves by 1 a round, of which a step of the code is 1/127, one that moves by 0.001 is always
 // rounded to nothing. What is left out adds up until it is sent: after 40 rounds it is where it should be, to within a step.
 TEST(Int8, WhatIsTooSmallToBeSentIsSentLater) {
-  const auto second_coordinate = [](Messages* messages) {
+  const auto second_coordinate = [](MessageCoder* messages) {
     Quadratic objective(2, {1, 1}, {1, 1});
     const Trial t = test::trial("fedavg", 2, 1, {{"eta", 0.001}});
     const auto algorithm = t.method->make(t.options);
@@ -106,18 +106,18 @@ TEST(Int8, WhatIsTooSmallToBeSentIsSentLater) {
     test::run_on(*single_group(), t, objective, *algorithm, x, 0, 40, messages);
     return x[1].item<double>();
   };
-  Messages int8(MessageKind::int8);
+  MessageCoder int8(MessageKind::int8);
   EXPECT_NEAR(second_coordinate(nullptr), 0.0392, 1e-3);
   EXPECT_NEAR(second_coordinate(&int8), 0.0392, 1.0 / 127);
 }
 
 std::vector<std::string> names() {
   std::vector<std::string> all;
-  for (const Method& m : methods())
+  for (const AlgorithmInfo& m : algorithms())
     if (!m.single_client) all.push_back(m.name);
   return all;
 }
-INSTANTIATE_TEST_SUITE_P(Messages, Coded, testing::Combine(testing::ValuesIn(names()), testing::Values("bf16", "int8")),
+INSTANTIATE_TEST_SUITE_P(MessageCoder, Coded, testing::Combine(testing::ValuesIn(names()), testing::Values("bf16", "int8")),
                          [](const auto& param_info) {
                            return test::test_name(std::get<0>(param_info.param) + " " + std::get<1>(param_info.param));
                          });
@@ -134,8 +134,8 @@ struct Steps {
 
 struct Counting : Quadratic {
   Counting(Steps& s) : Quadratic(600, {1, 2}, {1, -1}, 0.3), steps(s) {}
-  Sample gradient(const Draw& draw, const Vec& y) override {
-    const Sample sample = Quadratic::gradient(draw, y);
+  BatchLoss gradient(const BatchKey& draw, const Vec& y) override {
+    const BatchLoss sample = Quadratic::gradient(draw, y);
     const std::lock_guard lock(steps.mutex);
     ++steps.taken;
     steps.changed.notify_all();

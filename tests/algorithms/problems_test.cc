@@ -17,7 +17,7 @@ using namespace test;
 struct EveryPair : testing::TestWithParam<std::tuple<std::string, std::string>> {
   std::string method_name() const { return std::get<0>(GetParam()); }
   std::string problem_name() const { return std::get<1>(GetParam()); }
-  const Method& method() const { return method_by_name(method_name()); }
+  const AlgorithmInfo& method() const { return method_by_name(method_name()); }
   // A method of one client runs where a problem lets it.
   int clients() const {
     const int natural = natural_clients(problem_name());
@@ -61,7 +61,7 @@ TEST_P(EveryPair, PlacementDoesNotChangeTheAnswer) {
 
 std::vector<std::string> method_names() {
   std::vector<std::string> all;
-  for (const Method& m : test::every_method()) all.push_back(m.name);
+  for (const AlgorithmInfo& m : test::every_method()) all.push_back(m.name);
   return all;
 }
 std::vector<std::string> problem_names() {

@@ -1,4 +1,5 @@
-// One suite for every method in the table: whatever is added to src/algorithms/table.cc is picked up here by itself.
+// One suite for every method in the table: whatever is added to src/algorithms/algorithm_catalog.cc is picked up here by
+// itself.
 #include <cstring>
 
 #include <gtest/gtest.h>
@@ -26,7 +27,7 @@ bool same_bits(const Vec& a, const Vec& b) {
 Quadratic seven() { return {11, {1, 0.5, 2, 1, 0.25, 1.5, 1}, {1, -1, 0.5, 2, -2, 0, 1}, 0.3}; }
 
 struct Suite : testing::TestWithParam<std::string> {
-  const Method& method() const { return test::method_by_name(GetParam()); }
+  const AlgorithmInfo& method() const { return test::method_by_name(GetParam()); }
   int clients() const { return method().single_client ? 1 : 7; }
   // With momentum and weight decay wherever the method has them, so that all of its state is in play.
   Trial busy(int clients_, int interval) const {
@@ -68,7 +69,7 @@ TEST_P(Suite, WritesIntoTheModelOfTheRoundBeforeOrSaysThatItDoesNot) {
   }
   bool fresh = true;
   for (size_t r = 0; r < models.size(); ++r) fresh = fresh && same_bits(models[r], copies[r]);
-  EXPECT_EQ(fresh, method().fresh_models) << "fresh_models of the method's row in src/algorithms/table.cc";
+  EXPECT_EQ(fresh, method().fresh_models) << "fresh_models of the method's row in src/algorithms/algorithm_catalog.cc";
 }
 
 TEST_P(Suite, PlacementDoesNotChangeTheAnswer) {
@@ -155,8 +156,8 @@ TEST_P(Suite, CountsEveryStep) {
 // A client whose third gradient is not finite.
 struct Explosive : Quadratic {
   Explosive() : Quadratic(seven()) {}
-  Sample gradient(const Draw& draw, const Vec& y) override {
-    const Sample s = Quadratic::gradient(draw, y);
+  BatchLoss gradient(const BatchKey& draw, const Vec& y) override {
+    const BatchLoss s = Quadratic::gradient(draw, y);
     if (draw.client == 0 && draw.round == 1 && draw.step == 0) gradient_buffer()[2] = std::numeric_limits<float>::infinity();
     return s;
   }
@@ -201,7 +202,7 @@ TEST_P(Suite, ReadsNoMoreThanItsOptions) {
 
 std::vector<std::string> names() {
   std::vector<std::string> all;
-  for (const Method& m : test::every_method()) all.push_back(m.name);
+  for (const AlgorithmInfo& m : test::every_method()) all.push_back(m.name);
   return all;
 }
 INSTANTIATE_TEST_SUITE_P(EveryMethod, Suite, testing::ValuesIn(names()),

@@ -8,8 +8,8 @@
 #include <gtest/gtest.h>
 
 #include "cli/data_command.h"
+#include "data/files/safetensors.h"
 #include "data/fixtures.h"
-#include "data/safetensors.h"
 
 namespace tacet {
 namespace {

@@ -1,13 +1,13 @@
-// Who is in which epoch, as workers are lost, come back and stay silent. Workers are threads, each with connections of its
+// Who is in which term, as workers are lost, come back and stay silent. Workers are threads, each with connections of its
 // own; one is lost when its membership is destroyed, as a process's connections end with it.
-#include "comm/membership.h"
+#include "tacet/membership.h"
 
 #include <future>
 #include <thread>
 
 #include <gtest/gtest.h>
 
-#include "comm/gloo/store.h"
+#include "comm/rendezvous/store.h"
 #include "tacet/error.h"
 
 namespace tacet {
@@ -15,9 +15,9 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// What a worker finds when it forms an epoch: its number, the members' numbers and ids by rank, who is lost.
+// What a worker finds when it forms a term: its number, the members' numbers and ids by rank, who is lost.
 struct Found {
-  int64_t epoch = 0;
+  int64_t term = 0;
   std::vector<int> workers;
   std::vector<int64_t> ids;
   std::vector<std::string> losses;
@@ -59,7 +59,7 @@ class Worker {
     try {
       leave(false);
       group = membership->form();
-      f.epoch = membership->epoch();
+      f.term = membership->term();
       for (const auto& m : membership->members()) f.workers.push_back(m.worker), f.ids.push_back(m.id);
       f.losses = membership->losses();
       if (!group) f.thrown = "ended";
@@ -85,7 +85,7 @@ struct MembershipTest : testing::Test {
     for (int q = 0; q < size; ++q) add(q, size);
     for (const auto& [q, f] : form()) ASSERT_EQ(f.thrown, "") << q;
   }
-  // All, or the given ones, form an epoch at once.
+  // All, or the given ones, form a term at once.
   std::map<int, Found> form(std::vector<int> which = {}) {
     if (which.empty())
       for (const auto& [q, w] : workers) which.push_back(q);
@@ -105,7 +105,7 @@ struct MembershipTest : testing::Test {
 TEST_F(MembershipTest, TheFirstEpochHasAllInTheOrderOfTheirNumbers) {
   for (const int q : {2, 0, 1}) add(q, 3);
   for (const auto& [q, f] : form()) {
-    EXPECT_EQ(f.epoch, 1);
+    EXPECT_EQ(f.term, 1);
     EXPECT_EQ(f.workers, (std::vector<int>{0, 1, 2}));
     EXPECT_TRUE(f.losses.empty());
     EXPECT_EQ(workers[q]->group->rank(), q);
@@ -126,7 +126,7 @@ TEST_P(Losses, TheOthersGoOnInTheirOldOrder) {
   for (const auto& [q, w] : workers) wait_until([&w = w] { return w->membership->broken().load(); });
   for (const auto& [q, f] : form()) {
     EXPECT_EQ(f.thrown, "");
-    EXPECT_EQ(f.epoch, 2);
+    EXPECT_EQ(f.term, 2);
     EXPECT_EQ(f.workers, GetParam().left);
     EXPECT_EQ(f.losses, GetParam().losses);
   }
@@ -151,7 +151,7 @@ TEST_F(MembershipTest, AWorkerThatComesBackIsANewOneBehindTheOthers) {
   for (const int q : {0, 2}) wait_until([&] { return workers[q]->membership->someone_waits(); });
   const auto others = form({0, 2});
   const Found f = back.get();
-  EXPECT_EQ(f.epoch, 3);
+  EXPECT_EQ(f.term, 3);
   EXPECT_EQ(f.workers, (std::vector<int>{0, 2, 1}));
   EXPECT_EQ(others.at(0).ids, f.ids);
   EXPECT_TRUE(f.losses.empty());
@@ -166,12 +166,12 @@ TEST_F(MembershipTest, AWorkerThatDoesNotComeIsLeftBehindAndComesBackAsANewOne) 
   EXPECT_EQ(one.at(0).workers, std::vector<int>{0});
   EXPECT_EQ(one.at(0).losses, std::vector<std::string>{"worker 1 does not answer"});
   EXPECT_TRUE(workers[0]->membership->in_charge(2));
-  EXPECT_FALSE(workers[1]->membership->in_charge(1)) << "the others have decided on another epoch";
+  EXPECT_FALSE(workers[1]->membership->in_charge(1)) << "the others have decided on another term";
   auto back = std::async(std::launch::async, [&] { return workers[1]->form(); });
   wait_until([&] { return workers[0]->membership->someone_waits(); });
   const auto both = form({0});
   const Found f = back.get();
-  EXPECT_EQ(f.epoch, 3);
+  EXPECT_EQ(f.term, 3);
   EXPECT_EQ(both.at(0).workers, (std::vector<int>{0, 1}));
   EXPECT_NE(f.ids[1], id);
 }
@@ -209,7 +209,7 @@ TEST_F(MembershipTest, TwoWorkersOfOneNumberAreAMistake) {
 struct Garbage {
   const char* name;
   std::vector<std::pair<std::string, std::string>> keys;
-  const char* said;  // empty: the epoch is formed
+  const char* said;  // empty: the term is formed
 };
 
 class GarbageKeys : public MembershipTest, public testing::WithParamInterface<Garbage> {};
@@ -233,9 +233,9 @@ TEST_P(GarbageKeys, HarmNobody) {
 
 INSTANTIATE_TEST_SUITE_P(
     Of, GarbageKeys,
-    testing::Values(Garbage{"epoch_is_a_word", {{"epoch", "soon"}}, "gives \"soon\" for the number of an epoch"},
-                    Garbage{"epoch_is_negative", {{"epoch", "-4"}}, "gives \"-4\" for the number of an epoch"},
-                    Garbage{"epoch_is_too_large", {{"epoch", std::string(400, '9')}}, "for the number of an epoch"},
+    testing::Values(Garbage{"term_is_a_word", {{"term", "soon"}}, "gives \"soon\" for the number of a term"},
+                    Garbage{"term_is_negative", {{"term", "-4"}}, "gives \"-4\" for the number of a term"},
+                    Garbage{"term_is_too_large", {{"term", std::string(400, '9')}}, "for the number of a term"},
                     Garbage{"a_slot_is_noise", {{"e1/came", "1"}, {"e1/slot/1", std::string("\0\xff;", 3)}}, ""},
                     Garbage{"a_join_is_noise", {{"joins", "1"}, {"join/1", "me too"}}, ""},
                     Garbage{"a_worker_has_left_that_never_came", {{"left/77", "1"}}, ""}),

@@ -17,7 +17,7 @@
 #include <cstring>
 #include <stdexcept>
 
-#include "comm/gloo/store.h"
+#include "comm/rendezvous/store.h"
 #include "tacet/error.h"
 
 namespace tacet {

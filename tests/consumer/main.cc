@@ -17,7 +17,7 @@ struct Disagreement : tacet::Objective {
   tacet::Vec buffers() override { return none; }
   tacet::Vec gradient_buffer() override { return g; }
   int64_t training_samples() const override { return 2; }
-  tacet::Sample gradient(const tacet::Draw& draw, const tacet::Vec& y) override {
+  tacet::BatchLoss gradient(const tacet::BatchKey& draw, const tacet::Vec& y) override {
     const double off = y.item<double>() - (draw.client == 0 ? 1 : 3);
     g.fill_(off);
     return {off * off / 2, 1};

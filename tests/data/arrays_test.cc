@@ -3,10 +3,10 @@
 
 #include <ATen/ATen.h>
 
+#include "data/files/npy.h"
+#include "data/files/safetensors.h"
 #include "data/image_fixtures.h"
-#include "data/images.h"
-#include "data/npy.h"
-#include "data/safetensors.h"
+#include "data/images/images.h"
 
 namespace tacet {
 namespace {

@@ -6,9 +6,9 @@
 
 #include <ATen/ATen.h>
 
-#include "data/cifar.h"
 #include "data/image_fixtures.h"
-#include "data/images.h"
+#include "data/images/cifar.h"
+#include "data/images/images.h"
 
 namespace tacet {
 namespace {

@@ -1,5 +1,5 @@
 // Readers of word-level corpora: words to indices, real files, damaged files, where files are looked for, the embedded text.
-#include "data/corpus.h"
+#include "data/text/corpus.h"
 
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
@@ -8,7 +8,7 @@
 #include <set>
 
 #include "data/fixtures.h"
-#include "data/sotu.h"
+#include "data/text/sotu.h"
 
 namespace tacet {
 namespace {

@@ -12,11 +12,11 @@
 
 #include <ATen/ATen.h>
 
-#include "data/image_cache.h"
-#include "data/image_file.h"
+#include "data/files/picture.h"
 #include "data/image_fixtures.h"
-#include "data/image_folder.h"
-#include "data/images.h"
+#include "data/images/image_cache.h"
+#include "data/images/image_folder.h"
+#include "data/images/images.h"
 
 namespace tacet {
 namespace {

@@ -5,9 +5,9 @@
 
 #include <ATen/ATen.h>
 
+#include "data/files/idx.h"
+#include "data/files/locate.h"
 #include "data/fixtures.h"
-#include "data/idx.h"
-#include "data/locate.h"
 
 namespace tacet {
 namespace {

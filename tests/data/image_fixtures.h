@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "data/fixtures.h"
-#include "tacet/catalog.h"
+#include "tacet/registry.h"
 
 namespace tacet {
 

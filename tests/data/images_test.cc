@@ -8,7 +8,7 @@
 
 #include "data/fixtures.h"
 #include "data/image_fixtures.h"
-#include "data/images.h"
+#include "data/images/images.h"
 
 namespace tacet {
 namespace {

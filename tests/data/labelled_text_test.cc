@@ -1,5 +1,5 @@
 // Labelled texts from files: lines and records, the readers of each layout, the vocabulary's rules and word vectors.
-#include "data/labelled_text.h"
+#include "data/text/labelled_text.h"
 
 #include <gtest/gtest.h>
 #include <zlib.h>
@@ -7,9 +7,9 @@
 #include <rapidcheck/gtest.h>
 #include <cstdlib>
 
+#include "data/files/lines.h"
 #include "data/fixtures.h"
-#include "data/lines.h"
-#include "tacet/catalog.h"
+#include "tacet/registry.h"
 
 namespace tacet {
 namespace {

@@ -1,11 +1,11 @@
 // Parallel texts and subword vocabularies.
-#include "data/parallel_text.h"
+#include "data/text/parallel_text.h"
 
 #include <gtest/gtest.h>
 #include <zlib.h>
 
 #include "data/fixtures.h"
-#include "tacet/catalog.h"
+#include "tacet/registry.h"
 
 namespace tacet {
 namespace {

@@ -7,9 +7,9 @@
 #include <numeric>
 #include <set>
 
-#include "data/client_batches.h"
+#include "data/clients/client_batches.h"
+#include "data/clients/partition.h"
 #include "data/fixtures.h"
-#include "data/partition.h"
 
 namespace tacet {
 namespace {
@@ -261,7 +261,7 @@ TEST(Partition, SaysWhatDoesNotFit) {
 
 // ---- batches ----
 
-Draw at_step(int client, int64_t round, int64_t step) { return {7, client, round, step, 0}; }
+BatchKey at_step(int client, int64_t round, int64_t step) { return {7, client, round, step, 0}; }
 
 RC_GTEST_PROP(ClientBatchesProperty, APassServesEverySampleOnceAndBatchesAreFull, ()) {
   const auto size = *rc::gen::inRange<int64_t>(1, 50), B = *rc::gen::inRange<int64_t>(1, 20);

@@ -1,5 +1,5 @@
 // Reads whatever the fuzzer makes as records of CIFAR-10, and every image of them.
-#include "data/cifar.h"
+#include "data/images/cifar.h"
 #include "fuzz/input.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

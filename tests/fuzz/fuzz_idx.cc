@@ -1,5 +1,5 @@
 // Reads whatever the fuzzer makes as an IDX file, plain or gzip.
-#include "data/idx.h"
+#include "data/files/idx.h"
 #include "fuzz/input.h"
 
 #include <ATen/ATen.h>

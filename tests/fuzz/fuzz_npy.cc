@@ -1,5 +1,5 @@
 // Reads whatever the fuzzer makes as a NumPy array file.
-#include "data/npy.h"
+#include "data/files/npy.h"
 #include "fuzz/input.h"
 
 #include <ATen/ATen.h>

@@ -1,5 +1,5 @@
 // Decodes whatever the fuzzer makes as a JPEG or PNG picture, whole and as a random crop.
-#include "data/image_file.h"
+#include "data/files/picture.h"
 #include "fuzz/input.h"
 
 #include <vector>

@@ -1,5 +1,5 @@
 // Reads whatever the fuzzer makes as a safetensors file.
-#include "data/safetensors.h"
+#include "data/files/safetensors.h"
 #include "fuzz/input.h"
 
 #include <ATen/ATen.h>

@@ -1,6 +1,6 @@
 // Convolutions and the two layers built on them, for random shapes: the naive twins beside finite differences in double
 // precision, the fused layers beside the twins, bf16 beside rounded factors and beside f32.
-#include "kernels/convolution.h"
+#include "kernels/convolution/convolution.h"
 
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
@@ -8,9 +8,9 @@
 
 #include <functional>
 
-#include "kernels/conv_bias.h"
-#include "kernels/conv_norm.h"
-#include "kernels/product.h"
+#include "kernels/convolution/conv_bias.h"
+#include "kernels/convolution/conv_norm.h"
+#include "kernels/product/product.h"
 #include "near.h"
 
 namespace tacet {

@@ -8,10 +8,10 @@
 #include <rapidcheck/gtest.h>
 #include <torch/torch.h>
 
-#include "kernels/basic_block.h"
-#include "kernels/batch_norm.h"
-#include "kernels/convolution_winograd.h"
-#include "kernels/winograd.h"
+#include "kernels/convolution/basic_block.h"
+#include "kernels/convolution/batch_norm.h"
+#include "kernels/convolution/convolution_winograd.h"
+#include "kernels/convolution/winograd.h"
 #include "near.h"
 
 namespace tacet {
@@ -47,8 +47,7 @@ RC_GTEST_PROP(Winograd, IsLibtorchsForAllShapes, ()) {
   const Tensor wanted = torch::conv2d(exact, weights, {}, 1, 1);
   const auto d = torch::autograd::grad({wanted}, {exact, weights}, {torchs(dy)});
   expect_close(run(s, x, pack_weights), wanted.detach(), tolerance(9 * in), "result");
-  expect_close(run(s.turned(), dy, pack_turned_weights), d[0], tolerance(9 * out),
-               "gradient of the images");
+  expect_close(run(s.turned(), dy, pack_turned_weights), d[0], tolerance(9 * out), "gradient of the images");
 
   // Two sums of their own, one of them in ranges of maps: the total is that of both.
   std::vector<float> sums(static_cast<size_t>(2 * s.weights()), 0.0f);
@@ -58,8 +57,7 @@ RC_GTEST_PROP(Winograd, IsLibtorchsForAllShapes, ()) {
     add_weights_gradient(s, x[half].data_ptr<float>(), dy[half].data_ptr<float>(), n - half, from, from + 16,
                          sums.data() + s.weights());
   const Tensor dw = torch::empty_like(w);
-  for (int64_t from = 0; from < out; from += 16)
-    unpack_gradient(s, sums.data(), 2, from, from + 16, dw.data_ptr<float>());
+  for (int64_t from = 0; from < out; from += 16) unpack_gradient(s, sums.data(), 2, from, from + 16, dw.data_ptr<float>());
   expect_close(dw, d[1], tolerance(n * s.height * s.width), "gradient of the weights");
   RC_ASSERT(!testing::Test::HasFailure());
 }

@@ -1,6 +1,6 @@
 // Matrix products, affine maps and a vocabulary's cross-entropy beside libtorch's in double precision, for every order of
 // the factors; factors with dropped weights beside those that hold the zeros.
-#include "kernels/product.h"
+#include "kernels/product/product.h"
 
 #include <limits>
 #include <vector>
@@ -9,9 +9,9 @@
 #include <rapidcheck/gtest.h>
 #include <torch/torch.h>
 
-#include "kernels/linear.h"
-#include "kernels/panels.h"
-#include "kernels/weight_drop.h"
+#include "kernels/product/linear.h"
+#include "kernels/product/panels.h"
+#include "kernels/recurrent/weight_drop.h"
 #include "near.h"
 
 namespace tacet {

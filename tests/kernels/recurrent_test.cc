@@ -1,6 +1,6 @@
 // Recurrent layers beside libtorch's in double precision: outputs, last states and every gradient, over random shapes,
 // lengths, cells and directions; and that results do not depend on what ran before.
-#include "kernels/recurrent.h"
+#include "kernels/recurrent/recurrent.h"
 
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
@@ -8,9 +8,9 @@
 
 #include <algorithm>
 
-#include "kernels/direction.h"
-#include "kernels/lstm.h"
-#include "kernels/product.h"
+#include "kernels/product/product.h"
+#include "kernels/recurrent/lstm.h"
+#include "kernels/recurrent/recurrent_layer.h"
 #include "near.h"
 
 namespace tacet {
@@ -167,7 +167,7 @@ TEST(RecurrentLayer, CarriesStateInLanguageModels) {
 
 TEST(RecurrentLayer, DoublePrecisionTakesLibtorchsPath) {
   const auto d = torch::kDouble;
-  EXPECT_FALSE(takes_own_path(torch::zeros({1}, d)));
+  EXPECT_FALSE(uses_native_kernels(torch::zeros({1}, d)));
   const RecurrentWeights w{torch::ones({4, 2}, d), torch::ones({4, 1}, d), torch::zeros({4}, d), torch::zeros({4}, d)};
   const Packed x{torch::ones({3, 2}, d), torch::tensor({2, 1}, torch::kLong)};
   EXPECT_EQ(recurrent_layer(Cell::lstm, x, w, &w).data.scalar_type(), d);

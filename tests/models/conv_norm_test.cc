@@ -7,10 +7,10 @@
 #include <functional>
 #include <mutex>
 
-#include "kernels/conv_norm.h"
-#include "kernels/image_ops.h"
-#include "kernels/product.h"
-#include "models/image_model.h"
+#include "kernels/convolution/conv_norm.h"
+#include "kernels/convolution/image_ops.h"
+#include "kernels/product/product.h"
+#include "models/images/image_model.h"
 
 namespace tacet {
 namespace {

@@ -9,10 +9,10 @@
 
 #include <nlohmann/json.hpp>
 
-#include "data/safetensors.h"
-#include "kernels/product.h"
-#include "models/image_layers.h"
-#include "models/image_model.h"
+#include "data/files/safetensors.h"
+#include "kernels/product/product.h"
+#include "models/images/image_layers.h"
+#include "models/images/image_model.h"
 #include "tacet/error.h"
 #include "tacet/flat_module.h"
 

@@ -6,12 +6,12 @@
 #include <cmath>
 
 #include "gradients.h"
-#include "models/awd_lstm.h"
-#include "models/gpt2.h"
-#include "models/language_model.h"
-#include "tacet/catalog.h"
+#include "models/text/awd_lstm.h"
+#include "models/text/gpt2.h"
+#include "models/text/language_model.h"
 #include "tacet/error.h"
 #include "tacet/flat_module.h"
+#include "tacet/registry.h"
 
 namespace tacet {
 namespace {
@@ -132,7 +132,7 @@ TEST(Gpt2, EachDropoutChangesTheLossAndIsAFunctionOfTheDraw) {
     o.dropout = residual;
     o.attention_dropout = weights;
     Gpt2 model(o, 3);
-    const Draw draw{.seed = 1, .step = step};
+    const BatchKey draw{.seed = 1, .step = step};
     return model.loss(input, target, training ? &draw : nullptr).item<double>();
   };
   const double plain = run(0, 0, 0, true);

@@ -2,8 +2,8 @@
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
-#include "kernels/lstm.h"
-#include "models/awd_lstm.h"
+#include "kernels/recurrent/lstm.h"
+#include "models/text/awd_lstm.h"
 #include "tacet/flat_module.h"
 
 namespace tacet {

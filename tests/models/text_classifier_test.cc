@@ -1,6 +1,6 @@
 // The classifiers of texts beside a definition in torch's own modules that reads one sentence at a time, without packing or
 // padding; the known parameter count; the losses; dropout.
-#include "models/text_classifier.h"
+#include "models/text/text_classifier.h"
 
 #include <gtest/gtest.h>
 #include <torch/torch.h>
@@ -171,7 +171,7 @@ TEST(TextClassifierDropout, IsAFunctionOfTheDrawAndAbsentInEvaluation) {
     o.dropout = layers;
     o.mlp_dropout = mlp;
     TextClassifier model(o, {}, 1);
-    const Draw draw{.seed = 1, .client = 2, .round = 3, .step = step};
+    const BatchKey draw{.seed = 1, .client = 2, .round = 3, .step = step};
     return model.scores(views(first), views(second), training ? &draw : nullptr);
   };
   const auto plain = run(0, 0, 0, true);

@@ -1,6 +1,6 @@
 // The Transformer beside torch's own encoder and decoder layers; its size; label smoothing; decoding beside full
 // enumeration.
-#include "models/transformer.h"
+#include "models/text/transformer.h"
 
 #include <gtest/gtest.h>
 #include <torch/torch.h>
@@ -169,7 +169,7 @@ TEST(Transformer, EachDropoutChangesTheLossAndIsAFunctionOfTheDraw) {
     o.dropout = residual;
     o.attention_dropout = weights;
     Transformer model(o, 3);
-    const Draw draw{.seed = 1, .step = step};
+    const BatchKey draw{.seed = 1, .step = step};
     return model.loss(views(source), views(target), training ? &draw : nullptr).smoothed.item<double>();
   };
   const double plain = run(0, 0, 0, true);

@@ -10,10 +10,10 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "data/client_batches.h"
-#include "data/corpus.h"
-#include "data/images.h"
-#include "data/safetensors.h"
+#include "data/clients/client_batches.h"
+#include "data/files/safetensors.h"
+#include "data/images/images.h"
+#include "data/text/corpus.h"
 #include "support/pass_on.h"
 #include "support/quadratic.h"
 #include "support/test_name.h"
@@ -28,9 +28,9 @@ using test::Trace;
 using test::Trial;
 
 // Draws by round and client, as the program reads them.
-std::string round_key(const Draw& draw) { return draw.step >= int64_t{1} << 31 ? "begin" : std::to_string(draw.round); }
+std::string round_key(const BatchKey& draw) { return draw.step >= int64_t{1} << 31 ? "begin" : std::to_string(draw.round); }
 
-json options_for_numpy(const Method& method, const Values& options) {
+json options_for_numpy(const AlgorithmInfo& method, const Values& options) {
   json o = json::object();
   for (const auto& [key, value] : options.all()) {
     if (key == "eta" || key == "gamma" || key == "interval" || key == "name" || key == "bias_correction" || key == "message")
@@ -94,8 +94,8 @@ double difference(const std::vector<Vec>& mine, const json& theirs) {
 // Adds known noise to the exact gradient and writes it down.
 struct Noted : test::Quadratic {
   using Quadratic::Quadratic;
-  Sample gradient(const Draw& draw, const Vec& y) override {
-    const Sample s = Quadratic::gradient(draw, y);
+  BatchLoss gradient(const BatchKey& draw, const Vec& y) override {
+    const BatchLoss s = Quadratic::gradient(draw, y);
     Stream stream = draw.stream(Purpose::gradient_noise);
     std::vector<double> added;
     for (int64_t j = 0; j < y.numel(); ++j) {
@@ -117,7 +117,7 @@ void PrintTo(const Variant& v, std::ostream* out) { *out << v.method << ", " << 
 // A method with everything on that it has, and once for each choice that changes what it computes.
 std::vector<Variant> variants() {
   std::vector<Variant> all;
-  for (const Method& m : methods()) {
+  for (const AlgorithmInfo& m : algorithms()) {
     std::map<std::string, Value> busy;
     for (const Option& o : m.options) {
       if (o.name == "momentum") busy["momentum"] = 0.6;
@@ -164,7 +164,7 @@ class OnQuadratics : public WithNumpy, public testing::WithParamInterface<Varian
   // 4 clients that disagree, S of them in three of five rounds, I = 3, rates that change at every step.
   std::pair<std::vector<Vec>, json> run() {
     const Variant& v = GetParam();
-    const Method& m = find_method(v.method);
+    const AlgorithmInfo& m = find_algorithm(v.method);
     const int N = m.single_client ? 1 : 4, I = m.single_client ? 1 : 3;
     const int64_t rounds = m.single_client ? 8 : 5;
     Trial t = test::trial(v.method, N, I, v.options);
@@ -229,14 +229,14 @@ INSTANTIATE_TEST_SUITE_P(EveryMethod, OnQuadratics, testing::ValuesIn(variants()
 // Passes everything on; keeps every mini-batch's loss, and what it was drawn from.
 struct Recorder : test::PassOn {
   using PassOn::PassOn;
-  Sample gradient(const Draw& draw, const Vec& y) override {
+  BatchLoss gradient(const BatchKey& draw, const Vec& y) override {
     const std::string client = std::to_string(draw.client);
     if (note) drawn[round_key(draw)][client].push_back(note(draw));
-    const Sample s = inner.gradient(draw, y);
+    const BatchLoss s = inner.gradient(draw, y);
     loss[round_key(draw)][client].push_back(s.loss);
     return s;
   }
-  std::function<json(const Draw&)> note;
+  std::function<json(const BatchKey&)> note;
   json loss = json::object(), drawn = json::object();
 };
 
@@ -260,7 +260,7 @@ class OnNetworks : public WithNumpy, public testing::WithParamInterface<Network>
                    {"rounds", rounds},
                    {"x0", nullptr},
                    {"layers", nullptr}};
-    config["options"] = options_for_numpy(find_method(GetParam().method), recipe.algorithm);
+    config["options"] = options_for_numpy(find_algorithm(GetParam().method), recipe.algorithm);
     const double eta = recipe.algorithm.number("eta");
     for (int r = 0; r < rounds; ++r) {
       config["sampled"].push_back(sampled_in(recorder, r));
@@ -335,7 +335,7 @@ TEST_P(OnNetworks, LstmLanguageModel) {
   const Recipe recipe = parse_recipe(base + "init = \"" + start + "\"\n" + rest(GetParam().rates), "lm.toml");
   const auto objective = make_objective(recipe, clients);
   Recorder recorder(*objective);
-  recorder.note = [&](const Draw& draw) { return std::lround(6 * objective->rate_scale(draw.seed, draw.iteration)); };
+  recorder.note = [&](const BatchKey& draw) { return std::lround(6 * objective->rate_scale(draw.seed, draw.iteration)); };
   auto [result, config] = train_and_describe(recipe, *objective, recorder);
   config["problem"] = {{"kind", "lm"},          {"weights", "start.safetensors"},
                        {"batch_size", 2},       {"bptt", 6},
@@ -384,7 +384,7 @@ TEST_P(OnNetworks, ConvolutionalNet) {
   const auto images = load_images(recipe.data);
   ClientBatches batches(partition(partition_options(recipe.data), images->train.labels, images->train.users, clients), 8);
   Recorder recorder(*objective);
-  recorder.note = [&](const Draw& draw) { return batches.next(draw); };
+  recorder.note = [&](const BatchKey& draw) { return batches.next(draw); };
   auto [result, config] = train_and_describe(recipe, *objective, recorder);
 
   std::vector<int32_t> all;

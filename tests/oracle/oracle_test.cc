@@ -9,8 +9,8 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "data/corpus.h"
-#include "data/safetensors.h"
+#include "data/files/safetensors.h"
+#include "data/text/corpus.h"
 #include "support/pass_on.h"
 #include "tacet/algorithm.h"
 #include "tacet/group.h"
@@ -25,8 +25,8 @@ using nlohmann::json;
 // Passes everything on and keeps every mini-batch's loss, by iteration and client.
 struct Recorder : test::PassOn {
   using PassOn::PassOn;
-  Sample gradient(const Draw& draw, const Vec& y) override {
-    const Sample s = inner.gradient(draw, y);
+  BatchLoss gradient(const BatchKey& draw, const Vec& y) override {
+    const BatchLoss s = inner.gradient(draw, y);
     loss[draw.iteration][draw.client] = s.loss;
     return s;
   }

@@ -1,5 +1,5 @@
 // The tables: which figures they take from a run, and how they fit a terminal.
-#include "cli/compare.h"
+#include "report/compare.h"
 
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>

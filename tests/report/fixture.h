@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "cli/runs.h"
+#include "report/runs.h"
 
 namespace tacet::report_test {
 

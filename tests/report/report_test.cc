@@ -1,5 +1,5 @@
 // The page as text: escaping, thinning and writing. What needs a browser is in page_check.sh.
-#include "cli/report/report.h"
+#include "report/page.h"
 
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
@@ -8,9 +8,9 @@
 #include <fstream>
 #include <sstream>
 
-#include "cli/report/assets.h"
-#include "cli/report/page_data.h"
+#include "report/assets.h"
 #include "report/fixture.h"
+#include "report/page_data.h"
 #include "tacet/error.h"
 
 namespace tacet::report_test {
@@ -130,8 +130,8 @@ TEST(Page, AssetsAreTheFilesByteForByte) {
   EXPECT_EQ(kUplotJs, content(root / "third_party/uplot/uPlot.iife.min.js"));
   EXPECT_EQ(kUplotCss, content(root / "third_party/uplot/uPlot.min.css"));
   EXPECT_EQ(kUplotLicense, content(root / "third_party/uplot/LICENSE"));
-  EXPECT_EQ(kPageJs, content(root / "src/cli/report/page.js"));
-  EXPECT_EQ(kPageCss, content(root / "src/cli/report/page.css"));
+  EXPECT_EQ(kPageJs, content(root / "src/report/page.js"));
+  EXPECT_EQ(kPageCss, content(root / "src/report/page.css"));
 }
 
 struct Written : ::testing::Test {

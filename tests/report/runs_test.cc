@@ -1,5 +1,5 @@
 // Reading run folders: whole, cut off, resumed and wrong ones.
-#include "cli/runs.h"
+#include "report/runs.h"
 
 #include <gtest/gtest.h>
 

@@ -2,9 +2,9 @@
 // Usage: tacet_report_pages FOLDER. Not a test by itself.
 #include <cstdio>
 
-#include "cli/compare.h"
-#include "cli/report/report.h"
+#include "report/compare.h"
 #include "report/fixture.h"
+#include "report/page.h"
 
 using namespace tacet;
 using namespace tacet::report_test;

@@ -16,7 +16,7 @@ struct PassOn : Objective {
   int64_t training_samples() const override { return inner.training_samples(); }
   double client_weight(int client) const override { return inner.client_weight(client); }
   void state(StateVisitor& v) override { inner.state(v); }
-  Sample gradient(const Draw& draw, const Vec& y) override { return inner.gradient(draw, y); }
+  BatchLoss gradient(const BatchKey& draw, const Vec& y) override { return inner.gradient(draw, y); }
   Objective& inner;
 };
 

@@ -1,7 +1,7 @@
 // Runs a method on a problem of the suite, with few words.
 #pragma once
 
-#include "problems/objective.h"
+#include "problems/function_objective.h"
 #include "support/quadratic.h"
 #include "tacet/error.h"
 

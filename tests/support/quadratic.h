@@ -6,7 +6,7 @@
 
 #include <ATen/ATen.h>
 
-#include "core/message.h"
+#include "engine/message_coding.h"
 #include "tacet/algorithm.h"
 #include "tacet/group.h"
 
@@ -38,7 +38,7 @@ struct Quadratic : Objective {
   double rate_scale(uint64_t, int64_t iteration) const override { return iteration % 2 == 1 ? scale : 1; }
   std::vector<double> weights;
 
-  Sample gradient(const Draw& draw, const Vec& y) override {
+  BatchLoss gradient(const BatchKey& draw, const Vec& y) override {
     const auto i = static_cast<size_t>(draw.client);
     Stream stream = draw.stream(Purpose::gradient_noise);
     double loss = 0;
@@ -60,7 +60,7 @@ struct Quadratic : Objective {
 
 // A method, its options, and the objective to run it on.
 struct Trial {
-  const Method* method;
+  const AlgorithmInfo* method;
   Values options;
   int clients = 1, interval = 1;
   uint64_t seed = 1;
@@ -70,7 +70,7 @@ struct Trial {
 };
 
 // Required options get plain values; `more` overrides.
-inline Trial trial(const Method& method, int clients, int interval, const std::map<std::string, Value>& more = {}) {
+inline Trial trial(const AlgorithmInfo& method, int clients, int interval, const std::map<std::string, Value>& more = {}) {
   Trial t{&method, {}, clients, interval, 1, {}, false, nullptr};
   for (const Option& o : t.method->options) {
     if (o.fallback) t.options.set(o.name, *o.fallback);
@@ -82,7 +82,7 @@ inline Trial trial(const Method& method, int clients, int interval, const std::m
 }
 
 inline Trial trial(const std::string& name, int clients, int interval, const std::map<std::string, Value>& more = {}) {
-  return trial(find_method(name), clients, interval, more);
+  return trial(find_algorithm(name), clients, interval, more);
 }
 
 struct Trace {
@@ -96,7 +96,7 @@ struct Trace {
 
 // Runs rounds [first, last) on this rank's endpoint; x is changed. Without `messages` vectors travel as they are.
 inline Trace run_on(Group& group, const Trial& t, Objective& objective, Algorithm& algorithm, Vec& x, int64_t first,
-                    int64_t last, Messages* messages = nullptr) {
+                    int64_t last, MessageCoder* messages = nullptr) {
   Trace trace;
   const double gamma = t.options.has("gamma") ? t.options.number("gamma") : std::numeric_limits<double>::infinity();
   const auto setting = [&](int64_t r) {

@@ -10,9 +10,9 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "comm/gloo/store.h"
-#include "comm/membership.h"
+#include "comm/rendezvous/store.h"
 #include "tacet/error.h"
+#include "tacet/membership.h"
 #include "tacet/train.h"
 
 namespace tacet {
@@ -49,11 +49,11 @@ std::string text_of(const ClientVectors& vectors) {
 
 // ---- the way back ----
 
-TEST(Undo, PutsBackAllThatARoundChanged) {
+TEST(RoundBackup, PutsBackAllThatARoundChanged) {
   Vectors v;
   v.set(1, 5);
   v.round = 7;
-  Undo undo;
+  RoundBackup undo;
   undo.begin(v.visit());
   for (const int client : {1, 2}) undo.before(client);
   v.set(1, 6), v.set(2, 8);
@@ -69,10 +69,10 @@ TEST(Undo, PutsBackAllThatARoundChanged) {
   EXPECT_EQ(v.round, 7);
 }
 
-TEST(Undo, RestoresOneClientAndLeavesTheOthers) {
+TEST(RoundBackup, RestoresOneClientAndLeavesTheOthers) {
   Vectors v;
   v.set(1, 5), v.set(2, 5);
-  Undo undo;
+  RoundBackup undo;
   undo.begin(v.visit());
   for (const int client : {1, 2}) undo.before(client);
   v.set(1, 6), v.set(2, 6);
@@ -101,11 +101,11 @@ void together(int ranks, const std::function<void(int, Group&)>& f) {
   for (std::thread& t : threads) t.join();
 }
 
-TEST(Replica, HasThePreviousRanksClientsAndOnlyThoseThatChangedAreSent) {
+TEST(SecondCopy, HasThePreviousRanksClientsAndOnlyThoseThatChangedAreSent) {
   together(3, [](int me, Group& group) {
     Vectors v;
     for (const int client : {2 * me, 2 * me + 1}) v.set(client, static_cast<float>(client));
-    Replica copy;
+    SecondCopy copy;
     copy.renew(group, copy_clients(v.visit(), {2 * me, 2 * me + 1}));
     const int before = (me + 2) % 3;
     const auto expected = [&](int first, int second) {
@@ -181,10 +181,10 @@ INSTANTIATE_TEST_SUITE_P(
 // ---- moving clients ----
 
 // A placement is left as it was by a move that did not come to its end.
-TEST(Homes, WhatIsStagedChangesNothingUntilItIsAdopted) {
+TEST(ClientCopies, WhatIsStagedChangesNothingUntilItIsAdopted) {
   together(2, [](int me, Group& group) {
     Vectors v;
-    Homes homes(4, true);
+    ClientCopies homes(4, true);
     for (const int client : {2 * me, 2 * me + 1}) v.set(client, static_cast<float>(10 + client));
     homes.stage(group, 1, {100, 101}, copy_clients(v.visit(), {2 * me, 2 * me + 1}), 5);
     EXPECT_EQ(homes.number(), 0);
@@ -209,10 +209,10 @@ TEST(Homes, WhatIsStagedChangesNothingUntilItIsAdopted) {
   });
 }
 
-TEST(Homes, NeighboursLostTogetherTakeTheirClientsWithThem) {
+TEST(ClientCopies, NeighboursLostTogetherTakeTheirClientsWithThem) {
   together(4, [](int me, Group& group) {
     Vectors v;
-    Homes homes(4, true);
+    ClientCopies homes(4, true);
     if (me == 1) v.set(1, 5);  // no other client has a vector
     homes.stage(group, 1, {10, 11, 12, 13}, copy_clients(v.visit(), {me}), 1);
     homes.adopt(v.visit());
@@ -292,7 +292,7 @@ class Holding : public Observer {
  public:
   Holding(const Membership& membership, int64_t epoch) : membership_(membership), epoch_(epoch) {}
   void progress(const Progress&) override {
-    for (int k = 0; k < 2000 && membership_.epoch() == epoch_ && !membership_.someone_waits(); ++k)
+    for (int k = 0; k < 2000 && membership_.term() == epoch_ && !membership_.someone_waits(); ++k)
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
 

@@ -14,11 +14,11 @@
 #include <rapidcheck/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "core/message.h"
-#include "data/safetensors.h"
+#include "data/files/safetensors.h"
+#include "engine/message_coding.h"
 #include "support/quadratic.h"
 #include "tacet/error.h"
-#include "train/precision.h"
+#include "tasks/run_precision.h"
 #include "train/tensorboard.h"
 
 namespace tacet {
@@ -221,8 +221,8 @@ TEST(Resume, AtAnyRoundGivesTheSameModelAndMetrics) {
 struct Slow : test::Quadratic {
   using Quadratic::Quadratic;
   std::set<std::pair<int64_t, int>> slow;  // round, client
-  Sample gradient(const Draw& draw, const Vec& y) override {
-    const Sample s = Quadratic::gradient(draw, y);
+  BatchLoss gradient(const BatchKey& draw, const Vec& y) override {
+    const BatchLoss s = Quadratic::gradient(draw, y);
     // At the turn's last gradient but one, so that momentum and the like have changed.
     if (draw.step == 1 && slow.count({draw.round, draw.client}))
       std::this_thread::sleep_for(std::chrono::milliseconds(1500));
@@ -241,7 +241,7 @@ const std::vector<std::vector<int>> everyone = {{0, 1}};
 void expect_the_late_one_was_not_there(const Late& p) {
   const Folder f;
   std::string options = "name = \"" + std::string(p.method) + "\"\neta = 0.1\ninterval = 3\n";
-  if (find_method(p.method).options[1].name == "gamma") options += "gamma = 0.2\n";
+  if (find_algorithm(p.method).options[1].name == "gamma") options += "gamma = 0.2\n";
   for (const auto& [key, value] : p.more) options += key + " = " + to_toml(value) + "\n";
   const Recipe r = parse_recipe("[data]\nname = \"sotu\"\n[model]\nname = \"awd-lstm\"\n[algorithm]\n" + options +
                                     "[clients]\ncount = 2\n[schedule]\nrounds = 5\n[run]\nround_deadline = 1\n",
@@ -265,7 +265,7 @@ void expect_the_late_one_was_not_there(const Late& p) {
   objective.weights = {0.5, 1.5};
   auto algorithm = trial.method->make(trial.options);
   const auto group = single_group();
-  Messages messages(p.more.count("message") ? MessageKind::int8 : MessageKind::f32);
+  MessageCoder messages(p.more.count("message") ? MessageKind::int8 : MessageKind::f32);
   Vec expected = objective.initial();
   trial.sampled = {{0, 1}, {0}};
   run_on(*group, trial, objective, *algorithm, expected, 0, 2, &messages);

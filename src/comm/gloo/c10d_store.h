@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "comm/gloo/store.h"
+#include "comm/rendezvous/store.h"
 #include "tacet/error.h"
 
 namespace tacet {

@@ -16,9 +16,9 @@
 
 #include "comm/arguments.h"
 #include "comm/gloo/c10d_store.h"
-#include "comm/gloo/epoch.h"
-#include "comm/gloo/store.h"
-#include "comm/handshake.h"
+#include "comm/gloo/term.h"
+#include "comm/rendezvous/handshake.h"
+#include "comm/rendezvous/store.h"
 #include "tacet/error.h"
 
 namespace tacet {
@@ -73,16 +73,16 @@ std::string key_of(const std::string& what, int rank) { return "tacet/" + what +
 
 class GlooGroup : public Group {
  public:
-  explicit GlooGroup(const GlooOptions& options, const GlooEpoch& epoch = {})
+  explicit GlooGroup(const GlooOptions& options, const GlooTerm& term = {})
       : options_(options),
-        epoch_(epoch),
+        term_(term),
         timeout_(static_cast<int64_t>(options.timeout_seconds * 1000)),
         unwinding_(std::uncaught_exceptions()) {
     const NoBrokenPipeSignal quiet;
     if (options_.size == 1) return;
     const auto deadline = Clock::now() + timeout_;
     open_store();
-    if (epoch_.name.empty()) meet(deadline);
+    if (term_.name.empty()) meet(deadline);
     if (options_.store == "tcpstore" && !options_.token.empty()) prove_through_store();
     connect();
   }
@@ -121,7 +121,7 @@ class GlooGroup : public Group {
     if (client_ && !host_is_silent) {
       try {
         const std::string mine = std::to_string(peer) + " " + text;
-        const std::string agreed = client_->compare_set("tacet/lost" + epoch_.name, "", mine);
+        const std::string agreed = client_->compare_set("tacet/lost" + term_.name, "", mine);
         int first = 0;
         const auto end = std::from_chars(agreed.data(), agreed.data() + agreed.size(), first).ptr;
         // Whoever is accused wrongly (it was slow, say) knows better than to accuse itself.
@@ -176,17 +176,17 @@ class GlooGroup : public Group {
       if (!options_.hosted && options_.rank == 0)
         server_ = std::make_unique<StoreServer>(options_.address, options_.port, StoreLimits{}, options_.token);
       client_ = std::make_shared<StoreClient>(options_.address, options_.port, options_.timeout_seconds, options_.token);
-      store_ = c10::make_intrusive<C10dStore>(client_, connect_limit(), epoch_.is_over);
-      if (!epoch_.name.empty()) prefix += "/" + epoch_.name;
+      store_ = c10::make_intrusive<C10dStore>(client_, connect_limit(), term_.is_over);
+      if (!term_.name.empty()) prefix += "/" + term_.name;
     }
     store_ = c10::make_intrusive<c10d::PrefixStore>(prefix, store_);
   }
 
   milliseconds connect_limit() const {
-    return epoch_.name.empty() ? timeout_
-                               : std::min(timeout_, milliseconds(static_cast<int64_t>(1000 * epoch_.connect_seconds)));
+    return term_.name.empty() ? timeout_
+                              : std::min(timeout_, milliseconds(static_cast<int64_t>(1000 * term_.connect_seconds)));
   }
-  int name_of(int peer) const { return epoch_.workers.empty() ? peer : epoch_.workers[static_cast<size_t>(peer)]; }
+  int name_of(int peer) const { return term_.workers.empty() ? peer : term_.workers[static_cast<size_t>(peer)]; }
 
   std::string place() const { return options_.address + ":" + std::to_string(options_.port); }
 
@@ -306,7 +306,7 @@ class GlooGroup : public Group {
   }
 
   const GlooOptions options_;
-  const GlooEpoch epoch_;
+  const GlooTerm term_;
   const milliseconds timeout_;
   const int unwinding_;                  // exceptions in flight when the group was made
   std::unique_ptr<StoreServer> server_;  // outlives the client and the group, which talk to it
@@ -320,8 +320,8 @@ class GlooGroup : public Group {
 
 }  // namespace
 
-std::unique_ptr<Group> gloo_epoch(const GlooOptions& options, const GlooEpoch& epoch) {
-  return std::make_unique<GlooGroup>(options, epoch);
+std::unique_ptr<Group> gloo_term(const GlooOptions& options, const GlooTerm& term) {
+  return std::make_unique<GlooGroup>(options, term);
 }
 
 std::unique_ptr<Group> gloo_group(const GlooOptions& options) {

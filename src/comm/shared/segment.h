@@ -10,7 +10,7 @@
 
 #include <sys/types.h>
 
-#include "comm/descriptor.h"
+#include "base/descriptor.h"
 
 namespace tacet {
 

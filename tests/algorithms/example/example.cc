@@ -1,8 +1,8 @@
 // See example.h. The row is the one that the page shows.
 #include "algorithms/example/example.h"
 
+#include "algorithms/common_options.h"
 #include "algorithms/methods.h"
-#include "algorithms/options.h"
 
 namespace tacet {
 
@@ -10,22 +10,22 @@ std::unique_ptr<Algorithm> make_slowmo(const Values& options);
 
 namespace test {
 
-const std::vector<Method>& every_method() {
+const std::vector<AlgorithmInfo>& every_method() {
   using namespace method_options;
-  static const std::vector<Method> all = [] {
-    std::vector<Method> rows = {
+  static const std::vector<AlgorithmInfo> all = [] {
+    std::vector<AlgorithmInfo> rows = {
 #include "algorithms/example/row.inc"
     };
-    rows.insert(rows.begin(), methods().begin(), methods().end());
+    rows.insert(rows.begin(), algorithms().begin(), algorithms().end());
     return rows;
   }();
   return all;
 }
 
-const Method& method_by_name(const std::string& name) {
-  for (const Method& m : every_method())
+const AlgorithmInfo& method_by_name(const std::string& name) {
+  for (const AlgorithmInfo& m : every_method())
     if (m.name == name) return m;
-  return find_method(name);
+  return find_algorithm(name);
 }
 
 }  // namespace test

@@ -8,7 +8,7 @@
 
 namespace tacet::test {
 
-const std::vector<Method>& every_method();  // those of the table, and the example
-const Method& method_by_name(const std::string& name);
+const std::vector<AlgorithmInfo>& every_method();  // those of the table, and the example
+const AlgorithmInfo& method_by_name(const std::string& name);
 
 }  // namespace tacet::test

@@ -1,0 +1,79 @@
+// See client_batches.h.
+#include "data/clients/client_batches.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cassert>
+
+namespace tacet {
+
+ClientBatches::ClientBatches(Shares shares, int64_t batch_size) : shares_(std::move(shares)), batch_size_(batch_size) {
+  for (const auto& share : shares_) samples_ += static_cast<int64_t>(share.size());
+}
+
+ClientBatches::ClientBatches(Deal deal, int clients, int64_t samples, int64_t batch_size)
+    : deal_(std::move(deal)), shares_(static_cast<size_t>(clients)), samples_(samples), batch_size_(batch_size) {}
+
+double ClientBatches::client_weight(int client) const {
+  if (deal_) return 1;
+  return static_cast<double>(shares_.at(static_cast<size_t>(client)).size()) * static_cast<double>(shares_.size()) /
+         static_cast<double>(samples_);
+}
+
+const std::vector<int32_t>& ClientBatches::order(const BatchKey& draw, int64_t pass) {
+  Order& o = orders_[draw.client];
+  const int64_t round = deal_ ? draw.round : 0;
+  if (o.round == round && o.pass == pass) return o.samples;
+  o = {round, pass, shares_.at(static_cast<size_t>(draw.client))};
+  assert(!o.samples.empty());
+  Stream s = deal_ ? Stream(draw.seed, draw.client, Purpose::shuffle, round, pass)
+                   : Stream(draw.seed, draw.client, Purpose::shuffle, pass, 0);
+  for (size_t i = o.samples.size(); i > 1; --i) std::swap(o.samples[i - 1], o.samples[s.below(i)]);
+  return o.samples;
+}
+
+std::vector<int32_t> ClientBatches::next(const BatchKey& draw) {
+  Position p;
+  if (deal_) {
+    if (dealt_round_ != draw.round) {
+      shares_ = deal_(draw.round);
+      dealt_round_ = draw.round;
+    }
+    const auto size = static_cast<int64_t>(shares_.at(static_cast<size_t>(draw.client)).size());
+    assert(size > 0);
+    p = {draw.step * batch_size_ / size, draw.step * batch_size_ % size};
+  } else {
+    p = positions_[draw.client];
+  }
+  std::vector<int32_t> batch;
+  while (static_cast<int64_t>(batch.size()) < batch_size_) {
+    const std::vector<int32_t>& samples = order(draw, p.pass);
+    const auto size = static_cast<int64_t>(samples.size());
+    const int64_t take = std::min(size - p.offset, batch_size_ - static_cast<int64_t>(batch.size()));
+    batch.insert(batch.end(), samples.begin() + p.offset, samples.begin() + p.offset + take);
+    p.offset += take;
+    if (p.offset == size) p = {p.pass + 1, 0};
+  }
+  if (!deal_) positions_[draw.client] = p;
+  return batch;
+}
+
+std::vector<int32_t> ClientBatches::peek(const BatchKey& draw) {
+  if (deal_) return dealt_round_ == draw.round ? next(draw) : std::vector<int32_t>{};  // next() moves nothing on
+  const auto position = positions_.find(draw.client);
+  if (position == positions_.end()) return {};
+  const Position here = position->second;
+  auto batch = next(draw);
+  positions_[draw.client] = here;
+  return batch;
+}
+
+void ClientBatches::state(StateVisitor& visitor) {
+  for (const auto& [client, p] : positions_) saved_.all()[client] = at::tensor({p.pass, p.offset}, at::kLong);
+  visitor.clients("position", saved_);
+  positions_.clear();
+  for (const auto& [client, saved] : saved_.all()) positions_[client] = {saved[0].item<int64_t>(), saved[1].item<int64_t>()};
+}
+
+}  // namespace tacet

@@ -1,0 +1,59 @@
+// Which samples a client's next mini-batch holds, for any data of separate samples (images, sentences). Who owns which
+// sample is decided in partition.h; what a sample is, is not known here.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <vector>
+
+#include "data/clients/partition.h"
+#include "tacet/algorithm.h"
+
+namespace tacet {
+
+// A client reads its samples in passes: each pass is a new shuffle, keyed by the seed, the client and the pass alone. Passes
+// follow each other without a gap, so that every batch is full: one that meets the end of a pass goes on with the next one,
+// and a client with fewer samples than a batch has holds some of them several times.
+class ClientBatches {
+ public:
+  // Shares that stay: a client goes on where it stopped, however long ago.
+  ClientBatches(Shares shares, int64_t batch_size);
+  // Shares dealt anew in every round: a client starts with a fresh pass in each round. The function is asked for the shares
+  // of each round at most once in a row; clients that have none in a round must not draw in it.
+  using Deal = std::function<Shares(int64_t round)>;
+  ClientBatches(Deal deal, int clients, int64_t samples, int64_t batch_size);
+
+  // The samples of draw.client's next batch; moves its position on.
+  std::vector<int32_t> next(const BatchKey& draw);
+  // What next() would return, without moving on. Nothing where that is decided only in a later round.
+  std::vector<int32_t> peek(const BatchKey& draw);
+
+  int64_t samples() const { return samples_; }  // of all clients together
+  double client_weight(int client) const;       // its samples / the mean of all clients; 1 when dealt anew in every round
+  const Shares& shares() const { return shares_; }
+
+  // Shows the position of every client that has drawn, under the name "position": all that lives across batches. Nothing
+  // does when shares are dealt anew in every round.
+  void state(StateVisitor& visitor);
+  struct Position {
+    int64_t pass = 0, offset = 0;
+  };
+  std::map<int, Position>& positions() { return positions_; }
+
+ private:
+  struct Order {
+    int64_t round = -1, pass = -1;
+    std::vector<int32_t> samples;
+  };
+  const std::vector<int32_t>& order(const BatchKey& draw, int64_t pass);
+
+  Deal deal_;
+  Shares shares_;
+  int64_t dealt_round_ = -1, samples_ = 0, batch_size_;
+  std::map<int, Position> positions_;  // by client; only clients that have drawn are in it
+  PerClient saved_;
+  std::map<int, Order> orders_;  // the shuffle under way, remembered
+};
+
+}  // namespace tacet

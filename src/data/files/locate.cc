@@ -1,0 +1,59 @@
+// See locate.h.
+#include "data/files/locate.h"
+
+#include <cstdlib>
+#include <filesystem>
+
+namespace tacet {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value ? value : "";
+}
+
+bool holds(const fs::path& folder, const std::vector<std::string>& wanted) {
+  std::error_code ignored;
+  for (const std::string& name : wanted)
+    if (fs::exists(folder / name, ignored)) return true;
+  return false;
+}
+
+}  // namespace
+
+std::string cache_folder() {
+  const std::string home = variable("HOME");
+  return home.empty() ? "" : (fs::path(home) / ".cache" / "tacet").string();
+}
+
+std::string find_folder(const Values& data, const std::string& dataset, const std::string& subfolder,
+                        const std::vector<std::string>& wanted, const std::vector<std::string>& system) {
+  std::vector<fs::path> places;
+  std::string chosen_by;
+  if (data.has("root")) {
+    const std::string given = data.text("root");
+    if (given.empty()) throw UserError("data.root must be the folder of data set \"" + dataset + "\", got \"\"");
+    const std::string home = variable("HOME");
+    const fs::path root = given.rfind("~/", 0) == 0 && !home.empty() ? home + given.substr(1) : given;
+    places = {root, root / subfolder};
+    chosen_by = "data.root is \"" + given + "\"";
+  } else {
+    const std::string base = variable("TACET_DATA");
+    if (!base.empty()) places = {fs::path(base) / subfolder, base};
+    if (const std::string cache = cache_folder(); !cache.empty()) places.push_back(fs::path(cache) / subfolder);
+    for (const std::string& place : system) places.emplace_back(place);
+    chosen_by = "data.root is not given and $TACET_DATA is " + (base.empty() ? "not set" : "\"" + base + "\"");
+  }
+  for (const fs::path& place : places)
+    if (holds(place, wanted)) return place.string();
+
+  std::string files, looked;
+  for (const std::string& name : wanted) files += (files.empty() ? "" : " or ") + name;
+  for (const fs::path& place : places) looked += (looked.empty() ? "" : ", ") + place.string();
+  throw DataMissing("data set \"" + dataset + "\" was not found: no " + files + " in " +
+                    (looked.empty() ? "any folder" : looked) + " (" + chosen_by + "); give data.root or set $TACET_DATA");
+}
+
+}  // namespace tacet

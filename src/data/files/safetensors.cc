@@ -1,0 +1,210 @@
+// See safetensors.h. The format: https://huggingface.co/docs/safetensors
+#include "data/files/safetensors.h"
+
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+
+#include <ATen/ops/empty.h>
+#include <nlohmann/json.hpp>
+
+#include "tacet/error.h"
+
+namespace tacet {
+namespace {
+
+using nlohmann::json;
+constexpr uint64_t largest_header = 100'000'000;
+
+struct Type {
+  const char* name;
+  at::ScalarType scalar;
+  int64_t bytes;
+};
+constexpr Type types[] = {
+    {"F32", at::kFloat, 4}, {"F64", at::kDouble, 8}, {"I64", at::kLong, 8}, {"I32", at::kInt, 4}, {"U8", at::kByte, 1}};
+
+[[noreturn]] void bad(const std::string& path, const std::string& what) { throw UserError(path + ": " + what); }
+
+int64_t element_count(const std::vector<int64_t>& shape) {
+  int64_t n = 1;
+  for (int64_t s : shape)
+    if (s < 0 || __builtin_mul_overflow(n, s, &n)) return -1;
+  return n;
+}
+
+class File {
+ public:
+  File(const std::string& path, int flags) : fd_(::open(path.c_str(), flags | O_CLOEXEC, 0644)) {}
+  ~File() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  File(const File&) = delete;
+  File& operator=(const File&) = delete;
+  int fd() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+void write_pieces(const std::string& path, const std::vector<std::pair<const char*, size_t>>& pieces) {
+  const std::string side = path + ".part";
+  const auto fail = [&](const std::string& what) {
+    const std::string reason = std::strerror(errno);
+    ::unlink(side.c_str());
+    throw UserError(path + ": can't " + what + ": " + reason);
+  };
+  {
+    const File file(side, O_WRONLY | O_CREAT | O_TRUNC);
+    if (file.fd() < 0) fail("create the file");
+    for (auto [data, left] : pieces)
+      while (left > 0) {
+        const ssize_t n = ::write(file.fd(), data, left);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) fail("write");
+        data += n;
+        left -= static_cast<size_t>(n);
+      }
+    if (::fsync(file.fd()) != 0) fail("sync");
+  }
+  if (::rename(side.c_str(), path.c_str()) != 0) fail("rename the finished file");
+  std::string folder = std::filesystem::path(path).parent_path().string();
+  const File dir(folder.empty() ? "." : folder, O_RDONLY | O_DIRECTORY);
+  if (dir.fd() >= 0) ::fsync(dir.fd());
+}
+
+}  // namespace
+
+std::vector<NamedTensor> read_safetensors(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  if (!in) bad(path, std::string("can't be opened: ") + std::strerror(errno));
+  std::error_code error;
+  const uint64_t file_size = std::filesystem::file_size(path, error);
+  if (error) bad(path, "is not a file");
+  unsigned char raw[8];
+  if (file_size < 8 || !in.read(reinterpret_cast<char*>(raw), 8))
+    bad(path, "is not a safetensors file: shorter than the 8 bytes of the header's length");
+  uint64_t header_size = 0;
+  for (int k = 7; k >= 0; --k) header_size = header_size << 8 | raw[k];
+  if (header_size > largest_header || header_size > file_size - 8)
+    bad(path, "is not a safetensors file or is truncated: the header claims " + std::to_string(header_size) +
+                  " bytes, the file has " + std::to_string(file_size));
+  std::string text(header_size, '\0');
+  if (!in.read(text.data(), static_cast<std::streamsize>(header_size))) bad(path, "can't be read");
+  const json header = json::parse(text, nullptr, false);
+  if (!header.is_object()) bad(path, "offset 8: the header is not a JSON object");
+
+  const uint64_t data_size = file_size - 8 - header_size;
+  std::vector<NamedTensor> tensors;
+  for (const auto& [name, entry] : header.items()) {
+    if (name == "__metadata__") continue;
+    try {
+      const Type* type = nullptr;
+      for (const Type& t : types)
+        if (entry.at("dtype").get<std::string>() == t.name) type = &t;
+      if (!type) bad(path, name + ": dtype must be F32, F64, I64, I32 or U8, got " + entry.at("dtype").dump());
+      const auto shape = entry.at("shape").get<std::vector<int64_t>>();
+      const auto offsets = entry.at("data_offsets").get<std::vector<uint64_t>>();
+      const int64_t count = element_count(shape);
+      if (offsets.size() != 2 || offsets[0] > offsets[1] || offsets[1] > data_size || count < 0 ||
+          count > static_cast<int64_t>(data_size) ||
+          offsets[1] - offsets[0] != static_cast<uint64_t>(count) * static_cast<uint64_t>(type->bytes))
+        bad(path, name + ": shape and data_offsets don't fit the file's " + std::to_string(data_size) + " bytes of data");
+      NamedTensor tensor{name, at::empty(shape, type->scalar)};
+      in.seekg(static_cast<std::streamoff>(8 + header_size + offsets[0]));
+      if (count > 0 &&
+          !in.read(static_cast<char*>(tensor.tensor.data_ptr()), static_cast<std::streamsize>(offsets[1] - offsets[0])))
+        bad(path, name + ": can't be read");
+      tensors.push_back(std::move(tensor));
+    } catch (const json::exception&) {
+      bad(path, name + ": the header's entry lacks dtype, shape or data_offsets, or they have the wrong type");
+    }
+  }
+  return tensors;
+}
+
+void write_safetensors(const std::string& path, const std::vector<NamedTensor>& tensors) {
+  json header = json::object();
+  uint64_t at = 0;
+  std::vector<std::pair<const char*, size_t>> pieces(2);
+  for (const auto& [name, tensor] : tensors) {
+    const Type* type = nullptr;
+    for (const Type& t : types)
+      if (tensor.scalar_type() == t.scalar) type = &t;
+    if (!type || !tensor.is_contiguous())
+      throw std::logic_error("write_safetensors: " + name + " has an unsupported type or layout");
+    const auto bytes = static_cast<uint64_t>(tensor.numel() * type->bytes);
+    header[name] = {{"dtype", type->name}, {"shape", tensor.sizes().vec()}, {"data_offsets", {at, at + bytes}}};
+    pieces.emplace_back(static_cast<const char*>(tensor.data_ptr()), bytes);
+    at += bytes;
+  }
+  std::string text = header.dump();
+  text.resize((text.size() + 7) / 8 * 8, ' ');  // the data starts on a multiple of eight
+  char raw[8];
+  for (int k = 0; k < 8; ++k) raw[k] = static_cast<char>(text.size() >> (8 * k));
+  pieces[0] = {raw, 8};
+  pieces[1] = {text.data(), text.size()};
+  write_pieces(path, pieces);
+}
+
+void save_parameters(const std::string& path, const std::vector<Layer>& layers, const Vec& x) {
+  save_model(path, layers, x, {}, {});
+}
+
+void save_model(const std::string& path, const std::vector<Layer>& layers, const Vec& x,
+                const std::vector<Layer>& buffer_layers, const Vec& buffers) {
+  std::vector<NamedTensor> tensors;
+  for (const Layer& l : layers) tensors.push_back({l.name, x.narrow(0, l.offset, l.size).view(l.shape)});
+  for (const Layer& l : buffer_layers) tensors.push_back({l.name, buffers.narrow(0, l.offset, l.size).view(l.shape)});
+  write_safetensors(path, tensors);
+}
+
+void load_parameters(const std::string& path, const std::vector<Layer>& layers, const Vec& x) {
+  const auto tensors = read_safetensors(path);
+  for (const Layer& l : layers) {
+    const NamedTensor* found = nullptr;
+    for (const auto& t : tensors)
+      if (t.name == l.name) found = &t;
+    if (!found) bad(path, "has no tensor " + l.name);
+    if (found->tensor.sizes().vec() != l.shape || found->tensor.scalar_type() != at::kFloat) {
+      std::string want, got;
+      for (int64_t s : l.shape) want += (want.empty() ? "" : ", ") + std::to_string(s);
+      for (int64_t s : found->tensor.sizes()) got += (got.empty() ? "" : ", ") + std::to_string(s);
+      bad(path, l.name + " must be float32 of shape [" + want + "], got [" + got + "]");
+    }
+    if (l.size > 0)
+      std::memcpy(x.data_ptr<float>() + l.offset, found->tensor.data_ptr(), static_cast<size_t>(l.size) * sizeof(float));
+  }
+}
+
+void write_file(const std::string& path, const std::string& bytes) { write_pieces(path, {{bytes.data(), bytes.size()}}); }
+
+std::string sha256_file(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  if (!in) bad(path, "can't be opened");
+  const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
+  EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr);
+  std::vector<char> buffer(1 << 20);
+  while (in) {
+    in.read(buffer.data(), static_cast<std::streamsize>(buffer.size()));
+    EVP_DigestUpdate(context.get(), buffer.data(), static_cast<size_t>(in.gcount()));
+  }
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned int size = 0;
+  EVP_DigestFinal_ex(context.get(), digest, &size);
+  std::string hex;
+  for (unsigned int k = 0; k < size; ++k) {
+    constexpr char digits[] = "0123456789abcdef";
+    hex += digits[digest[k] >> 4];
+    hex += digits[digest[k] & 15];
+  }
+  return hex;
+}
+
+}  // namespace tacet

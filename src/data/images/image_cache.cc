@@ -1,0 +1,143 @@
+// See image_cache.h. Layout of the file: one line of text "tacet pictures 1 FINGERPRINT COUNT BYTES\n", filled with spaces
+// to 128 bytes before the line's end, then the pictures one after the other.
+#include "data/images/image_cache.h"
+
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+
+#include <ATen/Parallel.h>
+#include <fmt/format.h>
+
+#include "data/files/locate.h"
+#include "tacet/error.h"
+
+namespace tacet {
+namespace {
+
+namespace fs = std::filesystem;
+constexpr int64_t header_size = 128;
+
+std::string header(const std::string& fingerprint, int64_t count, int64_t bytes) {
+  std::string line = fmt::format("tacet pictures 1 {} {} {}", fingerprint, count, bytes);
+  line.resize(header_size - 1, ' ');
+  return line + "\n";
+}
+
+PictureCache existing(const std::string& path, const std::string& head, int64_t size) {
+  std::error_code error;
+  if (!fs::is_regular_file(path, error)) return {};
+  auto file = std::make_shared<const MappedFile>(path);
+  if (file->size() != header_size + size || std::memcmp(file->data(), head.data(), head.size()) != 0) return {};
+  return {file, header_size};
+}
+
+struct Descriptor {
+  int fd;
+  explicit Descriptor(int f) : fd(f) {}
+  ~Descriptor() {
+    if (fd >= 0) ::close(fd);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+};
+
+bool write_whole(int fd, const char* data, size_t left) {
+  while (left > 0) {
+    const ssize_t n = ::write(fd, data, left);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return false;
+    data += n;
+    left -= static_cast<size_t>(n);
+  }
+  return true;
+}
+
+// Writes the file aside and renames it. False when there is no room or no permission.
+bool make(const std::string& path, const std::string& head, int64_t count, int64_t bytes,
+          const std::function<void(int64_t, uint8_t*)>& decode) {
+  using Clock = std::chrono::steady_clock;
+  const std::string side = path + ".part";
+  const Descriptor file(::open(side.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+  if (file.fd < 0) return false;
+  bool good = write_whole(file.fd, head.data(), head.size());
+  // A block at a time: enough for all threads, little memory.
+  const int64_t block = std::clamp<int64_t>((int64_t{32} << 20) / bytes, 1, 4096);
+  std::vector<uint8_t> pixels(static_cast<size_t>(block * bytes));
+  auto said = Clock::now();
+  for (int64_t first = 0; good && first < count; first += block) {
+    const int64_t n = std::min(block, count - first);
+    try {
+      at::parallel_for(0, n, 1, [&](int64_t begin, int64_t end) {
+        for (int64_t k = begin; k < end; ++k) decode(first + k, pixels.data() + k * bytes);
+      });
+    } catch (...) {
+      ::unlink(side.c_str());
+      throw;
+    }
+    good = write_whole(file.fd, reinterpret_cast<const char*>(pixels.data()), static_cast<size_t>(n * bytes));
+    if (Clock::now() - said > std::chrono::seconds(3)) {
+      said = Clock::now();
+      fmt::print(stderr, "decoding pictures into {}: {} of {}\n", path, first + n, count);
+    }
+  }
+  good = good && ::fsync(file.fd) == 0 && ::rename(side.c_str(), path.c_str()) == 0;
+  if (!good) ::unlink(side.c_str());
+  return good;
+}
+
+}  // namespace
+
+PictureCache open_cache(const std::string& folder, const std::string& name, const std::string& fingerprint, int64_t count,
+                        int64_t bytes, const std::function<void(int64_t, uint8_t*)>& decode) {
+  const std::string head = header(fingerprint, count, bytes);
+  // In the common folder, data sets of the same name from several places must not push each other out.
+  const std::vector<std::pair<std::string, std::string>> places = {{folder, name},
+                                                                   {cache_folder(), name + "-" + fingerprint.substr(0, 12)}};
+  for (const auto& [place, stem] : places) {
+    if (place.empty()) continue;
+    const std::string path = (fs::path(place) / (stem + ".pictures")).string();
+    if (PictureCache found = existing(path, head, count * bytes); found.file) return found;
+  }
+  for (const auto& [place, stem] : places) {
+    if (place.empty()) continue;
+    std::error_code ignored;
+    if (place == cache_folder()) fs::create_directories(place, ignored);
+    const std::string path = (fs::path(place) / (stem + ".pictures")).string();
+    const Descriptor lock(::open((path + ".lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+    if (lock.fd < 0 || ::flock(lock.fd, LOCK_EX) != 0) continue;
+    PictureCache found = existing(path, head, count * bytes);  // another worker may have made it meanwhile
+    if (!found.file && make(path, head, count, bytes, decode)) found = existing(path, head, count * bytes);
+    if (found.file) return found;
+  }
+  return {};
+}
+
+std::string fingerprint_of(const std::string& folder, const std::vector<std::string>& files, const std::string& settings) {
+  const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
+  EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr);
+  const auto add = [&](const std::string& text) { EVP_DigestUpdate(context.get(), text.data(), text.size() + 1); };
+  add(settings);
+  for (const std::string& name : files) {
+    struct stat info {};
+    if (::stat((fs::path(folder) / name).c_str(), &info) != 0)
+      throw UserError((fs::path(folder) / name).string() + ": can't be read: " + std::strerror(errno));
+    add(fmt::format("{} {} {}.{}", name, info.st_size, info.st_mtim.tv_sec, info.st_mtim.tv_nsec));
+  }
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned int size = 0;
+  EVP_DigestFinal_ex(context.get(), digest, &size);
+  std::string hex;
+  for (unsigned int k = 0; k < size; ++k) hex += fmt::format("{:02x}", digest[k]);
+  return hex;
+}
+
+}  // namespace tacet

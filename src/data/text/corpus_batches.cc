@@ -1,0 +1,180 @@
+// Cuts a corpus into client shards, streams and batches; see text_batches.h for what each rule promises.
+#include "data/text/corpus_batches.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cassert>
+#include <cmath>
+#include <stdexcept>
+
+#include "tacet/error.h"
+
+namespace tacet {
+namespace {
+
+constexpr int64_t spread = 20;  // a drawn length is at most so much longer than bptt
+
+// Streams of `length` consecutive tokens, stream b from base + b·length.
+struct Streams {
+  const int32_t* base;
+  int64_t length;
+};
+
+// Positions [offset, offset + T) of the streams first … first + B − 1, and what follows each.
+TextBatch gather(const Streams& streams, int64_t first, int64_t B, int64_t offset, int64_t T) {
+  TextBatch batch;
+  batch.input = at::empty({T, B}, at::kLong);
+  batch.target = at::empty({T * B}, at::kLong);
+  batch.fresh = offset == 0;
+  batch.length = T;
+  int64_t* input = batch.input.data_ptr<int64_t>();
+  int64_t* target = batch.target.data_ptr<int64_t>();
+  for (int64_t b = 0; b < B; ++b) {
+    const int32_t* token = streams.base + (first + b) * streams.length + offset;
+    for (int64_t t = 0; t < T; ++t) {
+      input[t * B + b] = token[t];
+      target[t * B + b] = token[t + 1];
+    }
+  }
+  return batch;
+}
+
+// Targets in a pass over streams of `length` tokens, one stream: a single last position is not worth a batch.
+int64_t served(int64_t length, const TextOptions& options) {
+  const int64_t positions = length - 1;
+  return positions - (!options.random_lengths && positions % options.bptt == 1 ? 1 : 0);
+}
+
+const std::vector<int32_t>& tokens_of(const Corpus& corpus, const std::string& split) {
+  if (split == "train") return corpus.train;
+  if (split == "valid") return corpus.valid;
+  if (split == "test") return corpus.test;
+  throw std::logic_error("no split " + split);
+}
+
+}  // namespace
+
+TextOptions text_options(const Values& data) {
+  TextOptions o;
+  o.batch_size = data.integer("batch_size");
+  o.bptt = data.integer("bptt");
+  o.random_lengths = data.flag("random_lengths");
+  o.eval_batch = data.integer("eval_batch");
+  o.partition = data.text("partition.kind");
+  if (data.has("partition.percent")) {
+    o.percent = data.numbers("partition.percent");
+    if (o.percent.empty()) throw UserError("data.partition.percent must have one number for each client, got an empty list");
+  }
+  o.max_tokens = data.integer("max_tokens");
+  return o;
+}
+
+int64_t longest_batch(const TextOptions& options) { return options.bptt + (options.random_lengths ? spread : 0); }
+
+TextBatches::TextBatches(std::shared_ptr<const Corpus> corpus, TextOptions options, int clients)
+    : corpus_(std::move(corpus)), options_(std::move(options)), positions_(static_cast<size_t>(clients)) {
+  assert(clients >= 1 && options_.batch_size >= 1 && options_.bptt >= 2 && options_.eval_batch >= 1);
+  int64_t tokens = static_cast<int64_t>(corpus_->train.size());
+  if (options_.max_tokens > 0) tokens = std::min(tokens, options_.max_tokens);
+  shards_ = cut(tokens, clients);
+
+  const int64_t B = options_.batch_size;
+  for (const Shard& shard : shards_) {
+    if (shard.size / B < 3)
+      throw UserError(
+          fmt::format("data.batch_size × clients.count must leave 3 tokens for each stream, but with "
+                      "data.batch_size {} and clients.count {} the smallest shard has {} tokens; the corpus has only "
+                      "{} training tokens{}",
+                      B, clients, shard.size, corpus_->train.size(),
+                      options_.max_tokens > 0 ? fmt::format(", data.max_tokens is {}", options_.max_tokens) : ""));
+    training_tokens_ += B * served(shard.size / B, options_);
+  }
+  for (const char* split : {"valid", "test"})
+    if (const size_t have = tokens_of(*corpus_, split).size(); static_cast<int64_t>(have) / options_.eval_batch < 2)
+      throw UserError(
+          fmt::format("data.eval_batch must leave 2 tokens for each stream, got {}; the corpus has only {} tokens in "
+                      "its {} split",
+                      options_.eval_batch, have, split));
+}
+
+std::vector<TextBatches::Shard> TextBatches::cut(int64_t tokens, int clients) const {
+  const auto& percent = options_.percent;
+  std::vector<Shard> shards;
+  if (percent.empty()) {
+    const int64_t size = tokens / clients;
+    for (int i = 0; i < clients; ++i) shards.push_back({i * size, size});
+    return shards;
+  }
+  if (options_.partition != "fixed")
+    throw UserError("data.partition.percent is for data.partition.kind = \"fixed\", got kind \"" + options_.partition +
+                    "\"");
+  if (static_cast<int>(percent.size()) != clients)
+    throw UserError(fmt::format("data.partition.percent must have one number for each client (clients.count is {}), got {}",
+                                clients, percent.size()));
+  double sum = 0;
+  for (const double p : percent) {
+    if (!(p > 0)) throw UserError(fmt::format("data.partition.percent must be numbers > 0, got {}", p));
+    sum += p;
+  }
+  if (!(std::abs(sum - 100) <= 0.5))
+    throw UserError(fmt::format("data.partition.percent must have the sum 100 ± 0.5, got {}", sum));
+  double upto = 0;
+  int64_t first = 0;
+  for (const double p : percent) {
+    upto += p;  // the same additions as for the sum, so the last shard ends exactly at the last token
+    const auto end = static_cast<int64_t>(static_cast<double>(tokens) * (upto / sum));
+    shards.push_back({first, end - first});
+    first = end;
+  }
+  return shards;
+}
+
+int64_t TextBatches::drawn_length(uint64_t seed, int64_t iteration) const {
+  if (!options_.random_lengths) return options_.bptt;
+  // A stream's step has 32 bits; the rest of the iteration goes into its round.
+  Stream s(seed, Stream::everyone, Purpose::sequence_length, iteration >> 32, iteration & 0xffffffff);
+  const double bptt = static_cast<double>(options_.bptt);
+  const double base = s.uniform() < 0.95 ? bptt : bptt / 2;
+  const double length = std::trunc(base + 5 * s.normal());
+  return std::min<int64_t>(std::max<int64_t>(5, static_cast<int64_t>(length)), longest_batch(options_));
+}
+
+TextBatch TextBatches::next(const BatchKey& draw) {
+  Position& p = position(draw.client);
+  const auto count = static_cast<int64_t>(shards_.size());
+  const Shard& shard =
+      shards_[static_cast<size_t>(options_.partition == "rotate" ? (draw.client + p.pass) % count : draw.client)];
+  const int64_t B = options_.batch_size, length = shard.size / B;
+  assert(p.offset >= 0 && p.offset < length - 2);
+  const int64_t T = std::min(drawn_length(draw.seed, draw.iteration), length - 1 - p.offset);
+  TextBatch batch = gather({corpus_->train.data() + shard.first, length}, 0, B, p.offset, T);
+  p.offset += T;
+  if (p.offset >= length - 2) p = {p.pass + 1, 0};
+  return batch;
+}
+
+double TextBatches::rate_scale(uint64_t seed, int64_t iteration) const {
+  return static_cast<double>(drawn_length(seed, iteration)) / static_cast<double>(options_.bptt);
+}
+
+double TextBatches::client_weight(int client) const {
+  double all = 0;
+  for (const Shard& shard : shards_) all += static_cast<double>(shard.size);
+  return static_cast<double>(shards_.at(static_cast<size_t>(client)).size) * static_cast<double>(shards_.size()) / all;
+}
+
+std::vector<TextBatch> TextBatches::eval_batches(const std::string& split, int unit) const {
+  assert(unit >= 0 && unit < eval_units());
+  const std::vector<int32_t>& tokens = tokens_of(*corpus_, split);
+  const int64_t E = options_.eval_batch, U = eval_units();
+  const Streams streams{tokens.data(), static_cast<int64_t>(tokens.size()) / E};
+  const int64_t first = unit * E / U, end = (unit + 1) * E / U;
+  std::vector<TextBatch> batches;
+  for (int64_t offset = 0; offset < streams.length - 1; offset += options_.bptt)
+    batches.push_back(gather(streams, first, end - first, offset, std::min(options_.bptt, streams.length - 1 - offset)));
+  return batches;
+}
+
+}  // namespace tacet

@@ -1,0 +1,378 @@
+// See labelled_text.h. Reading gives every split as indices into one dictionary of all words; then the vocabulary is chosen
+// and the indices are replaced.
+#include "data/text/labelled_text.h"
+
+#include <ATen/ops/zeros.h>
+
+#include <algorithm>
+#include <cstring>
+#include <filesystem>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "data/files/lines.h"
+#include "data/files/locate.h"
+#include "data/text/corpus.h"
+#include "tacet/error.h"
+
+namespace tacet {
+namespace {
+
+const std::vector<std::string> snli_classes = {"entailment", "neutral", "contradiction"};
+const std::vector<std::string> split_names = {"train", "valid", "test"};
+
+bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+
+void lower(std::string& s) {
+  for (char& c : s)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+}
+
+bool ends_with_either(const std::string& s, const std::string& a) { return s.ends_with(a) || s.ends_with(a + ".gz"); }
+
+// Fills the three splits of one data set from its files.
+class Reader {
+ public:
+  explicit Reader(const Values& data) : data_(data), lowercase_(data.flag("lowercase")) {
+    max_length_ = data.integer("max_length");
+    max_samples_ = data.integer("max_samples");
+  }
+
+  LabelledText read() {
+    const std::string& name = data_.text("name");
+    if (name == "snli")
+      snli();
+    else if (name == "sentiment140")
+      sentiment140();
+    else
+      own_files(name == "labelled-pairs");
+    for (const std::string& split : split_names)
+      if (of(split).size() == 0) throw UserError(files_.at(split) + ": must hold labelled texts, has none (" + split + ")");
+    choose_vocabulary();
+    return std::move(result_);
+  }
+
+ private:
+  TextSplit& of(const std::string& split) {
+    return split == "train" ? result_.train : split == "valid" ? result_.valid : result_.test;
+  }
+  bool full(const std::string& split) const {
+    return split == "train" && max_samples_ > 0 && result_.train.size() >= max_samples_;
+  }
+
+  // ---- files ----
+
+  // The name that the recipe gives for a split's file, or else the usual ones.
+  std::vector<std::string> names(const std::string& split, std::vector<std::string> usual) const {
+    if (data_.has(split + "_file")) return {data_.text(split + "_file")};
+    const size_t plain = usual.size();
+    for (size_t k = 0; k < plain; ++k) usual.push_back(usual[k] + ".gz");
+    return usual;
+  }
+  void find_folder_by(const std::vector<std::string>& files) {
+    folder_ = find_folder(data_, data_.text("name"), data_.text("name"), files);
+  }
+  std::string file(const std::string& split, const std::vector<std::string>& candidates) {
+    std::string path = first_existing(folder_, candidates);
+    if (path.empty())
+      throw DataMissing(folder_ + "/" + candidates.front() + ": does not exist; data set \"" + data_.text("name") +
+                        "\" needs its " + split + " split");
+    return files_[split] = path;
+  }
+
+  // ---- one data set each ----
+
+  void snli() {
+    result_.classes = snli_classes;
+    const auto usual = [&](const std::string& split) {
+      const std::string name = "snli_1.0_" + std::string(split == "valid" ? "dev" : split) + ".jsonl";
+      return names(split, {name, "snli_1.0/" + name});  // the archive holds a folder of that name
+    };
+    std::vector<std::string> first = usual("train");
+    first.push_back("s1.train");
+    find_folder_by(first);
+    const bool json = first_existing(folder_, {"s1.train"}).empty() || data_.has("train_file");
+    for (const std::string& split : split_names) {
+      if (json)
+        snli_json(split, file(split, usual(split)));
+      else
+        snli_lines(split, split == "valid" ? "dev" : split);
+    }
+  }
+
+  void snli_json(const std::string& split, const std::string& path) {
+    for_each_line(path, [&](std::string_view line, int64_t number) {
+      if (full(split) || std::all_of(line.begin(), line.end(), is_space)) return;
+      const auto bad = [&](const std::string& why) { return UserError(path + ":" + std::to_string(number) + ": " + why); };
+      nlohmann::json row;
+      try {
+        row = nlohmann::json::parse(line);
+      } catch (const nlohmann::json::parse_error& error) {
+        throw bad("must be one JSON object a line: " + std::string(error.what()));
+      }
+      const auto text = [&](const char* key) -> std::string {
+        if (!row.is_object() || !row.contains(key) || !row[key].is_string())
+          throw bad("must have the text \"" + std::string(key) + "\"");
+        return row[key].get<std::string>();
+      };
+      const std::string gold = text("gold_label");
+      if (gold == "-") return;
+      add_label(split, gold, path, number);
+      for (const auto& [key, texts] : {std::pair{"sentence1", &TextSplit::first}, {"sentence2", &TextSplit::second}}) {
+        const std::string parse = std::string(key) + "_binary_parse";
+        add_text(of(split).*texts, row.contains(parse) ? parse_leaves(text(parse.c_str()), lowercase_)
+                                                       : split_words(text(key), false, lowercase_));
+      }
+    });
+  }
+
+  // s1.*, s2.* and labels.*: line k of each belongs together.
+  void snli_lines(const std::string& split, const std::string& suffix) {
+    const std::string labels = file(split, {"labels." + suffix, "labels." + suffix + ".gz"});
+    std::vector<bool> kept;
+    for_each_line(labels, [&](std::string_view line, int64_t number) {
+      const std::string gold(line.substr(0, line.find_last_not_of(" \t") + 1));
+      const bool keep = gold != "-" && !(split == "train" && max_samples_ > 0 &&
+                                         static_cast<int64_t>(of(split).labels.size()) >= max_samples_);
+      if (keep) add_label(split, gold, labels, number);
+      kept.push_back(keep);
+    });
+    for (const auto& [name, texts] : {std::pair{"s1.", &TextSplit::first}, {"s2.", &TextSplit::second}}) {
+      const std::string path = file(split, {name + suffix, name + suffix + ".gz"});
+      size_t lines = 0;
+      for_each_line(path, [&](std::string_view line, int64_t) {
+        if (lines < kept.size() && kept[lines]) add_text(of(split).*texts, split_words(line, true, lowercase_));
+        ++lines;
+      });
+      if (lines != kept.size())
+        throw UserError(path + ": must have as many lines as " + labels + " (" + std::to_string(kept.size()) + "), got " +
+                        std::to_string(lines));
+    }
+  }
+
+  void sentiment140() {
+    result_.classes = {"negative", "positive"};
+    find_folder_by(names("train", {"training.1600000.processed.noemoticon.csv"}));
+    const std::string train = file("train", names("train", {"training.1600000.processed.noemoticon.csv"}));
+    const std::string test = file("test", names("test", {"testdata.manual.2009.06.14.csv"}));
+    files_["valid"] = train;
+    const int64_t every = data_.integer("valid_every");
+    int64_t rows = 0;
+    const auto read = [&](const std::string& path, auto&& choose) {
+      for_each_record(
+          path, ',',
+          [&](const std::vector<std::string>& f, int64_t number) {
+            const auto bad = [&](const std::string& why) {
+              return UserError(path + ":" + std::to_string(number) + ": " + why);
+            };
+            if (f.size() != 6)
+              throw bad("must have the six fields polarity, id, date, query, user, text, got " + std::to_string(f.size()));
+            if (f[0] != "0" && f[0] != "2" && f[0] != "4") throw bad("polarity must be 0, 2 or 4, got \"" + f[0] + "\"");
+            if (f[0] == "2") return;
+            const std::string split = choose();
+            if (full(split)) return;
+            TextSplit& s = of(split);
+            s.labels.push_back(f[0] == "4");
+            s.users.push_back(user(f[4]));
+            add_text(s.first, split_words(f[5], data_.text("tokens") == "spaces", lowercase_));
+          },
+          Charset::utf8_or_latin1);
+    };
+    read(train, [&] { return ++rows % every == 0 ? "valid" : "train"; });
+    read(test, [] { return "test"; });
+  }
+
+  // Comma- or tab-separated files with a header.
+  void own_files(bool pairs) {
+    find_folder_by(names("train", {"train.tsv", "train.csv"}));
+    std::map<std::string, std::string> paths;
+    for (const std::string& split : split_names) paths[split] = file(split, names(split, {split + ".tsv", split + ".csv"}));
+    // Classes are numbered in byte order, whatever order they come in: a pass over the training file finds them.
+    std::map<std::string, int64_t> classes;
+    rows_of(paths["train"], {"label"}, [&](const std::vector<std::string>& f, int64_t) { classes[f[0]] = 0; });
+    for (auto& [name, index] : classes) {
+      index = static_cast<int64_t>(result_.classes.size());
+      result_.classes.push_back(name);
+    }
+    if (result_.classes.size() < 2)
+      throw UserError(paths["train"] + ": must have at least two different labels, got " +
+                      std::to_string(result_.classes.size()));
+    std::vector<std::string> columns =
+        pairs ? std::vector<std::string>{"label", "first", "second"} : std::vector<std::string>{"label", "text"};
+    if (!pairs && data_.has("column.user")) columns.push_back("user");
+    const bool spaces = data_.text("tokens") == "spaces";
+    for (const std::string& split : split_names)
+      rows_of(paths[split], columns, [&](const std::vector<std::string>& f, int64_t number) {
+        if (full(split)) return;
+        add_label(split, f[0], paths[split], number);
+        add_text(of(split).first, split_words(f[1], spaces, lowercase_));
+        if (pairs) add_text(of(split).second, split_words(f[2], spaces, lowercase_));
+        if (columns.back() == "user") of(split).users.push_back(user(f[2]));
+      });
+  }
+
+  // Hands over the named columns of every row. The header says where they stand.
+  void rows_of(const std::string& path, const std::vector<std::string>& columns,
+               const std::function<void(const std::vector<std::string>&, int64_t)>& f) {
+    std::vector<size_t> places;
+    std::vector<std::string> chosen(columns.size());
+    for_each_record(path, ends_with_either(path, ".csv") ? ',' : '\t',
+                    [&](const std::vector<std::string>& fields, int64_t number) {
+                      const std::string where = path + ":" + std::to_string(number) + ": ";
+                      if (places.empty()) {
+                        for (const std::string& column : columns) {
+                          const std::string& title = data_.text("column." + column);
+                          const auto found = std::find(fields.begin(), fields.end(), title);
+                          if (found == fields.end())
+                            throw UserError(where + "the header must have the column \"" + title + "\" (data.column." +
+                                            column + "), got " + list(fields));
+                          places.push_back(static_cast<size_t>(found - fields.begin()));
+                        }
+                        return;
+                      }
+                      for (size_t k = 0; k < places.size(); ++k) {
+                        if (places[k] >= fields.size())
+                          throw UserError(where + "must have at least " + std::to_string(places[k] + 1) + " fields, got " +
+                                          std::to_string(fields.size()));
+                        chosen[k] = fields[places[k]];
+                      }
+                      f(chosen, number);
+                    });
+  }
+
+  static std::string list(const std::vector<std::string>& words) {
+    std::string out;
+    for (const std::string& w : words) out += (out.empty() ? "\"" : ", \"") + w + "\"";
+    return out;
+  }
+
+  // ---- what a row adds ----
+
+  void add_label(const std::string& split, const std::string& label, const std::string& path, int64_t number) {
+    const auto found = std::find(result_.classes.begin(), result_.classes.end(), label);
+    if (found == result_.classes.end())
+      throw UserError(path + ":" + std::to_string(number) + ": the label must be one of " + list(result_.classes) +
+                      ", got \"" + label + "\"");
+    of(split).labels.push_back(found - result_.classes.begin());
+  }
+
+  void add_text(Texts& texts, const std::vector<std::string>& words) {
+    for (const std::string& word : words) texts.words.push_back(dictionary_.add(word));
+    texts.close();
+  }
+
+  int64_t user(const std::string& name) { return users_.emplace(name, static_cast<int64_t>(users_.size())).first->second; }
+
+  // ---- the vocabulary ----
+
+  void choose_vocabulary() {
+    const std::vector<std::string> all = dictionary_.take();
+    std::vector<int64_t> counts(all.size());
+    for (const Texts* texts : {&result_.train.first, &result_.train.second})
+      for (const int32_t w : texts->words) ++counts[static_cast<size_t>(w)];
+    std::vector<int32_t> order(all.size());
+    for (size_t k = 0; k < order.size(); ++k) order[k] = static_cast<int32_t>(k);
+    std::sort(order.begin(), order.end(), [&](int32_t a, int32_t b) {
+      const auto ca = counts[static_cast<size_t>(a)], cb = counts[static_cast<size_t>(b)];
+      return ca != cb ? ca > cb : all[static_cast<size_t>(a)] < all[static_cast<size_t>(b)];
+    });
+
+    WordVectors vectors;
+    const bool pretrained = data_.has("vectors");
+    if (pretrained) {
+      std::unordered_map<std::string, int64_t> wanted;
+      for (size_t k = 0; k < all.size(); ++k) wanted.emplace(all[k], static_cast<int64_t>(k));
+      if (!std::filesystem::exists(vectors_path())) throw DataMissing("data.vectors: " + vectors_path() + " does not exist");
+      vectors = read_word_vectors(vectors_path(), wanted);
+      if (vectors.found.empty()) throw UserError("data.vectors: " + vectors_path() + " has none of the data set's words");
+    }
+    const int64_t min_count = data_.integer("min_count"), max_words = data_.integer("max_words");
+    result_.words = {"<unk>"};
+    std::vector<int32_t> index(all.size(), 0);
+    for (const int32_t w : order) {
+      const auto k = static_cast<size_t>(w);
+      if (max_words > 0 && static_cast<int64_t>(result_.words.size()) > max_words) break;
+      if (pretrained ? !vectors.found.count(all[k]) : counts[k] < std::max<int64_t>(1, min_count)) continue;
+      index[k] = static_cast<int32_t>(result_.words.size());
+      result_.words.push_back(all[k]);
+    }
+    if (pretrained) {
+      result_.vectors = at::zeros({static_cast<int64_t>(result_.words.size()), vectors.width});
+      for (size_t k = 1; k < result_.words.size(); ++k)
+        std::memcpy(result_.vectors.data_ptr<float>() + static_cast<int64_t>(k) * vectors.width,
+                    vectors.found.at(result_.words[k]).data(), static_cast<size_t>(vectors.width) * sizeof(float));
+    }
+    const bool drop = data_.text("unknown") == "drop";
+    for (TextSplit* split : {&result_.train, &result_.valid, &result_.test})
+      for (Texts* texts : {&split->first, &split->second}) *texts = replaced(*texts, index, drop);
+  }
+
+  Texts replaced(const Texts& texts, const std::vector<int32_t>& index, bool drop) const {
+    Texts out;
+    out.ends.reserve(texts.ends.size());
+    for (int64_t k = 0; k < texts.size(); ++k) {
+      int64_t length = 0;
+      for (const int32_t w : texts[k]) {
+        const int32_t word = index[static_cast<size_t>(w)];
+        if ((word == 0 && drop) || (max_length_ > 0 && length >= max_length_)) continue;
+        out.words.push_back(word);
+        ++length;
+      }
+      if (length == 0) out.words.push_back(0);
+      out.close();
+    }
+    return out;
+  }
+
+  // A relative path is looked for in the data set's folder, then beside it, as $TACET_DATA/glove lies beside
+  // $TACET_DATA/snli.
+  std::string vectors_path() const {
+    const std::string given = expand_home(data_.text("vectors"));
+    if (given.starts_with("/")) return given;
+    const std::string found = first_existing(folder_, {given, "../" + given, "../../" + given});
+    return found.empty() ? folder_ + "/" + given : found;
+  }
+
+  const Values& data_;
+  const bool lowercase_;
+  int64_t max_length_ = 0, max_samples_ = 0;
+  std::string folder_;
+  std::map<std::string, std::string> files_;
+  Dictionary dictionary_;
+  std::unordered_map<std::string, int64_t> users_;
+  LabelledText result_;
+};
+
+}  // namespace
+
+std::vector<std::string> split_words(std::string_view text, bool spaces_only, bool lowercase) {
+  std::vector<std::string> words;
+  const auto inside = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '\'' ||
+           static_cast<unsigned char>(c) >= 0x80;
+  };
+  for (size_t i = 0; i < text.size();) {
+    if (is_space(text[i])) {
+      ++i;
+      continue;
+    }
+    const size_t first = i++;
+    if (spaces_only)
+      while (i < text.size() && !is_space(text[i])) ++i;
+    else if (inside(text[first]))
+      while (i < text.size() && inside(text[i])) ++i;
+    words.emplace_back(text.substr(first, i - first));
+    if (lowercase) lower(words.back());
+  }
+  return words;
+}
+
+std::vector<std::string> parse_leaves(std::string_view parse, bool lowercase) {
+  std::vector<std::string> words = split_words(parse, true, lowercase);
+  std::erase_if(words, [](const std::string& w) { return w == "(" || w == ")"; });
+  return words;
+}
+
+LabelledText load_labelled_text(const Values& data) { return Reader(data).read(); }
+
+}  // namespace tacet

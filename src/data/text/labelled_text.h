@@ -1,0 +1,60 @@
+// Texts and pairs of texts with a class each: SNLI, Sentiment140 and files of one's own, as word indices; the vocabulary's
+// rules; GloVe vectors for it. Batches and clients are not here (client_batches.h, partition.h).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+#include "data/text/texts.h"
+#include "tacet/options.h"
+
+namespace tacet {
+
+struct TextSplit {
+  Texts first, second;          // second has texts only where the task is about pairs
+  std::vector<int64_t> labels;  // indices into classes
+  std::vector<int64_t> users;   // who wrote it, numbered by first appearance; empty where nobody is known
+  int64_t size() const { return first.size(); }
+};
+
+struct LabelledText {
+  std::vector<std::string> words;  // the vocabulary; words[0] is <unk>
+  std::vector<std::string>
+      classes;                   // SNLI: entailment, neutral, contradiction; Sentiment140: negative, positive; else sorted
+  at::Tensor vectors;            // [words, E] float32 where data.vectors is given, row 0 zeros; else undefined
+  TextSplit train, valid, test;  // every text has at least one word
+};
+
+// Reads the data set that data.name names. What becomes a word:
+// - snli: the leaves of sentence*_binary_parse where the file is jsonl (without parses, the rule "words" on the sentence);
+//   in s1/s2/labels files, what lies between spaces. Pairs whose gold label is "-" are left out.
+// - elsewhere data.tokens says: "spaces", or "words": runs of letters, digits, apostrophes and non-ASCII characters; every
+//   other character is a word by itself. With data.lowercase, A–Z become a–z.
+// The vocabulary: without vectors, the words that stand at least data.min_count times in the training texts, by falling
+// count and then in byte order, no more than data.max_words. With vectors, all words of the three splits that have one, in
+// the same order. Any other word becomes <unk>, or is left out with data.unknown = "drop"; a text left without words is one
+// <unk>. Texts are cut to data.max_length words.
+// Sentiment140 has no validation texts: every data.valid_every-th row of the training file is held out. Rows of neutral
+// polarity (2) are left out. Throws UserError with file and line for whatever is wrong.
+LabelledText load_labelled_text(const Values& data);
+
+// The words of a text by the rules above.
+std::vector<std::string> split_words(std::string_view text, bool spaces_only, bool lowercase);
+// The leaves of "( ( A person ) runs )".
+std::vector<std::string> parse_leaves(std::string_view parse, bool lowercase);
+
+// Reads vectors in GloVe's text format (a word and E numbers a line, separated by single spaces; a first line with just two
+// integers, as word2vec writes it, is passed over) for the words in `index`. Returns for each found word its vector. Throws
+// UserError with file and line for another number of fields or a malformed number.
+struct WordVectors {
+  int64_t width = 0;  // E
+  std::unordered_map<std::string, std::vector<float>> found;
+};
+WordVectors read_word_vectors(const std::string& path, const std::unordered_map<std::string, int64_t>& wanted);
+
+}  // namespace tacet

@@ -1,0 +1,62 @@
+// Word vectors in GloVe's text format; see labelled_text.h.
+#include <charconv>
+
+#include "data/files/lines.h"
+#include "data/text/labelled_text.h"
+#include "tacet/error.h"
+
+namespace tacet {
+namespace {
+
+int64_t spaces(std::string_view line) {
+  int64_t n = 0;
+  for (const char c : line) n += c == ' ';
+  return n;
+}
+
+bool is_header(std::string_view line) {
+  return spaces(line) == 1 && line.find_first_not_of("0123456789 ") == std::string_view::npos;
+}
+
+}  // namespace
+
+WordVectors read_word_vectors(const std::string& path, const std::unordered_map<std::string, int64_t>& wanted) {
+  WordVectors vectors;
+  std::string word;
+  for_each_line(path, [&](std::string_view line, int64_t number) {
+    const auto bad = [&](const std::string& why) { return UserError(path + ":" + std::to_string(number) + ": " + why); };
+    while (line.ends_with(' ')) line.remove_suffix(1);
+    if (number == 1 && is_header(line)) return;
+    if (vectors.width == 0) {
+      vectors.width = spaces(line);
+      if (vectors.width == 0) throw bad("must be a word and its numbers, separated by spaces, got one field");
+    }
+    size_t end = line.find(' ');
+    word = line.substr(0, end);
+    // Most lines are of words that nobody asked for. A word may itself hold spaces (". . ."): then it starts like another.
+    if (!wanted.count(word)) return;
+    const int64_t extra = spaces(line) - vectors.width;
+    if (extra < 0)
+      throw bad("must have " + std::to_string(vectors.width) + " numbers after the word, as the first line, got " +
+                std::to_string(vectors.width + extra));
+    for (int64_t k = 0; k < extra; ++k) end = line.find(' ', end + 1);
+    if (extra > 0 && !wanted.count(word = line.substr(0, end))) return;
+    std::vector<float> numbers;
+    numbers.reserve(static_cast<size_t>(vectors.width));
+    const char* at = line.data() + end;
+    const char* const last = line.data() + line.size();
+    for (int64_t k = 0; k < vectors.width; ++k) {
+      float value = 0;
+      const auto [next, error] = std::from_chars(at + 1, last, value);
+      if (error != std::errc() || (next != last && *next != ' '))
+        throw bad("must be a word and " + std::to_string(vectors.width) + " numbers, number " + std::to_string(k + 1) +
+                  " is malformed");
+      numbers.push_back(value);
+      at = next;
+    }
+    vectors.found.emplace(word, std::move(numbers));  // of two lines for one word the first counts
+  });
+  return vectors;
+}
+
+}  // namespace tacet

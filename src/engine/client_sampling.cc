@@ -1,0 +1,76 @@
+// See client_sampling.h.
+#include "engine/client_sampling.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "engine/dirichlet.h"
+#include "tacet/error.h"
+#include "tacet/random.h"
+
+namespace tacet {
+namespace {
+
+std::vector<int> first_of(const std::vector<int64_t>& order, int count, int offset) {
+  std::vector<int> ids;
+  for (int k = 0; k < count; ++k) ids.push_back(offset + static_cast<int>(order[static_cast<size_t>(k)]));
+  return ids;
+}
+
+}  // namespace
+
+ClientSampling client_sampling(const Values& clients, int count) {
+  ClientSampling s;
+  s.clients = count;
+  s.participating = clients.has("participating") ? static_cast<int>(clients.integer("participating")) : count;
+  s.kind = clients.text("sampling");
+  s.period = clients.integer("period");
+  s.alpha = clients.number("alpha");
+  if (s.participating > count)
+    throw UserError("clients.participating must be ≤ clients.count = " + std::to_string(count) + ", got " +
+                    std::to_string(s.participating));
+  const int64_t block = count / s.period;  // the smallest block
+  if (s.kind == "periodic" && s.participating > block)
+    throw UserError("clients.participating must be ≤ " + std::to_string(block) +
+                    ", the clients in one of clients.period = " + std::to_string(s.period) + " blocks, got " +
+                    std::to_string(s.participating));
+  return s;
+}
+
+std::vector<double> client_weights(const ClientSampling& sampling, uint64_t seed) {
+  std::vector<double> w;
+  for (int i = 0; i < sampling.clients; ++i) {
+    Stream s(seed, i, Purpose::client_sampling, 0, 0);
+    w.push_back(log_gamma_variate(sampling.alpha, s));
+  }
+  return proportions(std::move(w));
+}
+
+std::vector<int> sample_clients(const ClientSampling& sampling, uint64_t seed, int64_t round) {
+  const int N = sampling.clients, S = sampling.participating;
+  Stream stream(seed, Stream::everyone, Purpose::client_sampling, round, 0);
+  std::vector<int> ids;
+  if (sampling.kind == "periodic") {
+    const int64_t b = round % sampling.period;
+    const auto first = static_cast<int>(b * N / sampling.period), last = static_cast<int>((b + 1) * N / sampling.period);
+    ids = first_of(stream.permutation(last - first), S, first);
+  } else if (S == N || sampling.kind == "fixed") {
+    ids.resize(static_cast<size_t>(S));
+    std::iota(ids.begin(), ids.end(), 0);
+  } else if (sampling.kind == "dirichlet") {
+    // The S smallest of independent exponential waiting times with rates w: successive sampling without replacement.
+    const auto w = client_weights(sampling, seed);
+    std::vector<std::pair<double, int>> wait;
+    for (int i = 0; i < N; ++i)
+      wait.emplace_back(-std::log(1 - stream.uniform()) / std::max(w[static_cast<size_t>(i)], 1e-300), i);
+    std::nth_element(wait.begin(), wait.begin() + (S - 1), wait.end());
+    for (int k = 0; k < S; ++k) ids.push_back(wait[static_cast<size_t>(k)].second);
+  } else {
+    ids = first_of(stream.permutation(N), S, 0);
+  }
+  std::sort(ids.begin(), ids.end());
+  return ids;
+}
+
+}  // namespace tacet

@@ -1,0 +1,331 @@
+// See message.h.
+#include "engine/message_coding.h"
+
+#include <algorithm>
+#include <cassert>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <numeric>
+#include <set>
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
+
+#include "base/multiversion.h"
+
+namespace tacet {
+namespace {
+
+constexpr int64_t grain = 64;  // blocks that are worth a thread
+
+int64_t blocks_of(int64_t n) { return (n + message_block - 1) / message_block; }
+
+uint16_t to_bf16(float v) {
+  uint32_t bits;
+  std::memcpy(&bits, &v, sizeof bits);
+  const uint32_t rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+  return static_cast<uint16_t>(v != v ? 0x7fc0u : rounded);
+}
+
+float from_bf16(uint16_t code) {
+  const uint32_t bits = static_cast<uint32_t>(code) << 16;
+  float v;
+  std::memcpy(&v, &bits, sizeof v);
+  return v;
+}
+
+// One block: n ≤ message_block values.
+
+TACET_MULTIVERSION void bf16_encode(const float* v, int64_t n, float* words) {
+  uint16_t code[message_block];
+  for (int64_t i = 0; i < n; ++i) code[i] = to_bf16(v[i]);
+  if (n % 2 == 1) code[n] = 0;
+  std::memcpy(words, code, static_cast<size_t>((n + 1) / 2) * sizeof(float));
+}
+
+TACET_MULTIVERSION void bf16_decode(const float* words, int64_t n, float* out) {
+  uint16_t code[message_block];
+  std::memcpy(code, words, static_cast<size_t>((n + 1) / 2) * sizeof(float));
+  for (int64_t i = 0; i < n; ++i) out[i] = from_bf16(code[i]);
+}
+
+TACET_MULTIVERSION void int8_encode(const float* v, int64_t n, float* words) {
+  constexpr float least = 1e-30f;       // below, 127/max might overflow: the block is taken for zeros
+  constexpr float to_whole = 12582912;  // 1.5·2^23: adding it rounds to a whole number, ties to even
+  float most = 0;
+  bool finite = true;
+  for (int64_t i = 0; i < n; ++i) {
+    const float size = std::fabs(v[i]);
+    most = size > most ? size : most;
+    finite = finite && size <= std::numeric_limits<float>::max();
+  }
+  auto* code = reinterpret_cast<int8_t*>(words + 1);
+  std::fill_n(words + 1, std::max<int64_t>(0, n + 3) / 4, 0.0f);
+  words[0] = !finite ? std::numeric_limits<float>::quiet_NaN() : most < least ? 0 : most / 127;
+  if (!finite || most < least) return;
+  const float times = 127 / most;
+  for (int64_t i = 0; i < n; ++i) {
+    const float whole = (v[i] * times + to_whole) - to_whole;
+    code[i] = static_cast<int8_t>(static_cast<int32_t>(whole));
+  }
+}
+
+TACET_MULTIVERSION void int8_decode(const float* words, int64_t n, float* out) {
+  const float scale = words[0];
+  const auto* code = reinterpret_cast<const int8_t*>(words + 1);
+  for (int64_t i = 0; i < n; ++i) out[i] = scale * static_cast<float>(code[i]);
+}
+
+void encode_block(MessageKind kind, const float* v, int64_t n, float* words) {
+  if (kind == MessageKind::f32) std::copy(v, v + n, words);
+  if (kind == MessageKind::bf16) bf16_encode(v, n, words);
+  if (kind == MessageKind::int8) int8_encode(v, n, words);
+}
+
+void decode_block(MessageKind kind, const float* words, int64_t n, float* out) {
+  if (kind == MessageKind::f32) std::copy(words, words + n, out);
+  if (kind == MessageKind::bf16) bf16_decode(words, n, out);
+  if (kind == MessageKind::int8) int8_decode(words, n, out);
+}
+
+// Adds up vectors of n floats by the tree of tree_mean.h, in place; the sum lands in the first.
+void add_tree(const std::vector<float*>& leaves, int64_t n) {
+  for (size_t width = 1; width < leaves.size(); width *= 2)
+    for (size_t p = 0; p + width < leaves.size(); p += 2 * width)
+      for (int64_t i = 0; i < n; ++i) leaves[p][i] += leaves[p + width][i];
+}
+
+}  // namespace
+
+MessageKind message_kind(const std::string& word) {
+  return word == "bf16" ? MessageKind::bf16 : word == "int8" ? MessageKind::int8 : MessageKind::f32;
+}
+
+int64_t message_words(MessageKind kind, int64_t n) {
+  if (kind == MessageKind::f32) return n;
+  if (kind == MessageKind::bf16) return (n + 1) / 2;
+  return blocks_of(n) + (n + 3) / 4;
+}
+
+void encode(MessageKind kind, const float* v, const float* reference, float* residual, int64_t n, float* words) {
+  at::parallel_for(0, blocks_of(n), grain, [&](int64_t first, int64_t last) {
+    float given[message_block], other[message_block];
+    for (int64_t b = first; b < last; ++b) {
+      const int64_t at = b * message_block, size = std::min(message_block, n - at);
+      float* code = words + message_words(kind, at);
+      for (int64_t i = 0; i < size; ++i) given[i] = reference ? v[at + i] - reference[at + i] : v[at + i];
+      if (!residual) {
+        encode_block(kind, given, size, code);
+        continue;
+      }
+      float* left_out = residual + message_words(MessageKind::int8, at);
+      int8_decode(left_out, size, other);
+      for (int64_t i = 0; i < size; ++i) given[i] += other[i];
+      encode_block(kind, given, size, code);
+      decode_block(kind, code, size, other);
+      for (int64_t i = 0; i < size; ++i) given[i] -= other[i];
+      int8_encode(given, size, left_out);
+    }
+  });
+}
+
+void decode(MessageKind kind, const float* words, int64_t first, int64_t n, float* out) {
+  assert(first % message_block == 0);
+  at::parallel_for(0, blocks_of(n), grain, [&](int64_t b, int64_t last) {
+    for (; b < last; ++b) {
+      const int64_t at = b * message_block;
+      decode_block(kind, words + message_words(kind, first + at), std::min(message_block, n - at), out + at);
+    }
+  });
+}
+
+const float* MessageCoder::code(const Client& client, const std::vector<Vec>& vectors, const Vec& reference, bool sends) {
+  const int64_t d = vectors.front().numel(), words = message_words(kind, d);
+  words_.resize(vectors.size() * static_cast<size_t>(words));
+  zeros_.resize(sends ? 0 : static_cast<size_t>(d));
+  for (size_t k = 0; k < vectors.size(); ++k) {
+    const bool has_reference = k == 0 && reference.defined();
+    const size_t use = reference.defined() ? k : k + 1;
+    assert(use < residuals_.size());
+    float* residual = nullptr;
+    if (sends && kind == MessageKind::int8) residual = residual_of(client, use, words);
+    encode(kind, sends ? vectors[k].data_ptr<float>() : zeros_.data(),
+           sends && has_reference ? reference.data_ptr<float>() : nullptr, residual, d,
+           words_.data() + static_cast<int64_t>(k) * words);
+  }
+  return words_.data();
+}
+
+float* MessageCoder::residual_of(const Client& client, size_t use, int64_t words) {
+  PerClient& residuals = residuals_[use];
+  const Vec& kept = residuals.has(client) ? residuals.all().at(client.id()) : residuals.at(client, at::empty({words}));
+  return kept.data_ptr<float>();
+}
+
+const float* MessageCoder::decoded(int count, int64_t d) {
+  values_.resize(static_cast<size_t>(count * d));
+  for (int k = 0; k < count; ++k) decode(kind, words_.data() + k * message_words(kind, d), 0, d, values_.data() + k * d);
+  return values_.data();
+}
+
+void MessageCoder::state(StateVisitor& v) {
+  for (size_t use = 0; use < residuals_.size(); ++use) v.clients(uses[use], residuals_[use]);
+}
+
+bool travels_coded(const Group& group, const std::vector<int64_t>& bounds) {
+  const std::vector<int> hosts = group.hosts();
+  if (group.size() == 1 || std::set<int>(hosts.begin(), hosts.end()).size() != hosts.size()) return false;
+  for (size_t q = 0; q + 1 < bounds.size(); ++q)
+    if (bounds[q + 1] - bounds[q] > 1) return false;
+  return true;
+}
+
+namespace {
+
+// One call of message_sum().
+class CodedSum {
+ public:
+  CodedSum(Group& group, const std::vector<int64_t>& bounds, const SumShape& shape, MessageKind kind, int count,
+           SumBuffers& buffers)
+      : group_(group),
+        shape_(shape),
+        kind_(kind),
+        count_(count),
+        d_(shape.parts.front()),
+        words_(message_words(kind, d_)),
+        size_(std::accumulate(shape.parts.begin(), shape.parts.end(), int64_t{0})),
+        rest_(size_ - count * d_),
+        buffers_(buffers) {
+    assert(count >= 1);
+    for (int q = 0; q < group.size(); ++q)
+      if (bounds[q] < bounds[q + 1]) senders_.push_back(q);
+    // Words sent to a peer, times the number of ranks: whole messages, or a slice of each message and of the sum.
+    whole_ = words_ * group.size() <= words_ + d_;
+  }
+
+  at::Tensor run(const std::function<CodedLeaf(int64_t)>& leaf) {
+    const int me = group_.rank();
+    const auto mine = std::find(senders_.begin(), senders_.end(), me);
+    leaves_.resize(senders_.size());
+    if (mine != senders_.end()) leaves_[mine - senders_.begin()] = leaf(mine - senders_.begin());
+    swap_messages(mine != senders_.end() ? &leaves_[mine - senders_.begin()] : nullptr);
+    result_ = buffers_.result(size_);
+    out_ = result_.data_ptr<float>();
+    for (int k = 0; k < count_; ++k) add_vector(k);
+    add_rest();
+    if (!whole_) swap_sums();
+    return std::move(result_);
+  }
+
+ private:
+  struct Range {
+    int64_t first, last;  // values; whole blocks, but for the vector's end
+    int64_t size() const { return last - first; }
+  };
+  Range slice(int q) const {
+    if (whole_) return {0, d_};
+    const int64_t blocks = blocks_of(d_), ranks = group_.size();
+    return {std::min(blocks * q / ranks * message_block, d_), std::min(blocks * (q + 1) / ranks * message_block, d_)};
+  }
+  int64_t words_at(int64_t value) const { return message_words(kind_, value); }
+  int64_t words_in(Range r) const { return words_at(r.last) - words_at(r.first); }
+
+  // Of every message: my slice of its vectors, and all of its rest. What comes in lies behind each other in one room.
+  void swap_messages(const CodedLeaf* mine) {
+    const int me = group_.rank();
+    std::vector<std::vector<Piece>> to(group_.size()), from(group_.size());
+    const int64_t in = words_in(slice(me));
+    for (size_t p = 0; p < senders_.size(); ++p) {
+      if (senders_[p] == me) continue;
+      float* room = buffers_.vector(p, count_ * in + rest_);
+      leaves_[p] = {room, room + count_ * in};
+      for (int k = 0; k < count_; ++k) from[senders_[p]].push_back({room + k * in, in});
+      from[senders_[p]].push_back({room + count_ * in, rest_});
+    }
+    for (int q = 0; mine && q < group_.size(); ++q) {
+      if (q == me) continue;
+      const Range theirs = slice(q);
+      // A piece to send is not written to.
+      for (int k = 0; k < count_; ++k)
+        to[q].push_back({const_cast<float*>(mine->words) + k * words_ + words_at(theirs.first), words_in(theirs)});
+      to[q].push_back({const_cast<float*>(mine->rest), rest_});
+    }
+    group_.exchange(to, from);
+  }
+
+  // The words of vector k of leaf p from `value` on, which is in my slice.
+  const float* coded(size_t p, int k, int64_t value) const {
+    const Range mine = slice(group_.rank());
+    if (senders_[p] == group_.rank()) return leaves_[p].words + k * words_ + words_at(value);
+    return leaves_[p].words + k * words_in(mine) + (words_at(value) - words_at(mine.first));
+  }
+
+  void add_vector(int k) {
+    constexpr int64_t chunk = 16 * message_block;
+    const Range mine = slice(group_.rank());
+    at::parallel_for(0, (mine.size() + chunk - 1) / chunk, 4, [&](int64_t c, int64_t last) {
+      std::vector<float> room(leaves_.size() * chunk);
+      std::vector<float*> values;
+      for (size_t p = 0; p < leaves_.size(); ++p) values.push_back(room.data() + p * chunk);
+      for (; c < last; ++c) {
+        const int64_t at = mine.first + c * chunk, n = std::min(chunk, mine.last - at);
+        for (size_t p = 0; p < leaves_.size(); ++p) {
+          for (int64_t b = 0; b < n; b += message_block)
+            decode_block(kind_, coded(p, k, at + b), std::min(message_block, n - b), values[p] + b);
+          const float weight = leaves_[p].rest[rest_ - 1];
+          for (int64_t i = 0; weight != 1 && i < n; ++i) values[p][i] = weight * values[p][i];
+        }
+        add_tree(values, n);
+        put(values[0], k * d_ + at, n);
+      }
+    });
+  }
+
+  void add_rest() {
+    std::vector<float> room;
+    std::vector<float*> values;
+    for (const CodedLeaf& leaf : leaves_) room.insert(room.end(), leaf.rest, leaf.rest + rest_);
+    for (size_t p = 0; p < leaves_.size(); ++p) values.push_back(room.data() + static_cast<int64_t>(p) * rest_);
+    add_tree(values, rest_);
+    put(values[0], count_ * d_, rest_);
+  }
+
+  void put(const float* sum, int64_t at, int64_t n) {
+    const int64_t divided = shape_.divisor == 1 ? 0 : std::clamp<int64_t>(shape_.divided - at, 0, n);
+    for (int64_t i = 0; i < divided; ++i) out_[at + i] = sum[i] / shape_.divisor;
+    std::copy(sum + divided, sum + n, out_ + at + divided);
+  }
+
+  void swap_sums() {
+    const int me = group_.rank();
+    std::vector<std::vector<Piece>> to(group_.size()), from(group_.size());
+    for (int q = 0; q < group_.size(); ++q)
+      for (int k = 0; q != me && k < count_; ++k) {
+        to[q].push_back({out_ + k * d_ + slice(me).first, slice(me).size()});
+        from[q].push_back({out_ + k * d_ + slice(q).first, slice(q).size()});
+      }
+    group_.exchange(to, from);
+  }
+
+  Group& group_;
+  const SumShape& shape_;
+  const MessageKind kind_;
+  const int count_;
+  const int64_t d_, words_, size_, rest_;
+  SumBuffers& buffers_;
+  std::vector<int> senders_;  // ranks with a position, in the order of positions
+  bool whole_ = false;
+  std::vector<CodedLeaf> leaves_;
+  at::Tensor result_;
+  float* out_ = nullptr;
+};
+
+}  // namespace
+
+at::Tensor message_sum(Group& group, const std::vector<int64_t>& bounds, const SumShape& shape, MessageKind kind, int count,
+                       const std::function<CodedLeaf(int64_t p)>& leaf, SumBuffers& buffers) {
+  return CodedSum(group, bounds, shape, kind, count, buffers).run(leaf);
+}
+
+}  // namespace tacet

@@ -1,0 +1,28 @@
+// Convolutions of channels-last images and their derivatives, written into tensors that the caller gives. Weights stay where
+// the flat parameter vector has them, [out, in, kernel, kernel]; the library's own order of them is made on the way, images
+// are never reordered. No autograd here: that is conv_norm.h.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "kernels/product/precision.h"
+
+namespace tacet {
+
+// Whether this build has them (oneDNN). Without, the functions below throw std::logic_error.
+bool fast_convolutions();
+
+// float32; x [B, C, H, W] and y [B, O, H', W'] dense channels-last, w [O, C, k, k] contiguous. The same padding on all
+// sides. bf16: the two factors of each of the three are rounded, sums and results are float32.
+struct Convolution {
+  int64_t stride = 1, padding = 0;
+  Precision precision = Precision::f32;
+  // What x, w and y of these shapes are convolved in: `precision`, or f32 where bf16 has no fast way on this processor, or
+  // none that is right: 1 × 1 with an odd number of maps.
+  Precision taken(const at::Tensor& x, const at::Tensor& w, const at::Tensor& y) const;
+  void forward(const at::Tensor& x, const at::Tensor& w, const at::Tensor& y) const;
+  void backward_input(const at::Tensor& dy, const at::Tensor& w, const at::Tensor& dx) const;
+  void backward_weights(const at::Tensor& x, const at::Tensor& dy, const at::Tensor& dw) const;
+};
+
+}  // namespace tacet

@@ -1,0 +1,187 @@
+// convolution.h on the own kernels where there are some for the shape, else on oneDNN. Making a primitive costs as much as a
+// small convolution, so each thread keeps those of the shapes it met, with the packed weights they work in. For bf16 the
+// factors are rounded into memory that a thread keeps: one copy of an image is read once, by the convolution behind it.
+#include <array>
+#include <cassert>
+#include <map>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include <dnnl.hpp>
+
+#include "kernels/convolution/convolution.h"
+#include "kernels/convolution/convolution_winograd.h"
+
+namespace tacet {
+namespace {
+
+using dnnl::memory;
+using Arguments = std::unordered_map<int, memory>;
+
+const dnnl::engine& engine() {
+  static const dnnl::engine cpu(dnnl::engine::kind::cpu, 0);
+  return cpu;
+}
+
+dnnl::stream& stream() {
+  thread_local dnnl::stream own(engine());
+  return own;
+}
+
+using Type = memory::data_type;
+using Tag = memory::format_tag;
+
+memory::desc described(at::IntArrayRef sizes, Type type, Tag order) {
+  return {memory::dims(sizes.begin(), sizes.end()), type, order};
+}
+
+memory over(const memory::desc& desc, const at::Tensor& t) { return {desc, engine(), t.data_ptr<float>()}; }
+
+void run(const dnnl::primitive& primitive, const Arguments& arguments) { primitive.execute(stream(), arguments); }
+
+dnnl::reorder reorder(const memory::desc& from, const memory::desc& to) {
+  return dnnl::reorder(dnnl::reorder::primitive_desc(engine(), from, engine(), to));
+}
+
+// An image as a factor of a convolution: as it is, or rounded on the way in.
+struct Factor {
+  memory::desc plain, taken;
+  dnnl::reorder round;  // none for f32
+
+  Factor() = default;
+  Factor(at::IntArrayRef sizes, Type type) : plain(described(sizes, Type::f32, Tag::nhwc)), taken(plain) {
+    if (type == Type::f32) return;
+    taken = described(sizes, type, Tag::nhwc);
+    round = reorder(plain, taken);
+  }
+  // t itself, or its rounded copy in `room`, which grows to the largest ever asked for.
+  memory of(const at::Tensor& t, std::vector<uint16_t>& room) const {
+    if (plain == taken) return over(plain, t);
+    if (room.size() < static_cast<size_t>(t.numel())) room.resize(static_cast<size_t>(t.numel()));
+    memory rounded(taken, engine(), room.data());
+    run(round, {{DNNL_ARG_FROM, over(plain, t)}, {DNNL_ARG_TO, rounded}});
+    return rounded;
+  }
+};
+
+struct Rooms {
+  std::vector<uint16_t> in, out;
+};
+Rooms& rooms() {
+  thread_local Rooms own;
+  return own;
+}
+
+// Everything of one shape. Packed weights are valid within one call only. Throws dnnl::error where oneDNN has no such
+// convolution.
+struct Shape {
+  Type type;  // of the factors
+  Factor image_in, image_out;
+  memory::desc plain;
+  memory forward_weights, input_weights, weights_gradient;
+  dnnl::reorder pack_forward, pack_input, unpack_gradient;
+  dnnl::convolution_forward forward;
+  dnnl::convolution_backward_data backward_input;
+  dnnl::convolution_backward_weights backward_weights;
+  bool fast = true;  // none of the three is oneDNN's reference implementation
+
+  Shape(at::IntArrayRef x, at::IntArrayRef w, at::IntArrayRef y, const Convolution& c, Type t)
+      : type(t), image_in(x, t), image_out(y, t), plain(described(w, Type::f32, Tag::oihw)) {
+    const memory::desc packed = described(w, t, Tag::any), gradient = described(w, Type::f32, Tag::any);
+    const memory::dims stride = {c.stride, c.stride}, padding = {c.padding, c.padding};
+    const auto direct = dnnl::algorithm::convolution_direct;
+    const auto forward_desc = [&](const memory::desc& out) {
+      return dnnl::convolution_forward::primitive_desc(
+          {dnnl::prop_kind::forward_training, direct, image_in.taken, packed, out, stride, padding, padding}, engine());
+    };
+    const auto f = forward_desc(image_out.plain), hint = forward_desc(image_out.taken);
+    const dnnl::convolution_backward_data::primitive_desc i(
+        {direct, image_in.plain, packed, image_out.taken, stride, padding, padding}, engine(), hint);
+    const dnnl::convolution_backward_weights::primitive_desc g(
+        {direct, image_in.taken, gradient, image_out.taken, stride, padding, padding}, engine(), hint);
+    for (const char* const name : {f.impl_info_str(), i.impl_info_str(), g.impl_info_str()})
+      if (std::string(name).rfind("ref", 0) == 0) fast = false;
+    forward_weights = memory(f.weights_desc(), engine());
+    input_weights = memory(i.weights_desc(), engine());
+    weights_gradient = memory(g.diff_weights_desc(), engine());
+    pack_forward = reorder(plain, f.weights_desc());
+    pack_input = reorder(plain, i.weights_desc());
+    unpack_gradient = reorder(g.diff_weights_desc(), plain);
+    forward = dnnl::convolution_forward(f);
+    backward_input = dnnl::convolution_backward_data(i);
+    backward_weights = dnnl::convolution_backward_weights(g);
+  }
+};
+
+// Of 1 × 1 convolutions with an odd number of maps, oneDNN 2.6 gets x's gradient in bf16 wrong for some images (9 × 20).
+bool wrong_in_bf16(at::IntArrayRef w) { return w[2] == 1 && w[3] == 1 && w[0] % 2 == 1; }
+
+// In bf16 where asked for, right and fast, else in f32.
+std::unique_ptr<Shape> made(at::IntArrayRef x, at::IntArrayRef w, at::IntArrayRef y, const Convolution& c) {
+  if (c.precision == Precision::bf16 && !wrong_in_bf16(w)) {
+    try {
+      auto rounding = std::make_unique<Shape>(x, w, y, c, Type::bf16);
+      if (rounding->fast) return rounding;
+    } catch (const dnnl::error& e) {
+      if (e.status != dnnl_unimplemented) throw;
+    }
+  }
+  return std::make_unique<Shape>(x, w, y, c, Type::f32);
+}
+
+constexpr size_t kShapes = 256;  // kept at a time: a few dozen a network and batch size
+
+Shape& shape_of(const at::Tensor& x, const at::Tensor& w, const at::Tensor& y, const Convolution& c) {
+  thread_local std::map<std::array<int64_t, 10>, std::unique_ptr<Shape>> known;
+  assert(x.is_contiguous(at::MemoryFormat::ChannelsLast) && y.is_contiguous(at::MemoryFormat::ChannelsLast));
+  assert(w.is_contiguous() && x.scalar_type() == at::kFloat && x.size(1) == w.size(1) && y.size(1) == w.size(0));
+  const std::array<int64_t, 10> key = {x.size(0), x.size(1), x.size(2), x.size(3), w.size(0),
+                                       w.size(2), w.size(3), c.stride,  c.padding, static_cast<int64_t>(c.precision)};
+  if (known.size() >= kShapes && !known.count(key)) known.clear();
+  std::unique_ptr<Shape>& shape = known[key];
+  if (!shape) shape = made(x.sizes(), w.sizes(), y.sizes(), c);
+  return *shape;
+}
+
+}  // namespace
+
+bool fast_convolutions() { return true; }
+
+Precision Convolution::taken(const at::Tensor& x, const at::Tensor& w, const at::Tensor& y) const {
+  if (precision == Precision::f32) return precision;
+  return shape_of(x, w, y, *this).type == Type::bf16 ? Precision::bf16 : Precision::f32;
+}
+
+void Convolution::forward(const at::Tensor& x, const at::Tensor& w, const at::Tensor& y) const {
+  if (winograd_forward(*this, x, w, y)) return;
+  Shape& s = shape_of(x, w, y, *this);
+  run(s.pack_forward, {{DNNL_ARG_FROM, over(s.plain, w)}, {DNNL_ARG_TO, s.forward_weights}});
+  run(s.forward, {{DNNL_ARG_SRC, s.image_in.of(x, rooms().in)},
+                  {DNNL_ARG_WEIGHTS, s.forward_weights},
+                  {DNNL_ARG_DST, over(s.image_out.plain, y)}});
+  stream().wait();
+}
+
+void Convolution::backward_input(const at::Tensor& dy, const at::Tensor& w, const at::Tensor& dx) const {
+  if (winograd_backward_input(*this, dy, w, dx)) return;
+  Shape& s = shape_of(dx, w, dy, *this);
+  run(s.pack_input, {{DNNL_ARG_FROM, over(s.plain, w)}, {DNNL_ARG_TO, s.input_weights}});
+  run(s.backward_input, {{DNNL_ARG_DIFF_DST, s.image_out.of(dy, rooms().out)},
+                         {DNNL_ARG_WEIGHTS, s.input_weights},
+                         {DNNL_ARG_DIFF_SRC, over(s.image_in.plain, dx)}});
+  stream().wait();
+}
+
+void Convolution::backward_weights(const at::Tensor& x, const at::Tensor& dy, const at::Tensor& dw) const {
+  if (winograd_backward_weights(*this, x, dy, dw)) return;
+  Shape& s = shape_of(x, dw, dy, *this);
+  run(s.backward_weights, {{DNNL_ARG_SRC, s.image_in.of(x, rooms().in)},
+                           {DNNL_ARG_DIFF_DST, s.image_out.of(dy, rooms().out)},
+                           {DNNL_ARG_DIFF_WEIGHTS, s.weights_gradient}});
+  run(s.unpack_gradient, {{DNNL_ARG_FROM, s.weights_gradient}, {DNNL_ARG_TO, over(s.plain, dw)}});
+  stream().wait();
+}
+
+}  // namespace tacet

@@ -1,0 +1,39 @@
+// Matrix products at the speed of oneDNN, on plain tensors without gradients: product_onednn.cc, or product_libtorch.cc
+// where oneDNN is missing. What is differentiable is built on these, in linear.h and recurrent.h.
+#pragma once
+
+#include <memory>
+
+#include <ATen/core/Tensor.h>
+
+#include "kernels/product/precision.h"
+
+namespace tacet {
+
+// Whether products here are faster than libtorch's own: built with oneDNN. Constant in a process.
+bool fast_products();
+
+// Whether this build and machine multiply bfloat16 numbers in hardware. Constant in a process.
+bool bf16_products();
+
+// y = a · b, or y += a · b. a [M, K], b [K, N] with rows or columns contiguous, y [M, N] with contiguous rows; f32, on the
+// CPU. Same bits for the same shapes, strides, values and threads.
+void product(const at::Tensor& a, const at::Tensor& b, const at::Tensor& y, bool add, Precision precision);
+
+// A right factor b [K, N] that many products share, brought into the order that suits them once. Products of one
+// SharedFactor are made by one thread at a time.
+class SharedFactor {
+ public:
+  // rows: the most rows that a left factor will have.
+  SharedFactor(const at::Tensor& b, int64_t rows, Precision precision);
+  ~SharedFactor();
+
+  // y [rows, N] = a [rows, K] · b, or y += a · b; a and y contiguous.
+  void multiply(const float* a, int64_t rows, float* y, bool add) const;
+
+ private:
+  struct Packed;
+  std::unique_ptr<Packed> packed_;
+};
+
+}  // namespace tacet

@@ -1,0 +1,260 @@
+// product.h on oneDNN's matmul primitive. Building a primitive costs as much as a small product, so each thread keeps the
+// ones it used last; so are the buffers that they work in, which saves the page faults of fresh memory.
+#include <array>
+#include <cstdlib>
+#include <list>
+#include <map>
+#include <new>
+#include <stdexcept>
+#include <unordered_map>
+
+#include <omp.h>
+
+#include <dnnl.hpp>
+
+#include "kernels/product/panels.h"
+#include "kernels/product/product.h"
+
+namespace tacet {
+namespace {
+
+using dnnl::memory;
+
+const dnnl::engine& engine() {
+  static const dnnl::engine cpu(dnnl::engine::kind::cpu, 0);
+  return cpu;
+}
+
+dnnl::stream& stream() {
+  thread_local dnnl::stream own(engine());
+  return own;
+}
+
+memory::data_type type(Precision p) { return p == Precision::bf16 ? memory::data_type::bf16 : memory::data_type::f32; }
+
+// A buffer that grows and is never given back before its thread ends.
+class Buffer {
+ public:
+  ~Buffer() { std::free(data_); }
+  void* of(size_t bytes) {
+    if (bytes <= size_) return data_;
+    std::free(data_);
+    size_ = (bytes + 4095) / 4096 * 4096;
+    data_ = std::aligned_alloc(4096, size_);
+    if (!data_) throw std::bad_alloc();
+    return data_;
+  }
+
+ private:
+  void* data_ = nullptr;
+  size_t size_ = 0;
+};
+
+struct Buffers {
+  Buffer scratch, left, right;
+};
+Buffers& buffers() {
+  thread_local Buffers own;
+  return own;
+}
+
+// Row- or column-major with the distance between neighbouring rows or columns.
+struct Order {
+  bool rows;
+  int64_t distance;
+};
+
+Order order(const at::Tensor& t) {
+  if (t.size(1) == 1 || t.stride(1) == 1) {
+    const int64_t distance = t.size(0) == 1 ? t.size(1) : t.stride(0);
+    if (distance >= t.size(1)) return {true, distance};
+  }
+  if (t.size(0) == 1 || t.stride(0) == 1) {
+    const int64_t distance = t.size(1) == 1 ? t.size(0) : t.stride(1);
+    if (distance >= t.size(0)) return {false, distance};
+  }
+  throw std::logic_error("a factor's rows or columns must be contiguous");
+}
+
+memory::desc described(int64_t rows, int64_t columns, memory::data_type type, Order order) {
+  return {{rows, columns}, type, order.rows ? memory::dims{order.distance, 1} : memory::dims{1, order.distance}};
+}
+
+// One product of fixed shape, ready to run.
+struct Plan {
+  Plan(const memory::desc& a, const memory::desc& b, const memory::desc& y, bool add) {
+    dnnl::primitive_attr attributes;
+    attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+    if (add) {
+      dnnl::post_ops sum;
+      sum.append_sum(1);
+      attributes.set_post_ops(sum);
+    }
+    const dnnl::matmul::primitive_desc d(dnnl::matmul::desc(a, b, y), attributes, engine());
+    matmul = dnnl::matmul(d);
+    left = memory(d.src_desc(), engine(), nullptr);
+    right = memory(d.weights_desc(), engine(), nullptr);
+    out = memory(d.dst_desc(), engine(), nullptr);
+    scratch = memory(d.scratchpad_desc(), engine(), nullptr);
+    arguments = {{DNNL_ARG_SRC, left}, {DNNL_ARG_WEIGHTS, right}, {DNNL_ARG_DST, out}, {DNNL_ARG_SCRATCHPAD, scratch}};
+  }
+  void run(const void* a, const void* b, float* y) {
+    left.set_data_handle(const_cast<void*>(a));
+    right.set_data_handle(const_cast<void*>(b));
+    out.set_data_handle(y);
+    scratch.set_data_handle(buffers().scratch.of(scratch.get_desc().get_size()));
+    matmul.execute(stream(), arguments);
+  }
+  dnnl::matmul matmul;
+  memory left, right, out, scratch;
+  std::unordered_map<int, memory> arguments;
+};
+
+// Everything that the choice of a primitive depends on. 0 for a right factor in the primitive's own order.
+using Key = std::array<int64_t, 10>;
+
+// The plans used last by this thread.
+class Plans {
+ public:
+  template <class Make>
+  Plan& of(const Key& key, Make make) {
+    if (const auto known = places_.find(key); known != places_.end()) {
+      plans_.splice(plans_.begin(), plans_, known->second);
+      return plans_.front().second;
+    }
+    if (plans_.size() == most) {
+      places_.erase(plans_.back().first);
+      plans_.pop_back();
+    }
+    plans_.emplace_front(key, make());
+    places_[key] = plans_.begin();
+    return plans_.front().second;
+  }
+
+ private:
+  static constexpr size_t most = 256;
+  std::list<std::pair<Key, Plan>> plans_;
+  std::map<Key, std::list<std::pair<Key, Plan>>::iterator> places_;
+};
+
+Plans& plans() {
+  thread_local Plans own;
+  return own;
+}
+
+void reordered(const float* from, const memory::desc& from_order, void* to, const memory::desc& to_order) {
+  memory source(from_order, engine(), const_cast<float*>(from)), target(to_order, engine(), to);
+  dnnl::reorder(source, target).execute(stream(), source, target);
+}
+
+uint64_t* words(const at::Tensor& t) { return t.defined() ? reinterpret_cast<uint64_t*>(t.data_ptr<int64_t>()) : nullptr; }
+
+}  // namespace
+
+bool fast_products() { return true; }
+
+bool bf16_products() {
+  static const bool has = dnnl::get_effective_cpu_isa() >= dnnl::cpu_isa::avx512_core_bf16;
+  return has;
+}
+
+void product(const at::Tensor& a, const at::Tensor& b, const at::Tensor& y, bool add, Precision precision) {
+  const int64_t m = a.size(0), k = a.size(1), n = b.size(1);
+  const Order left = order(a), right = order(b), out = order(y);
+  const memory::desc a_order = described(m, k, memory::data_type::f32, left),
+                     b_order = described(k, n, memory::data_type::f32, right),
+                     y_order = described(m, n, memory::data_type::f32, {true, out.distance});
+  const bool round = precision == Precision::bf16;
+  const Key key = {m,
+                   k,
+                   n,
+                   left.rows ? left.distance : -left.distance,
+                   right.rows ? right.distance : -right.distance,
+                   out.distance,
+                   add,
+                   round,
+                   omp_get_max_threads(),
+                   0};
+  Plan& plan = plans().of(key, [&] {
+    if (!round) return Plan(a_order, b_order, y_order, add);
+    return Plan(described(m, k, memory::data_type::bf16, {true, k}),
+                memory::desc({k, n}, memory::data_type::bf16, memory::format_tag::any), y_order, add);
+  });
+  if (!round) return plan.run(a.data_ptr<float>(), b.data_ptr<float>(), y.data_ptr<float>());
+  const memory::desc to_left = plan.left.get_desc(), to_right = plan.right.get_desc();
+  void* const rounded_a = buffers().left.of(to_left.get_size());
+  void* const rounded_b = buffers().right.of(to_right.get_size());
+  reordered(a.data_ptr<float>(), a_order, rounded_a, to_left);
+  reordered(b.data_ptr<float>(), b_order, rounded_b, to_right);
+  plan.run(rounded_a, rounded_b, y.data_ptr<float>());
+}
+
+// The most rows for which multiply_panels is faster.
+constexpr int64_t panel_rows = 24;
+
+struct SharedFactor::Packed {
+  int64_t k, n, rows;
+  Precision precision;
+  memory::desc order;
+  at::Tensor bytes, kept;  // kept: of panels without zeros
+  bool in_panels = false, last_first = false;
+
+  // The first plan chooses the order of b, which every other number of rows then takes.
+  Plan& plan(int64_t m, bool add) const {
+    const Key key = {m, k, n, in_panels, 0, 0, add, precision == Precision::bf16, omp_get_max_threads(), rows};
+    return plans().of(key, [&] {
+      const memory::desc y({m, n}, memory::data_type::f32, memory::format_tag::ab);
+      return Plan(memory::desc({m, k}, type(precision), memory::format_tag::ab), order, y, add);
+    });
+  }
+};
+
+SharedFactor::SharedFactor(const at::Tensor& b, int64_t rows, Precision precision)
+    : packed_(new Packed{b.size(0), b.size(1), rows, precision, {}, {}}) {
+  Packed& p = *packed_;
+  const bool round = precision == Precision::bf16;
+  p.in_panels = rows <= panel_rows && has_panels(round);
+  if (p.in_panels && !round) {
+    p.bytes = at::empty({panel_floats(p.k, p.n)}, at::kFloat);
+    if (rows <= rows_at_once) p.kept = at::empty({panel_lines(p.k, p.n)}, at::kLong);
+    if (!pack_panels({b.data_ptr<float>(), b.stride(0), b.stride(1)}, p.k, p.n, p.bytes.data_ptr<float>(), words(p.kept)))
+      p.kept = at::Tensor();
+    return;
+  }
+  if (p.in_panels) {
+    p.order = memory::desc({p.k, p.n}, type(precision), memory::format_tag::BA16a64b2a);
+  } else {
+    p.order = memory::desc({p.k, p.n}, type(precision), memory::format_tag::any);
+    p.order = p.plan(rows, false).right.get_desc();
+  }
+  p.bytes = at::empty({static_cast<int64_t>(p.order.get_size())}, at::kByte);
+  reordered(b.data_ptr<float>(), described(p.k, p.n, memory::data_type::f32, order(b)), p.bytes.data_ptr(), p.order);
+}
+
+SharedFactor::~SharedFactor() = default;
+
+void SharedFactor::multiply(const float* a, int64_t rows, float* y, bool add) const {
+  Packed& p = *packed_;
+  const bool round = p.precision == Precision::bf16;
+  if (p.in_panels) {
+    const void* left = a;
+    if (round) {
+      void* const rounded = buffers().left.of(static_cast<size_t>(rows * ((p.k + 1) / 2 * 2)) * sizeof(uint16_t) + 64);
+      round_to_pairs(a, rows, p.k, static_cast<uint16_t*>(rounded));
+      left = rounded;
+    }
+    multiply_panels(left, rows, {p.bytes.data_ptr(), p.k, p.n, round, words(p.kept)}, y, add, p.last_first);
+    p.last_first = !p.last_first;
+    return;
+  }
+  Plan& plan = p.plan(rows, add);
+  const void* left = a;
+  if (round) {
+    void* const rounded = buffers().left.of(plan.left.get_desc().get_size());
+    reordered(a, memory::desc({rows, p.k}, memory::data_type::f32, memory::format_tag::ab), rounded, plan.left.get_desc());
+    left = rounded;
+  }
+  plan.run(left, p.bytes.data_ptr(), y);
+}
+
+}  // namespace tacet

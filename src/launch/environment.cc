@@ -1,0 +1,181 @@
+// See environment.h.
+#include "launch/environment.h"
+
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <cstdlib>
+#include <cstring>
+
+#include "tacet/error.h"
+
+namespace tacet {
+namespace {
+
+constexpr int kMostProcesses = 65536;
+// Below the ports that Linux gives to outgoing connections, above those of services.
+constexpr int kFirstPort = 20000, kPorts = 10000;
+
+std::string text_of(const char* name) {
+  const char* text = std::getenv(name);
+  return text == nullptr ? "" : text;
+}
+
+bool is_set(const char* name) { return std::getenv(name) != nullptr; }
+
+int number_from_environment(const char* name, int lowest, int highest) {
+  const std::string allowed = std::string("environment: ") + name + " must be a whole number from " +
+                              std::to_string(lowest) + " to " + std::to_string(highest);
+  if (!is_set(name)) throw UserError(allowed + ", but it is not set");
+  const std::string text = text_of(name);
+  int value = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, value);
+  if (error != std::errc() || stop != end || value < lowest || value > highest) {
+    throw UserError(allowed + ", got '" + text + "'");
+  }
+  return value;
+}
+
+// The same for all processes of a job, most likely another for another job.
+int port_of_job(const std::string& job) {
+  uint32_t hash = 2166136261;  // FNV-1a
+  for (const char c : job) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619;
+  return kFirstPort + static_cast<int>(hash % kPorts);
+}
+
+// The first address of another than the loopback interface in "714997760.0;tcp://192.168.1.5,10.0.0.5:44989;tcp6://…".
+std::string address_in_uri(const std::string& uri) {
+  const size_t begin = uri.find("tcp://");
+  if (begin == std::string::npos) return "";
+  const std::string list = uri.substr(begin + 6, uri.find_first_of(":;", begin + 6) - begin - 6);
+  for (size_t at = 0; at < list.size();) {
+    const size_t end = std::min(list.find(',', at), list.size());
+    const std::string address = list.substr(at, end - at);
+    if (!is_loopback(address)) return address;
+    at = end + 1;
+  }
+  return "";
+}
+
+// Rank and size as a launcher names them, and what it tells about the place to meet.
+struct Job {
+  const char* rank;
+  const char* size;
+  bool one_machine;
+  std::string address, id;  // empty: not told
+};
+
+std::optional<Job> job_from_environment() {
+  if (is_set("OMPI_COMM_WORLD_RANK"))
+    return Job{"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE",
+               text_of("OMPI_COMM_WORLD_LOCAL_SIZE") == text_of("OMPI_COMM_WORLD_SIZE"),
+               address_in_uri(text_of("OMPI_MCA_orte_hnp_uri")), text_of("PMIX_NAMESPACE")};
+  // Hydra may itself start its helpers with srun, whose variables then say nothing about ranks. All of one machine are
+  // children of one such helper.
+  if (is_set("PMI_RANK") && is_set("MPI_LOCALNRANKS"))
+    return Job{"PMI_RANK", "PMI_SIZE", text_of("MPI_LOCALNRANKS") == text_of("PMI_SIZE"), "", std::to_string(::getppid())};
+  if (is_set("SLURM_PROCID") && is_set("SLURM_STEP_ID")) {
+    const std::string nodes =
+        text_of("SLURM_STEP_NODELIST").empty() ? text_of("SLURM_JOB_NODELIST") : text_of("SLURM_STEP_NODELIST");
+    const std::string count = is_set("SLURM_STEP_NUM_NODES") ? text_of("SLURM_STEP_NUM_NODES") : text_of("SLURM_NNODES");
+    const std::string first = first_host(nodes);
+    return Job{"SLURM_PROCID", is_set("SLURM_STEP_NUM_TASKS") ? "SLURM_STEP_NUM_TASKS" : "SLURM_NTASKS", count == "1",
+               first.empty() ? text_of("SLURM_LAUNCH_NODE_IPADDR") : first,
+               text_of("SLURM_JOB_ID") + "." + text_of("SLURM_STEP_ID")};
+  }
+  return std::nullopt;
+}
+
+std::optional<Placement> placement_in_job() {
+  const auto job = job_from_environment();
+  if (!job) return std::nullopt;
+  Placement p;
+  p.from = job->rank;
+  p.size = number_from_environment(job->size, 1, kMostProcesses);
+  p.rank = number_from_environment(job->rank, 0, p.size - 1);
+  if (p.size == 1) return std::nullopt;
+  p.address = is_set("MASTER_ADDR") ? text_of("MASTER_ADDR") : job->one_machine ? "127.0.0.1" : job->address;
+  if (p.address.empty())
+    throw UserError(std::string("environment: MASTER_ADDR must be the address of rank 0's machine, since ") + job->rank +
+                    "'s launcher does not tell it, but it is not set");
+  if (is_set("MASTER_PORT")) {
+    p.port = number_from_environment("MASTER_PORT", 1, 65535);
+  } else if (job->id.empty() || (!job->one_machine && p.from == "PMI_RANK")) {
+    throw UserError(std::string("environment: MASTER_PORT must be a free port of rank 0's machine, since ") + job->rank +
+                    "'s launcher gives the job no number, but it is not set");
+  } else {
+    p.port = port_of_job(job->id);
+  }
+  return p;
+}
+
+std::optional<Placement> placement_by_name() {
+  if (!is_set("RANK") && !is_set("WORLD_SIZE")) return std::nullopt;
+  Placement p;
+  p.size = number_from_environment("WORLD_SIZE", 1, kMostProcesses);
+  p.rank = number_from_environment("RANK", 0, p.size - 1);
+  p.port = number_from_environment("MASTER_PORT", 1, 65535);
+  p.address = text_of("MASTER_ADDR");
+  if (p.address.empty()) {
+    throw UserError("environment: MASTER_ADDR must be the address of the rendezvous, but it is " +
+                    std::string(is_set("MASTER_ADDR") ? "empty" : "not set"));
+  }
+  if (text_of("TORCHELASTIC_USE_AGENT_STORE") == "True") {
+    p.hosted = true;
+    p.store = "tcpstore";
+  }
+  return p;
+}
+
+}  // namespace
+
+std::string first_host(const std::string& list) {
+  const size_t bracket = list.find('['), comma = list.find(',');
+  if (bracket == std::string::npos || comma < bracket) return list.substr(0, comma);
+  const size_t close = list.find(']', bracket);
+  if (close == std::string::npos)
+    throw UserError("environment: SLURM's list of nodes must have a ] for every [, got '" + list + "'");
+  const size_t end = list.find_first_of(",-]", bracket);
+  const size_t rest = list.find(',', close);
+  const std::string tail = list.substr(close + 1, rest == std::string::npos ? rest : rest - close - 1);
+  return list.substr(0, bracket) + list.substr(bracket + 1, end - bracket - 1) + first_host(tail);
+}
+
+// Connecting a datagram socket sends nothing.
+std::string own_address_towards(const std::string& address, int port) {
+  addrinfo hints{}, *found = nullptr;
+  hints.ai_family = AF_INET;
+  hints.ai_socktype = SOCK_DGRAM;
+  if (::getaddrinfo(address.c_str(), std::to_string(port).c_str(), &hints, &found) != 0 || found == nullptr)
+    throw UserError("environment: MASTER_ADDR must be an IPv4 address or a name that has one, got \"" + address + "\"");
+  sockaddr_in own{};
+  socklen_t size = sizeof own;
+  const int fd = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  const bool ok = fd >= 0 && ::connect(fd, found->ai_addr, found->ai_addrlen) == 0 &&
+                  ::getsockname(fd, reinterpret_cast<sockaddr*>(&own), &size) == 0;
+  ::freeaddrinfo(found);
+  if (fd >= 0) ::close(fd);
+  char text[INET_ADDRSTRLEN] = "";
+  if (!ok || ::inet_ntop(AF_INET, &own.sin_addr, text, sizeof text) == nullptr)
+    throw UserError("environment: MASTER_ADDR: there is no way from here to \"" + address + "\"");
+  return text;
+}
+
+bool is_loopback(const std::string& address) { return address.rfind("127.", 0) == 0; }
+
+std::optional<Placement> placement_from_environment() {
+  auto p = placement_by_name();
+  if (!p) p = placement_in_job();
+  if (!p) return std::nullopt;
+  // torchrun names its machine even where all workers are on it; they need not listen to others then.
+  const bool one_machine =
+      p->store == "tcpstore" && is_set("LOCAL_WORLD_SIZE") && text_of("LOCAL_WORLD_SIZE") == text_of("WORLD_SIZE");
+  if (!one_machine) p->interface_address = own_address_towards(p->address, p->port);
+  return p;
+}
+
+}  // namespace tacet

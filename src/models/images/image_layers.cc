@@ -1,0 +1,59 @@
+// See image_layers.h.
+#include "models/images/image_layers.h"
+
+#include <cmath>
+
+#include <torch/torch.h>
+
+namespace tacet {
+namespace {
+
+torch::Tensor initial(std::vector<int64_t> shape, Init init, double fan_in, double fan_out, Stream stream) {
+  torch::Tensor t = torch::zeros(shape);
+  float* p = t.data_ptr<float>();
+  if (init == Init::fan_in) {
+    stream.fill_uniform(p, t.numel());
+    const double range = 1 / std::sqrt(fan_in);
+    t.mul_(2 * range).sub_(range);
+  } else if (init == Init::he) {
+    const double deviation = std::sqrt(2 / fan_out);
+    for (int64_t k = 0; k < t.numel(); ++k) p[k] = static_cast<float>(deviation * stream.normal());
+  }
+  return t;
+}
+
+torch::Tensor masked(const torch::Tensor& x, std::vector<int64_t> shape, double p, const Stream* masks, int part) {
+  if (!masks || p == 0) return x;
+  torch::Tensor mask = torch::empty(shape);
+  masks->part(part).fill_bernoulli(mask.data_ptr<float>(), mask.numel(), 1 - p, static_cast<float>(1 / (1 - p)));
+  return x * mask;
+}
+
+}  // namespace
+
+Linear::Linear(int64_t in, int64_t out, Weights& weights, Init init) : precision_(weights.precision()) {
+  const auto fan_in = static_cast<double>(in), fan_out = static_cast<double>(out);
+  weight_ = register_parameter("weight", initial({out, in}, init, fan_in, fan_out, weights.next()));
+  bias_ = register_parameter("bias", initial({out}, init == Init::he ? Init::zero : init, fan_in, fan_out, weights.next()));
+}
+
+Conv::Conv(const Shape& s, Weights& weights, Init init) : shape_{s.stride, s.padding, weights.precision()} {
+  const auto area = static_cast<double>(s.kernel * s.kernel);
+  const double fan_in = static_cast<double>(s.in) * area, fan_out = static_cast<double>(s.out) * area;
+  weight_ = register_parameter("weight", initial({s.out, s.in, s.kernel, s.kernel}, init, fan_in, fan_out, weights.next()));
+  if (s.bias)
+    bias_ =
+        register_parameter("bias", initial({s.out}, init == Init::he ? Init::zero : init, fan_in, fan_out, weights.next()));
+}
+
+torch::Tensor channels_last(const torch::Tensor& x) { return x.contiguous(torch::MemoryFormat::ChannelsLast); }
+
+torch::Tensor dropout(const torch::Tensor& x, double p, const Stream* masks, int part) {
+  return masked(x, x.sizes().vec(), p, masks, part);
+}
+
+torch::Tensor dropout_maps(const torch::Tensor& x, double p, const Stream* masks, int part) {
+  return masked(x, {x.size(0), x.size(1), 1, 1}, p, masks, part);
+}
+
+}  // namespace tacet

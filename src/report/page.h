@@ -1,0 +1,23 @@
+// `tacet report`: one HTML page with tables and figures of some runs. The page is a single file, asks nothing of any
+// network, and shows nothing that isn't in the runs' own files.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "report/runs.h"
+
+namespace tacet {
+
+// The page. All text of the runs is escaped. Works for one run or many, with or without rounds and evaluations.
+std::string report_page(const std::vector<Run>& runs);
+
+// Writes the page beside `path` and renames it into place, so an older page stays whole until the new one is.
+// Throws UserError when the file can't be written.
+void write_report(const std::vector<Run>& runs, const std::string& path);
+
+// `tacet report DIR... [-o FILE]`: an empty `out` means report.html in the run's folder for one run, in the working folder
+// for several. Prints the path. Returns the exit code; throws UserError as read_runs and write_report do.
+int cmd_report(const std::vector<std::string>& dirs, const std::string& out);
+
+}  // namespace tacet

@@ -1,0 +1,13 @@
+// See function_objective.h.
+#include "tasks/function_task.h"
+
+#include "problems/function_objective.h"
+
+namespace tacet {
+
+std::unique_ptr<Objective> make_function_objective(const Recipe& recipe, int clients) {
+  return make_function_objective(make_problem(recipe.model, static_cast<uint64_t>(recipe.run.integer("seed")), clients),
+                                 noise_of(recipe.data), recipe.data.integer("samples"));
+}
+
+}  // namespace tacet

@@ -1,0 +1,119 @@
+// See language_objective.h.
+#include "tasks/language_modelling.h"
+
+#include <torch/torch.h>
+
+#include "data/text/corpus.h"
+#include "data/text/corpus_batches.h"
+#include "models/text/language_model.h"
+#include "tacet/algorithm.h"
+#include "tacet/error.h"
+#include "tacet/registry.h"
+#include "tasks/network_task.h"
+#include "tasks/run_precision.h"
+
+namespace tacet {
+namespace {
+
+class LanguageObjective : public NetworkObjective {
+ public:
+  LanguageObjective(const Recipe& recipe, int clients)
+      : corpus_(load_corpus(recipe.data, recipe.data.text("name"))),
+        batches_(corpus_, text_options(recipe.data), clients),
+        model_(make_model(recipe)),
+        batch_size_(recipe.data.integer("batch_size")) {
+    const int64_t context = model_->context(), longest = longest_batch(text_options(recipe.data));
+    if (context > 0 && context < longest)
+      throw UserError("model.context must be at least the longest batch, " + std::to_string(longest) +
+                      " positions (data.bptt" +
+                      (recipe.data.flag("random_lengths") ? " + 20, as data.random_lengths is on" : "") + "), got " +
+                      std::to_string(context));
+    adopt(model_->module(), recipe.model, [this, recipe] {
+      const auto model = make_model(recipe);
+      return std::shared_ptr<torch::nn::Module>(model, &model->module());
+    });
+  }
+
+  BatchLoss gradient(const BatchKey& draw, const Vec& y) override {
+    load(y);
+    const TextBatch batch = waiting_for([&] { return batches_.next(draw); });
+    LanguageModel::State state = model_->zero_state(batch_size_);
+    if (!batch.fresh && hidden_.all().count(draw.client)) unpack(hidden_.all()[draw.client], state);
+    gradient_buffer().zero_();
+    const LanguageModel::Loss loss = model_->loss(batch.input, batch.target, state, &draw);
+    loss.objective.backward();
+    hidden_.all()[draw.client] = pack(state);
+    return {loss.cross_entropy.item<double>(), batch.target.numel()};
+  }
+
+  double rate_scale(uint64_t seed, int64_t iteration) const override { return batches_.rate_scale(seed, iteration); }
+  int64_t training_samples() const override { return batches_.training_tokens(); }
+  double client_weight(int client) const override { return batches_.client_weight(client); }
+
+  std::vector<std::string> splits() const override { return {"valid", "test"}; }
+  int units(const std::string&) const override { return batches_.eval_units(); }
+  bool has_perplexity() const override { return true; }
+
+  Score evaluate(const std::string& split, int unit, const Vec& x) override {
+    load(x);
+    const torch::NoGradGuard no_grad;
+    Score score;
+    LanguageModel::State state;
+    for (const TextBatch& batch : batches_.eval_batches(split, unit)) {
+      if (batch.fresh) state = model_->zero_state(batch.input.size(1));
+      const auto loss = model_->loss(batch.input, batch.target, state, nullptr);
+      const auto count = static_cast<double>(batch.target.numel());
+      score.loss += loss.cross_entropy.item<double>() * count;
+      score.count += count;
+    }
+    return score;
+  }
+
+  void state(StateVisitor& visitor) override {
+    std::vector<int> drawn;
+    for (auto& [client, unused] : hidden_.all()) {
+      drawn.push_back(client);
+      const auto& p = batches_.position(client);
+      positions_.all()[client] = torch::tensor({p.pass, p.offset}, torch::kInt64);
+    }
+    visitor.clients("position", positions_);
+    visitor.clients("hidden", hidden_);
+    for (const int client : drawn) batches_.position(client) = {};  // unless the visitor says otherwise
+    for (auto& [client, saved] : positions_.all())
+      batches_.position(client) = {saved[0].item<int64_t>(), saved[1].item<int64_t>()};
+  }
+
+ private:
+  std::shared_ptr<LanguageModel> make_model(const Recipe& recipe) const {
+    return make_language_model(recipe.model, static_cast<int64_t>(corpus_->vocabulary.size()),
+                               static_cast<uint64_t>(recipe.run.integer("seed")), precision_of(recipe.run));
+  }
+
+  // A client's carried state as one flat vector; of size 0 where the model carries nothing.
+  static Vec pack(const LanguageModel::State& state) {
+    std::vector<torch::Tensor> flat = {torch::empty({0})};
+    for (const torch::Tensor& t : state) flat.push_back(t.reshape({-1}));
+    return torch::cat(flat);
+  }
+  static void unpack(const Vec& flat, LanguageModel::State& state) {
+    int64_t at = 0;
+    for (torch::Tensor& t : state) {
+      t.copy_(flat.narrow(0, at, t.numel()).view_as(t));
+      at += t.numel();
+    }
+  }
+
+  std::shared_ptr<const Corpus> corpus_;
+  TextBatches batches_;
+  std::shared_ptr<LanguageModel> model_;
+  int64_t batch_size_;
+  PerClient hidden_, positions_;
+};
+
+}  // namespace
+
+std::unique_ptr<Objective> make_language_objective(const Recipe& recipe, int clients) {
+  return std::make_unique<LanguageObjective>(recipe, clients);
+}
+
+}  // namespace tacet

@@ -1,0 +1,142 @@
+// See translation_objective.h.
+#include "tasks/translation.h"
+
+#include <algorithm>
+#include <optional>
+
+#include <torch/torch.h>
+
+#include "data/clients/client_batches.h"
+#include "data/clients/partition.h"
+#include "data/text/parallel_text.h"
+#include "models/text/transformer.h"
+#include "tasks/bleu.h"
+#include "tasks/network_task.h"
+#include "tasks/run_precision.h"
+
+namespace tacet {
+namespace {
+
+constexpr int64_t unit_size = 128;  // sentences in a unit of evaluation
+
+TransformerOptions options_of(const Recipe& recipe, const Subwords& subwords) {
+  TransformerOptions o = transformer_options(recipe.model, subwords.size());
+  o.precision = precision_of(recipe.run);
+  o.pad = subwords.pad;
+  o.begin = subwords.begin;
+  o.end = subwords.end;
+  return o;
+}
+
+Shares shares_of(const Values& data, int64_t pairs, int clients) {
+  PartitionOptions o;
+  o.kind = data.text("partition.kind");
+  o.seed = static_cast<uint64_t>(data.integer("partition.seed"));
+  if (data.has("partition.percent")) o.percent = data.numbers("partition.percent");
+  return partition(o, std::vector<int32_t>(static_cast<size_t>(pairs)), {}, clients);
+}
+
+class TranslationObjective : public NetworkObjective {
+ public:
+  TranslationObjective(const Recipe& recipe, int clients)
+      : data_(load_parallel_text(recipe.data)),
+        batches_(shares_of(recipe.data, data_.train.size(), clients), recipe.data.integer("batch_size")),
+        model_(make_model(recipe)),
+        eval_batch_(recipe.data.integer("eval_batch")),
+        translates_(recipe.model.text("decoding") != "none"),
+        decoding_{.beam = recipe.model.text("decoding") == "beam" ? recipe.model.integer("beam") : 1,
+                  .length_penalty = recipe.model.number("length_penalty"),
+                  .extra = recipe.model.integer("extra_length")} {
+    adopt(*model_, recipe.model, [this, recipe] { return make_model(recipe); });
+  }
+
+  BatchLoss gradient(const BatchKey& draw, const Vec& y) override {
+    load(y);
+    const std::vector<int32_t> pairs = waiting_for([&] { return batches_.next(draw); });
+    gradient_buffer().zero_();
+    const Transformer::Loss loss = model_->loss(views(data_.train.source, pairs), views(data_.train.target, pairs), &draw);
+    const auto pieces = static_cast<double>(loss.pieces);
+    (loss.smoothed / pieces).backward();
+    return {loss.cross_entropy.item<double>() / pieces, static_cast<int64_t>(pairs.size())};
+  }
+
+  int64_t training_samples() const override { return batches_.samples(); }
+  double client_weight(int client) const override { return batches_.client_weight(client); }
+
+  std::vector<std::string> splits() const override { return {"valid", "test"}; }
+  int units(const std::string& split) const override {
+    return static_cast<int>((of(split).size() + unit_size - 1) / unit_size);
+  }
+  bool has_perplexity() const override { return true; }
+
+  // Sums over target pieces.
+  Score evaluate(const std::string& split, int unit, const Vec& x) override {
+    load(x);
+    const torch::NoGradGuard no_grad;
+    const ParallelSplit& data = of(split);
+    std::vector<int32_t> order;
+    for (int64_t k = unit * unit_size; k < std::min((unit + 1) * unit_size, data.size()); ++k)
+      order.push_back(static_cast<int32_t>(k));
+    // Sources of like length together: less to compute, and the same whoever takes the unit.
+    std::stable_sort(order.begin(), order.end(),
+                     [&](int32_t a, int32_t b) { return data.source[a].size() < data.source[b].size(); });
+    Score score;
+    BleuCounts counts;
+    for (size_t k = 0; k < order.size(); k += static_cast<size_t>(eval_batch_)) {
+      const std::vector<int32_t> pairs(
+          order.begin() + static_cast<ptrdiff_t>(k),
+          order.begin() + static_cast<ptrdiff_t>(std::min(k + static_cast<size_t>(eval_batch_), order.size())));
+      const auto source = views(data.source, pairs);
+      const Transformer::Loss loss = model_->loss(source, views(data.target, pairs), nullptr);
+      score.loss += loss.cross_entropy.item<double>();
+      score.count += static_cast<double>(loss.pieces);
+      if (!translates_) continue;
+      const auto translations = model_->translate(source, decoding_);
+      for (size_t b = 0; b < pairs.size(); ++b)
+        add_sentence(counts, data_.subwords.decode(translations[b]), data.references[static_cast<size_t>(pairs[b])]);
+    }
+    if (translates_) score.more = pack(counts);
+    return score;
+  }
+
+  void evaluated(const std::string&, const Score& total) override {
+    if (translates_) bleu_ = bleu(unpack(total.more));
+  }
+  // Of the split that was evaluated last.
+  std::vector<std::pair<std::string, double>> figures(const Vec&) override {
+    if (!bleu_) return {};
+    return {{"bleu", *bleu_}};
+  }
+
+  void state(StateVisitor& visitor) override { batches_.state(visitor); }
+
+ private:
+  std::shared_ptr<Transformer> make_model(const Recipe& recipe) const {
+    return std::make_shared<Transformer>(options_of(recipe, data_.subwords),
+                                         static_cast<uint64_t>(recipe.run.integer("seed")));
+  }
+
+  const ParallelSplit& of(const std::string& split) const { return split == "valid" ? data_.valid : data_.test; }
+
+  static std::vector<Transformer::View> views(const Texts& texts, const std::vector<int32_t>& chosen) {
+    std::vector<Transformer::View> all;
+    for (const int32_t k : chosen) all.push_back(texts[k]);
+    return all;
+  }
+
+  ParallelText data_;
+  ClientBatches batches_;
+  std::shared_ptr<Transformer> model_;
+  int64_t eval_batch_;
+  bool translates_;
+  Decoding decoding_;
+  std::optional<double> bleu_;
+};
+
+}  // namespace
+
+std::unique_ptr<Objective> make_translation_objective(const Recipe& recipe, int clients) {
+  return std::make_unique<TranslationObjective>(recipe, clients);
+}
+
+}  // namespace tacet

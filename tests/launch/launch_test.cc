@@ -1,0 +1,412 @@
+// The launcher with small shell scripts in place of workers. Each launch happens in a process of its own, so that it can be
+// sent signals, and so that what it prints and leaves behind can be looked at.
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "launch/launch.h"
+#include "tacet/error.h"
+
+namespace tacet {
+namespace {
+
+struct Ended {
+  int code = -1;  // exit code of the launcher; −1 when a signal ended it
+  std::string out, err;
+};
+
+class Launch : public testing::Test {
+ protected:
+  ~Launch() override {
+    if (pid_ > 0) {
+      ::kill(pid_, SIGKILL);
+      ::waitpid(pid_, nullptr, 0);
+    }
+    std::filesystem::remove_all(folder_);
+  }
+
+  void SetUp() override {
+    // Orphans come to us instead of to init, so that we can look for them.
+    ASSERT_EQ(::prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+    std::string name = (std::filesystem::temp_directory_path() / "tacet-launch-XXXXXX").string();
+    ASSERT_NE(::mkdtemp(name.data()), nullptr);
+    folder_ = name;
+  }
+
+  // Launches `workers` shells that run the script, in which $RANK and the like are set. $F is a scratch folder.
+  void start(int workers, const std::string& script) {
+    std::ofstream(folder_ / "worker") << "#!/bin/sh\nF=" << folder_.string() << "\n" << script << "\n";
+    std::filesystem::permissions(folder_ / "worker", std::filesystem::perms::owner_all);
+    ASSERT_EQ(::pipe(out_), 0);
+    ASSERT_EQ(::pipe(err_), 0);
+    pid_ = ::fork();
+    ASSERT_GE(pid_, 0);
+    if (pid_ == 0) {
+      ::dup2(out_[1], STDOUT_FILENO);
+      ::dup2(err_[1], STDERR_FILENO);
+      for (const int fd : {out_[0], out_[1], err_[0], err_[1]}) ::close(fd);
+      LaunchOptions options;
+      options.program = (folder_ / "worker").string();
+      options.report_seconds = 0.3;
+      options.stop_seconds = 0.3;
+      options.interrupt_seconds = 600;
+      int code = 99;
+      try {
+        code = launch_local({"tacet", "train", "a b.toml"}, workers, options);
+      } catch (const std::exception& e) {
+        std::fprintf(stderr, "thrown: %s\n", e.what());
+        std::fflush(stderr);
+      }
+      ::_exit(code);
+    }
+    ::close(out_[1]);
+    ::close(err_[1]);
+  }
+
+  void signal(int number) { ::kill(pid_, number); }
+
+  // Waits until the file appears in the scratch folder.
+  void await(const std::string& file) {
+    for (int k = 0; k < 2000; ++k) {
+      if (std::filesystem::exists(folder_ / file)) return;
+      ::usleep(10000);
+    }
+    FAIL() << file << " did not appear";
+  }
+  std::string content(const std::string& file) {
+    std::ifstream in(folder_ / file);
+    std::ostringstream text;
+    text << in.rdbuf();
+    return text.str();
+  }
+
+  // Waits for the end of the launcher and of everybody who writes to its output.
+  Ended end() {
+    Ended ended;
+    pollfd polled[] = {{out_[0], POLLIN, 0}, {err_[0], POLLIN, 0}};
+    while (polled[0].fd >= 0 || polled[1].fd >= 0) {
+      if (::poll(polled, 2, 30000) <= 0) {
+        ADD_FAILURE() << "the launcher hangs";
+        break;
+      }
+      for (auto& p : polled) {
+        if (p.revents == 0) continue;
+        char bytes[4096];
+        const ssize_t n = ::read(p.fd, bytes, sizeof bytes);
+        if (n > 0) {
+          (p.fd == out_[0] ? ended.out : ended.err).append(bytes, n);
+        } else {
+          ::close(p.fd);
+          p.fd = -1;
+        }
+      }
+    }
+    int status = 0;
+    if (polled[0].fd >= 0 || polled[1].fd >= 0) signal(SIGKILL);
+    ::waitpid(std::exchange(pid_, -1), &status, 0);
+    if (WIFEXITED(status)) ended.code = WEXITSTATUS(status);
+    return ended;
+  }
+
+  // Whoever the launcher left behind came to us. A shell's own short sleep ends by itself; a worker would not.
+  void expect_nobody_left() {
+    for (int k = 0; k < 300; ++k) {
+      const pid_t pid = ::waitpid(-1, nullptr, WNOHANG);
+      if (pid < 0) return;
+      if (pid == 0) ::usleep(10000);
+    }
+    ADD_FAILURE() << "a worker was left behind";
+  }
+
+  Ended launch(int workers, const std::string& script) {
+    start(workers, script);
+    const Ended ended = end();
+    expect_nobody_left();
+    return ended;
+  }
+
+  std::filesystem::path folder_;
+  pid_t pid_ = -1;
+  int out_[2], err_[2];
+};
+
+std::vector<std::string> sorted_lines(const std::string& text) {
+  std::istringstream in(text);
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(in, line);) lines.push_back(line);
+  std::sort(lines.begin(), lines.end());
+  return lines;
+}
+using Lines = std::vector<std::string>;
+
+TEST_F(Launch, AllWell) {
+  const auto ended = launch(3, "exit 0");
+  EXPECT_EQ(ended.code, 0);
+  EXPECT_EQ(ended.out + ended.err, "");
+}
+
+TEST_F(Launch, WorkersAreToldTheirPlace) {
+  ::setenv("RANK", "77", 1);
+  ::setenv("TORCHELASTIC_USE_AGENT_STORE", "True", 1);
+  const auto ended = launch(2, R"(echo "$RANK $LOCAL_RANK $WORLD_SIZE $MASTER_ADDR $TORCHELASTIC_USE_AGENT_STORE|$1|$2|$3|$#"
+case $MASTER_PORT in ''|*[!0-9]*) echo bad port;; esac)");
+  ::unsetenv("RANK");
+  ::unsetenv("TORCHELASTIC_USE_AGENT_STORE");
+  EXPECT_EQ(sorted_lines(ended.out),
+            (Lines{"0 0 2 127.0.0.1 |train|a b.toml|--launched|3", "[1] 1 1 2 127.0.0.1 |train|a b.toml|--launched|3"}));
+}
+
+TEST_F(Launch, LinesOfOthersHaveTheirNumberAndStayWhole) {
+  const auto ended =
+      launch(3, R"(test $RANK = 0 && exec echo direct; printf 'one\ntw'; sleep 0.1; printf 'o\nthree'; echo problem >&2)");
+  EXPECT_EQ(sorted_lines(ended.out),
+            (Lines{"[1] one", "[1] three", "[1] two", "[2] one", "[2] three", "[2] two", "direct"}));
+  EXPECT_EQ(sorted_lines(ended.err), (Lines{"[1] problem", "[2] problem"}));
+}
+
+TEST_F(Launch, MuchOutputIsNotLost) {
+  const auto ended = launch(2, "test $RANK = 0 || seq 1 50000");
+  const auto lines = sorted_lines(ended.out);
+  EXPECT_EQ(lines.size(), 50000u);
+  EXPECT_EQ(lines.back(), "[1] 9999");
+}
+
+TEST_F(Launch, AWorkerThatFails) {
+  const auto ended = launch(3, "test $RANK = 1 && exit 1; exec sleep 60");
+  EXPECT_EQ(ended.code, 3);
+  EXPECT_EQ(ended.err, "tacet: worker 1 ended with exit code 1; the run was ended\n");
+}
+
+TEST_F(Launch, AWorkerThatIsKilled) {
+  const auto ended = launch(3, "test $RANK = 2 && kill -9 $$; exec sleep 60");
+  EXPECT_EQ(ended.code, 3);
+  EXPECT_EQ(ended.err, "tacet: worker 2 was killed by signal 9; the run was ended\n");
+}
+
+TEST_F(Launch, ThoseWhoLostAPeerAreNotToBlame) {
+  // 0 ends with 3 before 1 is killed, as seen by the launcher.
+  const auto ended = launch(2, "test $RANK = 0 && exit 3; sleep 0.1; kill -9 $$");
+  EXPECT_EQ(ended.code, 3);
+  EXPECT_EQ(ended.err, "tacet: worker 1 was killed by signal 9; the run was ended\n");
+}
+
+TEST_F(Launch, AllLostAPeer) {
+  const auto ended = launch(2, "exit 3");
+  EXPECT_EQ(ended.code, 3);
+  // Either may be the first.
+  EXPECT_EQ(ended.err, "tacet: worker " + ended.err.substr(14, 1) + " ended with exit code 3; the run was ended\n");
+}
+
+TEST_F(Launch, TheOthersMayReportBeforeTheyAreEnded) {
+  const auto ended = launch(2, "test $RANK = 1 && exit 1; sleep 0.1; echo worker 1 is gone >&2; exit 3");
+  EXPECT_EQ(ended.code, 3);
+  EXPECT_EQ(ended.err, "worker 1 is gone\ntacet: worker 1 ended with exit code 1; the run was ended\n");
+}
+
+TEST_F(Launch, AUsersMistakeIsToldOnce) {
+  const auto ended = launch(3, "echo 'r.toml:7: bad' >&2; exit 2");
+  EXPECT_EQ(ended.code, 2);
+  EXPECT_EQ(ended.err, "r.toml:7: bad\n");
+}
+
+TEST_F(Launch, AUsersMistakeThatOnlyOthersFind) {
+  const auto ended = launch(3, "test $RANK = 0 && exec sleep 60; echo 'r.toml:7: bad' >&2; exit 2");
+  EXPECT_EQ(ended.code, 2);
+  EXPECT_EQ(ended.err, "[1] r.toml:7: bad\n");
+}
+
+TEST_F(Launch, AWorkerThatWillNotEndIsKilled) {
+  const auto ended = launch(2, "test $RANK = 1 && exit 1; trap '' TERM; while :; do sleep 0.05; done");
+  EXPECT_EQ(ended.code, 3);
+  EXPECT_EQ(ended.err, "tacet: worker 1 ended with exit code 1; the run was ended\n");
+}
+
+TEST_F(Launch, TheOthersAreAskedToEndBeforeTheyAreKilled) {
+  const auto ended =
+      launch(2, "test $RANK = 1 && exit 1; trap 'echo cleaned up; exit 3' TERM; while :; do sleep 0.05; done");
+  EXPECT_EQ(ended.code, 3);
+  EXPECT_EQ(ended.out, "cleaned up\n");
+}
+
+TEST_F(Launch, AStoppedWorkerIsAskedToo) {
+  const auto ended = launch(2, "test $RANK = 1 && exit 1; trap 'echo cleaned up; exit 3' TERM; kill -STOP $$");
+  EXPECT_EQ(ended.code, 3);
+  EXPECT_EQ(ended.out, "cleaned up\n");
+}
+
+TEST_F(Launch, ATerminalsInterruptIsLeftToTheLauncher) { EXPECT_EQ(launch(1, "kill -INT $$; echo alive").out, "alive\n"); }
+
+TEST_F(Launch, ALineWithoutEndIsShownInParts) {
+  const auto ended =
+      launch(2, R"(x() { head -c $1 /dev/zero | tr '\0' x; }; test $RANK = 0 || { x 60000; sleep 0.2; x 140000; })");
+  size_t characters = 0;
+  for (const auto& line : sorted_lines(ended.out)) {
+    EXPECT_LE(line.size(), 4 + 65536u);
+    characters += line.size() - 4;  // "[1] "
+  }
+  EXPECT_EQ(characters, 200000u);
+}
+
+TEST_F(Launch, SignalsArePassedOn) {
+  for (const int number : {SIGTERM, SIGINT}) {
+    start(2, "trap 'echo checkpoint; exit 0' TERM; touch $F/up$RANK; while :; do sleep 0.05; done");
+    await("up0");
+    await("up1");
+    signal(number);
+    const auto ended = end();
+    EXPECT_EQ(ended.code, 128 + number);
+    EXPECT_EQ(sorted_lines(ended.out), (Lines{"[1] checkpoint", "checkpoint"}));
+    EXPECT_EQ(ended.err, "");
+    expect_nobody_left();
+    std::filesystem::remove(folder_ / "up0");
+    std::filesystem::remove(folder_ / "up1");
+  }
+}
+
+TEST_F(Launch, TheSecondSignalKills) {
+  start(2, "trap 'touch $F/told$RANK' TERM; touch $F/up$RANK; while :; do sleep 0.05; done");
+  await("up0");
+  await("up1");
+  signal(SIGTERM);
+  await("told0");
+  await("told1");
+  signal(SIGINT);
+  EXPECT_EQ(end().code, 143);
+  expect_nobody_left();
+}
+
+TEST_F(Launch, WorkersDieWithTheLauncher) {
+  start(3, "echo $$ > $F/new$RANK; mv $F/new$RANK $F/pid$RANK; trap '' TERM; while :; do sleep 0.05; done");
+  for (const char* file : {"pid0", "pid1", "pid2"}) await(file);
+  signal(SIGKILL);
+  ::waitpid(std::exchange(pid_, -1), nullptr, 0);
+  // They come to us as orphans, and they come dead.
+  for (int r = 0; r < 3; ++r) {
+    const pid_t worker = std::stoi(content("pid" + std::to_string(r)));
+    int status = 0, k = 0;
+    while (::waitpid(worker, &status, WNOHANG) == 0 && k < 2000) {
+      ::usleep(10000);
+      ++k;
+    }
+    EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << "worker " << r;
+  }
+  while (::waitpid(-1, nullptr, 0) > 0) {  // the workers' own sleeps
+  }
+  ::close(out_[0]);
+  ::close(err_[0]);
+}
+
+TEST_F(Launch, AProcessThatAWorkerLeavesBehindDoesNotHoldTheLauncher) {
+  start(2, "sleep 5 & echo started; exit 0");
+  // Its output stays open (for worker 0's child), so only the launcher itself is waited for.
+  int status = 0;
+  ::waitpid(std::exchange(pid_, -1), &status, 0);
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+  int living = 0;
+  while (::waitpid(-1, nullptr, WNOHANG) == 0 && living == 0) ++living;
+  EXPECT_EQ(living, 1) << "the launcher waited for a stranger";
+  while (::waitpid(-1, nullptr, 0) > 0) {
+  }
+  ::close(out_[0]);
+  ::close(err_[0]);
+}
+
+TEST_F(Launch, AProgramThatCannotBeRun) {
+  LaunchOptions options;
+  options.program = (folder_ / "missing").string();
+  try {
+    launch_local({"tacet"}, 2, options);
+    FAIL() << "nothing thrown";
+  } catch (const UserError& e) {
+    EXPECT_EQ(e.what(), "can't start the workers (" + options.program + "): No such file or directory");
+  }
+  expect_nobody_left();
+}
+
+TEST_F(Launch, AWrongNumberOfWorkers) {
+  EXPECT_THROW(launch_local({"tacet"}, 0), UserError);
+  EXPECT_THROW(launch_local({"tacet"}, 1025), UserError);
+}
+
+class Environment : public testing::Test {
+ protected:
+  static constexpr const char* kNames[] = {"RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT",
+                                           "TORCHELASTIC_USE_AGENT_STORE"};
+  Environment() { set({}); }
+  ~Environment() override { set({}); }
+  void set(const std::vector<std::pair<std::string, std::string>>& values) {
+    for (const char* name : kNames) ::unsetenv(name);
+    for (const auto& [name, value] : values) ::setenv(name.c_str(), value.c_str(), 1);
+  }
+  std::string error() {
+    try {
+      placement_from_environment();
+    } catch (const UserError& e) {
+      return e.what();
+    }
+    return "nothing thrown";
+  }
+};
+
+TEST_F(Environment, SaysNothing) {
+  EXPECT_FALSE(placement_from_environment().has_value());
+  set({{"MASTER_PORT", "x"}});  // alone it may be meant for another program
+  EXPECT_FALSE(placement_from_environment().has_value());
+}
+
+TEST_F(Environment, SaysAll) {
+  set({{"RANK", "2"}, {"WORLD_SIZE", "3"}, {"MASTER_ADDR", "127.0.0.9"}, {"MASTER_PORT", "29500"}});
+  const auto p = placement_from_environment().value();
+  EXPECT_EQ(p.rank, 2);
+  EXPECT_EQ(p.size, 3);
+  EXPECT_EQ(p.address, "127.0.0.9");
+  EXPECT_EQ(p.port, 29500);
+  EXPECT_FALSE(p.hosted);
+  EXPECT_FALSE(p.launched);
+  EXPECT_EQ(p.store, "tacet");
+}
+
+TEST_F(Environment, TorchrunsAgentServes) {
+  set({{"RANK", "0"},
+       {"WORLD_SIZE", "1"},
+       {"MASTER_ADDR", "localhost"},
+       {"MASTER_PORT", "1"},
+       {"TORCHELASTIC_USE_AGENT_STORE", "True"}});
+  EXPECT_TRUE(placement_from_environment()->hosted);
+  EXPECT_EQ(placement_from_environment()->store, "tcpstore");
+  ::setenv("TORCHELASTIC_USE_AGENT_STORE", "False", 1);
+  EXPECT_FALSE(placement_from_environment()->hosted);
+}
+
+TEST_F(Environment, LoopbackIsReachedOverLoopback) {
+  set({{"RANK", "0"}, {"WORLD_SIZE", "1"}, {"MASTER_ADDR", "127.0.0.1"}, {"MASTER_PORT", "29500"}});
+  EXPECT_EQ(placement_from_environment()->interface_address, "127.0.0.1");
+}
+
+TEST_F(Environment, Mistakes) {
+  set({{"RANK", "0"}});
+  EXPECT_EQ(error(), "environment: WORLD_SIZE must be a whole number from 1 to 65536, but it is not set");
+  set({{"WORLD_SIZE", "4"}});
+  EXPECT_EQ(error(), "environment: RANK must be a whole number from 0 to 3, but it is not set");
+  set({{"WORLD_SIZE", "4"}, {"RANK", "4"}});
+  EXPECT_EQ(error(), "environment: RANK must be a whole number from 0 to 3, got '4'");
+  set({{"WORLD_SIZE", "4x"}, {"RANK", "1"}});
+  EXPECT_EQ(error(), "environment: WORLD_SIZE must be a whole number from 1 to 65536, got '4x'");
+  set({{"WORLD_SIZE", "4"}, {"RANK", "-1"}});
+  EXPECT_EQ(error(), "environment: RANK must be a whole number from 0 to 3, got '-1'");
+  set({{"WORLD_SIZE", "4"}, {"RANK", "1"}, {"MASTER_PORT", "65536"}});
+  EXPECT_EQ(error(), "environment: MASTER_PORT must be a whole number from 1 to 65535, got '65536'");
+  set({{"WORLD_SIZE", "4"}, {"RANK", "1"}, {"MASTER_PORT", "1"}});
+  EXPECT_EQ(error(), "environment: MASTER_ADDR must be the address of the rendezvous, but it is not set");
+}
+
+}  // namespace
+}  // namespace tacet

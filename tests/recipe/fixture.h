@@ -1,0 +1,112 @@
+// What the recipe tests share: a recipe that is right, ways to make it wrong, and folders with recipe files.
+#pragma once
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "tacet/algorithm.h"
+#include "tacet/error.h"
+#include "tacet/recipe.h"
+#include "tacet/registry.h"
+
+namespace tacet {
+
+// Line numbers matter: eta is on line 11, gamma on line 12.
+inline const std::string good_recipe = R"([data]
+name = "sotu"
+batch_size = 3
+
+[model]
+name = "awd-lstm"
+layers = 2
+
+[algorithm]
+name = "celgc"
+eta = 30
+gamma = 7.5
+
+[clients]
+count = 8
+
+[schedule]
+epochs = 2
+)";
+
+// good_recipe with one piece of text changed.
+inline std::string with(const std::string& from, const std::string& to) {
+  std::string text = good_recipe;
+  const size_t at = text.find(from);
+  if (at == std::string::npos) throw std::logic_error("the good recipe has no " + from);
+  return text.replace(at, from.size(), to);
+}
+
+// What parsing says, or "" when it succeeds.
+inline std::string error_of(const std::string& toml, const std::vector<std::string>& sets = {}) {
+  try {
+    (void)parse_recipe(toml, "r.toml", sets);
+  } catch (const UserError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+// "celgc, naive-clip, …": how messages list the rows of a table, and the keys of one row.
+template <class Row>
+std::string names_of(const std::vector<Row>& rows) {
+  std::string out;
+  for (const Row& row : rows) out += (out.empty() ? "" : ", ") + row.name;
+  return out;
+}
+template <class Row>
+std::string keys_of(const std::vector<Row>& rows, const std::string& name) {
+  for (const Row& row : rows)
+    if (row.name == name) return "name, " + names_of(row.options);
+  throw std::logic_error("no row " + name);
+}
+
+inline bool same(const Recipe& a, const Recipe& b) {
+  return a.data.all() == b.data.all() && a.model.all() == b.model.all() && a.algorithm.all() == b.algorithm.all() &&
+         a.clients.all() == b.clients.all() && a.schedule.all() == b.schedule.all() && a.run.all() == b.run.all();
+}
+
+// A fresh folder that goes away with the test.
+class Folder {
+ public:
+  Folder() {
+    std::string name = (std::filesystem::temp_directory_path() / "recipe-XXXXXX").string();
+    if (!mkdtemp(name.data())) throw std::runtime_error("no temporary folder");
+    path_ = name;
+  }
+  Folder(const Folder&) = delete;
+  Folder& operator=(const Folder&) = delete;
+  ~Folder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  std::string operator/(const std::string& name) const { return (path_ / name).string(); }
+  void write(const std::string& name, const std::string& text) const {
+    std::filesystem::create_directories((path_ / name).parent_path());
+    std::ofstream(path_ / name, std::ios::binary) << text;
+  }
+  // The error of loading a file of the folder, with the folder's own path left out.
+  std::string error_of(const std::string& name, const std::vector<std::string>& sets = {}) const {
+    try {
+      (void)load_recipe(*this / name, sets);
+    } catch (const UserError& error) {
+      std::string text = error.what();
+      const std::string prefix = path_.string() + "/";
+      for (size_t at = text.find(prefix); at != std::string::npos; at = text.find(prefix)) text.erase(at, prefix.size());
+      return text;
+    }
+    return "";
+  }
+
+ private:
+  std::filesystem::path path_;
+};
+
+}  // namespace tacet

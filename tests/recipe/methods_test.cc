@@ -1,0 +1,107 @@
+// Every method's options, outside their ranges: each is refused with its place, what is allowed and what was given.
+#include <cmath>
+#include <set>
+
+#include <gtest/gtest.h>
+
+#include "recipe/fixture.h"
+#include "support/test_name.h"
+
+namespace tacet {
+namespace {
+
+std::string plain_number(double v) { return std::isinf(v) ? (v > 0 ? "inf" : "-inf") : std::to_string(v); }
+
+// A recipe for the method with every required option, but for `key` = `value`.
+std::string recipe_for(const AlgorithmInfo& m, const std::string& key, const std::string& value) {
+  std::string text =
+      "[data]\nname = \"noise\"\n[model]\nname = \"quadratic\"\n[schedule]\nrounds = 3\n[algorithm]\nname = \"" + m.name +
+      "\"\n";
+  for (const Option& o : m.options)
+    if (!o.fallback && o.name != key) text += o.name + " = 0.5\n";
+  return text + key + " = " + value + "\n";
+}
+
+struct EveryMethod : testing::TestWithParam<std::string> {
+  const AlgorithmInfo& method() const { return find_algorithm(GetParam()); }
+  void refuse(const Option& o, const std::string& value) const {
+    const std::string error = error_of(recipe_for(method(), o.name, value));
+    EXPECT_NE(error.find("algorithm." + o.name + " must be "), std::string::npos)
+        << o.name << " = " << value << ": " << error;
+    EXPECT_NE(error.find("r.toml:"), std::string::npos) << error;
+    EXPECT_NE(error.find(", got "), std::string::npos) << error;
+  }
+};
+
+TEST_P(EveryMethod, RefusesValuesOutsideItsRanges) {
+  int refused = 0;
+  for (const Option& o : method().options) {
+    if (o.kind != Kind::number && o.kind != Kind::integer) continue;
+    const bool whole = o.kind == Kind::integer;
+    if (std::isfinite(o.min))
+      refuse(o, whole ? std::to_string(static_cast<int64_t>(o.min) - 1) : plain_number(o.min - 0.5)), ++refused;
+    if (o.min_open && std::isfinite(o.min)) refuse(o, plain_number(o.min));  // γ = 0, η = 0
+    if (std::isfinite(o.max)) refuse(o, whole ? std::to_string(static_cast<int64_t>(o.max) + 1) : plain_number(o.max + 0.5));
+    if (o.max_open && std::isfinite(o.max)) refuse(o, plain_number(o.max));  // β = 1
+    if (!whole) refuse(o, "nan");
+    refuse(o, "\"a word\"");
+  }
+  EXPECT_GT(refused, 0);
+}
+
+TEST_P(EveryMethod, HasTheRangesThatItsPaperNeeds) {
+  for (const Option& o : method().options) {
+    if (o.name == "eta" || o.name == "gamma") {
+      EXPECT_TRUE(o.min == 0 && o.min_open) << o.name;
+    }
+    if (o.name == "interval") {
+      EXPECT_EQ(o.min, 1);
+    }
+    if (o.name.starts_with("beta") || o.name == "momentum") {
+      EXPECT_TRUE(o.min == 0 && o.max == 1 && o.max_open && !o.min_open) << o.name;
+    }
+  }
+}
+
+TEST_P(EveryMethod, RefusesAnOptionItDoesNotHave) {
+  const std::string error = error_of(recipe_for(method(), "gamma_rays", "3"));
+  EXPECT_NE(error.find("algorithm.gamma_rays is not a key of " + GetParam()), std::string::npos) << error;
+}
+
+TEST_P(EveryMethod, RefusesFewClientsOnlyWhereItNeedsAll) {
+  const std::string error = error_of(recipe_for(method(), "eta", "0.5") + "[clients]\ncount = 4\nparticipating = 2\n");
+  if (method().single_client)
+    EXPECT_NE(error.find("clients.count must be 1 for " + GetParam() + ", got 4"), std::string::npos) << error;
+  else if (method().every_client)
+    EXPECT_NE(error.find("clients.participating must be clients.count = 4 for " + GetParam()), std::string::npos) << error;
+  else
+    EXPECT_EQ(error, "");
+}
+
+// Whose rounds make sense without a client that came too late: those that only talk at the end of one.
+TEST_P(EveryMethod, TakesADeadlineOnlyWhereARoundCanDoWithoutAClient) {
+  static const std::set<std::string> can = {"celgc",   "episode++", "fedavg",   "fedprox",  "scaffold",   "minibatch-clip",
+                                            "fed-ams", "fed-lamb",  "fed-adam", "fed-yogi", "fed-adagrad"};
+  const std::string error = error_of(recipe_for(method(), "eta", "0.5") + "[run]\nround_deadline = 2\n");
+  if (can.count(GetParam()))
+    EXPECT_EQ(error, "");
+  else
+    EXPECT_NE(error.find("run.round_deadline must be 0 for " + GetParam()), std::string::npos) << error;
+}
+
+TEST_P(EveryMethod, RefusesMoreClientsThanThereAre) {
+  if (method().single_client) return;  // it has one
+  const std::string error = error_of(recipe_for(method(), "eta", "0.5") + "[clients]\ncount = 4\nparticipating = 5\n");
+  EXPECT_NE(error.find("clients.participating must be <= clients.count = 4, got 5"), std::string::npos) << error;
+}
+
+std::vector<std::string> names() {
+  std::vector<std::string> all;
+  for (const AlgorithmInfo& m : algorithms()) all.push_back(m.name);
+  return all;
+}
+INSTANTIATE_TEST_SUITE_P(Methods, EveryMethod, testing::ValuesIn(names()),
+                         [](const auto& param_info) { return test::test_name(param_info.param); });
+
+}  // namespace
+}  // namespace tacet
