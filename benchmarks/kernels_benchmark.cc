@@ -11,7 +11,8 @@
 #include <ATen/Parallel.h>
 #include <benchmark/benchmark.h>
 #include <omp.h>
-#include <torch/torch.h>
+#include <torch/csrc/autograd/custom_function.h>
+#include <torch/types.h>
 
 #include "kernels/convolution/convolution.h"
 #include "kernels/product/linear.h"

@@ -11,7 +11,8 @@
 
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
-#include <torch/torch.h>
+#include <torch/nn/module.h>
+#include <torch/types.h>
 
 #include "kernels/product/product.h"
 #include "models/images/image_model.h"

@@ -1,4 +1,4 @@
-# How every target of tacet is built: warnings, sanitizers, ccache and two shared precompiled headers.
+# How every target of tacet is built: warnings, sanitizers, ccache shared precompiled headers, and which files are compiled together.
 # The direction of dependencies is what the folders' CMakeLists.txt link; nothing here adds a link of its own.
 
 find_program(TACET_CCACHE ccache)
@@ -35,10 +35,48 @@ target_link_libraries(tacet_torch INTERFACE ${TACET_TORCH_CPU} ${TACET_C10} Open
 separate_arguments(tacet_torch_flags UNIX_COMMAND "${TORCH_CXX_FLAGS}")
 target_compile_options(tacet_torch INTERFACE $<$<COMPILE_LANGUAGE:CXX>:${tacet_torch_flags}>)
 
-# tacet_library(NAME SOURCES … LINKS … [PCH aten|torch])
+# The headers that make compiling slow, precompiled once each and shared by all targets: `tensor` for files that see vectors,
+# `torch` for layers, networks and tasks, `test` for test programs. Every file compiles without them (-DTACET_PCH=OFF).
+option(TACET_PCH "precompile ATen's and torch's headers" ON)
+# Files of a library that include the same heavy headers are compiled together, which saves most of a fresh build's time.
+option(TACET_UNITY "compile a library's files in groups" ON)
+
+file(WRITE ${CMAKE_BINARY_DIR}/pch/empty.cc "")
+function(tacet_define_pch flavour)
+  if(TACET_PCH)
+    add_library(tacet_pch_${flavour} OBJECT EXCLUDE_FROM_ALL ${CMAKE_BINARY_DIR}/pch/empty.cc)
+    target_link_libraries(tacet_pch_${flavour} PRIVATE tacet_options tacet_torch)
+    target_precompile_headers(tacet_pch_${flavour} PRIVATE ${ARGN} <algorithm> <functional> <map> <memory> <string> <vector>)
+  endif()
+endfunction()
+tacet_define_pch(tensor <ATen/core/Tensor.h> <ATen/TensorOperators.h> <ATen/Parallel.h>)
+tacet_define_pch(torch <torch/nn/module.h> <torch/csrc/autograd/custom_function.h> <torch/types.h> <torch/utils.h> <ATen/Parallel.h>)
+
+function(tacet_precompile target flavour)
+  if(flavour AND TACET_PCH)
+    target_precompile_headers(${target} REUSE_FROM tacet_pch_${flavour})
+  endif()
+endfunction()
+
+# Puts a target's sources into groups of `size` that are compiled as one file each.
+function(tacet_unite target size)
+  if(NOT TACET_UNITY OR size LESS 2)
+    return()
+  endif()
+  set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_MODE GROUP)
+  set(k 0)
+  foreach(source ${ARGN})
+    math(EXPR group "${k} / ${size}")
+    set_source_files_properties(${source} PROPERTIES UNITY_GROUP "g${group}")
+    math(EXPR k "${k} + 1")
+  endforeach()
+endfunction()
+
+# tacet_library(NAME PLAIN … HEAVY … LINKS … PRIVATE_LINKS … PCH tensor|torch UNITE n)
+# PLAIN sources include neither ATen nor torch. HEAVY ones do: they get the precompiled header and are compiled n at a time.
 function(tacet_library name)
-  cmake_parse_arguments(A "" "PCH" "SOURCES;LINKS;PRIVATE_LINKS" ${ARGN})
-  add_library(tacet_${name} STATIC ${A_SOURCES})
+  cmake_parse_arguments(A "" "PCH;UNITE" "PLAIN;HEAVY;LINKS;PRIVATE_LINKS" ${ARGN})
+  add_library(tacet_${name} STATIC ${A_PLAIN} ${A_HEAVY})
   add_library(tacet::${name} ALIAS tacet_${name})
   set_target_properties(tacet_${name} PROPERTIES EXPORT_NAME ${name})
   target_include_directories(tacet_${name}
@@ -46,26 +84,17 @@ function(tacet_library name)
     PRIVATE ${CMAKE_SOURCE_DIR}/src)
   target_link_libraries(tacet_${name} PUBLIC ${A_LINKS}
     PRIVATE $<BUILD_INTERFACE:tacet_options> ${A_PRIVATE_LINKS})
+  if(A_PLAIN)
+    set_source_files_properties(${A_PLAIN} PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
+  endif()
+  if(A_UNITE)
+    tacet_unite(tacet_${name} ${A_UNITE} ${A_HEAVY})
+  endif()
   tacet_precompile(tacet_${name} "${A_PCH}")
   set_property(GLOBAL APPEND PROPERTY TACET_LIBRARIES tacet_${name})
 endfunction()
 
-# The headers that make compiling slow, precompiled once for each flavour and reused by all targets.
-file(WRITE ${CMAKE_BINARY_DIR}/pch/empty.cc "")
-foreach(flavour aten torch)
-  add_library(tacet_pch_${flavour} OBJECT ${CMAKE_BINARY_DIR}/pch/empty.cc)
-  target_link_libraries(tacet_pch_${flavour} PRIVATE tacet_options tacet_torch)
-endforeach()
-target_precompile_headers(tacet_pch_aten PRIVATE <ATen/ATen.h> <map> <string> <vector> <functional>)
-target_precompile_headers(tacet_pch_torch PRIVATE <torch/torch.h> <map> <string> <vector> <functional>)
-
-function(tacet_precompile target flavour)
-  if(flavour)
-    target_precompile_headers(${target} REUSE_FROM tacet_pch_${flavour})
-  endif()
-endfunction()
-
-# tacet_test(NAME SOURCES … LINKS … [PCH aten|torch]): a GoogleTest program, one entry of CTest. Not one entry a test: loading libtorch
+# tacet_test(NAME SOURCES … LINKS … [PCH test|torch]): a GoogleTest program, one entry of CTest. Not one entry a test: loading libtorch
 # takes longer than most tests. `build/release/tests/NAME/test_NAME --gtest_filter=…` runs single ones.
 function(tacet_test name)
   cmake_parse_arguments(A "" "PCH;TIMEOUT" "SOURCES;LINKS" ${ARGN})

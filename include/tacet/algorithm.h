@@ -269,24 +269,4 @@ const std::vector<AlgorithmInfo>& algorithms();
 // Throws UserError naming the nearest method.
 const AlgorithmInfo& find_algorithm(const std::string& name);
 
-// ---- arithmetic on whole vectors, in one pass each (src/engine/vector.cc) ----
-
-// ‖v‖, accumulated in double over fixed blocks: the same bits for any number of threads.
-double l2_norm(const Vec& v);
-
-// What an algorithm adds to the plain step: d = g + λ y, or with momentum m ← μ m + (g + λ y), d = m.
-struct StepRule {
-  double momentum = 0;      // μ ∈ [0, 1)
-  double weight_decay = 0;  // λ ≥ 0
-};
-
-// y ← y − a·d in one pass. `m` is read and written only when rule.momentum ≠ 0.
-void descend(Vec& y, const Vec& g, double a, const StepRule& rule, Vec* m);
-
-// g ← g − mine + everyones and its length afterwards, in one pass: the corrected gradient of SCAFFOLD and EPISODE.
-double correct(Vec& g, const Vec& mine, const Vec& everyones);
-
-// m ← β m + (1 − β) g, in one pass.
-void average_in(Vec& m, const Vec& g, double beta);
-
 }  // namespace tacet

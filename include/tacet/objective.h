@@ -1,4 +1,4 @@
-// What a client minimises: F_i with its stochastic gradient. A training task (model + data) implements it in src/train;
+// What a client minimises: F_i with its stochastic gradient. A training task (model + data) implements it in src/tasks;
 // functions with known gradients implement it directly. The core and the algorithms see nothing else of either.
 #pragma once
 
@@ -7,13 +7,10 @@
 #include <utility>
 #include <vector>
 
-#include <ATen/core/Tensor.h>
-
 #include "tacet/random.h"
+#include "tacet/vector.h"
 
 namespace tacet {
-
-using Vec = at::Tensor;  // x ∈ R^d: ONE flat contiguous float32 tensor; layers are slices of it
 
 // A slice of the parameter vector: one parameter tensor of the model.
 struct Layer {

@@ -3,6 +3,8 @@
 // the gradient, after that.
 #include <cmath>
 
+#include <ATen/ops/zeros_like.h>
+
 #include "algorithms/methods.h"
 
 namespace tacet {

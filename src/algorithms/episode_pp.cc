@@ -1,6 +1,8 @@
 // EPISODE++: Crawshaw, Bao, Liu, "Federated Learning with Client Subsampling, Data Heterogeneity, and Unbounded Smoothness",
 // NeurIPS 2023, Algorithm 1. EPISODE for sampled clients: corrections are those of each client's last round, kept with it,
 // and G is their mean over all N clients, so one message a round is enough.
+#include <ATen/ops/zeros_like.h>
+
 #include "algorithms/methods.h"
 
 namespace tacet {

@@ -2,6 +2,9 @@
 // Local AMSGrad steps with v̂ fixed during the round; the server averages models and second moments and v̂ never
 // shrinks. With `persist` a client's m and v live on between its rounds (Chen et al.); without, m restarts from 0 and v from
 // v̂ (as in FED-LAMB's paper).
+#include <ATen/ops/full_like.h>
+#include <ATen/ops/maximum.h>
+
 #include "algorithms/methods.h"
 
 namespace tacet {

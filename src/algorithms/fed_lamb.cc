@@ -8,6 +8,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include <ATen/ops/full_like.h>
+#include <ATen/ops/maximum.h>
+#include <ATen/ops/zeros.h>
+
 #include "algorithms/methods.h"
 
 namespace tacet {

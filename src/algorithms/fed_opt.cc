@@ -2,6 +2,9 @@
 // Optimization", ICLR 2021, Algorithm 2. Local SGD on the clients; the server takes the mean change of the round as a
 // gradient of an adaptive method. They differ in one line, the second moment. v₀ = τ², m is not bias-corrected (both as in
 // the paper).
+#include <ATen/ops/full_like.h>
+#include <ATen/ops/zeros_like.h>
+
 #include "algorithms/methods.h"
 
 namespace tacet {

@@ -1,6 +1,8 @@
 // Clipped minibatch SGD: Crawshaw, Bao, Liu, "Federated Learning with Client Subsampling, Data Heterogeneity, and Unbounded
 // Smoothness", NeurIPS 2023, Algorithm 2. Sampled clients average I gradients, all at x_r: no client moves, there is one
 // step a round, clipped by the norm of the mean over all.
+#include <ATen/ops/zeros_like.h>
+
 #include "algorithms/methods.h"
 
 namespace tacet {

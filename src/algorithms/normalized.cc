@@ -1,5 +1,7 @@
 // Normalized SGD with momentum: Cutkosky, Mehta, "Momentum Improves Normalized SGD", ICML 2020. Every step has length η. On
 // more than one client g is averaged.
+#include <ATen/ops/zeros_like.h>
+
 #include "algorithms/methods.h"
 
 namespace tacet {

@@ -2,6 +2,8 @@
 // Learning", ICML 2020, Algorithm 1. Clients correct their gradients by control variates cⁱ and c. `variate` says how cⁱ is
 // renewed: "average", the mean of the round's gradients (as in EPISODE's experiments), or "drift", the paper's option II.
 // With a finite γ the corrected gradient is clipped, the baseline SCAFFOLD-clip of EPISODE's papers.
+#include <ATen/ops/zeros_like.h>
+
 #include "algorithms/methods.h"
 
 namespace tacet {

@@ -2,6 +2,9 @@
 // NeurIPS 2022, Algorithm 1. The second moment is of m, NOT of g: that is the difference from Adam. β₂ = 0 is SignSGD with
 // momentum. 0/0 is 0, and where m² underflows the sign of m is taken, the ratio's limit. On more than one client g is
 // averaged.
+#include <ATen/ops/where.h>
+#include <ATen/ops/zeros_like.h>
+
 #include "algorithms/methods.h"
 
 namespace tacet {

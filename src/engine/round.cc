@@ -9,6 +9,7 @@
 #include <memory>
 #include <numeric>
 
+#include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
 #include "engine/message_coding.h"

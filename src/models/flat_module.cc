@@ -4,7 +4,9 @@
 #include <stdexcept>
 #include <unordered_set>
 
-#include <torch/torch.h>
+#include <torch/nn/module.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 namespace tacet {
 namespace {

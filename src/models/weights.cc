@@ -4,7 +4,8 @@
 #include <cassert>
 #include <cmath>
 
-#include <torch/torch.h>
+#include <torch/nn/module.h>
+#include <torch/types.h>
 
 namespace tacet {
 

@@ -3,7 +3,8 @@
 
 #include <cmath>
 
-#include <ATen/ATen.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
 
 namespace tacet {
 namespace {

@@ -1,7 +1,9 @@
 // See classification_objective.h.
 #include "tasks/image_classification.h"
 
-#include <torch/torch.h>
+#include <torch/nn/module.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include <map>
 #include <optional>

@@ -1,7 +1,9 @@
 // See language_objective.h.
 #include "tasks/language_modelling.h"
 
-#include <torch/torch.h>
+#include <torch/nn/module.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include "data/text/corpus.h"
 #include "data/text/corpus_batches.h"

@@ -3,7 +3,9 @@
 
 #include <utility>
 
-#include <torch/torch.h>
+#include <torch/nn/module.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include "data/files/safetensors.h"
 

@@ -3,7 +3,9 @@
 
 #include <algorithm>
 
-#include <torch/torch.h>
+#include <torch/nn/module.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include "data/clients/client_batches.h"
 #include "data/text/labelled_text.h"

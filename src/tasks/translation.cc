@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <optional>
 
-#include <torch/torch.h>
+#include <torch/nn/module.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include "data/clients/client_batches.h"
 #include "data/clients/partition.h"

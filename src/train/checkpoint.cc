@@ -15,7 +15,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <ATen/ATen.h>
+#include <ATen/ops/empty.h>
 
 #include <nlohmann/json.hpp>
 

@@ -8,7 +8,7 @@
 
 #include <torch/version.h>
 
-#include <ATen/ATen.h>
+#include <ATen/core/Tensor.h>
 
 #include "tacet/error.h"
 #include "tacet/group.h"

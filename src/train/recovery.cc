@@ -7,7 +7,7 @@
 #include <functional>
 #include <utility>
 
-#include <ATen/ATen.h>
+#include <ATen/ops/empty.h>
 
 #include "engine/tree_sum.h"
 

@@ -16,7 +16,9 @@
 
 #include <torch/version.h>
 
-#include <ATen/ATen.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/full.h>
 #include <nlohmann/json.hpp>
 
 #include "data/files/safetensors.h"

@@ -6,7 +6,9 @@
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
-#include <torch/torch.h>
+#include <torch/csrc/autograd/custom_function.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include "kernels/convolution/basic_block.h"
 #include "kernels/convolution/batch_norm.h"

@@ -1,7 +1,9 @@
 // The image classifiers: their sizes, that their arithmetic is that of independent definitions with torch's own modules
 // (image_oracle.py) given the same weights, and what dropout and batch normalisation do.
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/nn/module.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include <cstdlib>
 #include <filesystem>

@@ -3,7 +3,8 @@
 #include "models/text/text_classifier.h"
 
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/nn/module.h>
+#include <torch/types.h>
 
 #include "gradients.h"
 #include "tacet/flat_module.h"

@@ -1,7 +1,7 @@
 // The group of processes that c10d's ProcessGroupGloo connects. Messages go straight from and into the caller's memory. Each
 // wait has a limit, and each failure is turned into PeerLost with the peer that caused it. It never uses c10d's collectives,
 // whose sums depend on the number of processes.
-#include <ATen/ATen.h>
+#include <ATen/ops/from_blob.h>
 #include <signal.h>
 
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>

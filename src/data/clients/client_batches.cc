@@ -1,7 +1,7 @@
 // See client_batches.h.
 #include "data/clients/client_batches.h"
 
-#include <ATen/ATen.h>
+#include <ATen/ops/tensor.h>
 
 #include <algorithm>
 #include <cassert>

@@ -10,7 +10,7 @@
 #include <memory>
 #include <vector>
 
-#include <ATen/ATen.h>
+#include <ATen/ops/from_blob.h>
 
 #include "base/mapped_file.h"
 #include "tacet/error.h"

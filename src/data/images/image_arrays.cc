@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <optional>
 
-#include <ATen/ATen.h>
+#include <ATen/ops/empty.h>
 #include <fmt/format.h>
 
 #include "data/files/locate.h"

@@ -4,7 +4,7 @@
 #include <filesystem>
 #include <stdexcept>
 
-#include <ATen/ATen.h>
+#include <ATen/core/Tensor.h>
 
 #include "data/clients/partition.h"
 #include "data/files/idx.h"

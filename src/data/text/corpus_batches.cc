@@ -1,7 +1,7 @@
 // Cuts a corpus into client shards, streams and batches; see text_batches.h for what each rule promises.
 #include "data/text/corpus_batches.h"
 
-#include <ATen/ATen.h>
+#include <ATen/ops/empty.h>
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -4,7 +4,8 @@
 #include <memory>
 
 #include <ATen/Parallel.h>
-#include <torch/torch.h>
+#include <torch/csrc/autograd/custom_function.h>
+#include <torch/types.h>
 
 #include "kernels/convolution/conv_norm_parts.h"
 

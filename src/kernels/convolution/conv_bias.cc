@@ -3,7 +3,8 @@
 
 #include <vector>
 
-#include <torch/torch.h>
+#include <torch/csrc/autograd/custom_function.h>
+#include <torch/types.h>
 
 #include "kernels/convolution/channels_last.h"
 

@@ -1,7 +1,8 @@
 // See conv_norm.h.
 #include "kernels/convolution/conv_norm.h"
 
-#include <torch/torch.h>
+#include <torch/csrc/autograd/custom_function.h>
+#include <torch/types.h>
 
 #include "kernels/convolution/channels_last.h"
 #include "kernels/convolution/conv_norm_parts.h"

@@ -5,7 +5,7 @@
 
 #include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include "kernels/product/product.h"
 #include "kernels/recurrent/cells.h"

@@ -3,7 +3,8 @@
 
 #include <algorithm>
 
-#include <torch/torch.h>
+#include <torch/csrc/autograd/custom_function.h>
+#include <torch/types.h>
 
 #include "base/multiversion.h"
 

@@ -7,7 +7,9 @@
 //   resnet-50               four stages of 3, 4, 6, 3 bottleneck blocks, the stride in the 3 × 3 convolution
 // Parameters have torchvision's names: conv1.weight, layer1.0.bn2.bias, layer2.0.downsample.0.weight, fc.bias. Convolutions
 // start normal with variance 2 / (outputs), have no bias, and are followed by batch normalisation.
-#include <torch/torch.h>
+#include <torch/nn/module.h>
+#include <torch/nn/modules/batchnorm.h>
+#include <torch/types.h>
 
 #include "kernels/convolution/basic_block.h"
 #include "kernels/convolution/image_ops.h"

@@ -1,6 +1,7 @@
 // The small classifiers of the papers: logistic regression, a perceptron with one hidden layer, and two plain convolutional
 // networks. Names of the parameters are those of the layers below, each with .weight and .bias.
-#include <torch/torch.h>
+#include <torch/nn/module.h>
+#include <torch/types.h>
 
 #include "kernels/product/softmax_regression.h"
 #include "models/images/image_layers.h"

@@ -5,7 +5,8 @@
 
 #include <cmath>
 
-#include <torch/torch.h>
+#include <torch/nn/module.h>
+#include <torch/types.h>
 
 #include "kernels/product/linear.h"
 #include "kernels/recurrent/lstm.h"

@@ -6,7 +6,8 @@
 #include <limits>
 #include <numeric>
 
-#include <torch/torch.h>
+#include <torch/nn/module.h>
+#include <torch/types.h>
 
 #include "kernels/product/linear.h"
 #include "tacet/error.h"

@@ -4,7 +4,8 @@
 #include <cmath>
 #include <limits>
 
-#include <torch/torch.h>
+#include <torch/nn/module.h>
+#include <torch/types.h>
 
 #include "models/text/attention.h"
 #include "models/text/transformer_parts.h"

@@ -5,7 +5,7 @@
 #include <optional>
 #include <vector>
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include "kernels/product/linear.h"
 #include "models/text/transformer.h"

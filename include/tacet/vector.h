@@ -1,0 +1,30 @@
+// The one type of vectors, and arithmetic on whole vectors in one pass each (src/engine/vector.cc). Sums and norms take fixed
+// blocks, so that their bits do not depend on the number of threads. Nothing here knows clients or rounds.
+#pragma once
+
+#include <ATen/TensorOperators.h>
+#include <ATen/core/Tensor.h>
+
+namespace tacet {
+
+using Vec = at::Tensor;  // x ∈ R^d: ONE flat contiguous float32 tensor; layers are slices of it
+
+// ‖v‖, accumulated in double over fixed blocks: the same bits for any number of threads.
+double l2_norm(const Vec& v);
+
+// What an algorithm adds to the plain step: d = g + λ y, or with momentum m ← μ m + (g + λ y), d = m.
+struct StepRule {
+  double momentum = 0;      // μ ∈ [0, 1)
+  double weight_decay = 0;  // λ ≥ 0
+};
+
+// y ← y − a·d in one pass. `m` is read and written only when rule.momentum ≠ 0.
+void descend(Vec& y, const Vec& g, double a, const StepRule& rule, Vec* m);
+
+// g ← g − mine + everyones and its length afterwards, in one pass: the corrected gradient of SCAFFOLD and EPISODE.
+double correct(Vec& g, const Vec& mine, const Vec& everyones);
+
+// m ← β m + (1 − β) g, in one pass.
+void average_in(Vec& m, const Vec& g, double beta);
+
+}  // namespace tacet
