@@ -1,17 +1,15 @@
 // Start reading here. An algorithm is one file in src/algorithms that reads like its paper's pseudo-code, one round from
 // top to bottom; this header is all it sees. Only Round::mean talks, so counting its calls gives a method's cost.
-// Not here: networks, files, models, schedules' definitions (src/comm, src/data, src/models, src/train).
+// Not here: networks, files, models, schedules' definitions (src/comm, src/data, src/models, src/train), and what a round is
+// made of (src/engine/round_setup.h).
 #pragma once
 
-#include <atomic>
-#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <future>
 #include <map>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -21,23 +19,12 @@
 
 namespace tacet {
 
-class Group;
-class MessageCoder;
-class SumBuffers;
+struct RoundReport;
+struct RoundSetup;
 
 struct Rates {
   double eta;    // η, step size
   double gamma;  // γ, bound on the length of a step; +∞ for methods that do not clip
-};
-
-// Sums over the local steps of a round, gathered from all clients by the same message as the means.
-struct Counters {
-  double loss = 0, losses = 0;    // Σ mini-batch loss, how many
-  double norm = 0, norms = 0;     // Σ ‖g‖ of the vectors that were (or could be) clipped, how many
-  double clipped = 0, steps = 0;  // steps with γ/‖g‖ < η, steps in all
-  double samples = 0;             // training samples seen
-  double skipped = 0;             // gradients that were not finite, where the recipe says to go on without them
-  double stop = 0;                // > 0: some rank was asked to stop; all ranks learn it from the same mean
 };
 
 // A gradient and its length, which is found by the pass that looks whether it is finite. Where a vector is wanted it stands
@@ -55,31 +42,30 @@ class Client {
   double weight() const;          // its share of the training data × N
 
   // Copies x into the client's working vector and returns it. The vector is shared with the client's model (so gradients
-  // at it cost no copy) and with later clients: what must outlive the callback is returned from it or cloned.
+  // at it cost no copy) and with later clients. A callback returns or clones what must outlive it.
   Vec start(const Vec& x);
 
-  // ∇F_i(y; ξ) at the client's next mini-batch ξ: one of its local steps. The result is overwritten by the next call. A loss
-  // or gradient that is not finite throws UserError with round, client and step; where the recipe says to skip
+  // Returns ∇F_i(y; ξ) at the client's next mini-batch ξ: one of its local steps. The next call overwrites the result. A
+  // loss or gradient that is not finite throws UserError with round, client and step. Where the recipe says to skip
   // (run.non_finite), it is counted, the gradient is zero and the factor asked for next is 0, so the step is not taken.
   Gradient gradient(const Vec& y);
-  // The same at a mini-batch ξ̃ that is none of the local steps: the schedule does not move and the loss is not shown.
+  // Returns the gradient at a mini-batch ξ̃ that is none of the local steps: the schedule does not move and the loss is not
+  // shown.
   Gradient resample(const Vec& y);
 
-  // The factor of the step along g, given norm = ‖g‖; each is counted as a step, and gradient() comes before it.
+  // Return the factor of the step along g, given norm = ‖g‖. Each is counted as a step, and gradient() comes before it.
   double clip(Rates rates, double norm);        // min(η, γ/(1e-10 + ‖g‖))
   double plain(Rates rates, double norm);       // η: a step that is not clipped
   double normalized(Rates rates, double norm);  // γ/(1e-10 + ‖g‖): a step of length γ
 
  private:
   friend class Round;
+  struct Turn;
   Gradient draw(const Vec& y, bool local_step);
   double step(double factor, double norm, bool clipped);
 
-  class Round* round_ = nullptr;
   int id_ = 0;
-  int64_t draws_ = 0, steps_ = 0;  // gradients drawn in this round; local steps among them
-  bool skip_ = false;              // the last gradient was not finite
-  Counters counters_;
+  Turn* turn_ = nullptr;  // gone when the callback has returned
 };
 
 using ClientFn = std::function<Vec(Client&)>;
@@ -92,13 +78,13 @@ class PerClient {
   // Makes the client's vector of n floats, zeroed. Lets the driver keep them elsewhere than in memory.
   using Allocate = std::function<Vec(int client, int64_t n)>;
 
-  // The client's vector; zeros in the shape of `like` when it has none yet.
+  // Returns the client's vector. Makes zeros in the shape of `like` when it has none yet.
   Vec& at(const Client& i, const Vec& like);
   bool has(const Client& i) const { return vectors_.count(i.id()) != 0; }
   std::map<int, Vec>& all() { return vectors_; }
-  // Takes a copy of `value`; how a checkpoint puts back what it saved.
+  // Takes a copy of `value`. A checkpoint puts back what it saved this way.
   void put(int client, const Vec& value);
-  // For flat float vectors made from now on.
+  // Sets what makes the flat float vectors from now on.
   void allocate_with(Allocate allocate) { allocate_ = std::move(allocate); }
 
  private:
@@ -113,46 +99,32 @@ class PerClient {
 class StateVisitor {
  public:
   virtual ~StateVisitor() = default;
-  virtual void global(const std::string& name, Vec& value) = 0;         // the same on every rank
-  virtual void clients(const std::string& name, PerClient& value) = 0;  // each on its client's rank
-  virtual void number(const std::string& name, double& value) = 0;      // the same on every rank, exact in a double
-  // The same on every rank, and a value: who changes it puts another vector in its place and never writes into the one that
-  // is there, so that whoever keeps a reference has a copy. So is x of a method whose models are fresh.
+  // Visits a vector that is equal on all ranks.
+  virtual void global(const std::string& name, Vec& value) = 0;
+  // Visits the clients' vectors, each on its client's rank.
+  virtual void clients(const std::string& name, PerClient& value) = 0;
+  // Visits a number that is equal on all ranks, exact in a double.
+  virtual void number(const std::string& name, double& value) = 0;
+  // Visits a whole number that is equal on all ranks, exact up to 2^53: it is shown as a number.
+  virtual void count(const std::string& name, int64_t& value) {
+    auto shown = static_cast<double>(value);
+    number(name, shown);
+    value = static_cast<int64_t>(shown);
+  }
+  // Visits a copy-on-write vector, equal on all ranks. Replace it, never modify it in place; a kept reference then stays
+  // valid. The x of a method whose models are fresh is one.
   virtual void value(const std::string& name, Vec& x) { global(name, x); }
-  // Vectors that every round writes anew: nothing to save, but thousands of them may be kept in a file.
+  // Visits vectors that every round writes anew: nothing to save, but thousands of them may be kept in a file.
   virtual void scratch(const std::string& /*name*/, PerClient& /*value*/) {}
 };
 
-// Thrown by a mean when the deadline passed before any client had finished its turn; on every rank alike.
-struct NobodyCame {};
-
-// What an algorithm may see of round r: the rates in force, the layers, and the one way to talk.
+// All that an algorithm may see of round r: the rates in force, the layers, and the one way to talk.
 class Round {
  public:
-  // Everything a round is made of; filled in by the driver (src/train) or by a test.
-  struct Setting {
-    Objective* objective = nullptr;
-    Group* group = nullptr;
-    uint64_t seed = 0;
-    int64_t number = 0;                         // r
-    int64_t first_iteration = 0;                // local steps a client took before this round
-    int interval = 1;                           // I
-    int clients = 1;                            // N
-    std::vector<int> sampled;                   // S_r, ascending client ids
-    int64_t first_draw = 0;                     // begin() draws far from round 0, so that no mini-batch is drawn twice
-    bool skip_non_finite = false;               // instead of stopping at a loss or gradient that is not finite
-    const std::atomic<bool>* stop = nullptr;    // set by a signal: carried to all ranks by the next mean; may be null
-    const std::atomic<bool>* broken = nullptr;  // set when a worker is lost: the next gradient throws PeerLost; may be null
-    MessageCoder* messages = nullptr;        // how clients' vectors travel (src/engine/message_coding.h); null: as they are
-    SumBuffers* buffers = nullptr;           // memory that is kept from round to round (src/engine/tree_sum.h); may be null
-    std::function<void(int client)> before;  // told before a client's first turn on this rank; may be empty
-    // From this moment on a client that asks for a gradient is dropped: `dropped` puts back what its turn has changed, and
-    // its vectors stay out of the mean, which is over those that came. For methods of one mean a round (Method::droppable).
-    std::optional<std::chrono::steady_clock::time_point> deadline;
-    std::function<void(int client)> dropped;  // given with a deadline
-    std::function<Rates(int t)> rates;        // schedule at local step t of this round, before the objective's rate scale
-  };
-  explicit Round(Setting setting);
+  explicit Round(RoundSetup setup);
+  ~Round();
+  Round(const Round&) = delete;
+  Round& operator=(const Round&) = delete;
 
   const int64_t number;  // r
   const int I;           // local steps between two communications
@@ -160,34 +132,36 @@ class Round {
   double participation;  // |S_r| / N; after a mean with a deadline, of those that came
   const std::span<const Layer> layers;
 
-  // η and γ in force at local step t of this round: schedule, warm-up and, for batches of random length, their scale.
+  // Returns η and γ in force at local step t of this round: schedule, warm-up and, for batches of random length, their
+  // scale.
   Rates rates(int t) const;
 
-  // (1/|S_r|) Σ_{i∈S_r} f(i), the same bits on every rank: exactly one collective. The sum runs over a binary tree of
-  // the sampled clients' positions, so it does not depend on which rank hosts whom. Buffers of the model travel in the
-  // same message and are averaged. The result is a vector that nobody else holds.
+  // Returns (1/|S_r|) Σ_{i∈S_r} f(i), with equal bits on all ranks: exactly one collective. The sum runs over a binary tree
+  // of the sampled clients' positions, so it does not depend on which rank hosts whom. Buffers of the model travel in the
+  // same message and are averaged. Nobody else holds the result.
   Vec mean(const ClientFn& f) { return mean(Vec(), f); }
-  // The same of vectors that are near one that all ranks have, the common model. Where messages are coded
-  // (algorithm.message), what is coded is the difference to it, and the mean is reference + (1/|S_r|) Σ what arrived.
+  // Returns the mean of vectors that are close to `reference`, one that all ranks have, as the common model is. Where
+  // messages are coded (algorithm.message), the difference to it is coded, and the mean is reference + (1/|S_r|) Σ what
+  // arrived.
   Vec mean(const Vec& reference, const ClientFn& f);
-  // Several vectors of each client in one message: out[k] = mean_i f(i)[k]. Every client returns `count` vectors of size d;
-  // the first is near `reference`.
+  // Averages several vectors of each client in one message: out[k] = mean_i f(i)[k]. Every client returns `count` vectors of
+  // size d; the first is close to `reference`.
   std::vector<Vec> means(const Vec& reference, int count, const ClientsFn& f);
   std::vector<Vec> means(int count, const ClientsFn& f) { return means(Vec(), count, f); }
-  // Σ w_i f(i) / Σ w_i with w_i = client i's share of the data.
+  // Returns Σ w_i f(i) / Σ w_i with w_i = client i's share of the data.
   Vec weighted_mean(const Vec& reference, const ClientFn& f);
   Vec weighted_mean(const ClientFn& f) { return weighted_mean(Vec(), f); }
 
-  // Every client runs f, but only the sampled ones' vectors are averaged and only they send.
+  // Runs f for every client, but averages the sampled ones' vectors only, and only they send.
   Vec partial_mean(const Vec& reference, const ClientFn& f);
 
-  // A mean that is on its way while clients work: f is asked at once for vectors that exist already, of which none may
-  // change before get() has returned the mean, and the exchange goes on beside this thread. Throws from get() what mean()
-  // throws. One collective, without buffers. Until it is there, nothing may talk but work(), whose f has called get() when
-  // it returns. Once a round.
+  // A mean that is on its way while clients work. f is asked at once for vectors that exist already, of which none may
+  // change before get() has returned the mean, and the exchange goes on beside this thread. get() throws what mean() throws.
+  // One collective, without buffers. Until it is there, nothing may talk but work(), whose f has called get() when it
+  // returns. Once a round.
   using Pending = std::shared_future<Vec>;
   Pending start_mean(const Vec& reference, const ClientFn& f);
-  // Every sampled client runs f. One collective, of buffers and counters alone.
+  // Runs f for every sampled client. One collective, of buffers and counters alone.
   void work(const std::function<void(Client&)>& f);
   bool sampled(int client) const;
 
@@ -195,53 +169,26 @@ class Round {
   double clip(Rates rates, double norm);
   double plain(Rates rates, double norm);
 
-  // A figure of this round for metrics.jsonl, the same on every rank: ‖G‖, an indicator, …
-  void note(const std::string& name, double value) { notes_[name] = value; }
+  // Adds a figure of this round to metrics.jsonl, equal on all ranks: ‖G‖, an indicator, …
+  void note(const std::string& name, double value);
 
-  // Read by the driver after the round.
-  const std::map<std::string, double>& notes() const { return notes_; }
-  const Counters& counters() const { return counters_; }
-  int collectives() const { return collectives_; }
-  const std::vector<int>& late() const { return late_; }  // clients that did not come in time, ascending
-  double busy_seconds() const { return busy_seconds_; }   // this rank's own time in its clients' turns
-  int64_t client_bytes() const { return client_bytes_; }  // what one client's messages hold, coded, parameters and buffers
+  // Returns what the driver reads after the round.
+  const RoundReport& report() const;
 
  private:
   friend class Client;
-  // What a client's vectors are multiplied by before they are added up; they are divided by the sum of these.
-  using Weight = std::function<double(const Client&)>;
-  std::vector<Vec> reduce(const Vec& reference, int count, const std::vector<int>& clients, const Weight& weight,
-                          const ClientsFn& f);
-  bool is_late() const;
-  void take_stock(const std::vector<int>& clients, const float* came);
-  // One client's turn; its counters, as they travel, go to `tail`. False: it was too late.
-  bool turn(int id, const std::function<void(Client&)>& f, float* tail);
-  std::vector<int64_t> bounds_of(const std::vector<int>& clients) const;
-  void count_message(int vectors, int64_t buffers);
-  double step(double factor, double norm, bool clipped);
-
-  struct Drawn {
-    int64_t draws = 0, steps = 0;
-  };
-  Setting setting_;
-  Counters counters_;
-  std::map<int, Drawn> drawn_;  // this round, by client
-  std::map<std::string, double> notes_;
-  std::vector<int> late_;
-  int collectives_ = 0;
-  int64_t client_bytes_ = 0;
-  double busy_seconds_ = 0;
-  Pending started_;  // the last member: its end waits for what reads the others
+  struct Inside;
+  std::unique_ptr<Inside> inside_;
 };
 
 class Algorithm {
  public:
   virtual ~Algorithm() = default;
-  // Once, before round 0, with every client sampled. Most methods need nothing.
+  // Runs once, before round 0, with every client sampled. Most methods need nothing.
   virtual void begin(Round& /*everyone*/, const Vec& /*x*/) {}
-  // x is the same on every rank before and after.
+  // Runs one round; x is equal on all ranks before and after.
   virtual void round(Round& r, Vec& x) = 0;
-  // ALL that lives across rounds.
+  // Shows ALL that lives across rounds.
   virtual void state(StateVisitor& /*visitor*/) {}
 };
 

@@ -1,8 +1,8 @@
-// Who takes part in a run, as workers are lost and come. Time is cut into terms: a term is a list of workers that is
+// The workers of a run, as they are lost and join. Time is cut into terms: a term is a list of workers that is
 // written down at the rendezvous once, for good, and a group of connections among exactly these. A term ends when one of
 // its workers is gone or when a new one asks to join; whoever then comes to the next term in time is in it. A worker that
-// was taken for lost and wakes up again finds its term over and comes back as a new one. Nothing here knows what is
-// trained, or who starts processes.
+// was taken for lost and wakes up again finds its term over and rejoins as a new one. Nothing here knows what is trained, or
+// who starts processes.
 #pragma once
 
 #include <atomic>
@@ -41,21 +41,21 @@ class Membership {
   // come in time or the rendezvous is gone, UserError when RANK or WORLD_SIZE do not fit.
   virtual std::unique_ptr<Group> form();
 
-  struct Member {
+  struct Worker {
     int64_t id;  // of this worker since it came: never used twice in a run
-    int worker;  // its number as it was started
+    int number;  // its rank when the run was started
   };
-  const std::vector<Member>& members() const;  // of the term, by rank
+  const std::vector<Worker>& workers() const;  // of the term, by rank
   int64_t term() const;                        // 1, 2, …
   int min_workers() const;
-  // Who of the term before is not in this one, and why: "worker 2 is gone".
+  // Returns who of the term before is not in this one, and why: "worker 2 is gone".
   const std::vector<std::string>& losses() const;
 
   const std::atomic<bool>& broken() const;  // set as soon as the term is known to be over
   bool someone_waits() const;               // a new worker waits for the end of the term
-  // Whether no later term than `term`, this worker's when it is called, has been decided upon: asks the rendezvous, from
-  // any thread. False as well when that is gone.
-  bool in_charge(int64_t term) const;
+  // Returns true as long as no later term than `term`, this worker's when it is called, has been decided upon: its workers
+  // then hold the lease of the run's folder. Asks the rendezvous, from any thread. False as well when that is gone.
+  bool holds_lease(int64_t term) const;
   void finish();          // the run is done
   bool stranded() const;  // was in a term, but could not form the next one: starting anew may help
 

@@ -9,22 +9,22 @@ namespace tacet {
 
 using Vec = at::Tensor;  // x ∈ R^d: ONE flat contiguous float32 tensor; layers are slices of it
 
-// ‖v‖, accumulated in double over fixed blocks: the same bits for any number of threads.
+// Returns ‖v‖, accumulated in double over fixed blocks: its bits do not depend on the number of threads.
 double l2_norm(const Vec& v);
 
-// What an algorithm adds to the plain step: d = g + λ y, or with momentum m ← μ m + (g + λ y), d = m.
+// An algorithm's addition to the plain step: d = g + λ y, or with momentum m ← μ m + (g + λ y), d = m.
 struct StepRule {
   double momentum = 0;      // μ ∈ [0, 1)
   double weight_decay = 0;  // λ ≥ 0
 };
 
-// y ← y − a·d in one pass. `m` is read and written only when rule.momentum ≠ 0.
+// Steps y ← y − a·d in one pass. `m` is read and written only when rule.momentum ≠ 0.
 void descend(Vec& y, const Vec& g, double a, const StepRule& rule, Vec* m);
 
-// g ← g − mine + everyones and its length afterwards, in one pass: the corrected gradient of SCAFFOLD and EPISODE.
+// Corrects g ← g − mine + everyones, as SCAFFOLD and EPISODE do, and returns its length afterwards, in one pass.
 double correct(Vec& g, const Vec& mine, const Vec& everyones);
 
-// m ← β m + (1 − β) g, in one pass.
+// Averages m ← β m + (1 − β) g, in one pass.
 void average_in(Vec& m, const Vec& g, double beta);
 
 }  // namespace tacet

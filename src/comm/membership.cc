@@ -33,7 +33,7 @@ using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
 constexpr double kSilenceSeconds = 2;   // a worker that lives says so within this; one that waits to join comes within this
-constexpr double kProposalSeconds = 3;  // who should write down the members gets this long before the next one does
+constexpr double kProposalSeconds = 3;  // who should write down the workers gets this long before the next one does
 constexpr int kMostAttempts = 10;       // terms in a row whose workers could not be connected
 constexpr auto kPause = milliseconds(10);
 
@@ -112,7 +112,7 @@ struct Membership::State {
     return client->get(name, milliseconds(1000));
   }
 
-  // Of the latest term that was decided; 0: none yet.
+  // Returns the number of the latest term that was decided; 0: none yet.
   int64_t latest_term() {
     const auto text = value(key("term"));
     if (!text) return 0;
@@ -149,7 +149,7 @@ struct Membership::State {
   }
 
   void sign_in(int64_t target) {
-    // The will comes first: whoever is in the members' list breaks its term by ending.
+    // The will comes first: whoever is in the list of workers breaks its term by ending.
     if (willed > 0) client->will(key(willed, "broken"), "");
     willed = target;
     client->will(key(target, "broken"), std::to_string(id));
@@ -173,8 +173,8 @@ struct Membership::State {
 
   std::string within() const { return " within " + short_number(options.place.timeout_seconds) + " s"; }
 
-  // The members of the first term, by rank; nothing as long as some are missing.
-  std::optional<std::vector<Slot>> first_members(const std::vector<Slot>& living, double waited) {
+  // Returns the workers of the first term, by rank; nothing as long as some are missing.
+  std::optional<std::vector<Slot>> first_workers(const std::vector<Slot>& living, double waited) {
     std::map<int, Slot> by_rank;
     for (const Slot& s : living) {
       if (s.size != options.place.size)
@@ -203,8 +203,8 @@ struct Membership::State {
     return std::nullopt;
   }
 
-  // The members of a later term; nothing as long as somebody may still come.
-  std::optional<std::vector<Slot>> next_members(int64_t target, const std::vector<Slot>& living, double waited,
+  // Returns the workers of a later term; nothing as long as somebody may still come.
+  std::optional<std::vector<Slot>> next_workers(int64_t target, const std::vector<Slot>& living, double waited,
                                                 std::vector<std::string>& why) {
     const auto came = [&](int64_t other) {
       return std::any_of(living.begin(), living.end(), [&](const Slot& s) { return s.id == other; });
@@ -242,7 +242,7 @@ struct Membership::State {
     return chosen;
   }
 
-  // Waits until the members of the term are written down, or writes them. Returns whether this worker is one of them.
+  // Waits until the workers of the term are written down, or writes them. Returns whether this worker is one of them.
   bool decide(int64_t target) {
     const auto start = Clock::now();
     std::vector<std::string> why;
@@ -252,7 +252,7 @@ struct Membership::State {
       const auto me = std::find_if(living.begin(), living.end(), [&](const Slot& s) { return s.id == id; });
       if (me == living.end()) return false;  // taken for dead
       const double waited = since(start);
-      const auto chosen = target == 1 ? first_members(living, waited) : next_members(target, living, waited, why);
+      const auto chosen = target == 1 ? first_workers(living, waited) : next_workers(target, living, waited, why);
       const bool my_turn = waited > kProposalSeconds * static_cast<double>(me - living.begin());
       if (chosen && my_turn) {
         std::string text, words;
@@ -268,14 +268,14 @@ struct Membership::State {
 
   bool adopt(int64_t target, const std::string& text) {
     if (latest_term() < target) client->set(key("term"), std::to_string(target));
-    std::vector<Member> found;
+    std::vector<Worker> found;
     bool mine = false;
     for (const Slot& s : slots_in(text)) {
       found.push_back({s.id, s.worker});
       mine = mine || s.id == id;
     }
     if (!mine) return false;
-    members = std::move(found);
+    workers = std::move(found);
     losses.clear();
     std::istringstream words(client->get(key(target, "losses"), milliseconds(1000)));
     for (std::string line; std::getline(words, line);)
@@ -291,7 +291,7 @@ struct Membership::State {
       term = target;
       broken = false;
       waiting = false;
-      for (const Member& m : members) joined.insert(m.id);
+      for (const Worker& w : workers) joined.insert(w.id);
     }
     changed.notify_all();
   }
@@ -313,7 +313,7 @@ struct Membership::State {
         if (target == 0 || client->check({kRunIsDone})) return nullptr;
         sign_in(target);
         in = decide(target);
-        if (!in) {  // the others went on without this one: it comes back as a new one
+        if (!in) {  // the others went on without this one: it rejoins as a new one
           client->will(key(std::exchange(willed, 0), "broken"), "");
           take_id();
           target = 0;
@@ -322,11 +322,11 @@ struct Membership::State {
       enter(target);
       GlooOptions place = options.place;
       place.hosted = true;
-      place.size = static_cast<int>(members.size());
+      place.size = static_cast<int>(workers.size());
       place.rank = static_cast<int>(
-          std::find_if(members.begin(), members.end(), [&](const Member& m) { return m.id == id; }) - members.begin());
+          std::find_if(workers.begin(), workers.end(), [&](const Worker& w) { return w.id == id; }) - workers.begin());
       GlooTerm of{.name = "e" + std::to_string(target)};
-      for (const Member& m : members) of.workers.push_back(m.worker);
+      for (const Worker& w : workers) of.workers.push_back(w.number);
       of.is_over = [this, target] { return term != target || broken; };
       try {
         auto group = gloo_term(place, of);
@@ -390,7 +390,7 @@ struct Membership::State {
 
   const MembershipOptions options;
   std::shared_ptr<StoreClient> client, watcher;
-  std::vector<Member> members;
+  std::vector<Worker> workers;
   std::vector<std::string> losses;
   std::set<int64_t> gone;  // ids known to have left
   int64_t willed = 0;      // the term that ends with this worker's connection
@@ -408,14 +408,14 @@ struct Membership::State {
 Membership::Membership(const MembershipOptions& options) : state_(std::make_unique<State>(options)) {}
 Membership::~Membership() = default;
 std::unique_ptr<Group> Membership::form() { return state_->form(); }
-const std::vector<Membership::Member>& Membership::members() const { return state_->members; }
+const std::vector<Membership::Worker>& Membership::workers() const { return state_->workers; }
 int64_t Membership::term() const { return state_->term; }
 int Membership::min_workers() const { return state_->options.min_workers; }
 const std::vector<std::string>& Membership::losses() const { return state_->losses; }
 const std::atomic<bool>& Membership::broken() const { return state_->broken; }
 bool Membership::someone_waits() const { return state_->waiting; }
 bool Membership::stranded() const { return state_->stranded; }
-bool Membership::in_charge(int64_t term) const {
+bool Membership::holds_lease(int64_t term) const {
   try {
     return !state_->watcher->check({key(term + 1, "members")});
   } catch (const std::exception&) {

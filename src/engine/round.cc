@@ -6,13 +6,16 @@
 #include <cmath>
 #include <cstring>
 #include <functional>
+#include <future>
 #include <memory>
 #include <numeric>
+#include <utility>
 
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
 #include "engine/message_coding.h"
+#include "engine/round_setup.h"
 #include "engine/tree_sum.h"
 #include "tacet/algorithm.h"
 #include "tacet/error.h"
@@ -42,8 +45,17 @@ void scale(std::vector<const float*>& parts, const std::vector<int64_t>& sizes, 
   }
 }
 
-// What ends the turn of a client that is late; never leaves turn().
+// Ends the turn of a client that is late. Never leaves turn().
 struct Late {};
+
+bool is_late(const RoundSetup& s) { return s.deadline && std::chrono::steady_clock::now() >= *s.deadline; }
+
+void count_step(Counters& c, double norm, bool clipped) {
+  c.norm += norm;
+  c.norms += 1;
+  c.steps += 1;
+  if (clipped) c.clipped += 1;
+}
 
 double longest_step(Rates rates, double norm) { return rates.gamma / (1e-10 + norm); }
 
@@ -53,8 +65,9 @@ std::string at_step(int64_t round, int client, int64_t step) {
          std::to_string(step + 1);
 }
 
-// What is added up: `count` vectors, buffers, and the tail: counters, with a deadline a 1 for each of the `places` clients
-// that came, and the weight. `divisor`: of the mean; 0: the sum is divided later.
+// Returns the layout of what is added up: `count` vectors, buffers, and the tail. The tail has the counters, with a deadline
+// a 1 for each of the `places` clients that came, and the weight. `divisor` is that of the mean; 0: the sum is divided
+// later.
 SumShape shape_of(int count, int64_t d, int64_t b, int64_t places, int64_t divisor) {
   SumShape shape;
   shape.parts.assign(static_cast<size_t>(count), d);
@@ -67,18 +80,18 @@ SumShape shape_of(int count, int64_t d, int64_t b, int64_t places, int64_t divis
 }
 
 // One client has nobody to send to, and what goes as it is needs no code.
-MessageCoder* coded_messages(const Round::Setting& s) {
+MessageCoder* coded_messages(const RoundSetup& s) {
   return s.clients > 1 && s.messages && s.messages->kind != MessageKind::f32 ? s.messages : nullptr;
 }
 
-// How the vectors travel. Without messages they go as they are.
+// The coding of vectors on their way. Without messages they go as they are.
 struct Coding {
   MessageCoder* messages;
   int count;
   Vec reference;
 };
 
-// What a client's turn has left to be added up. The tail ends with the weight of vectors and buffers.
+// A client's turn, to be added up. The tail ends with the weight of vectors and buffers.
 struct Sent {
   Client client;
   const std::vector<Vec>* vectors = nullptr;
@@ -86,7 +99,8 @@ struct Sent {
   const float* tail = nullptr;
 };
 
-// tree_sum() of what `sent` tells for one's own positions, coded and decoded on the way where that is asked for.
+// Adds up what `sent` tells for one's own positions, as tree_sum() does, coded and decoded on the way where that is asked
+// for.
 at::Tensor sum_of(Group& group, const std::vector<int64_t>& bounds, const SumShape& shape, const Coding& coding,
                   const std::function<Sent(int64_t position)>& sent, SumBuffers& memory) {
   const int64_t b = shape.parts[shape.parts.size() - 2], tail = shape.parts.back();
@@ -122,6 +136,36 @@ at::Tensor sum_of(Group& group, const std::vector<int64_t>& bounds, const SumSha
 
 }  // namespace
 
+struct Client::Turn {
+  const RoundSetup& setup;
+  int64_t draws = 0, steps = 0;  // gradients drawn in this round; local steps among them
+  bool skip = false;             // the last gradient was not finite
+  Counters counters;
+};
+
+struct Round::Inside {
+  // Returns what a client's vectors are multiplied by before they are added up. They are divided by the sum of these.
+  using Weight = std::function<double(const Client&)>;
+  struct Drawn {
+    int64_t draws = 0, steps = 0;
+  };
+
+  std::vector<Vec> reduce(const Vec& reference, int count, const std::vector<int>& clients, const Weight& weight,
+                          const ClientsFn& f);
+  // Runs one client's turn; its counters go to `tail` as they travel. Returns false if it was too late.
+  bool turn(int id, const std::function<void(Client&)>& f, float* tail);
+  void note_who_came(const std::vector<int>& clients, const float* came);
+  void count_message(int vectors, int64_t buffers);
+  double step(double factor, double norm, bool clipped);
+  std::vector<int64_t> bounds_of(const std::vector<int>& clients) const;
+
+  Round& round;
+  RoundSetup setup;
+  RoundReport report = {};
+  std::map<int, Drawn> drawn = {};  // this round, by client
+  Pending started = {};             // the last member: its end waits for what reads the others
+};
+
 Vec PerClient::make(int client, const Vec& like) const {
   if (allocate_ && like.dim() == 1 && like.scalar_type() == at::kFloat) return allocate_(client, like.numel());
   return at::zeros_like(like);
@@ -141,10 +185,10 @@ void PerClient::put(int client, const Vec& value) {
   v.copy_(value);
 }
 
-double Client::weight() const { return round_->setting_.objective->client_weight(id_); }
+double Client::weight() const { return turn_->setup.objective->client_weight(id_); }
 
 Vec Client::start(const Vec& x) {
-  Vec y = round_->setting_.objective->workspace();
+  Vec y = turn_->setup.objective->workspace();
   if (y.data_ptr() != x.data_ptr()) y.copy_(x);
   return y;
 }
@@ -153,41 +197,39 @@ Gradient Client::gradient(const Vec& y) { return draw(y, true); }
 Gradient Client::resample(const Vec& y) { return draw(y, false); }
 
 Gradient Client::draw(const Vec& y, bool local_step) {
-  const Round::Setting& s = round_->setting_;
+  Turn& turn = *turn_;
+  const RoundSetup& s = turn.setup;
   if (s.broken && *s.broken) throw PeerLost(-1, "a worker was lost during round " + std::to_string(s.number + 1));
-  if (round_->is_late()) throw Late{};
+  if (is_late(s)) throw Late{};
   const BatchLoss sample =
-      s.objective->gradient({s.seed, id_, s.number, s.first_draw + draws_, s.first_iteration + steps_}, y);
+      s.objective->gradient({s.seed, id_, s.number, s.first_draw + turn.draws, s.first_iteration + turn.steps}, y);
   Vec g = s.objective->gradient_buffer();
   const double norm = l2_norm(g);
   const bool loss_ok = std::isfinite(sample.loss);
-  skip_ = !loss_ok || !std::isfinite(norm);
-  if (skip_ && !s.skip_non_finite)
+  turn.skip = !loss_ok || !std::isfinite(norm);
+  if (turn.skip && !s.skip_non_finite)
     throw UserError(std::string("the ") + (loss_ok ? "gradient" : "loss") + " is not finite at " +
-                    at_step(s.number, id_, steps_) +
+                    at_step(s.number, id_, turn.steps) +
                     ": lower algorithm.eta or algorithm.gamma, or say run.non_finite = " + "\"skip\"");
-  ++draws_;
-  counters_.samples += static_cast<double>(sample.samples);
-  if (local_step) ++steps_;
-  if (skip_) {
+  ++turn.draws;
+  turn.counters.samples += static_cast<double>(sample.samples);
+  if (local_step) ++turn.steps;
+  if (turn.skip) {
     g.zero_();
-    counters_.skipped += 1;
+    turn.counters.skipped += 1;
   } else if (local_step) {
-    counters_.loss += sample.loss;
-    counters_.losses += 1;
+    turn.counters.loss += sample.loss;
+    turn.counters.losses += 1;
   }
-  return {g, skip_ ? 0 : norm};
+  return {g, turn.skip ? 0 : norm};
 }
 
 double Client::step(double factor, double norm, bool clipped) {
-  if (skip_) return 0;
+  if (turn_->skip) return 0;
   if (!std::isfinite(norm))  // the gradient was finite, what an algorithm made of it is not
-    throw UserError("the step is not finite at " + at_step(round_->number, id_, steps_ - 1) +
+    throw UserError("the step is not finite at " + at_step(turn_->setup.number, id_, turn_->steps - 1) +
                     ": lower algorithm.eta or algorithm.gamma");
-  counters_.norm += norm;
-  counters_.norms += 1;
-  counters_.steps += 1;
-  if (clipped) counters_.clipped += 1;
+  count_step(turn_->counters, norm, clipped);
   return factor;
 }
 
@@ -198,110 +240,112 @@ double Client::clip(Rates rates, double norm) {
 double Client::plain(Rates rates, double norm) { return step(rates.eta, norm, false); }
 double Client::normalized(Rates rates, double norm) { return step(longest_step(rates, norm), norm, true); }
 
-Round::Round(Setting setting)
-    : number(setting.number),
-      I(setting.interval),
-      N(setting.clients),
-      participation(static_cast<double>(setting.sampled.size()) / setting.clients),
-      layers(setting.objective->layers()),
-      setting_(std::move(setting)) {
-  assert(I >= 1 && !setting_.sampled.empty() && std::is_sorted(setting_.sampled.begin(), setting_.sampled.end()));
+Round::Round(RoundSetup setup)
+    : number(setup.number),
+      I(setup.interval),
+      N(setup.clients),
+      participation(static_cast<double>(setup.sampled.size()) / setup.clients),
+      layers(setup.objective->layers()),
+      inside_(new Inside{*this, std::move(setup)}) {
+  [[maybe_unused]] const std::vector<int>& those = inside_->setup.sampled;
+  assert(I >= 1 && !those.empty() && std::is_sorted(those.begin(), those.end()));
 }
 
+Round::~Round() = default;
+
+void Round::note(const std::string& name, double value) { inside_->report.notes[name] = value; }
+const RoundReport& Round::report() const { return inside_->report; }
+
 Rates Round::rates(int t) const {
-  const Rates base = setting_.rates(t);
-  const double scale = setting_.objective->rate_scale(setting_.seed, setting_.first_iteration + t);
+  const RoundSetup& s = inside_->setup;
+  const Rates base = s.rates(t);
+  const double scale = s.objective->rate_scale(s.seed, s.first_iteration + t);
   return {base.eta * scale, base.gamma * scale};
 }
 
 bool Round::sampled(int client) const {
-  return std::binary_search(setting_.sampled.begin(), setting_.sampled.end(), client);
+  const std::vector<int>& those = inside_->setup.sampled;
+  return std::binary_search(those.begin(), those.end(), client);
 }
 
-double Round::step(double factor, double norm, bool clipped) {
+double Round::Inside::step(double factor, double norm, bool clipped) {
   // Every client's gradient was finite, so it is their sum that is too large.
   if (!std::isfinite(norm))
-    throw UserError("the averaged gradient is not finite at round " + std::to_string(number + 1) +
+    throw UserError("the averaged gradient is not finite at round " + std::to_string(setup.number + 1) +
                     ": lower algorithm.eta or algorithm.gamma");
-  counters_.norm += norm;
-  counters_.norms += 1;
-  counters_.steps += 1;
-  if (clipped) counters_.clipped += 1;
+  count_step(report.counters, norm, clipped);
   return factor;
 }
 
 double Round::clip(Rates rates, double norm) {
   const double longest = longest_step(rates, norm);
-  return step(std::min(rates.eta, longest), norm, longest < rates.eta);
+  return inside_->step(std::min(rates.eta, longest), norm, longest < rates.eta);
 }
-double Round::plain(Rates rates, double norm) { return step(rates.eta, norm, false); }
+double Round::plain(Rates rates, double norm) { return inside_->step(rates.eta, norm, false); }
 
-std::vector<int64_t> Round::bounds_of(const std::vector<int>& clients) const {
+std::vector<int64_t> Round::Inside::bounds_of(const std::vector<int>& clients) const {
   // Clients live on ranks in contiguous blocks; so do the positions of those that run.
   std::vector<int64_t> bounds;
-  for (const int64_t home : block_bounds(setting_.clients, setting_.group->size()))
+  for (const int64_t home : block_bounds(setup.clients, setup.group->size()))
     bounds.push_back(std::lower_bound(clients.begin(), clients.end(), home) - clients.begin());
   return bounds;
 }
 
-bool Round::is_late() const { return setting_.deadline && std::chrono::steady_clock::now() >= *setting_.deadline; }
-
-void Round::take_stock(const std::vector<int>& clients, const float* came) {
+void Round::Inside::note_who_came(const std::vector<int>& clients, const float* came) {
   for (size_t k = 0; k < clients.size(); ++k)
-    if (came[k] == 0) late_.push_back(clients[k]);
-  participation = static_cast<double>(clients.size() - late_.size()) / N;
+    if (came[k] == 0) report.late.push_back(clients[k]);
+  round.participation = static_cast<double>(clients.size() - report.late.size()) / setup.clients;
 }
 
-bool Round::turn(int id, const std::function<void(Client&)>& f, float* tail) {
+bool Round::Inside::turn(int id, const std::function<void(Client&)>& f, float* tail) {
+  const auto [turns, is_first] = drawn.try_emplace(id);
+  if (is_first && setup.before) setup.before(id);
+  Drawn& so_far = turns->second;
+  Client::Turn turn{setup, so_far.draws, so_far.steps, false, {}};
   Client client;
-  client.round_ = this;
   client.id_ = id;
-  const auto [turns, is_first] = drawn_.try_emplace(id);
-  if (is_first && setting_.before) setting_.before(id);
-  Drawn& drawn = turns->second;
-  client.draws_ = drawn.draws;
-  client.steps_ = drawn.steps;
+  client.turn_ = &turn;
   const auto start = std::chrono::steady_clock::now();
   bool came = true;
   try {
     f(client);
   } catch (const Late&) {
     came = false;
-    setting_.dropped(id);
-    client.counters_ = {};
+    setup.dropped(id);
+    turn.counters = {};
   }
-  busy_seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  drawn = {client.draws_, client.steps_};
-  if (setting_.stop && *setting_.stop) client.counters_.stop = 1;
-  pack(client.counters_, tail);
+  report.busy_seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  so_far = {turn.draws, turn.steps};
+  if (setup.stop && *setup.stop) turn.counters.stop = 1;
+  pack(turn.counters, tail);
   return came;
 }
 
-void Round::count_message(int vectors, int64_t buffers) {
-  if (setting_.clients == 1) return;  // one client has nobody to talk to
-  ++collectives_;
-  const MessageKind kind = setting_.messages ? setting_.messages->kind : MessageKind::f32;
-  client_bytes_ += (vectors * message_words(kind, setting_.objective->workspace().numel()) + buffers) *
-                   static_cast<int64_t>(sizeof(float));
+void Round::Inside::count_message(int vectors, int64_t buffers) {
+  if (setup.clients == 1) return;  // one client has nobody to talk to
+  ++report.collectives;
+  const MessageKind kind = setup.messages ? setup.messages->kind : MessageKind::f32;
+  report.client_bytes +=
+      (vectors * message_words(kind, setup.objective->workspace().numel()) + buffers) * static_cast<int64_t>(sizeof(float));
 }
 
-std::vector<Vec> Round::reduce(const Vec& reference, int count, const std::vector<int>& clients, const Weight& weight,
-                               const ClientsFn& f) {
-  Objective& objective = *setting_.objective;
+std::vector<Vec> Round::Inside::reduce(const Vec& reference, int count, const std::vector<int>& clients,
+                                       const Weight& weight, const ClientsFn& f) {
+  Objective& objective = *setup.objective;
   const Vec buffers = objective.buffers();
   const Vec buffers_before = buffers.clone();  // every client starts from the buffers of the last mean
   const int64_t d = objective.workspace().numel(), b = buffers.numel();
   SumBuffers own;
-  SumBuffers& memory = setting_.buffers ? *setting_.buffers : own;
-  const Coding coding{count > 0 ? coded_messages(setting_) : nullptr, count, reference};
-  const auto places = setting_.deadline ? static_cast<int64_t>(clients.size()) : 0;
-  const bool by_weight = weight || setting_.deadline;
+  SumBuffers& memory = setup.buffers ? *setup.buffers : own;
+  const Coding coding{count > 0 ? coded_messages(setup) : nullptr, count, reference};
+  const auto places = setup.deadline ? static_cast<int64_t>(clients.size()) : 0;
+  const bool by_weight = weight || setup.deadline;
   const SumShape shape = shape_of(count, d, b, places, by_weight ? 0 : static_cast<int64_t>(clients.size()));
   const std::vector<int64_t> bounds = bounds_of(clients);
   const auto wait = [&] {  // two exchanges at once would be mixed up
-    if (started_.valid()) started_.wait();
+    if (started.valid()) started.wait();
   };
-  if (bounds[setting_.group->rank()] == bounds[setting_.group->rank() + 1]) wait();
+  if (bounds[setup.group->rank()] == bounds[setup.group->rank() + 1]) wait();
 
   std::vector<Vec> vectors;  // of the last client
   std::vector<float> tail(static_cast<size_t>(shape.parts.back()));
@@ -328,13 +372,13 @@ std::vector<Vec> Round::reduce(const Vec& reference, int count, const std::vecto
     s.tail = tail.data();
     return s;
   };
-  const at::Tensor sum = sum_of(*setting_.group, bounds, shape, coding, sent, memory);
+  const at::Tensor sum = sum_of(*setup.group, bounds, shape, coding, sent, memory);
   const int64_t weighted = count * d + b;
   float* p = sum.data_ptr<float>();
-  add(counters_, p + weighted);
+  add(report.counters, p + weighted);
   count_message(count, b);
-  if (places > 0) take_stock(clients, p + weighted + counter_floats);
-  if (late_.size() == clients.size()) {
+  if (places > 0) note_who_came(clients, p + weighted + counter_floats);
+  if (report.late.size() == clients.size()) {
     if (b > 0) buffers.copy_(buffers_before);
     throw NobodyCame{};
   }
@@ -347,35 +391,39 @@ std::vector<Vec> Round::reduce(const Vec& reference, int count, const std::vecto
 }
 
 Vec Round::mean(const Vec& reference, const ClientFn& f) {
-  return reduce(reference, 1, setting_.sampled, nullptr, [&](Client& i) { return std::vector<Vec>{f(i)}; }).front();
+  return inside_->reduce(reference, 1, inside_->setup.sampled, nullptr, [&](Client& i) { return std::vector<Vec>{f(i)}; })
+      .front();
 }
 
 Vec Round::weighted_mean(const Vec& reference, const ClientFn& f) {
-  return reduce(
-             reference, 1, setting_.sampled, [](const Client& i) { return i.weight(); },
-             [&](Client& i) { return std::vector<Vec>{f(i)}; })
+  return inside_
+      ->reduce(
+          reference, 1, inside_->setup.sampled, [](const Client& i) { return i.weight(); },
+          [&](Client& i) { return std::vector<Vec>{f(i)}; })
       .front();
 }
 
 std::vector<Vec> Round::means(const Vec& reference, int count, const ClientsFn& f) {
-  return reduce(reference, count, setting_.sampled, nullptr, f);
+  return inside_->reduce(reference, count, inside_->setup.sampled, nullptr, f);
 }
 
 Vec Round::partial_mean(const Vec& reference, const ClientFn& f) {
   std::vector<int> everyone(static_cast<size_t>(N));
   std::iota(everyone.begin(), everyone.end(), 0);
-  return reduce(
-             reference, 1, everyone, [&](const Client& i) { return sampled(i.id()) ? 1.0 : 0.0; },
-             [&](Client& i) { return std::vector<Vec>{f(i)}; })
+  return inside_
+      ->reduce(
+          reference, 1, everyone, [&](const Client& i) { return sampled(i.id()) ? 1.0 : 0.0; },
+          [&](Client& i) { return std::vector<Vec>{f(i)}; })
       .front();
 }
 
 Round::Pending Round::start_mean(const Vec& reference, const ClientFn& f) {
-  assert(!started_.valid());  // one at a time, and one a round
-  const int64_t d = setting_.objective->workspace().numel();
-  const std::vector<int64_t> bounds = bounds_of(setting_.sampled);
-  const int64_t first = bounds[setting_.group->rank()], last = bounds[setting_.group->rank() + 1];
-  // By position: who sends what, and counters that nothing has been added to. They live as long as the exchange.
+  assert(!inside_->started.valid());  // one at a time, and one a round
+  const RoundSetup& setup = inside_->setup;
+  const int64_t d = setup.objective->workspace().numel();
+  const std::vector<int64_t> bounds = inside_->bounds_of(setup.sampled);
+  const int64_t first = bounds[setup.group->rank()], last = bounds[setup.group->rank() + 1];
+  // Senders and their vectors by position, and counters that nothing has been added to. They live as long as the exchange.
   struct Started {
     std::vector<Client> clients;
     std::vector<std::vector<Vec>> vectors;
@@ -384,8 +432,8 @@ Round::Pending Round::start_mean(const Vec& reference, const ClientFn& f) {
   };
   const auto started = std::make_shared<Started>();
   for (int64_t p = first; p < last; ++p)
-    turn(
-        setting_.sampled[p],
+    inside_->turn(
+        setup.sampled[p],
         [&](Client& client) {
           started->vectors.push_back({f(client)});
           started->clients.push_back(client);
@@ -393,12 +441,12 @@ Round::Pending Round::start_mean(const Vec& reference, const ClientFn& f) {
         started->tail.data());
   started->tail = {};
   started->tail.back() = 1;
-  if (!setting_.buffers) started->memory = std::make_unique<SumBuffers>();
-  SumBuffers& memory = setting_.buffers ? setting_.buffers->aside() : *started->memory;
-  const Coding coding{coded_messages(setting_), 1, reference};
-  const SumShape shape = shape_of(1, d, 0, 0, static_cast<int64_t>(setting_.sampled.size()));
-  count_message(1, 0);
-  started_ = std::async(std::launch::async, [=, &group = *setting_.group, &memory] {
+  if (!setup.buffers) started->memory = std::make_unique<SumBuffers>();
+  SumBuffers& memory = setup.buffers ? setup.buffers->aside() : *started->memory;
+  const Coding coding{coded_messages(setup), 1, reference};
+  const SumShape shape = shape_of(1, d, 0, 0, static_cast<int64_t>(setup.sampled.size()));
+  inside_->count_message(1, 0);
+  inside_->started = std::async(std::launch::async, [=, &group = *setup.group, &memory] {
     const auto sent = [&](int64_t p) {
       return Sent{started->clients[p - first], &started->vectors[p - first], nullptr, started->tail.data()};
     };
@@ -406,11 +454,11 @@ Round::Pending Round::start_mean(const Vec& reference, const ClientFn& f) {
     if (coding.messages && reference.defined()) mean.add_(reference);
     return mean;
   });
-  return started_;
+  return inside_->started;
 }
 
 void Round::work(const std::function<void(Client&)>& f) {
-  reduce(Vec(), 0, setting_.sampled, nullptr, [&](Client& i) {
+  inside_->reduce(Vec(), 0, inside_->setup.sampled, nullptr, [&](Client& i) {
     f(i);
     return std::vector<Vec>();
   });

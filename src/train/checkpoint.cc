@@ -20,6 +20,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/descriptor.h"
+#include "comm/collectives.h"
 #include "data/files/safetensors.h"
 #include "engine/tree_sum.h"
 #include "tacet/error.h"
@@ -40,56 +41,17 @@ constexpr uintmax_t spare_bytes = 1 << 20;
 
 // ---- between ranks ----
 
-size_t whole_floats(size_t bytes) { return (bytes + 3) / 4; }
-
-// send[q] goes to rank q; returns what came from each. Collective. One's own entry is handed back.
-std::vector<std::string> swap_bytes(Group& group, std::vector<std::string> send) {
-  const auto ranks = static_cast<size_t>(group.size()), me = static_cast<size_t>(group.rank());
-  if (ranks == 1) return send;
-  std::vector<double> mine;
-  for (const auto& bytes : send) mine.push_back(static_cast<double>(bytes.size()));
-  const std::vector<double> sizes = all_gather(group, mine);
-  std::vector<std::string> got(ranks);
-  std::vector<std::vector<Piece>> to(ranks), from(ranks);
-  const auto piece = [](std::string& s) {
-    s.resize(4 * whole_floats(s.size()));
-    return Piece{reinterpret_cast<float*>(s.data()), static_cast<int64_t>(s.size() / 4)};
-  };
-  for (size_t q = 0; q < ranks; ++q) {
-    if (q == me) continue;
-    got[q].resize(static_cast<size_t>(sizes[q * ranks + me]));
-    from[q].push_back(piece(got[q]));
-    to[q].push_back(piece(send[q]));
-  }
-  group.exchange(to, from);
-  for (size_t q = 0; q < ranks; ++q) got[q].resize(static_cast<size_t>(sizes[q * ranks + me]));
-  got[me] = std::move(send[me]);
-  return got;
-}
-
-// From every rank to rank 0, in rank order; the others get nothing. Collective.
+// Returns what every rank gave, in rank order, on rank 0; the others get nothing. Collective.
 std::vector<std::string> gather(Group& group, std::string mine) {
   std::vector<std::string> send(static_cast<size_t>(group.size()));
   send[0] = std::move(mine);
   return swap_bytes(group, std::move(send));
 }
 
-// From rank 0, to each its own. Collective.
+// Returns to each rank what rank 0 has for it. Collective.
 std::string scatter(Group& group, std::vector<std::string> send) {
   send.resize(static_cast<size_t>(group.size()));
   return swap_bytes(group, std::move(send))[0];
-}
-
-void put_tensor(std::string& out, const Vec& tensor) {
-  const Vec flat = tensor.contiguous();
-  out.append(static_cast<const char*>(flat.data_ptr()), flat.nbytes());
-}
-
-Vec take_tensor(const std::string& in, size_t& at, const std::vector<int64_t>& shape, at::ScalarType type) {
-  Vec tensor = at::empty(shape, type);
-  if (tensor.nbytes() > 0) std::memcpy(tensor.data_ptr(), in.data() + at, tensor.nbytes());
-  at += tensor.nbytes();
-  return tensor;
 }
 
 // ---- state ----
@@ -101,7 +63,7 @@ struct Saved {
 
 std::string client_name(const std::string& name, int64_t client) { return name + "/" + std::to_string(client); }
 
-// The client in a tensor's name; nothing for a global one.
+// Returns the client in a tensor's name; nothing for a global one.
 std::optional<int64_t> client_of(const std::string& name) {
   const size_t slash = name.rfind('/');
   if (slash == std::string::npos) return std::nullopt;
@@ -111,7 +73,7 @@ std::optional<int64_t> client_of(const std::string& name) {
   return error == std::errc() && stop == end ? std::optional(client) : std::nullopt;
 }
 
-// Copies, but of values, which do not change: the run goes on while its state of now is written.
+// Collects copies, but of values, which do not change: the run goes on while its state of now is written.
 struct Collect : StateVisitor {
   Group& group;
   Saved saved;
@@ -133,20 +95,19 @@ struct Collect : StateVisitor {
   void clients(const std::string& name, PerClient& value) override {
     std::string mine;
     for (auto& [client, vec] : value.all()) {
-      const int64_t head[] = {client, static_cast<int64_t>(vec.scalar_type()), vec.numel()};
-      mine.append(reinterpret_cast<const char*>(head), sizeof head);
-      put_tensor(mine, vec);
+      put_value(mine, static_cast<int64_t>(client));
+      put_tensor(mine, vec.reshape({-1}));
     }
     for (const std::string& part : gather(group, std::move(mine)))
       for (size_t at = 0; at < part.size();) {
-        int64_t head[3];
-        std::memcpy(head, part.data() + at, sizeof head);
-        at += sizeof head;
-        saved.tensors.push_back(
-            {client_name(name, head[0]), take_tensor(part, at, {head[2]}, static_cast<at::ScalarType>(head[1]))});
+        saved.tensors.push_back({client_name(name, take_value<int64_t>(part, at)), Vec()});
+        take_tensor(part, at, saved.tensors.back().tensor);
       }
   }
 };
+
+// Returns true for numbers that older versions of tacet did not write. Where they are absent they stay as they are.
+bool came_later(const std::string& name) { return name.rfind("faults.", 0) == 0; }
 
 struct Restore : StateVisitor {
   const json& numbers;
@@ -159,6 +120,7 @@ struct Restore : StateVisitor {
     for (const auto& t : saved.tensors) tensors[t.name] = t.tensor;
   }
   void number(const std::string& name, double& value) override {
+    if (came_later(name) && !numbers.contains(name)) return;
     if (!numbers.contains(name) || !numbers[name].is_object() || !numbers[name].value("bits", json()).is_number_unsigned())
       throw UserError(where + ": state.json has no number " + name + ": it is another run's checkpoint");
     const auto bits = numbers[name]["bits"].get<uint64_t>();
@@ -183,14 +145,14 @@ struct Restore : StateVisitor {
   }
 };
 
-// What the host of the clients first … last − 1 needs, as bytes; `where` is for its messages.
+// Returns what the host of the clients first … last − 1 needs, as bytes; `where` is for its messages.
 std::string pack(const Saved& saved, const std::string& where, int64_t first, int64_t last) {
   json head = {{"where", where}, {"numbers", saved.numbers}, {"tensors", json::array()}};
   std::string data;
   for (const auto& [name, tensor] : saved.tensors) {
     const auto client = client_of(name);
     if (client && (*client < first || *client >= last)) continue;
-    head["tensors"].push_back({name, tensor.sizes().vec(), static_cast<int>(tensor.scalar_type())});
+    head["tensors"].push_back(name);
     put_tensor(data, tensor);
   }
   return head.dump() + '\0' + data;
@@ -202,9 +164,10 @@ Saved unpack(const std::string& bytes, std::string& where) {
   if (head.contains("mistake")) throw UserError(head["mistake"].get<std::string>());
   where = head["where"].get<std::string>();
   Saved saved{head["numbers"], {}};
-  for (const json& t : head["tensors"])
-    saved.tensors.push_back({t[0].get<std::string>(), take_tensor(bytes, at, t[1].get<std::vector<int64_t>>(),
-                                                                  static_cast<at::ScalarType>(t[2].get<int>()))});
+  for (const json& name : head["tensors"]) {
+    saved.tensors.push_back({name.get<std::string>(), Vec()});
+    take_tensor(bytes, at, saved.tensors.back().tensor);
+  }
   return saved;
 }
 
@@ -212,15 +175,15 @@ Saved unpack(const std::string& bytes, std::string& where) {
 
 fs::path newest(const std::string& folder) { return fs::path(folder) / "checkpoint"; }
 constexpr const char* side_name = "checkpoint.part";
-// Where what is to be removed goes first.
+// Returns the folder that is moved to before it is removed.
 fs::path side(const std::string& folder) { return fs::path(folder) / side_name; }
-// Whole, on its way to `newest`.
+// Returns the folder of a whole one on its way to `newest`.
 fs::path fresh(const std::string& folder) { return fs::path(folder) / "checkpoint.new"; }
 fs::path older(const std::string& folder, int64_t round) {
   return fs::path(folder) / ("checkpoint-" + std::to_string(round));
 }
 
-// Rounds of the checkpoint-ROUND folders, the last one first.
+// Returns the rounds of the checkpoint-ROUND folders, the last one first.
 std::vector<int64_t> older_rounds(const std::string& folder) {
   std::vector<int64_t> rounds;
   std::error_code error;
@@ -242,7 +205,7 @@ void rename_or_throw(const fs::path& from, const fs::path& to) {
   if (error) throw UserError(to.string() + ": can't be put in place: " + error.message());
 }
 
-// Under its side name first, so that nothing half removed ever looks like a checkpoint.
+// Removes a checkpoint, under its side name, so that nothing half removed ever looks like one.
 void discard(const std::string& folder, const fs::path& checkpoint) {
   std::error_code error;
   if (checkpoint != side(folder)) {
@@ -278,7 +241,7 @@ json read_json(const fs::path& path) {
   return json::parse(in, nullptr, false);
 }
 
-// The round of a checkpoint that was written by this file; nothing when it can't be told.
+// Returns the round of a checkpoint that was written by this file; nothing when it can't be told.
 std::optional<int64_t> round_of(const fs::path& checkpoint) {
   const json head = read_json(checkpoint / json_name);
   if (!head.is_object() || !head.value("round", json()).is_number_integer()) return std::nullopt;
@@ -297,7 +260,7 @@ void write_files(const fs::path& place, int64_t round, int clients, const Saved&
   write_file((place / sums_name).string(), sums);
 }
 
-// Why a checkpoint can't be read as it was written; empty when it can.
+// Returns why a checkpoint can't be read as it was written; empty when it can.
 std::string damage(const fs::path& place) {
   std::ifstream sums(place / sums_name);
   std::map<std::string, std::string> by_name;
@@ -314,7 +277,7 @@ std::string damage(const fs::path& place) {
   return "";
 }
 
-// The newest first. `fresh` is one whose putting in place was interrupted.
+// Returns the checkpoints of a folder, the newest first. `fresh` is one whose putting in place was interrupted.
 std::vector<fs::path> candidates(const std::string& folder) {
   std::vector<fs::path> all = {fresh(folder), newest(folder)};
   for (const int64_t round : older_rounds(folder)) all.push_back(older(folder, round));
@@ -341,7 +304,7 @@ void put_in_place(const std::string& folder, int64_t round, int keep) {
   for (size_t k = static_cast<size_t>(keep) - 1; k < rounds.size(); ++k) discard(folder, older(folder, rounds[k]));
 }
 
-// Half-written ones, of whatever worker.
+// Removes half-written ones, of whatever worker.
 void remove_parts(const std::string& folder) {
   std::error_code error;
   std::vector<fs::path> left;
@@ -350,7 +313,7 @@ void remove_parts(const std::string& folder) {
   for (const fs::path& part : left) fs::remove_all(part, error);
 }
 
-// What a crash or a broken disk has left: damaged ones are not to push out whole ones.
+// Clears what a crash or a broken disk has left: damaged ones are not to push out whole ones.
 void tidy(const std::string& folder, int keep) {
   for (const fs::path& place : candidates(folder))
     if (!damage(place).empty()) discard(folder, place);
@@ -358,18 +321,18 @@ void tidy(const std::string& folder, int keep) {
 }
 
 void write(const std::string& folder, const fs::path& part, int64_t round, int clients, int keep, const Saved& saved,
-           const std::function<bool()>& in_charge) {
+           const std::function<bool()>& holds_lease) {
   check_space(folder, saved);
   write_files(part, round, clients, saved);
   // The state's offset into metrics.jsonl must not point behind what a loss of power leaves of it.
   sync(fs::path(folder) / "metrics.jsonl");
   sync(folder);
-  if (in_charge && !in_charge()) throw UserError("the other workers went on without this one");
+  if (holds_lease && !holds_lease()) throw UserError("the other workers went on without this one");
   rename_or_throw(part, fresh(folder));
   put_in_place(folder, round, keep);
 }
 
-// The newest whole checkpoint, for each rank; why newer ones were passed over goes to `passed_over`.
+// Returns the newest whole checkpoint, for each rank. The reasons why newer ones were passed over go to `passed_over`.
 std::vector<std::string> read_for_all(const std::string& folder, const Group& group, int clients,
                                       std::vector<std::string>& passed_over) {
   fs::path place;
@@ -410,10 +373,10 @@ struct CheckpointWriter::Outcome {
 CheckpointWriter::CheckpointWriter(std::string folder, int keep)
     : folder_(std::move(folder)), keep_(keep), side_(side(folder_).string()) {}
 
-void CheckpointWriter::take_over(const std::string& name, std::function<bool()> in_charge) {
+void CheckpointWriter::acquire(const std::string& name, std::function<bool()> holds_lease) {
   wait();
   side_ = side(folder_).string() + "-" + name;
-  in_charge_ = std::move(in_charge);
+  holds_lease_ = std::move(holds_lease);
   first_ = true;
   remove_parts(folder_);
 }
@@ -426,12 +389,12 @@ void CheckpointWriter::save(int64_t round, Group& group, int clients, const Visi
   const std::string before = trouble();
   outcome_ = std::make_shared<Outcome>();
   thread_ = std::thread([this, round, clients, before, saved = std::move(state.saved), outcome = outcome_, first = first_,
-                         in_charge = in_charge_] {
+                         holds_lease = holds_lease_] {
     outcome->trouble = before;
     try {
-      if (first && !in_charge) remove_parts(folder_);  // else take_over() did it
+      if (first && !holds_lease) remove_parts(folder_);  // else acquire() did it
       if (first) tidy(folder_, keep_);
-      write(folder_, side_, round, clients, keep_, saved, in_charge);
+      write(folder_, side_, round, clients, keep_, saved, holds_lease);
     } catch (const std::exception& error) {
       std::error_code ignored;
       fs::remove_all(side_, ignored);

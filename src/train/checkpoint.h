@@ -9,11 +9,10 @@
 #include <thread>
 #include <vector>
 
-#include "tacet/algorithm.h"
+#include "tacet/group.h"
+#include "train/state_codec.h"
 
 namespace tacet {
-
-using Visit = std::function<void(StateVisitor&)>;
 
 class CheckpointWriter {
  public:
@@ -23,27 +22,27 @@ class CheckpointWriter {
   CheckpointWriter(const CheckpointWriter&) = delete;
   CheckpointWriter& operator=(const CheckpointWriter&) = delete;
 
-  // For one of several processes that may write here, one after the other: from now on this one does. What another one has
-  // not finished is removed, so that its write fails, and what this one writes is put in place only if `in_charge` still
-  // says so then; it is called from another thread. `name` differs from those of the other processes.
-  void take_over(const std::string& name, std::function<bool()> in_charge);
+  // Makes this process the one that writes here, where several may, one after the other. Removes what another one has not
+  // finished, so that its write fails. Puts in place what this one writes only if `holds_lease` still says so then; it is
+  // called from another thread. `name` differs from those of the other processes.
+  void acquire(const std::string& name, std::function<bool()> holds_lease);
 
   // Waits for the write before, copies the state that `visit` shows from all ranks to rank 0, and returns while that is
   // being written. `round` is the number of finished rounds. Collective.
   void save(int64_t round, Group& group, int clients, const Visit& visit);
   // Waits until nothing is being written.
   void wait();
-  // What went wrong with finished writes since the last call, for people; empty: nothing. Whatever goes wrong leaves the
-  // older checkpoints as they were. Does not wait.
+  // Returns what went wrong with finished writes since the last call, for people; empty: nothing. Whatever goes wrong leaves
+  // the older checkpoints as they were. Does not wait.
   std::string trouble();
 
  private:
   struct Outcome;
   const std::string folder_;
   const int keep_;
-  std::string side_;                 // the folder's checkpoint.part…, of this process alone
-  std::function<bool()> in_charge_;  // null: nobody else writes
-  bool first_ = true;                // nothing written yet: what lies in the folder is somebody else's work
+  std::string side_;                   // the folder's checkpoint.part…, of this process alone
+  std::function<bool()> holds_lease_;  // null: nobody else writes
+  bool first_ = true;                  // nothing written yet: what lies in the folder is somebody else's work
   std::thread thread_;
   std::shared_ptr<Outcome> outcome_;  // of the last write
 };
@@ -53,7 +52,7 @@ class CheckpointWriter {
 // Collective: throws UserError on every rank when none is whole, or it is another run's.
 std::vector<std::string> load_checkpoint(const std::string& folder, Group& group, int clients, const Visit& visit);
 
-// Whether the folder has something that looks like a checkpoint, whole or not.
+// Returns true if the folder has something that looks like a checkpoint, whole or not.
 bool has_checkpoint(const std::string& folder);
 
 }  // namespace tacet

@@ -17,7 +17,7 @@
 namespace tacet {
 namespace {
 
-// Text from every rank, in rank order, on all ranks: eight bytes a double. Collective.
+// Returns the text of every rank, in rank order, on all ranks: eight bytes a double. Collective.
 std::vector<std::string> gather_text(Group& group, const std::string& mine) {
   const std::vector<double> sizes = all_gather(group, {static_cast<double>(mine.size())});
   std::vector<double> packed((mine.size() + 7) / 8);
@@ -89,6 +89,33 @@ void require_same(Group& group, const Fingerprint& mine) {
     throw UserError("the " + what + " must be the same for all workers, but it is " + value(here) + " for worker 0 and " +
                     value(there) + " for worker " + std::to_string(q));
   }
+}
+
+void check_same_run(const std::string& file, const Recipe& recipe) {
+  const Recipe before = load_recipe(file);
+  const auto compare = [&](const char* table, const Values& then, const Values& now, const std::set<std::string>& free) {
+    std::set<std::string> keys;
+    for (const Values* values : {&then, &now})
+      for (const auto& [key, value] : values->all()) keys.insert(key);
+    for (const std::string& key : keys) {
+      const std::string was = then.has(key) ? to_toml(then.all().at(key)) : "absent";
+      const std::string is = now.has(key) ? to_toml(now.all().at(key)) : "absent";
+      if (was != is && !free.count(key))
+        throw UserError("--resume: " + std::string(table) + "." + key + " must be as in " + file + " (" + was + "), got " +
+                        is);
+    }
+  };
+  compare("data", before.data, recipe.data, {"root"});
+  compare("model", before.model, recipe.model, {"init"});
+  compare("algorithm", before.algorithm, recipe.algorithm, {});
+  compare("clients", before.clients, recipe.clients, {});
+  if (recipe.schedule.flag("cosine"))  // its end is part of the schedule
+    compare("schedule", before.schedule, recipe.schedule, {"iterations"});
+  else
+    compare("schedule", before.schedule, recipe.schedule, {"epochs", "rounds", "iterations"});
+  compare("run", before.run, recipe.run,
+          {"eval_every", "checkpoint_every", "checkpoint_keep", "log_every", "peer_timeout", "exchange", "restarts",
+           "min_workers", "second_copy", "client_state", "non_finite"});
 }
 
 }  // namespace tacet

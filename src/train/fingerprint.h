@@ -1,5 +1,5 @@
-// What all ranks of a run must agree on, compared before the first step: with another recipe, version, model or amount of
-// data somewhere, the mean of all would be nobody's. Contents of the data are not read for it.
+// Checks that a run is one: all its ranks agree before the first step, and a resumed run is the run that was stopped. With
+// another recipe, version, model or amount of data somewhere, the mean of all would be nobody's. Reads no data.
 #pragma once
 
 #include <string>
@@ -13,13 +13,18 @@ namespace tacet {
 
 class Group;
 
-// What is compared → its value, in the same order on every rank that agrees.
+// Name of what is compared → its value, in equal order on all ranks that agree.
 using Fingerprint = std::vector<std::pair<std::string, std::string>>;
 
-// Of the recipe all keys but those that a machine may have its own way: where files lie and what rank 0 writes.
+// Returns what all ranks must agree on. It has all keys of the recipe but those that a machine may have its own way: where
+// files lie and what rank 0 writes.
 Fingerprint fingerprint_of(const Recipe& recipe, Objective& objective, int clients);
 
-// Collective. Throws UserError on every rank, with the first rank that differs from rank 0 and the first difference.
+// Throws UserError on every rank, with the first rank that differs from rank 0 and the first difference. Collective.
 void require_same(Group& group, const Fingerprint& mine);
+
+// Throws UserError where `recipe` differs from the one in `file`, which a run began with, in more than its length and what
+// is recorded when.
+void check_same_run(const std::string& file, const Recipe& recipe);
 
 }  // namespace tacet

@@ -281,7 +281,7 @@ TEST(Invariants, NothingMovesWithoutAGradient) {
 TEST(Invariants, ANormalisedStepAlongNothingIsNoStep) {
   Quadratic objective{1, {1}, {0}};
   const auto group = single_group();
-  Round::Setting s;
+  RoundSetup s;
   s.objective = &objective;
   s.group = group.get();
   s.sampled = {0};
@@ -303,7 +303,7 @@ TEST(Invariants, ClientsStayWithinTwoGammaI) {
   const Trial t = trial("celgc", 3, 5, {{"eta", 1.0}, {"gamma", 0.01}});
   Quadratic objective{5, {1, 0.5, 2}, {100, -300, 7}, 50};
   const auto group = single_group();
-  Round::Setting s;
+  RoundSetup s;
   s.objective = &objective;
   s.group = group.get();
   s.interval = 5;

@@ -60,7 +60,7 @@ class Worker {
       leave(false);
       group = membership->form();
       f.term = membership->term();
-      for (const auto& m : membership->members()) f.workers.push_back(m.worker), f.ids.push_back(m.id);
+      for (const auto& w : membership->workers()) f.workers.push_back(w.number), f.ids.push_back(w.id);
       f.losses = membership->losses();
       if (!group) f.thrown = "ended";
     } catch (const std::exception& e) {
@@ -142,7 +142,7 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST_F(MembershipTest, AWorkerThatComesBackIsANewOneBehindTheOthers) {
   start(3);
-  const auto before = workers[0]->membership->members();
+  const auto before = workers[0]->membership->workers();
   workers.erase(1);
   form();
   add(1, 3);
@@ -161,12 +161,12 @@ TEST_F(MembershipTest, AWorkerThatComesBackIsANewOneBehindTheOthers) {
 TEST_F(MembershipTest, AWorkerThatDoesNotComeIsLeftBehindAndComesBackAsANewOne) {
   timeout = 1;
   start(2);
-  const auto id = workers[1]->membership->members()[1].id;
+  const auto id = workers[1]->membership->workers()[1].id;
   const auto one = form({0});  // worker 1 lives but does not come: no longer than the time limit
   EXPECT_EQ(one.at(0).workers, std::vector<int>{0});
   EXPECT_EQ(one.at(0).losses, std::vector<std::string>{"worker 1 does not answer"});
-  EXPECT_TRUE(workers[0]->membership->in_charge(2));
-  EXPECT_FALSE(workers[1]->membership->in_charge(1)) << "the others have decided on another term";
+  EXPECT_TRUE(workers[0]->membership->holds_lease(2));
+  EXPECT_FALSE(workers[1]->membership->holds_lease(1)) << "the others have decided on another term";
   auto back = std::async(std::launch::async, [&] { return workers[1]->form(); });
   wait_until([&] { return workers[0]->membership->someone_waits(); });
   const auto both = form({0});

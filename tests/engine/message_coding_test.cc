@@ -88,8 +88,8 @@ TEST(Message, WhatInt8LeavesOutIsKept) {
 
 constexpr int64_t d = 1000;
 
-Round::Setting setting(Group& group, Objective& objective, int clients, MessageCoder* messages) {
-  Round::Setting s;
+RoundSetup setup(Group& group, Objective& objective, int clients, MessageCoder* messages) {
+  RoundSetup s;
   s.objective = &objective;
   s.group = &group;
   s.clients = clients;
@@ -106,10 +106,10 @@ TEST(MessageOfARound, VectorsThatBf16CanHoldArriveAsTheyAre) {
   const auto group = single_group();
   const auto f = [&](Client& i) { return vector_of(i.id()).mul_(64).round_().div_(64); };
   MessageCoder messages(MessageKind::bf16);
-  Round coded(setting(*group, objective, 4, &messages)), plain(setting(*group, objective, 4, nullptr));
+  Round coded(setup(*group, objective, 4, &messages)), plain(setup(*group, objective, 4, nullptr));
   EXPECT_TRUE(coded.mean(f).equal(plain.mean(f)));
-  EXPECT_EQ(coded.client_bytes(), (d / 2 + 1) * 4);  // half of the vector, and the buffer
-  EXPECT_EQ(plain.client_bytes(), (d + 1) * 4);
+  EXPECT_EQ(coded.report().client_bytes, (d / 2 + 1) * 4);  // half of the vector, and the buffer
+  EXPECT_EQ(plain.report().client_bytes, (d + 1) * 4);
 }
 
 // near + mean(sent) with Σ sent + residuals = Σ (v − near), over rounds and clients.
@@ -120,7 +120,7 @@ TEST(MessageOfARound, Int8LosesNothingOverRounds) {
   const Vec near = vector_of(9);
   Vec given = at::zeros({d}, at::kDouble), arrived = at::zeros({d}, at::kDouble);
   for (int k = 0; k < 10; ++k) {
-    Round r(setting(*group, objective, 2, &messages));
+    Round r(setup(*group, objective, 2, &messages));
     const Vec mean = r.mean(near, [&](Client& i) {
       const Vec v = near + 0.01 * vector_of(10 * k + i.id());
       given += (v - near).to(at::kDouble);
@@ -144,7 +144,7 @@ TEST(MessageOfARound, WhoIsNotSampledSendsNothingAndKeepsItsResidual) {
   Quadratic objective{d, {1, 1, 1}, {0, 0, 0}};
   const auto group = single_group();
   MessageCoder messages(MessageKind::int8);
-  Round::Setting s = setting(*group, objective, 3, &messages);
+  RoundSetup s = setup(*group, objective, 3, &messages);
   s.sampled = {1};
   Round r(std::move(s));
   const Vec x = at::zeros({d});
@@ -159,7 +159,7 @@ TEST(MessageOfARound, OneClientSendsNothing) {
   Quadratic objective{d, {1}, {0}};
   const auto group = single_group();
   MessageCoder messages(MessageKind::int8);
-  Round r(setting(*group, objective, 1, &messages));
+  Round r(setup(*group, objective, 1, &messages));
   EXPECT_TRUE(r.mean([&](Client& i) { return vector_of(i.id()); }).equal(vector_of(0)));
 }
 
@@ -178,7 +178,7 @@ Travelled travel(Group& group, int clients, MessageKind kind, bool weighted = fa
   Vec mean;
   const int64_t before = group.bytes_sent();
   for (int k = 0; k < 2; ++k) {  // the second with residuals
-    Round r(setting(group, objective, clients, &messages));
+    Round r(setup(group, objective, clients, &messages));
     const auto f = [&](Client& i) { return vector_of(i.id()); };
     mean = weighted ? r.weighted_mean(near, f) : r.mean(near, f);
   }

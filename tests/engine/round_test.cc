@@ -6,6 +6,7 @@
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
+#include "engine/round_setup.h"
 #include "engine/tree_sum.h"
 #include "support/placements.h"
 #include "support/quadratic.h"
@@ -20,8 +21,8 @@ struct RoundTest : testing::Test {
   Quadratic objective{4, {1, 1, 1}, {1, 2, 6}};
   std::unique_ptr<Group> group = single_group();
 
-  Round::Setting setting(std::vector<int> sampled) {
-    Round::Setting s;
+  RoundSetup setup(std::vector<int> sampled) {
+    RoundSetup s;
     s.objective = &objective;
     s.group = group.get();
     s.number = 7;
@@ -35,22 +36,22 @@ struct RoundTest : testing::Test {
 };
 
 TEST_F(RoundTest, MeanIsOverTheSampledClients) {
-  Round r(setting({0, 2}));
+  Round r(setup({0, 2}));
   const Vec m = r.mean([&](Client& i) { return at::full({4}, static_cast<double>(i.id())); });
   EXPECT_EQ(m[3].item<float>(), 1.0f);  // (0 + 2) / 2
-  EXPECT_EQ(r.collectives(), 1);
-  EXPECT_EQ(r.client_bytes(), (4 + 1) * 4);  // the vector and the buffer
+  EXPECT_EQ(r.report().collectives, 1);
+  EXPECT_EQ(r.report().client_bytes, (4 + 1) * 4);  // the vector and the buffer
   EXPECT_DOUBLE_EQ(r.participation, 2.0 / 3);
 }
 
 TEST_F(RoundTest, SeveralVectorsShareOneMessage) {
-  Round r(setting({0, 1, 2}));
+  Round r(setup({0, 1, 2}));
   const auto m = r.means(2, [&](Client& i) {
     return std::vector<Vec>{at::full({4}, 1.0 * i.id()), at::full({4}, 10.0 * i.id())};
   });
   EXPECT_EQ(m[0][0].item<float>(), 1.0f);
   EXPECT_EQ(m[1][0].item<float>(), 10.0f);
-  EXPECT_EQ(r.collectives(), 1);
+  EXPECT_EQ(r.report().collectives, 1);
 }
 
 // ---- a deadline ----
@@ -90,7 +91,7 @@ TEST(Deadline, TheMeanIsOverThoseThatCame) {
         Slow objective(4, {1, 1, 1}, {1, 2, 6});
         objective.until = deadline;
         std::vector<int> dropped;
-        Round::Setting s;
+        RoundSetup s;
         s.objective = &objective;
         s.group = groups[static_cast<size_t>(q)].get();
         s.interval = 2;
@@ -102,9 +103,9 @@ TEST(Deadline, TheMeanIsOverThoseThatCame) {
         Round r(std::move(s));
         const Vec mean = r.mean(two_gradients);
         EXPECT_EQ(mean[0].item<float>(), c.mean);
-        EXPECT_EQ(r.late(), c.late);
+        EXPECT_EQ(r.report().late, c.late);
         EXPECT_EQ(r.participation, (3.0 - static_cast<double>(c.late.size())) / 3);
-        EXPECT_EQ(r.counters().samples, 2 * (3 - static_cast<double>(c.late.size()))) << "only of those that came";
+        EXPECT_EQ(r.report().counters.samples, 2 * (3 - static_cast<double>(c.late.size()))) << "only of those that came";
         EXPECT_EQ(objective.buffers()[0].item<float>(), 2);  // each client that came added 2
         EXPECT_EQ(dropped, c.ranks == 1 ? c.late : q == 1 ? std::vector<int>{1} : std::vector<int>{});
       });
@@ -114,33 +115,33 @@ TEST(Deadline, TheMeanIsOverThoseThatCame) {
 
 TEST_F(RoundTest, ADeadlineThatAllMeetChangesNoBit) {
   objective.noise = 1;
-  Round::Setting with = setting({0, 1, 2});
+  RoundSetup with = setup({0, 1, 2});
   with.deadline = Clock::now() + std::chrono::hours(1);
-  Round a(setting({0, 1, 2})), b(std::move(with));
+  Round a(setup({0, 1, 2})), b(std::move(with));
   EXPECT_TRUE(at::equal(a.mean(two_gradients), b.mean(two_gradients)));
-  EXPECT_EQ(b.late(), std::vector<int>{});
+  EXPECT_EQ(b.report().late, std::vector<int>{});
   EXPECT_EQ(b.participation, 1);
 }
 
 TEST_F(RoundTest, WhenNobodyComesTheRoundSaysSoAndTheBuffersStay) {
   objective.buffers().fill_(5);
-  Round::Setting s = setting({0, 2});
+  RoundSetup s = setup({0, 2});
   s.deadline = Clock::now();
   s.dropped = [](int) {};
   const std::atomic<bool> stop{true};
   s.stop = &stop;
   Round r(std::move(s));
   EXPECT_THROW(r.mean(two_gradients), NobodyCame);
-  EXPECT_EQ(r.late(), (std::vector<int>{0, 2}));
+  EXPECT_EQ(r.report().late, (std::vector<int>{0, 2}));
   EXPECT_EQ(objective.buffers()[0].item<float>(), 5);
-  EXPECT_EQ(r.counters().losses, 0);
-  EXPECT_EQ(r.counters().stop, 2) << "a signal is heard all the same";
+  EXPECT_EQ(r.report().counters.losses, 0);
+  EXPECT_EQ(r.report().counters.stop, 2) << "a signal is heard all the same";
 }
 
 // Weights 1, 2, 3: (1·0 + 2·1 + 3·2) / 6 = 8/6.
 TEST_F(RoundTest, WeightedMean) {
   objective.weights = {1, 2, 3};
-  Round r(setting({0, 1, 2}));
+  Round r(setup({0, 1, 2}));
   const Vec m = r.weighted_mean([&](Client& i) { return at::full({4}, 1.0 * i.id()); });
   EXPECT_NEAR(m[0].item<float>(), 8.0 / 6, 1e-6);
 }
@@ -148,7 +149,7 @@ TEST_F(RoundTest, WeightedMean) {
 // Every client starts from the buffers of the last mean: client i draws i+1 gradients, so the buffer is (1+2+3)/3 = 2, then
 // 2 + 2.
 TEST_F(RoundTest, BuffersTravelBehindTheVectorAndAreAveraged) {
-  Round r(setting({0, 1, 2}));
+  Round r(setup({0, 1, 2}));
   const auto draw = [&](Client& i) {
     Vec y = i.start(at::zeros({4}));
     for (int k = 0; k <= i.id(); ++k) i.gradient(y);
@@ -161,14 +162,14 @@ TEST_F(RoundTest, BuffersTravelBehindTheVectorAndAreAveraged) {
 }
 
 TEST_F(RoundTest, CountersAddUpOverClients) {
-  Round r(setting({0, 1, 2}));
+  Round r(setup({0, 1, 2}));
   r.mean([&](Client& i) {
     Vec y = i.start(at::zeros({4}));
     const Vec g = i.gradient(y);     // −b_i in each of 4 coordinates: ‖g‖ = 2 b_i
     i.clip(r.rates(0), l2_norm(g));  // clipped when 0.25/(2 b_i) < 0.5, that is always
     return y;
   });
-  const Counters& c = r.counters();
+  const Counters& c = r.report().counters;
   EXPECT_EQ(c.losses, 3);
   EXPECT_NEAR(c.loss, 4 * 0.5 * (1 + 4 + 36), 1e-4);
   EXPECT_NEAR(c.norm, 2 + 4 + 12, 1e-5);
@@ -178,7 +179,7 @@ TEST_F(RoundTest, CountersAddUpOverClients) {
 
 // −b_i in each of 4 coordinates: ‖g‖ = 2 b_i, as l2_norm would find.
 TEST_F(RoundTest, AGradientComesWithItsLength) {
-  Round r(setting({0, 1, 2}));
+  Round r(setup({0, 1, 2}));
   r.mean([&](Client& i) {
     Vec y = i.start(at::zeros({4}));
     const auto [g, norm] = i.gradient(y);
@@ -190,7 +191,7 @@ TEST_F(RoundTest, AGradientComesWithItsLength) {
 }
 
 TEST_F(RoundTest, ASkippedGradientHasNoLength) {
-  Round::Setting s = setting({0});
+  RoundSetup s = setup({0});
   s.skip_non_finite = true;
   Round r(std::move(s));
   r.mean([&](Client& i) {
@@ -208,7 +209,7 @@ TEST_F(RoundTest, AMeanStaysAsItIsWhileItIsHeld) {
   SumBuffers buffers;
   std::vector<Vec> means;
   for (int k = 0; k < 4; ++k) {
-    Round::Setting s = setting({0, 1, 2});
+    RoundSetup s = setup({0, 1, 2});
     s.buffers = &buffers;
     Round r(std::move(s));
     means.push_back(r.mean([&](Client& i) { return at::full({4}, 3.0 * k); }));
@@ -220,19 +221,19 @@ TEST_F(RoundTest, AStopReachesEveryRankInTheSameRound) {
   const auto seen = test::on_ranks<double>(3, [&](Group& g) {
     Quadratic own{4, {1, 1, 1}, {1, 2, 6}};
     std::atomic<bool> stop{g.rank() == 1};
-    Round::Setting s = setting({0, 1, 2});
+    RoundSetup s = setup({0, 1, 2});
     s.objective = &own;
     s.group = &g;
     s.stop = &stop;
     Round r(std::move(s));
     r.mean([&](Client& i) { return i.start(at::zeros({4})); });
-    return r.counters().stop;
+    return r.report().counters.stop;
   });
   EXPECT_EQ(seen, (std::vector<double>{1, 1, 1}));
 }
 
 TEST_F(RoundTest, ANonFiniteGradientStopsWithItsPlace) {
-  Round r(setting({1}));
+  Round r(setup({1}));
   try {
     r.mean([&](Client& i) {
       Vec y = i.start(at::zeros({4}));
@@ -247,7 +248,7 @@ TEST_F(RoundTest, ANonFiniteGradientStopsWithItsPlace) {
 }
 
 TEST_F(RoundTest, ANonFiniteLossStopsWithItsPlace) {
-  Round r(setting({2}));
+  Round r(setup({2}));
   EXPECT_THROW(r.mean([&](Client& i) {
     Vec y = i.start(at::full({4}, INFINITY));
     i.gradient(y);
@@ -259,7 +260,7 @@ TEST_F(RoundTest, ANonFiniteLossStopsWithItsPlace) {
 // Two clients must not share storage: a handle aliases, zeros have to be fresh.
 TEST_F(RoundTest, PerClientVectorsAreTheirOwn) {
   PerClient per;
-  Round r(setting({0, 1}));
+  Round r(setup({0, 1}));
   r.mean([&](Client& i) {
     Vec y = i.start(at::zeros({4}));
     per.at(i, y).add_(i.id() + 1);

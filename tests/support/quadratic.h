@@ -7,6 +7,7 @@
 #include <ATen/ATen.h>
 
 #include "engine/message_coding.h"
+#include "engine/round_setup.h"
 #include "tacet/algorithm.h"
 #include "tacet/group.h"
 
@@ -99,8 +100,8 @@ inline Trace run_on(Group& group, const Trial& t, Objective& objective, Algorith
                     int64_t last, MessageCoder* messages = nullptr) {
   Trace trace;
   const double gamma = t.options.has("gamma") ? t.options.number("gamma") : std::numeric_limits<double>::infinity();
-  const auto setting = [&](int64_t r) {
-    Round::Setting s;
+  const auto setup = [&](int64_t r) {
+    RoundSetup s;
     s.objective = &objective;
     s.group = &group;
     s.messages = messages;
@@ -116,21 +117,21 @@ inline Trace run_on(Group& group, const Trial& t, Objective& objective, Algorith
     return s;
   };
   if (first == 0) {
-    Round::Setting s = setting(0);
+    RoundSetup s = setup(0);
     s.first_draw = int64_t{1} << 31;
     Round everyone(std::move(s));
     algorithm.begin(everyone, x);
   }
   for (int64_t r = first; r < last; ++r) {
-    Round::Setting s = setting(r);
+    RoundSetup s = setup(r);
     if (!t.sampled.empty()) s.sampled = t.sampled[static_cast<size_t>(r) % t.sampled.size()];
     Round round(std::move(s));
     algorithm.round(round, x);
     trace.x.push_back(x.clone());
-    trace.counters.push_back(round.counters());
-    trace.collectives += round.collectives();
-    trace.client_bytes += round.client_bytes();
-    trace.notes.push_back(round.notes());
+    trace.counters.push_back(round.report().counters);
+    trace.collectives += round.report().collectives;
+    trace.client_bytes += round.report().client_bytes;
+    trace.notes.push_back(round.report().notes);
   }
   trace.buffer = objective.buffers().numel() > 0 ? objective.buffers()[0].item<double>() : 0;
   return trace;

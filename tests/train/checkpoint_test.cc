@@ -374,15 +374,15 @@ TEST(CheckpointWriter, PutsNothingInPlaceOnceOthersWentOnWithoutIt) {
   const Folder folder;
   const auto group = single_group();
   CheckpointWriter stale(folder.path.string(), 2), current(folder.path.string(), 2);
-  bool in_charge = true;
-  stale.take_over("1", [&] { return in_charge; });
+  bool holds_lease = true;
+  stale.acquire("1", [&] { return holds_lease; });
   save_round(stale, *group, 3);
   EXPECT_EQ(stale.trouble(), "");
-  in_charge = false;
+  holds_lease = false;
   save_round(stale, *group, 4);
   EXPECT_NE(stale.trouble().find("went on without this one"), std::string::npos);
   EXPECT_EQ(saved_round(folder.path, *group), 3);
-  current.take_over("2", [] { return true; });
+  current.acquire("2", [] { return true; });
   save_round(current, *group, 5);
   EXPECT_EQ(saved_round(folder.path, *group), 5);
 }
@@ -392,8 +392,8 @@ TEST(CheckpointWriter, TakesAwayWhatAnotherOneIsAboutToPutInPlace) {
   const auto group = single_group();
   CheckpointWriter stale(folder.path.string(), 2), current(folder.path.string(), 2);
   // Stopped between the question and the rename; meanwhile another one takes over.
-  stale.take_over("1", [&] {
-    current.take_over("2", [] { return true; });
+  stale.acquire("1", [&] {
+    current.acquire("2", [] { return true; });
     save_round(current, *group, 5);
     return true;
   });

@@ -1,7 +1,5 @@
 // What lets a run go on without a worker: the way back, second copies, moving clients, and whole runs in which workers, each
 // a thread with connections of its own, are lost at a chosen exchange. Processes that are really killed are in tests/cli.
-#include "train/recovery.h"
-
 #include <filesystem>
 #include <fstream>
 #include <thread>
@@ -14,6 +12,8 @@
 #include "tacet/error.h"
 #include "tacet/membership.h"
 #include "tacet/train.h"
+#include "train/client_copies.h"
+#include "train/round_backup.h"
 
 namespace tacet {
 namespace {
@@ -226,11 +226,11 @@ TEST(ClientCopies, NeighboursLostTogetherTakeTheirClientsWithThem) {
 
 // ---- whole runs ----
 
-// A worker is lost at its exchange-th exchange of an epoch, before it takes part in it; with `pause` it only stops there,
+// A worker is lost at its exchange-th exchange of a term, before it takes part in it; with `pause` it only stops there,
 // until the others have gone on without it.
 struct Fault {
   int worker;
-  int64_t epoch;
+  int64_t term;
   int exchange;
   bool pause = false;
 };
@@ -238,7 +238,7 @@ struct Fault {
 struct Died {};
 
 struct Events {
-  std::atomic<int64_t> latest_epoch{0};
+  std::atomic<int64_t> latest_term{0};
 };
 
 class Mortal : public Group {
@@ -268,11 +268,11 @@ class MortalMembership : public Membership {
   std::unique_ptr<Group> form() override {
     auto group = Membership::form();
     if (!group) return group;
-    events_.latest_epoch = std::max<int64_t>(events_.latest_epoch, epoch());
+    events_.latest_term = std::max<int64_t>(events_.latest_term, term());
     for (const Fault& f : faults_) {
-      if (f.worker != worker_ || f.epoch != epoch()) continue;
-      const auto pause = [this, now = epoch()] {
-        for (int k = 0; k < 2000 && events_.latest_epoch <= now; ++k)
+      if (f.worker != worker_ || f.term != term()) continue;
+      const auto pause = [this, now = term()] {
+        for (int k = 0; k < 2000 && events_.latest_term <= now; ++k)
           std::this_thread::sleep_for(std::chrono::milliseconds(10));
       };
       return std::make_unique<Mortal>(
@@ -287,18 +287,18 @@ class MortalMembership : public Membership {
   Events& events_;
 };
 
-// Does not let a round of the epoch end before a new worker asks to join.
+// Does not let a round of the term end before a new worker asks to join.
 class Holding : public Observer {
  public:
-  Holding(const Membership& membership, int64_t epoch) : membership_(membership), epoch_(epoch) {}
+  Holding(const Membership& membership, int64_t term) : membership_(membership), term_(term) {}
   void progress(const Progress&) override {
-    for (int k = 0; k < 2000 && membership_.term() == epoch_ && !membership_.someone_waits(); ++k)
+    for (int k = 0; k < 2000 && membership_.term() == term_ && !membership_.someone_waits(); ++k)
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
 
  private:
   const Membership& membership_;
-  const int64_t epoch_;
+  const int64_t term_;
 };
 
 constexpr int kRounds = 6;
@@ -331,7 +331,7 @@ class Runs : public testing::Test {
  protected:
   ~Runs() override { fs::remove_all(folder_); }
 
-  // hold: in this epoch worker 0 does not begin another round before a new worker asks to join.
+  // hold: in this term worker 0 does not begin another round before a new worker asks to join.
   Outcome run(int workers, const std::vector<Fault>& faults, int min_workers = 1, int64_t hold = 0) {
     const std::string out = (folder_ / std::to_string(count_++)).string();
     if (count_ == 1) first_ = out;
@@ -401,7 +401,7 @@ std::string text_of(const std::vector<Fault>& faults) {
   std::string text;
   for (const Fault& f : faults)
     text += "worker " + std::to_string(f.worker) + (f.pause ? " stops" : " dies") + " at exchange " +
-            std::to_string(f.exchange) + " of epoch " + std::to_string(f.epoch) + "; ";
+            std::to_string(f.exchange) + " of term " + std::to_string(f.term) + "; ";
   return text;
 }
 

@@ -1,0 +1,278 @@
+// See run_log.h.
+#include "train/run_log.h"
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <sstream>
+#include <utility>
+
+#include <torch/version.h>
+
+#include "data/files/safetensors.h"
+#include "kernels/convolution/convolution.h"
+#include "kernels/recurrent/recurrent.h"
+#include "tacet/error.h"
+#include "tacet/group.h"
+
+namespace tacet {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+constexpr size_t kMostRecent = 256;
+
+json or_null(const std::string& text) { return text.empty() ? json(nullptr) : json(text); }
+
+}  // namespace
+
+RunLog::RunLog(Training& run, std::string folder, bool keeps_recent)
+    : run_(run), folder_(std::move(folder)), keeps_recent_(keeps_recent) {}
+
+bool RunLog::writes() const { return on() && group_ && group_->rank() == 0; }
+std::string RunLog::file(const char* name) const { return (fs::path(folder_) / name).string(); }
+
+// ---- the files ----
+
+void RunLog::open(bool resume) {
+  opened_ = true;
+  if (!writes()) return;
+  RunState& s = run_.state;
+  std::error_code error;
+  fs::create_directories(folder_, error);
+  if (error) throw UserError("--out: " + folder_ + " can't be created: " + error.message());
+  write_file(file("recipe.toml"), to_toml(run_.recipe));
+  const std::string path = file("metrics.jsonl");
+  log_ = MetricsLog(path, resume ? cut_log(path, s.metrics_bytes, s.round, s.eval_round == s.round) : s.metrics_bytes);
+  s.metrics_bytes = log_.bytes();
+  events_ = TensorBoardLog(folder_);
+  write_summary("running", json::object());
+}
+
+void RunLog::acquire() {
+  opened_ = true;
+  std::error_code error;
+  fs::create_directories(folder_, error);
+  write_file(file("recipe.toml"), to_toml(run_.recipe));
+  const std::string path = file("metrics.jsonl");
+  std::vector<std::string> lines = read_lines(path);
+  if (static_cast<int64_t>(lines.size()) > lines_) lines.resize(static_cast<size_t>(lines_));
+  const int64_t missing = std::min(lines_ - static_cast<int64_t>(lines.size()), static_cast<int64_t>(recent_.size()));
+  lines.insert(lines.end(), recent_.end() - missing, recent_.end());
+  std::string text;
+  for (const std::string& line : lines) text += line + "\n";
+  close();
+  replace_file(path, text);
+  log_ = MetricsLog(path, static_cast<int64_t>(text.size()));
+  run_.state.metrics_bytes = log_.bytes();
+  events_ = TensorBoardLog(folder_);
+  write_summary("running", json::object());
+}
+
+void RunLog::write_summary(const std::string& status, const json& more) {
+  if (!writes()) return;
+  int64_t parameters = 0;
+  for (const Layer& l : run_.objective->layers()) parameters += l.size;
+  json j = {{"status", status},
+            {"algorithm", run_.method.name},
+            {"interval", run_.settings.interval},
+            {"model", run_.settings.model},
+            {"data", run_.settings.data},
+            {"parameters", parameters},
+            {"workers", group_->size()},
+            {"clients", run_.clients},
+            {"participating", run_.sampling.participating},
+            {"threads", run_.settings.threads},
+            {"backend", group_->backend()},
+            {"recurrent_path", recurrent_path()},
+            {"convolution_path", fast_convolutions() ? "onednn" : "libtorch"},
+            {"versions", {{"tacet", version()}, {"torch", TORCH_VERSION}}}};
+  const FaultTotals& f = run_.state.faults;
+  if (status != "running")
+    j["faults"] = {{"groups", f.groups}, {"lost", f.lost}, {"rounds_repeated", f.rounds_repeated}, {"seconds", f.seconds}};
+  j.update(more);
+  write_file(file("summary.json"), j.dump(1) + "\n");
+}
+
+void RunLog::failed(const std::string& why) {
+  try {
+    if (opened_) write_summary("failed", {{"error", why}, {"rounds", run_.state.round}});
+  } catch (const std::exception&) {
+    // The disk may be what failed; the first error is the one to report.
+  }
+}
+
+void RunLog::finish(Result& result, double page_faults) {
+  if (!writes()) return;
+  Objective& objective = *run_.objective;
+  if (result.status == "done") {
+    const std::string path = file("model.safetensors");
+    save_model(path, objective.layers(), result.x, objective.buffer_layers(), objective.buffers());
+    result.model_sha256 = sha256_file(path);
+  }
+  write_summary(result.status, {{"final", final_figures(result)},
+                                {"best", best_figures()},
+                                {"rounds", result.rounds},
+                                {"iterations", result.iterations},
+                                {"epochs", result.epoch},
+                                {"communications", result.communications},
+                                {"bytes_sent", result.bytes_sent},
+                                {"client_bytes", result.client_bytes},
+                                {"skipped", run_.state.skipped},
+                                {"late", run_.state.late},
+                                {"seconds", result.seconds},
+                                {"data_wait_seconds", run_.data_wait_seconds()},
+                                {"page_faults_per_step", page_faults < 0 ? json(nullptr) : json(page_faults)},
+                                {"averaged", run_.state.average.defined()},
+                                {"model_sha256", or_null(result.model_sha256)}});
+}
+
+json RunLog::figures(const Evaluation& e, const std::string& prefix) const {
+  json j = {{prefix + "loss", finite(e.loss)}};
+  if (run_.objective->has_perplexity()) j[prefix + "perplexity"] = finite(std::exp(e.loss));
+  if (run_.objective->has_accuracy()) j[prefix + "accuracy"] = finite(e.accuracy);
+  return j;
+}
+
+json RunLog::final_figures(const Result& result) const {
+  json j = {{"round", result.rounds},
+            {"iteration", result.iterations},
+            {"epoch", result.epoch},
+            {"train_loss", finite(result.train_loss)}};
+  const auto splits = run_.objective->splits();
+  for (const auto& [split, of] : run_.evaluated) {
+    const std::string prefix = split == splits.front() ? "eval_" : split + "_";
+    j.update(figures(of.evaluation, prefix));
+    for (const auto& [name, value] : of.further) j[prefix + name] = finite(value);
+  }
+  return j;
+}
+
+json RunLog::best_figures() const {
+  const RunState& s = run_.state;
+  json j = {{"round", s.best_round < 0 ? json(nullptr) : json(s.best_round)}, {"epoch", finite(s.best_epoch)}};
+  j.update(figures({s.best_loss, s.best_accuracy}, "eval_"));
+  return j;
+}
+
+// ---- the lines ----
+
+json RunLog::line(const char* event) const {
+  const RunState& s = run_.state;
+  return {{"event", event},
+          {"round", s.round},
+          {"iteration", s.iteration},
+          {"epoch", run_.epoch()},
+          {"seconds", s.seconds},
+          {"communications", s.communications},
+          {"bytes_sent", s.bytes_sent},
+          {"client_bytes", s.client_bytes}};
+}
+
+bool RunLog::wants_round() const { return on() && run_.state.round % run_.settings.log_every == 0; }
+
+void RunLog::record_round(const RoundReport& report, Rates rates, double exchange_seconds) {
+  const Counters& c = report.counters;
+  json line = this->line("round");
+  line["exchange_seconds"] = exchange_seconds;
+  const double waited = run_.data_wait_seconds();
+  line["data_wait_seconds"] = waited - std::exchange(data_wait_written_, waited);
+  line["train_loss"] = finite(c.losses > 0 ? c.loss / c.losses : RunState::nan);
+  line["clipped_fraction"] = c.steps > 0 ? c.clipped / c.steps : 0;
+  line["gradient_norm"] = finite(c.norms > 0 ? c.norm / c.norms : RunState::nan);
+  line["eta"] = rates.eta;
+  line["gamma"] = finite(rates.gamma);
+  if (c.skipped > 0) line["skipped"] = c.skipped;
+  if (run_.has_deadline()) {
+    line["came"] = run_.sampling.participating - static_cast<int>(report.late.size());
+    line["late"] = report.late;
+  }
+  for (const auto& [name, value] : report.notes) line[name] = finite(value);
+  pending_.push_back(std::move(line));
+}
+
+void RunLog::record_straggler(int worker, double waited) {
+  for (json& line : pending_) {
+    if (line["event"] != "round") continue;
+    line["slowest"] = worker;
+    line["waited"] = waited;
+  }
+}
+
+void RunLog::record_epoch() {
+  if (!on()) return;
+  json line = this->line("epoch");
+  line["epoch_finished"] = static_cast<int64_t>(run_.epoch() + 1e-9);
+  line["train_loss"] = finite(run_.state.last_epoch_loss);
+  pending_.push_back(std::move(line));
+}
+
+void RunLog::record_evaluation(const char* event, const std::string& split) {
+  if (!on()) return;
+  const SplitFigures& of = run_.evaluated.at(split);
+  json line = this->line(event);
+  line["split"] = split;
+  line["averaged"] = run_.state.average.defined();
+  line.update(figures(of.evaluation, "eval_"));
+  for (const auto& [name, value] : of.further) line["eval_" + name] = finite(value);
+  pending_.push_back(std::move(line));
+}
+
+void RunLog::record_membership(int64_t term, const std::vector<std::string>& lost, double seconds, int64_t repeated) {
+  if (!on()) return;
+  json line = this->line("membership");
+  line["membership"] = term;
+  line["workers"] = group_->size();
+  line["lost"] = lost;
+  line["recovery_seconds"] = seconds;
+  line["rounds_repeated"] = repeated;
+  pending_.push_back(std::move(line));
+}
+
+void RunLog::flush() {
+  for (const json& line : pending_) {
+    lines_ += 1;
+    if (keeps_recent_) recent_.push_back(line.dump());
+    if (!writes()) continue;
+    log_.write(line);
+    events_.write(line);
+    run_.state.metrics_bytes = log_.bytes();
+  }
+  pending_.clear();
+  if (recent_.size() > kMostRecent) recent_.erase(recent_.begin(), recent_.end() - kMostRecent);
+}
+
+void RunLog::commit() {
+  flush();
+  mark();
+}
+
+void RunLog::roll_back() {
+  forget_pending();
+  for (; lines_ > marked_; --lines_)
+    if (!recent_.empty()) recent_.pop_back();
+}
+
+int64_t RunLog::lines_in_file() const {
+  return writes() ? static_cast<int64_t>(read_lines(file("metrics.jsonl")).size()) : 0;
+}
+
+std::string RunLog::recent() const {
+  std::string text;
+  for (const std::string& line : recent_) text += line + "\n";
+  return text;
+}
+
+void RunLog::set_lines(int64_t lines) {
+  lines_ = lines;
+  mark();
+}
+
+void RunLog::set_recent(const std::string& text) {
+  recent_.clear();
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) recent_.push_back(line);
+}
+
+}  // namespace tacet

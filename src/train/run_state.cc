@@ -1,0 +1,48 @@
+// See run_state.h.
+#include "train/run_state.h"
+
+#include <cmath>
+
+namespace tacet {
+
+// Names and order are those of the checkpoint format (docs/checkpoint-format.md).
+void RunState::visit(StateVisitor& v, bool fresh_models) {
+  fresh_models ? v.value("x", x) : v.global("x", x);
+  v.global("average", average);
+  v.global("selection_losses", selection_losses);
+  v.count("round", round);
+  v.count("iteration", iteration);
+  v.count("samples", samples);
+  v.number("seconds", seconds);
+  v.count("communications", communications);
+  v.count("client_bytes", client_bytes);
+  v.count("bytes_sent", bytes_sent);
+  v.number("epoch_loss", epoch_loss);
+  v.count("epoch_losses", epoch_losses);
+  v.number("last_epoch_loss", last_epoch_loss);
+  v.number("next_eval", next_eval);
+  v.number("next_checkpoint", next_checkpoint);
+  v.count("averaged", averaged);
+  v.number("best_loss", best_loss);
+  v.number("best_accuracy", best_accuracy);
+  v.number("best_epoch", best_epoch);
+  double best = best_round < 0 ? nan : static_cast<double>(best_round);  // NaN in the file while there is none
+  v.number("best_round", best);
+  best_round = std::isnan(best) ? -1 : static_cast<int64_t>(best);
+  v.number("eval_loss", eval_loss);
+  v.number("eval_accuracy", eval_accuracy);
+  v.count("eval_round", eval_round);
+  v.count("metrics_bytes", metrics_bytes);
+  v.count("skipped", skipped);
+  v.count("late", late);
+  v.count("faults.groups", faults.groups);
+  v.count("faults.lost", faults.lost);
+  v.count("faults.rounds_repeated", faults.rounds_repeated);
+  v.number("faults.seconds", faults.seconds);
+}
+
+double RunState::train_loss() const {
+  return std::isnan(last_epoch_loss) ? epoch_loss / static_cast<double>(epoch_losses) : last_epoch_loss;
+}
+
+}  // namespace tacet

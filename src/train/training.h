@@ -1,0 +1,91 @@
+// A run's subject: recipe, method, objective, messages, and all state that lives across rounds. The other parts of the
+// driver share it. Knows neither workers nor files.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "engine/client_sampling.h"
+#include "engine/message_coding.h"
+#include "engine/schedule.h"
+#include "tacet/algorithm.h"
+#include "tacet/recipe.h"
+#include "tacet/train.h"
+#include "train/run_state.h"
+#include "train/state_codec.h"
+
+namespace tacet {
+
+class Group;
+
+// The recipe's keys that the driver itself reads.
+struct RunSettings {
+  uint64_t seed = 0;
+  int threads = 1;
+  double eval_every = 0, checkpoint_every = 0;  // epochs; 0: never
+  int checkpoint_keep = 2;
+  int64_t log_every = 1;       // rounds
+  bool second_copy = true;     // the next rank is sent what changed: a lost worker then costs one round
+  bool state_in_file = false;  // clients' vectors lie in mapped files
+  bool skip_non_finite = false;
+  double round_deadline = 0;     // seconds; 0: none
+  std::optional<double> epochs;  // ends of the run; the first one reached counts
+  std::optional<int64_t> rounds, iterations;
+  bool nt_asgd = false;
+  int64_t nonmono = 0;  // evaluations that NT-ASGD looks back
+  int interval = 1;     // I
+  MessageKind messages = MessageKind::f32;
+  std::string model, data;  // names
+};
+
+RunSettings settings_of(const Recipe& recipe);
+
+// The figures of a split evaluated last by this process.
+struct SplitFigures {
+  Evaluation evaluation;
+  std::vector<std::pair<std::string, double>> further;  // Objective::figures
+};
+
+struct Training {
+  // Builds the objective unless one is given, and the method. `workers` is the number of clients where the recipe has none.
+  // Throws UserError.
+  Training(const Recipe& recipe, int workers, Objective* given);
+
+  Recipe recipe;
+  const RunSettings settings;
+  const AlgorithmInfo& method;
+  const int clients;
+  const ClientSampling sampling;
+  const Schedule schedule;
+  std::unique_ptr<Objective> own_objective;
+  Objective* objective = nullptr;
+  std::unique_ptr<Algorithm> algorithm;
+  std::unique_ptr<MessageCoder> messages;
+  RunState state;
+  std::map<std::string, SplitFigures> evaluated;  // by split; not saved
+  Vec first_buffers;                              // the objective's, at the start
+
+  bool has_deadline() const { return settings.round_deadline > 0; }
+  double epoch() const { return static_cast<double>(state.samples) / static_cast<double>(objective->training_samples()); }
+  double fraction() const;  // 0 … 1 of the run
+  // Returns true if the epoch that `next` waits for has come, and moves `next` on. `every` is 0 for never.
+  bool due(double every, double& next) const;
+  // Returns the seconds that this process's gradients have waited for data; functions have none to wait for.
+  double data_wait_seconds() const;
+
+  // Returns what shows all state to a visitor.
+  Visit visitor();
+  // Makes a new method, which has sent nothing.
+  void make_algorithm();
+  // Puts all state back to what it was when this process began, but for the fault totals.
+  void reset();
+  // Sets where the vectors of the clients that live on this rank are kept. `folder` is the run's.
+  void place_client_state(const Group& group, const std::string& folder);
+};
+
+}  // namespace tacet
