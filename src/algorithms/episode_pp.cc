@@ -1,13 +1,13 @@
 // EPISODE++: Crawshaw, Bao, Liu, "Federated Learning with Client Subsampling, Data Heterogeneity, and Unbounded Smoothness",
 // NeurIPS 2023, Algorithm 1. EPISODE for sampled clients: corrections are those of each client's last round, kept with it,
 // and G is their mean over all N clients, so one message a round is enough.
-#include "algorithms/methods.h"
+#include "algorithms/common_options.h"
 
 namespace tacet {
 namespace {
 
 struct EpisodePlusPlus : Algorithm {
-  explicit EpisodePlusPlus(const Values& o) : rule{0, o.number("weight_decay")} {}
+  void options(OptionList& o) override { weight_decay(o, rule.weight_decay); }
 
   void begin(Round& everyone, const Vec& x) override {
     G = everyone.mean([&](Client& i) { return corrections.at(i, x).copy_(i.resample(x)); });
@@ -51,6 +51,17 @@ struct EpisodePlusPlus : Algorithm {
 
 }  // namespace
 
-std::unique_ptr<Algorithm> make_episode_pp(const Values& o) { return std::make_unique<EpisodePlusPlus>(o); }
+AlgorithmInfo episode_pp() {
+  return {.name = "episode++",
+          .paper = "Crawshaw, Bao, Liu, NeurIPS 2023, Algorithm 1",
+          .summary =
+              "EPISODE with corrections kept from each client's last round: clients may be sampled, and one message a "
+              "round is enough.",
+          .use = "Exploding gradients, clients whose data differ, few of them in each round.",
+          .vectors_sent = two,
+          .create = [] { return std::make_unique<EpisodePlusPlus>(); },
+          .clips = Clips::always,
+          .fresh_models = true};
+}
 
 }  // namespace tacet

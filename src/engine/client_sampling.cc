@@ -1,4 +1,4 @@
-// See client_sampling.h.
+// Implements client_sampling.h.
 #include "engine/client_sampling.h"
 
 #include <algorithm>
@@ -12,6 +12,8 @@
 namespace tacet {
 namespace {
 
+constexpr double most_clients = (1 << 24) - 1;  // a random stream has 24 bits for the client
+
 std::vector<int> first_of(const std::vector<int64_t>& order, int count, int offset) {
   std::vector<int> ids;
   for (int k = 0; k < count; ++k) ids.push_back(offset + static_cast<int>(order[static_cast<size_t>(k)]));
@@ -20,13 +22,28 @@ std::vector<int> first_of(const std::vector<int64_t>& order, int count, int offs
 
 }  // namespace
 
+void ClientOptions::options(OptionList& list) {
+  const Range clients = within(1, most_clients);
+  list.maybe_integer("count", count, clients, "clients N; without it, one a worker");
+  list.maybe_integer("participating", participating, clients, "clients that take part in a round; without it, all");
+  list.text("sampling", sampling, "uniform", {"uniform", "fixed", "periodic", "dirichlet"},
+            "how a round's clients are chosen: uniform, drawn anew without replacement; fixed, always the first ones; "
+            "periodic, drawn from one of `period` blocks after the other; dirichlet, drawn with weights from "
+            "Dirichlet(alpha)");
+  list.integer("period", period, 2, within(1, 1e9), "periodic: blocks of clients that are available in turn").only_with = {
+      {"sampling", {"periodic"}}};
+  list.number("alpha", alpha, 1, above(0), "dirichlet: smaller values let fewer clients take part more often").only_with = {
+      {"sampling", {"dirichlet"}}};
+}
+
 ClientSampling client_sampling(const Values& clients, int count) {
+  const auto given = read_options<ClientOptions>(clients);
   ClientSampling s;
   s.clients = count;
-  s.participating = clients.has("participating") ? static_cast<int>(clients.integer("participating")) : count;
-  s.kind = clients.text("sampling");
-  s.period = clients.integer("period");
-  s.alpha = clients.number("alpha");
+  s.participating = static_cast<int>(given.participating.value_or(count));
+  s.kind = given.sampling;
+  s.period = given.period;
+  s.alpha = given.alpha;
   if (s.participating > count)
     throw UserError("clients.participating must be ≤ clients.count = " + std::to_string(count) + ", got " +
                     std::to_string(s.participating));
