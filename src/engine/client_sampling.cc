@@ -36,22 +36,26 @@ void ClientOptions::options(OptionList& list) {
       {"sampling", {"dirichlet"}}};
 }
 
+std::optional<std::string> sampling_complaint(const ClientOptions& clients, int count) {
+  const int64_t participating = clients.participating.value_or(count);
+  const std::string got = ", got " + std::to_string(participating);
+  if (participating > count) return "must be <= clients.count = " + std::to_string(count) + got;
+  const int64_t block = count / clients.period;  // the smallest block
+  if (clients.sampling == "periodic" && participating > block)
+    return "must be <= " + std::to_string(block) +
+           ", the clients in one of clients.period = " + std::to_string(clients.period) + " blocks" + got;
+  return {};
+}
+
 ClientSampling client_sampling(const Values& clients, int count) {
   const auto given = read_options<ClientOptions>(clients);
+  if (const auto wrong = sampling_complaint(given, count)) throw UserError("clients.participating " + *wrong);
   ClientSampling s;
   s.clients = count;
   s.participating = static_cast<int>(given.participating.value_or(count));
   s.kind = given.sampling;
   s.period = given.period;
   s.alpha = given.alpha;
-  if (s.participating > count)
-    throw UserError("clients.participating must be ≤ clients.count = " + std::to_string(count) + ", got " +
-                    std::to_string(s.participating));
-  const int64_t block = count / s.period;  // the smallest block
-  if (s.kind == "periodic" && s.participating > block)
-    throw UserError("clients.participating must be ≤ " + std::to_string(block) +
-                    ", the clients in one of clients.period = " + std::to_string(s.period) + " blocks, got " +
-                    std::to_string(s.participating));
   return s;
 }
 

@@ -33,7 +33,11 @@ struct ClientSampling {
   double alpha = 1;
 };
 
-// Reads [clients]. Throws UserError when S > N, or when a block of "periodic" has fewer than S clients.
+// Returns what is wrong with `participating` for so many clients ("must be <= clients.count = 8, got 9"): more than N, or
+// than a block of "periodic" has. Nothing when it is right.
+std::optional<std::string> sampling_complaint(const ClientOptions& clients, int count);
+
+// Reads [clients]. Throws UserError with that complaint.
 ClientSampling client_sampling(const Values& clients, int count);
 
 // Returns S_r, ascending.

@@ -7,8 +7,6 @@
 #include <numbers>
 #include <stdexcept>
 
-#include "tacet/error.h"
-
 namespace tacet {
 
 Rates Schedule::at(double epoch, int64_t round) const {
@@ -75,12 +73,9 @@ Schedule make_schedule(const Values& schedule, const Values& algorithm, int clie
   s.scale_gamma = given.scale_gamma;
   if (given.cosine) {
     const std::optional<double> end = given.end();
-    if (!end) throw std::logic_error("a cosine without an end: check_together finds it");
+    if (!end || s.warmup >= *end) throw std::logic_error("a cosine that ends nowhere or too early: misfits() finds it");
     s.cosine_end = *end;
     s.cosine_to = given.cosine_to;
-    if (s.warmup >= s.cosine_end)
-      throw UserError("schedule.warmup must be < schedule." + given.unit + " = " + to_toml(s.cosine_end) +
-                      " with schedule.cosine, got " + to_toml(s.warmup));
   }
   return s;
 }

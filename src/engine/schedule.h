@@ -47,8 +47,8 @@ struct Schedule {
   Rates at(double epoch, int64_t round) const;
 };
 
-// Makes the schedule of N clients; the warm-up starts at 1/N by default. Throws UserError for a cosine whose end is missing
-// or before the warm-up's.
+// Makes the schedule of so many clients, N: the warm-up starts at 1/N by default. A cosine must have an end after the
+// warm-up's; the recipe's checks see to that.
 Schedule make_schedule(const Values& schedule, const Values& algorithm, int clients);
 
 }  // namespace tacet

@@ -3,13 +3,13 @@
 
 #include <algorithm>
 #include <cstring>
-#include <set>
 #include <sstream>
 
 #include <torch/version.h>
 
 #include <ATen/ATen.h>
 
+#include "recipe/tables.h"
 #include "tacet/error.h"
 #include "tacet/group.h"
 #include "tacet/train.h"
@@ -50,16 +50,9 @@ std::string shape_text(const std::vector<int64_t>& shape) {
 
 Fingerprint fingerprint_of(const Recipe& recipe, Objective& objective, int clients) {
   Fingerprint f = {{"version of tacet", version()}, {"version of libtorch", TORCH_VERSION}};
-  const std::set<std::string> own = {"data.root", "model.init", "run.log_every", "run.checkpoint_keep", "run.client_state"};
-  std::string table;
-  for (const std::string& line : lines_of(to_toml(recipe))) {
-    if (line.empty() || line[0] == '#') continue;
-    const size_t equals = line.find(" = ");
-    if (line[0] == '[') table = line.substr(1, line.find(']') - 1);
-    if (equals == std::string::npos) continue;
-    const std::string key = table + "." + line.substr(0, equals);
-    if (!own.count(key)) f.emplace_back("recipe's " + key, line.substr(equals + 3));
-  }
+  for (const Used& used : used_values(recipe))
+    if (!used.option || !used.option->per_machine)
+      f.emplace_back("recipe's " + used.table + "." + used.key, to_toml(used.value));
   for (const Layer& l : objective.layers()) f.emplace_back("model's " + l.name, shape_text(l.shape));
   f.emplace_back("training samples", std::to_string(objective.training_samples()));
   for (const std::string& split : objective.splits())

@@ -26,6 +26,7 @@
 #include "engine/tree_sum.h"
 #include "kernels/convolution/convolution.h"
 #include "kernels/recurrent/recurrent.h"
+#include "recipe/same_run.h"
 #include "tacet/algorithm.h"
 #include "tacet/error.h"
 #include "tacet/group.h"
@@ -254,30 +255,8 @@ class Trainer {
 
   // A resumed run must be the run that was stopped; only its length and what is recorded when may be another.
   void check_same_run() const {
-    const Recipe before = load_recipe(file("recipe.toml"));
-    const auto compare = [&](const char* table, const Values& then, const Values& now, const std::set<std::string>& free) {
-      std::set<std::string> keys;
-      for (const Values* values : {&then, &now})
-        for (const auto& [key, value] : values->all()) keys.insert(key);
-      for (const std::string& key : keys) {
-        const std::string was = then.has(key) ? to_toml(then.all().at(key)) : "absent";
-        const std::string is = now.has(key) ? to_toml(now.all().at(key)) : "absent";
-        if (was != is && !free.count(key))
-          throw UserError("--resume: " + std::string(table) + "." + key + " must be as in " + file("recipe.toml") + " (" +
-                          was + "), got " + is);
-      }
-    };
-    compare("data", before.data, recipe_.data, {"root"});
-    compare("model", before.model, recipe_.model, {"init"});
-    compare("algorithm", before.algorithm, recipe_.algorithm, {});
-    compare("clients", before.clients, recipe_.clients, {});
-    if (recipe_.schedule.flag("cosine"))  // its end is part of the schedule
-      compare("schedule", before.schedule, recipe_.schedule, {"iterations"});
-    else
-      compare("schedule", before.schedule, recipe_.schedule, {"epochs", "rounds", "iterations"});
-    compare("run", before.run, recipe_.run,
-            {"eval_every", "checkpoint_every", "checkpoint_keep", "log_every", "peer_timeout", "exchange", "restarts",
-             "min_workers", "second_copy", "client_state", "non_finite"});
+    const std::string began = file("recipe.toml");
+    require_same_run(load_recipe(began), recipe_, began);
   }
 
   Round::Setting begin_setting() {
