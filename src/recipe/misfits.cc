@@ -19,7 +19,7 @@ void check_clients(const Recipe& recipe, Misfits& out) {
   if (const auto wrong = sampling_complaint(clients, N)) out.push_back({"clients", "participating", *wrong, {}});
 }
 
-// What only some methods can do.
+// Checks what only some methods can do.
 void check_method(const Recipe& recipe, Misfits& out) {
   const Values& algorithm = recipe.algorithm;
   if (!algorithm.has("name")) return;
@@ -76,7 +76,8 @@ void check_schedule(const Recipe& recipe, Misfits& out) {
 
 void check_task(const Recipe& recipe, Misfits& out) {
   if (!recipe.data.has("name") || !recipe.model.has("name")) return;
-  const Entry &data = find_dataset(recipe.data.text("name")), &model = find_model(recipe.model.text("name"));
+  const auto& data = find_dataset(recipe.data.text("name"));
+  const auto& model = find_model(recipe.model.text("name"));
   if (data.task != model.task)
     out.push_back(
         {"model",

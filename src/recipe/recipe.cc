@@ -34,7 +34,6 @@ class Checker {
     for (const Table& table : tables_) choose_entry(table);
     for (size_t k = 0; k < input_.layers.size(); ++k) check_names(k);
     for (const Table& table : tables_) check_values(table);
-    for (const Table& table : tables_) check_used(table);
     check_together();
     report();
     return std::move(recipe_);
@@ -202,20 +201,23 @@ class Checker {
     return near ? "did you mean " + *near + "?" : "its keys are " + join(names);
   }
 
-  // Takes the strongest layer's value of every key, or the default.
+  // Takes the strongest layer's value of every key that is used, or the default.
   void check_values(const Table& table) {
     const auto keys = keys_.find(table.name);
     if (keys == keys_.end()) return;
+    const View view = view_from(0);
     Values& values = recipe_.*table.values;
     for (const Option& option : *keys->second) {
       size_t layer = 0;
       const Given* given = nullptr;
       while (layer < input_.layers.size() && !(given = given_in(layer, table.name, option.name))) ++layer;
-      if (given)
+      const bool unused = why_unused(option, table.name, view).has_value();
+      if (unused) check_unused(table, option);
+      if (given && !unused)
         take(layer, option, *given, values);
       else if (option.fallback)
         values.set(option.name, *option.fallback);
-      else if (option.required)
+      else if (option.required && !unused)
         complain_about(table.name,
                        table.name + "." + option.name + " must be given (" + describe_range(option) + "), got nothing");
     }
@@ -255,19 +257,13 @@ class Checker {
     return {option, value};
   }
 
-  // Complains about given keys that the run does not use. A key that its own layer and the weaker ones together do use has
+  // Complains about a given key that the run does not use. One that its own layer and the weaker ones together do use has
   // become unused by what a stronger layer says, and is passed over.
-  void check_used(const Table& table) {
-    const auto keys = keys_.find(table.name);
-    if (keys == keys_.end()) return;
-    for (const Option& option : *keys->second) {
-      if (!why_unused(option, table.name, view_from(0))) continue;
-      for (size_t k = 0; k < input_.layers.size(); ++k) {
-        const Given* given = given_in(k, table.name, option.name);
-        if (!given || is_resolved(k)) continue;
-        const auto why = why_unused(option, table.name, view_from(k));
-        if (why) return complain(k, *given, *why);
-      }
+  void check_unused(const Table& table, const Option& option) {
+    for (size_t k = 0; k < input_.layers.size(); ++k) {
+      const Given* given = given_in(k, table.name, option.name);
+      if (!given || is_resolved(k)) continue;
+      if (const auto why = why_unused(option, table.name, view_from(k))) return complain(k, *given, *why);
     }
   }
 

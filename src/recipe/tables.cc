@@ -49,6 +49,16 @@ std::string shown(const OnlyWith& condition, const std::string& table, const Vie
   return place.shown() + (values.empty() ? "" : " = " + words(values));
 }
 
+// Compares values; an integer may stand where a number is wanted.
+bool equal(const Value& a, const Value& b) {
+  const auto number = [](const Value& v) -> std::optional<double> {
+    if (const auto* whole = std::get_if<int64_t>(&v)) return static_cast<double>(*whole);
+    if (const auto* real = std::get_if<double>(&v)) return *real;
+    return {};
+  };
+  return a == b || (number(a) && number(a) == number(b));
+}
+
 }  // namespace
 
 const std::vector<Option>& client_options() {
@@ -113,9 +123,9 @@ bool holds(const OnlyWith& condition, const std::string& table, const View& view
   const Value* value = view.value(place.table, place.key);
   if (!value) return false;
   if (!condition.values.empty())
-    return std::find(condition.values.begin(), condition.values.end(), *value) != condition.values.end();
+    return std::any_of(condition.values.begin(), condition.values.end(), [&](const Value& v) { return equal(v, *value); });
   const Option* option = view.option(place.table, place.key);
-  return !option || !option->fallback || *option->fallback != *value;
+  return !option || !option->fallback || !equal(*option->fallback, *value);
 }
 
 std::optional<std::string> why_unused(const Option& option, const std::string& table, const View& view) {

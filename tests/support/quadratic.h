@@ -9,6 +9,7 @@
 #include "engine/message_coding.h"
 #include "tacet/algorithm.h"
 #include "tacet/group.h"
+#include "tacet/registry.h"
 
 namespace tacet::test {
 
