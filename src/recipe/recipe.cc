@@ -3,7 +3,7 @@
 #include "tacet/recipe.h"
 
 #include <algorithm>
-#include <array>
+#include <limits>
 
 #include "recipe/misfits.h"
 #include "recipe/recipe_file.h"
@@ -14,8 +14,10 @@ namespace tacet {
 namespace {
 
 constexpr size_t most_complaints = 10;
+const Value no_value =
+    Numbers{std::numeric_limits<double>::quiet_NaN()};  // stands for a date or a table; no key may have it
 
-// The part of a key that complaints about it compare: "kind" in "partition.kind".
+// Returns the part of a key that complaints about it compare: "kind" in "partition.kind".
 std::string last_part(const std::string& key) { return key.substr(key.rfind('.') + 1); }
 
 std::string join(const std::vector<std::string>& words) {
@@ -45,7 +47,7 @@ class Checker {
     complain(layer, given.line, given.at + " " + text);
   }
 
-  // A complaint that no key of the recipe's own can be blamed for: it points at the table, or at the top of the file.
+  // Complains where no key of the recipe's own is to blame: at the table, or at the top of the file.
   void complain_about(const std::string& table, const std::string& text) {
     constexpr size_t recipe_file = 1;  // layer 0 is --set
     const auto& given = input_.layers[recipe_file].tables;
@@ -65,7 +67,7 @@ class Checker {
     return found == keys->keys.end() ? nullptr : &found->second;
   }
 
-  // The entry that a table names when only layers from `first` on are read; empty when none is named.
+  // Returns the entry that a table names when only layers from `first` on are read; empty when none is named.
   std::string entry_at(const Table& table, size_t first) const {
     for (size_t k = first; k < input_.layers.size(); ++k)
       if (const Given* given = given_in(k, table.name, "name")) {
@@ -106,7 +108,7 @@ class Checker {
     complain_about(table.name, table.name + ".name must be given (" + join(names) + "), got nothing");
   }
 
-  // Every table and key of a layer must be known, whether or not its value is in force.
+  // Complains about unknown tables and keys of a layer, whether or not their values are in force.
   void check_names(size_t layer) {
     const RecipeLayer& given = input_.layers[layer];
     std::vector<std::string> names;
@@ -148,7 +150,7 @@ class Checker {
     return out;
   }
 
-  // The other table that has this key; empty when none has.
+  // Returns the other table that has this key; empty when none has.
   std::string home_of(const std::string& key, const std::string& not_this) const {
     if (key == "name") return "";
     for (const Table& table : tables_) {
@@ -237,20 +239,21 @@ class Checker {
       values.set(option.name, std::move(value));
   }
 
-  // Shows the tables as layers from `first` on give them: entries, values and defaults.
+  // Shows the tables, as layers from `first` on give them: entries, values and defaults.
   View view_from(size_t first) const {
     const auto option = [this, first](const std::string& name, const std::string& key) -> const Option* {
       for (const Table& table : tables_) {
         if (table.name != name) continue;
         const auto now = keys_.find(name);
         const auto* then = options_of(table, entry_at(table, first));
-        return find_option(then ? then : now == keys_.end() ? nullptr : now->second, key);
+        if (!then && now != keys_.end()) then = now->second;
+        return then ? find_option(*then, key) : nullptr;
       }
       return nullptr;
     };
     const auto value = [this, first, option](const std::string& table, const std::string& key) -> const Value* {
       for (size_t k = first; k < input_.layers.size(); ++k)
-        if (const Given* given = given_in(k, table, key)) return given->value ? &*given->value : nullptr;
+        if (const Given* given = given_in(k, table, key)) return given->value ? &*given->value : &no_value;
       const Option* o = option(table, key);
       return o && o->fallback ? &*o->fallback : nullptr;
     };

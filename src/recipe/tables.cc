@@ -59,6 +59,13 @@ bool equal(const Value& a, const Value& b) {
   return a == b || (number(a) && number(a) == number(b));
 }
 
+// Returns true for a value that the option can't have. It has a complaint of its own, and nothing follows from it.
+bool is_wrong(const Option& option, const Value& value) {
+  const auto* whole = std::get_if<int64_t>(&value);
+  const bool as_number = whole && option.kind == Kind::number;
+  return complaint(option, as_number ? Value(static_cast<double>(*whole)) : value).has_value();
+}
+
 }  // namespace
 
 const std::vector<Option>& client_options() {
@@ -122,9 +129,10 @@ bool holds(const OnlyWith& condition, const std::string& table, const View& view
   const Place place = place_of(condition.key, table, view);
   const Value* value = view.value(place.table, place.key);
   if (!value) return false;
+  const Option* option = view.option(place.table, place.key);
+  if (option && is_wrong(*option, *value)) return true;
   if (!condition.values.empty())
     return std::any_of(condition.values.begin(), condition.values.end(), [&](const Value& v) { return equal(v, *value); });
-  const Option* option = view.option(place.table, place.key);
   return !option || !option->fallback || !equal(*option->fallback, *value);
 }
 

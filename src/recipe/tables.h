@@ -40,7 +40,7 @@ struct View {
 };
 View view_of(const Recipe& recipe);
 
-// Returns true if the condition, of an option of `table`, holds.
+// Returns true if the condition, of an option of `table`, holds, or if the other key has a value that it can't have.
 bool holds(const OnlyWith& condition, const std::string& table, const View& view);
 
 // Returns which other key would make the option used (`is used with clients.sampling = "dirichlet" only, which is

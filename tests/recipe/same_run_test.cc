@@ -70,8 +70,8 @@ std::vector<Place> options() {
       out.push_back(place);
   return out;
 }
-INSTANTIATE_TEST_SUITE_P(Options, EveryOption, testing::ValuesIn(options()), [](const auto& info) {
-  return test::test_name(info.param.table + "_" + info.param.entry + "_" + info.param.option->name);
+INSTANTIATE_TEST_SUITE_P(Options, EveryOption, testing::ValuesIn(options()), [](const auto& param_info) {
+  return test::test_name(param_info.param.table + "_" + param_info.param.entry + "_" + param_info.param.option->name);
 });
 
 Recipe parse(const std::string& toml, const std::vector<std::string>& sets = {}) {

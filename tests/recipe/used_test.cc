@@ -58,8 +58,8 @@ std::vector<Place> conditional() {
     if (has_condition(*place.option)) out.push_back(place);
   return out;
 }
-INSTANTIATE_TEST_SUITE_P(Options, EveryCondition, testing::ValuesIn(conditional()), [](const auto& info) {
-  return test::test_name(info.param.table + "_" + info.param.entry + "_" + info.param.option->name);
+INSTANTIATE_TEST_SUITE_P(Options, EveryCondition, testing::ValuesIn(conditional()), [](const auto& param_info) {
+  return test::test_name(param_info.param.table + "_" + param_info.param.entry + "_" + param_info.param.option->name);
 });
 
 // Returns what is wrong with a rule: a key that is not there, or a value that the key can't have.
@@ -162,12 +162,17 @@ const std::vector<Case> cases = {
      with("count = 8", "count = 8\nsampling = \"dirichlet\"\nalpha = 3"),
      {"clients.sampling=uniform"},
      ""},
+    {"not_told_when_the_other_key_is_wrong",
+     with("count = 8", "count = 8\nsampling = \"random\"\nalpha = 3"),
+     {},
+     "r.toml:16: clients.sampling must be \"uniform\", \"fixed\", \"periodic\" or \"dirichlet\", got \"random\""},
     {"wrong_before_the_set",
      with("count = 8", "count = 8\nalpha = 3"),
      {"clients.sampling=fixed"},
      "r.toml:16: clients.alpha is used with clients.sampling = \"dirichlet\" only, which is \"uniform\""},
 };
-INSTANTIATE_TEST_SUITE_P(Cases, Unused, testing::ValuesIn(cases), [](const auto& info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(Cases, Unused, testing::ValuesIn(cases),
+                         [](const auto& param_info) { return param_info.param.name; });
 
 TEST(UnusedOptions, of_the_base_go_with_the_kind_that_used_them) {
   Folder folder;
