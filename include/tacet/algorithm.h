@@ -184,6 +184,9 @@ class Round {
 class Algorithm {
  public:
   virtual ~Algorithm() = default;
+  // Binds the method's own options to its members: called once, before everything else. eta, gamma and interval are not
+  // among them; a round has them.
+  virtual void options(OptionList& /*list*/) {}
   // Runs once, before round 0, with every client sampled. Most methods need nothing.
   virtual void begin(Round& /*everyone*/, const Vec& /*x*/) {}
   // Runs one round; x is equal on all ranks before and after.
@@ -192,28 +195,37 @@ class Algorithm {
   virtual void state(StateVisitor& /*visitor*/) {}
 };
 
-// One row of the table of methods (src/algorithms/algorithm_catalog.cc).
+// Tells which methods have the option gamma: those that need it, those that clip where the recipe gives it, or none.
+enum class Clips { never, when_asked, always };
+
+// One row of the table of methods. It stands in the method's file; add_algorithm (tacet/registry.h) takes it.
 struct AlgorithmInfo {
   std::string name;
-  std::string paper;                          // file's formula or algorithm number, authors, year
-  std::string summary;                        // one sentence
-  std::string use;                            // when to take it, one sentence
-  std::function<double(int I)> vectors_sent;  // per client and round
-  std::function<double(int I)> collectives;   // messages of all clients together in a round
-  std::vector<Option> options;                // includes eta, gamma (if it clips) and interval (if it has rounds)
-  std::unique_ptr<Algorithm> (*make)(const Values& options);
+  std::string paper;                                                    // formula's or algorithm's number, authors, year
+  std::string summary;                                                  // one sentence
+  std::string use;                                                      // when to take it, one sentence
+  std::function<double(int I)> vectors_sent = [](int) { return 1.0; };  // per client and round
+  std::function<double(int I)> collectives = [](int) { return 1.0; };   // messages of all clients together in a round
+  std::function<std::unique_ptr<Algorithm>()> create;                   // makes one whose options have no values yet
+  Clips clips = Clips::never;
   bool single_client = false;  // runs on one client only
   bool every_client = false;   // no client sampling: all take part in every round
   bool keeps_models = false;   // clients that are not sampled train as well, each a model of its own
   bool fresh_models = false;  // a round puts another vector in x's place and writes nothing into the old one: no copy needed
+  std::vector<Option> options = {};  // all that a recipe may give; filled in by add_algorithm
 
-  // A client that does not come in time can be left out of a round (run.round_deadline): nothing of it is needed before its
-  // only message, and nobody goes on without the others' mean.
+  // Makes one with these values of its options.
+  std::unique_ptr<Algorithm> make(const Values& values) const {
+    auto algorithm = create();
+    OptionList list(values);
+    algorithm->options(list);
+    return algorithm;
+  }
+
+  // Returns true if a client that is late can be left out of a round (run.round_deadline): nothing of it is needed before
+  // its only message, and nobody goes on without the others' mean.
   bool droppable() const { return !single_client && !every_client && !keeps_models && collectives(2) == 1; }
 };
 
-const std::vector<AlgorithmInfo>& algorithms();
-// Throws UserError naming the nearest method.
-const AlgorithmInfo& find_algorithm(const std::string& name);
 
 }  // namespace tacet

@@ -1,6 +1,6 @@
-// Self-describing options: a method, a model or a data set says which keys it has, of which kind and range, and why.
-// The recipe parser, `tacet algorithms`, `tacet models` and docs/recipes.md all read the same list, so they can't disagree.
-// This file knows nothing of TOML.
+// Self-describing options: a method, a model, a data set or a table of a recipe says which keys it has, of which kind and
+// range, and why. The recipe parser, `tacet algorithms`, `tacet models` and docs/recipes.md read the same list, so they
+// can't disagree. This file knows nothing of TOML.
 #pragma once
 
 #include <cstdint>
@@ -18,24 +18,27 @@ using Value = std::variant<bool, int64_t, double, std::string, Numbers>;
 
 enum class Kind { flag, integer, number, text, numbers };
 
-// Bounds of a number. Infinite and closed: no bound.
+// Bounds of a number. An infinite closed bound is none.
 struct Range {
   double min = -std::numeric_limits<double>::infinity();
   double max = std::numeric_limits<double>::infinity();
   bool min_open = false, max_open = false;  // true: the bound itself is not allowed
 };
-Range at_least(double min);            // min ≤ v, finite
-Range above(double min);               // min < v, finite
-Range within(double min, double max);  // min ≤ v ≤ max
+Range at_least(double min);               // min ≤ v, finite
+Range above(double min);                  // min < v, finite
+Range above_or_infinite(double min);      // min < v ≤ ∞
+Range within(double min, double max);     // min ≤ v ≤ max
+Range half_open(double min, double max);  // min ≤ v < max
+Range left_open(double min, double max);  // min < v ≤ max
 
-// What another key must be so that an option is used: one of `values`; or, where there are none, another value than its
-// default.
+// A condition on another key: it must have one of `values`. Without values it must have another one than its default, or,
+// without a default, any.
 struct OnlyWith {
-  std::string key;  // of the same table, or "table.key"
+  std::string key;  // "key" of the same table, or "table.key"
   std::vector<Value> values = {};
 };
 
-// One key. Unset optionals mean "no bound" or "no default" (then the key is required, unless `required` is false).
+// One key. Without a default the recipe must give it, unless `required` is false.
 struct Option {
   std::string name;
   Kind kind = Kind::number;
@@ -47,17 +50,19 @@ struct Option {
   std::vector<std::string> one_of = {};     // kind text: the allowed words; empty: any text
   bool required = true;                     // without a default: must the recipe give it?
   bool ascending = false;                   // kind numbers: each greater than the one before
-  std::vector<OnlyWith> only_with = {};     // all of them must hold; a recipe that gives an unused option is refused
-  bool free_on_resume = false;              // a resumed run may have another value
-  bool per_machine = false;                 // workers of one run may have different values
+  // The option is used where all of the first and one of the second hold. A recipe that gives an unused option is refused.
+  std::vector<OnlyWith> only_with = {}, only_with_one_of = {};
+  bool free_on_resume = false;            // a resumed run may have another value …
+  std::vector<OnlyWith> bound_with = {};  // … unless one of these holds
+  bool per_machine = false;               // workers of one run may have different values
 };
 // NaN is never a value. An infinite number is one only where the bound on that side is infinite and not open.
 
-// The keys' values after checking: every option with a default or a given value is present.
+// Values of keys after checking: every option with a default or a given value is present.
 class Values {
  public:
   bool has(const std::string& key) const { return values_.count(key) != 0; }
-  // Each throws std::logic_error when the key is absent or of another kind: that is a defect in the caller's schema.
+  // Each throws std::logic_error when the key is absent or of another kind: a defect in the caller's schema.
   bool flag(const std::string& key) const;
   int64_t integer(const std::string& key) const;
   double number(const std::string& key) const;
@@ -72,12 +77,14 @@ class Values {
 };
 
 // Binds keys to the members that hold their values: one line an option, beside the code that uses it. Made without values it
-// only lists the options; made with values it also writes those that are present into the members.
+// lists the options and gives the members their defaults; made with values it writes those that are present over them.
 //
 //   struct Momentum {
 //     double mu = 0;
-//     void options(OptionList& o) { o.number("momentum", mu, 0.9, within(0, 1), "heavy-ball momentum μ"); }
+//     void options(OptionList& o) { o.number("momentum", mu, 0.9, half_open(0, 1), "heavy-ball momentum μ"); }
 //   };
+//   options_of<Momentum>()         // the list
+//   read_options<Momentum>(given)  // a Momentum with the given values
 class OptionList {
  public:
   OptionList() = default;
@@ -87,6 +94,7 @@ class OptionList {
   // fallback the recipe must give the key. The reference is valid until the next option is added.
   Option& flag(std::string name, bool& member, bool fallback, std::string doc);
   Option& integer(std::string name, int64_t& member, std::optional<int64_t> fallback, Range range, std::string doc);
+  Option& integer(std::string name, int& member, std::optional<int64_t> fallback, Range range, std::string doc);
   Option& number(std::string name, double& member, std::optional<double> fallback, Range range, std::string doc);
   Option& text(std::string name, std::string& member, std::optional<std::string> fallback, std::vector<std::string> one_of,
                std::string doc);
@@ -98,6 +106,7 @@ class OptionList {
   Option& maybe_numbers(std::string name, std::optional<Numbers>& member, Range range, std::string doc);
 
   const std::vector<Option>& all() const { return options_; }
+  std::vector<Option>& all() { return options_; }
 
  private:
   Option& add(std::string name, Kind kind, std::optional<Value> fallback, Range range, std::string doc);
@@ -107,21 +116,41 @@ class OptionList {
   std::vector<Option> options_;
 };
 
-// What is wrong with `value` for `option` ("must be > 0, got -1"), or nothing. Integers are accepted for numbers by the
-// parser before this is called.
+// Returns the options that T binds.
+template <class T>
+std::vector<Option> options_of() {
+  OptionList list;
+  T().options(list);
+  return list.all();
+}
+
+// Returns a T with the given values, and defaults for the others.
+template <class T>
+T read_options(const Values& values) {
+  T out;
+  OptionList list(values);
+  out.options(list);
+  return out;
+}
+
+// Returns the option of that name, or null.
+const Option* find_option(const std::vector<Option>& options, const std::string& name);
+
+// Returns a complaint about `value` for `option` ("must be > 0, got -1"), or nothing. The parser has turned integers into
+// numbers before, where a number is wanted.
 std::optional<std::string> complaint(const Option& option, const Value& value);
-// The same for something that is no Value at all: "must be an integer, got a date".
+// Returns the complaint about something that is no Value at all: "must be an integer, got a date".
 std::string kind_complaint(const Option& option, const std::string& got);
 
-// "number > 0, default 0.5": for help texts and docs. The second leaves the default out: "number > 0".
+// Return "number > 0, default 0.5" and, without the default, "number > 0": for help texts and docs.
 std::string describe(const Option& option);
 std::string describe_range(const Option& option);
-// What was given, for messages: 3, 3.0, true, the string "3", the list [1.0, 2.0]. Long texts are cut.
+// Returns a given value as messages show it: 3, 3.0, true, the string "3", the list [1.0, 2.0]. Long texts are cut.
 std::string describe_given(const Value& value);
-// The value as TOML text: 0.25, 3, true, "text", [1.0, 2.0]. Doubles round-trip.
+// Returns the value as TOML text: 0.25, 3, true, "text", [1.0, 2.0]. Doubles round-trip.
 std::string to_toml(const Value& value);
 
-// The candidate nearest to `given` by edit distance, when it is close enough to be a likely misspelling.
+// Returns the candidate nearest to `given` by edit distance, when it is close enough to be a likely misspelling.
 std::optional<std::string> nearest(const std::string& given, const std::vector<std::string>& candidates);
 
 }  // namespace tacet

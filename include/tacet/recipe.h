@@ -1,5 +1,6 @@
-// A recipe: everything that determines a run, as plain checked values. Reading it from TOML, with errors that name the line,
-// is here too; what the keys mean is said by the tables of methods, models and data sets and by run_options() below.
+// A recipe: everything that determines a run, as plain checked values, read from TOML with errors that name the line. The
+// keys and their meaning stand in the tables of methods, models and data sets (tacet/registry.h) and in the three lists
+// below.
 #pragma once
 
 #include <string>
@@ -15,7 +16,7 @@ struct Recipe {
   Values data, model, algorithm, clients, schedule, run;
 };
 
-// The keys of [clients], [schedule] and [run]; the other tables' keys come from the named data set, model and method.
+// Return the keys of [clients], [schedule] and [run]; the other tables' keys come from the named data set, model and method.
 const std::vector<Option>& client_options();
 const std::vector<Option>& schedule_options();
 const std::vector<Option>& run_options();
@@ -24,10 +25,16 @@ const std::vector<Option>& run_options();
 // applied before checking. A top-level `extends = "other.toml"` (path relative to the file) supplies what this file does not
 // give. Throws UserError with `file:line: table.key …`, what is allowed and what was given.
 Recipe load_recipe(const std::string& path, const std::vector<std::string>& sets = {});
-// The same from text; `source` names it in messages, and `extends` is resolved relative to it.
+// Reads a recipe from text. `source` names it in messages, and `extends` is resolved relative to it.
 Recipe parse_recipe(const std::string& toml, const std::string& source, const std::vector<std::string>& sets = {});
 
-// The resolved recipe: parsing the result again gives an equal recipe.
+// Returns the resolved recipe as TOML, with every key that the run uses: parsing it again gives the same run.
 std::string to_toml(const Recipe& recipe);
+
+// Returns clients.count, or one client a worker where the recipe does not give it.
+int clients_of(const Recipe& recipe, int workers);
+// Returns the recipe with clients.count set, as clients_of says. Throws UserError when its parts don't go together with so
+// many clients.
+Recipe with_clients(Recipe recipe, int workers);
 
 }  // namespace tacet

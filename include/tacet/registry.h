@@ -1,14 +1,23 @@
-// What can be named in a recipe besides a method: models and data sets, each with its keys. The rows live beside the code
-// they describe (src/models/model_catalog.cc, src/data/catalog/data_catalog.cc). Methods have their own table in
-// algorithm.h.
+// Tables of what a recipe can name: methods, models and data sets, each with its keys. A program may add its own to them; it
+// does so before it reads a recipe. Built-in rows stand beside the code they describe.
 #pragma once
 
+#include <deque>
 #include <string>
 #include <vector>
 
 #include "tacet/options.h"
 
 namespace tacet {
+
+struct AlgorithmInfo;  // tacet/algorithm.h
+
+// Adds a method, so that recipes can name it. Throws std::logic_error for a name that is taken or a row that is not whole.
+void add_algorithm(AlgorithmInfo row);
+// Returns all methods: the built-in ones, then those that were added. References to rows stay valid.
+const std::deque<AlgorithmInfo>& algorithms();
+// Throws UserError naming the nearest method.
+const AlgorithmInfo& find_algorithm(const std::string& name);
 
 struct Entry {
   std::string name;

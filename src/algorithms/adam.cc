@@ -5,18 +5,20 @@
 
 #include <ATen/ops/zeros_like.h>
 
-#include "algorithms/methods.h"
+#include "algorithms/common_options.h"
 
 namespace tacet {
 namespace {
 
 struct Adam : Algorithm {
-  explicit Adam(const Values& o)
-      : beta1(o.number("beta1")),
-        beta2(o.number("beta2")),
-        epsilon(o.number("epsilon")),
-        max_norm(o.number("max_norm")),
-        weight_decay(o.number("weight_decay")) {}
+  void options(OptionList& o) override {
+    beta(o, "beta1", beta1, 0.9, "β₁ of the first moment");
+    beta(o, "beta2", beta2, 0.999, "β₂ of the second moment");
+    o.number("epsilon", epsilon, 1e-8, above(0), "ε: added to the second moment's root");
+    tacet::weight_decay(o, weight_decay);
+    o.number("max_norm", max_norm, infinity, above_or_infinite(0),
+             "averaged gradients longer than this are shortened to it; inf: never");
+  }
 
   void round(Round& r, Vec& x) override {
     for (int t = 0; t < r.I; ++t) {
@@ -39,13 +41,22 @@ struct Adam : Algorithm {
     visitor.number("steps", steps);
   }
 
-  double beta1, beta2, epsilon, max_norm, weight_decay;
+  double beta1 = 0, beta2 = 0, epsilon = 0, max_norm = 0, weight_decay = 0;
   double steps = 0;
   Vec m, v;
 };
 
 }  // namespace
 
-std::unique_ptr<Algorithm> make_adam(const Values& o) { return std::make_unique<Adam>(o); }
+AlgorithmInfo adam() {
+  return {.name = "adam",
+          .paper = "Kingma, Ba, ICLR 2015, Algorithm 1",
+          .summary = "Adam on averaged gradients; max_norm clips them first.",
+          .use = "Transformers; one machine or a fast network.",
+          .vectors_sent = every,
+          .collectives = every,
+          .create = [] { return std::make_unique<Adam>(); },
+          .every_client = true};
+}
 
 }  // namespace tacet

@@ -1,13 +1,13 @@
 // CELGC, Communication-Efficient Local Gradient Clipping: Liu, Zhuang, Lei, Liao, "A Communication-Efficient Distributed
 // Gradient Clipping Algorithm for Training Deep Neural Networks", NeurIPS 2022, Algorithm 1. Each client clips by its OWN
 // gradient's norm, before weight decay; momentum stays on its client and is not averaged (both as in the published code).
-#include "algorithms/methods.h"
+#include "algorithms/common_options.h"
 
 namespace tacet {
 namespace {
 
 struct Celgc : Algorithm {
-  explicit Celgc(const Values& o) : rule{o.number("momentum"), o.number("weight_decay")} {}
+  void options(OptionList& o) override { step_rule(o, rule); }
 
   void round(Round& r, Vec& x) override {
     x = r.mean(x, [&](Client& i) {
@@ -29,6 +29,16 @@ struct Celgc : Algorithm {
 
 }  // namespace
 
-std::unique_ptr<Algorithm> make_celgc(const Values& o) { return std::make_unique<Celgc>(o); }
+AlgorithmInfo celgc() {
+  return {.name = "celgc",
+          .paper = "Liu et al., NeurIPS 2022, Algorithm 1",
+          .summary =
+              "Local clipped steps: every client takes I steps clipped by its own gradient's norm, then the models are "
+              "averaged.",
+          .use = "Exploding gradients, similar data on all clients, a slow network: the first one to try.",
+          .create = [] { return std::make_unique<Celgc>(); },
+          .clips = Clips::always,
+          .fresh_models = true};
+}
 
 }  // namespace tacet

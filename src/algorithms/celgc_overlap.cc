@@ -5,14 +5,19 @@
 // began with: the last I steps are not in it yet. D = 0 is CELGC, one round late. All clients take part in every round.
 #include <cassert>
 
-#include "algorithms/methods.h"
+#include "algorithms/common_options.h"
 
 namespace tacet {
 namespace {
 
 struct CelgcOverlap : Algorithm {
-  explicit CelgcOverlap(const Values& o)
-      : rule{o.number("momentum"), o.number("weight_decay")}, delay(static_cast<int>(o.integer("delay"))) {}
+  void options(OptionList& o) override {
+    o.integer(
+        "delay", delay, 1, within(0, 1e9),
+        "local steps of a round before the mean of the models it began with has to be there, at most interval; 0 waits "
+        "at once");
+    step_rule(o, rule);
+  }
 
   void round(Round& r, Vec& x) override {
     assert(delay <= r.I);
@@ -47,12 +52,25 @@ struct CelgcOverlap : Algorithm {
   }
 
   StepRule rule;
-  int delay;
+  int delay = 1;
   PerClient own, m;
 };
 
 }  // namespace
 
-std::unique_ptr<Algorithm> make_celgc_overlap(const Values& o) { return std::make_unique<CelgcOverlap>(o); }
+AlgorithmInfo celgc_overlap() {
+  return {
+      .name = "celgc-overlap",
+      .paper = "celgc, with the delayed averaging of Zhu et al., NeurIPS 2021 (DGA)",
+      .summary =
+          "CELGC whose message travels during the next round's first `delay` steps; then each model moves by how far the "
+          "mean was from it.",
+      .use = "As celgc, where the network takes a large share of the time.",
+      .collectives = two,
+      .create = [] { return std::make_unique<CelgcOverlap>(); },
+      .clips = Clips::always,
+      .every_client = true,
+      .fresh_models = true};
+}
 
 }  // namespace tacet

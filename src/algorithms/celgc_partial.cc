@@ -2,13 +2,13 @@
 // Training Deep Neural Networks" (ICLR 2022 submission). All N clients train their own model all the time; at each
 // communication the sampled ones average and restart from their average, the others go on with what they have. x is the last
 // average: the model that was communicated.
-#include "algorithms/methods.h"
+#include "algorithms/common_options.h"
 
 namespace tacet {
 namespace {
 
 struct CelgcPartial : Algorithm {
-  explicit CelgcPartial(const Values& o) : rule{o.number("momentum"), o.number("weight_decay")} {}
+  void options(OptionList& o) override { step_rule(o, rule); }
 
   void round(Round& r, Vec& x) override {
     x = r.partial_mean(x, [&](Client& i) {
@@ -38,6 +38,15 @@ struct CelgcPartial : Algorithm {
 
 }  // namespace
 
-std::unique_ptr<Algorithm> make_celgc_partial(const Values& o) { return std::make_unique<CelgcPartial>(o); }
+AlgorithmInfo celgc_partial() {
+  return {.name = "celgc-partial",
+          .paper = "Liu et al., appendix E.5: partial communication",
+          .summary = "CELGC in which only the sampled clients average; the others go on training their own models.",
+          .use = "Some workers miss a communication now and then but never stop computing.",
+          .create = [] { return std::make_unique<CelgcPartial>(); },
+          .clips = Clips::always,
+          .keeps_models = true,
+          .fresh_models = true};
+}
 
 }  // namespace tacet

@@ -3,14 +3,16 @@
 // decides, once and for all clients, whether the round's steps are plain or normalised. Gⁱ may come from several
 // mini-batches
 // (`resampling`).
-#include "algorithms/methods.h"
+#include "algorithms/common_options.h"
 
 namespace tacet {
 namespace {
 
 struct Episode : Algorithm {
-  explicit Episode(const Values& o)
-      : rule{0, o.number("weight_decay")}, batches(static_cast<int>(o.integer("resampling"))) {}
+  void options(OptionList& o) override {
+    weight_decay(o, rule.weight_decay);
+    o.integer("resampling", batches, 1, within(1, 1e6), "mini-batches whose gradients make Gⁱ");
+  }
 
   void round(Round& r, Vec& x) override {
     const Vec G = r.mean([&](Client& i) {
@@ -40,12 +42,24 @@ struct Episode : Algorithm {
   void state(StateVisitor& v) override { v.scratch("corrections", corrections); }
 
   StepRule rule;
-  int batches;
+  int batches = 1;
   PerClient corrections;  // Gⁱ
 };
 
 }  // namespace
 
-std::unique_ptr<Algorithm> make_episode(const Values& o) { return std::make_unique<Episode>(o); }
+AlgorithmInfo episode() {
+  return {.name = "episode",
+          .paper = "Crawshaw, Bao, Liu, ICLR 2023, Algorithm 1",
+          .summary =
+              "Local steps corrected by fresh gradients at the common model; the norm of their mean decides for all "
+              "clients whether the round clips.",
+          .use = "Exploding gradients and clients whose data differ; all or most of them take part.",
+          .vectors_sent = two,
+          .collectives = two,
+          .create = [] { return std::make_unique<Episode>(); },
+          .clips = Clips::always,
+          .fresh_models = true};
+}
 
 }  // namespace tacet

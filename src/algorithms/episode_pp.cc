@@ -3,13 +3,13 @@
 // and G is their mean over all N clients, so one message a round is enough.
 #include <ATen/ops/zeros_like.h>
 
-#include "algorithms/methods.h"
+#include "algorithms/common_options.h"
 
 namespace tacet {
 namespace {
 
 struct EpisodePlusPlus : Algorithm {
-  explicit EpisodePlusPlus(const Values& o) : rule{0, o.number("weight_decay")} {}
+  void options(OptionList& o) override { weight_decay(o, rule.weight_decay); }
 
   void begin(Round& everyone, const Vec& x) override {
     G = everyone.mean([&](Client& i) { return corrections.at(i, x).copy_(i.resample(x)); });
@@ -53,6 +53,17 @@ struct EpisodePlusPlus : Algorithm {
 
 }  // namespace
 
-std::unique_ptr<Algorithm> make_episode_pp(const Values& o) { return std::make_unique<EpisodePlusPlus>(o); }
+AlgorithmInfo episode_pp() {
+  return {.name = "episode++",
+          .paper = "Crawshaw, Bao, Liu, NeurIPS 2023, Algorithm 1",
+          .summary =
+              "EPISODE with corrections kept from each client's last round: clients may be sampled, and one message a "
+              "round is enough.",
+          .use = "Exploding gradients, clients whose data differ, few of them in each round.",
+          .vectors_sent = two,
+          .create = [] { return std::make_unique<EpisodePlusPlus>(); },
+          .clips = Clips::always,
+          .fresh_models = true};
+}
 
 }  // namespace tacet

@@ -5,14 +5,18 @@
 #include <ATen/ops/full_like.h>
 #include <ATen/ops/maximum.h>
 
-#include "algorithms/methods.h"
+#include "algorithms/common_options.h"
 
 namespace tacet {
 namespace {
 
 struct FedAms : Algorithm {
-  explicit FedAms(const Values& o)
-      : beta1(o.number("beta1")), beta2(o.number("beta2")), epsilon(o.number("epsilon")), persist(o.flag("persist")) {}
+  void options(OptionList& o) override {
+    beta(o, "beta1", beta1, 0.9, "β₁ of the first moment");
+    beta(o, "beta2", beta2, 0.999, "β₂ of the second moment");
+    o.number("epsilon", epsilon, 1e-4, above(0), "ε: where v̂ starts");
+    o.flag("persist", persist, true, "moments live on with their client between its rounds");
+  }
 
   void begin(Round&, const Vec& x) override { v_hat = at::full_like(x, epsilon); }  // v̂₀ = ε·1
 
@@ -42,14 +46,22 @@ struct FedAms : Algorithm {
       persist ? v.clients(name, *moments) : v.scratch(name, *moments);
   }
 
-  double beta1, beta2, epsilon;
-  bool persist;
+  double beta1 = 0, beta2 = 0, epsilon = 0;
+  bool persist = true;
   Vec v_hat;
   PerClient first, second;  // m and v
 };
 
 }  // namespace
 
-std::unique_ptr<Algorithm> make_fed_ams(const Values& o) { return std::make_unique<FedAms>(o); }
+AlgorithmInfo fed_ams() {
+  return {.name = "fed-ams",
+          .paper = "Chen, Li, Li, FODS 2020 (Local AMSGrad)",
+          .summary = "Local AMSGrad steps with a second moment that all clients share.",
+          .use = "Sparse or badly scaled gradients, as in language models with large vocabularies.",
+          .vectors_sent = two,
+          .create = [] { return std::make_unique<FedAms>(); },
+          .fresh_models = true};
+}
 
 }  // namespace tacet

@@ -12,22 +12,24 @@
 #include <ATen/ops/maximum.h>
 #include <ATen/ops/zeros.h>
 
-#include "algorithms/methods.h"
+#include "algorithms/common_options.h"
 
 namespace tacet {
 namespace {
 
 struct FedLamb : Algorithm {
-  explicit FedLamb(const Values& o)
-      : beta1(o.number("beta1")),
-        beta2(o.number("beta2")),
-        epsilon(o.number("epsilon")),
-        lambda(o.number("weight_decay")),
-        phi_min(o.number("phi_min")),
-        phi_max(o.number("phi_max")),
-        layerwise(o.flag("layerwise")),
-        correction(o.flag("bias_correction")),
-        persist(o.flag("persist")) {}
+  void options(OptionList& o) override {
+    beta(o, "beta1", beta1, 0.9, "β₁ of the first moment");
+    beta(o, "beta2", beta2, 0.999, "β₂ of the second moment");
+    o.number("epsilon", epsilon, 1e-4, above(0), "ε: where v̂ starts, and added to its root");
+    weight_decay(o, lambda);
+    const std::vector<OnlyWith> layers = {{"layerwise", {true}}};
+    o.number("phi_min", phi_min, 0, at_least(0), "least value of φ(‖y_ℓ‖)").only_with = layers;
+    o.number("phi_max", phi_max, infinity, above_or_infinite(0), "greatest value of φ(‖y_ℓ‖)").only_with = layers;
+    o.flag("layerwise", layerwise, true, "rescale layer by layer; false: φ(‖y_ℓ‖)/‖p_ℓ‖ counts as 1");
+    o.flag("bias_correction", correction, true, "divide m by 1 − β₁ᵗ");
+    o.flag("persist", persist, false, "moments live on with their client between its rounds");
+  }
 
   void begin(Round&, const Vec& x) override { v_hat = at::full_like(x, epsilon); }  // v̂₀ = ε·1
 
@@ -74,8 +76,8 @@ struct FedLamb : Algorithm {
       persist ? v.clients(name, *moments) : v.scratch(name, *moments);
   }
 
-  double beta1, beta2, epsilon, lambda, phi_min, phi_max;
-  bool layerwise, correction, persist;
+  double beta1 = 0, beta2 = 0, epsilon = 0, lambda = 0, phi_min = 0, phi_max = 0;
+  bool layerwise = true, correction = true, persist = false;
   const Vec one = at::zeros({1}, at::kDouble);
   Vec v_hat;
   PerClient first, second, taken;  // m, v and the number of their steps
@@ -83,6 +85,14 @@ struct FedLamb : Algorithm {
 
 }  // namespace
 
-std::unique_ptr<Algorithm> make_fed_lamb(const Values& o) { return std::make_unique<FedLamb>(o); }
+AlgorithmInfo fed_lamb() {
+  return {.name = "fed-lamb",
+          .paper = "Karimi, Li, Li, Algorithm 1",
+          .summary = "FED-AMS whose steps are rescaled layer by layer to the size of the layer's weights.",
+          .use = "Deep nets, clients whose data differ, few rounds.",
+          .vectors_sent = two,
+          .create = [] { return std::make_unique<FedLamb>(); },
+          .fresh_models = true};
+}
 
 }  // namespace tacet

@@ -5,7 +5,7 @@
 #include <ATen/ops/full_like.h>
 #include <ATen/ops/zeros_like.h>
 
-#include "algorithms/methods.h"
+#include "algorithms/common_options.h"
 
 namespace tacet {
 namespace {
@@ -13,13 +13,15 @@ namespace {
 enum class Second { adam, yogi, adagrad };
 
 struct FedOpt : Algorithm {
-  FedOpt(const Values& o, Second k)
-      : kind(k),
-        server_eta(o.number("server_eta")),
-        beta1(o.number("beta1")),
-        beta2(o.has("beta2") ? o.number("beta2") : 0),
-        tau(o.number("tau")),
-        rule{0, o.number("weight_decay")} {}
+  explicit FedOpt(Second second) : kind(second) {}
+
+  void options(OptionList& o) override {
+    o.number("server_eta", server_eta, 0.01, above(0), "step size η_s of the server");
+    beta(o, "beta1", beta1, 0.9, "β₁ of the first moment");
+    if (kind != Second::adagrad) beta(o, "beta2", beta2, 0.99, "β₂ of the second moment");
+    o.number("tau", tau, 1e-3, above(0), "τ: added to the second moment's root");
+    weight_decay(o, rule.weight_decay);
+  }
 
   void begin(Round&, const Vec& x) override {
     m = at::zeros_like(x);
@@ -57,15 +59,35 @@ struct FedOpt : Algorithm {
   }
 
   Second kind;
-  double server_eta, beta1, beta2, tau;
+  double server_eta = 0, beta1 = 0, beta2 = 0, tau = 0;
   StepRule rule;
   Vec m, v;
 };
 
 }  // namespace
 
-std::unique_ptr<Algorithm> make_fed_adam(const Values& o) { return std::make_unique<FedOpt>(o, Second::adam); }
-std::unique_ptr<Algorithm> make_fed_yogi(const Values& o) { return std::make_unique<FedOpt>(o, Second::yogi); }
-std::unique_ptr<Algorithm> make_fed_adagrad(const Values& o) { return std::make_unique<FedOpt>(o, Second::adagrad); }
+AlgorithmInfo fed_adam() {
+  return {.name = "fed-adam",
+          .paper = "Reddi et al., ICLR 2021, Algorithm 2",
+          .summary = "Local SGD; the server takes an Adam step along the mean change of the models.",
+          .use = "Badly scaled gradients, with one vector a message.",
+          .create = [] { return std::make_unique<FedOpt>(Second::adam); }};
+}
+
+AlgorithmInfo fed_yogi() {
+  return {.name = "fed-yogi",
+          .paper = "Reddi et al., ICLR 2021, Algorithm 2",
+          .summary = "As fed-adam, with Yogi's second moment, which shrinks slowly.",
+          .use = "As fed-adam, when its step sizes jump.",
+          .create = [] { return std::make_unique<FedOpt>(Second::yogi); }};
+}
+
+AlgorithmInfo fed_adagrad() {
+  return {.name = "fed-adagrad",
+          .paper = "Reddi et al., ICLR 2021, Algorithm 2",
+          .summary = "As fed-adam, with Adagrad's second moment, which never shrinks.",
+          .use = "As fed-adam, for sparse gradients.",
+          .create = [] { return std::make_unique<FedOpt>(Second::adagrad); }};
+}
 
 }  // namespace tacet

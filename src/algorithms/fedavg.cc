@@ -1,13 +1,16 @@
 // FedAvg, also known as local SGD: McMahan, Moore, Ramage, Hampson, Agüera y Arcas, "Communication-Efficient Learning of
 // Deep Networks from Decentralized Data", AISTATS 2017, Algorithm 1, with I local steps a round. It is CELGC without
 // clipping; `weighted` averages by the clients' shares of the data, as the paper does.
-#include "algorithms/methods.h"
+#include "algorithms/common_options.h"
 
 namespace tacet {
 namespace {
 
 struct FedAvg : Algorithm {
-  explicit FedAvg(const Values& o) : rule{o.number("momentum"), o.number("weight_decay")}, weighted(o.flag("weighted")) {}
+  void options(OptionList& o) override {
+    step_rule(o, rule);
+    o.flag("weighted", weighted, false, "average by the clients' shares of the data");
+  }
 
   void round(Round& r, Vec& x) override {
     const ClientFn local = [&](Client& i) {
@@ -25,12 +28,19 @@ struct FedAvg : Algorithm {
   void state(StateVisitor& v) override { v.clients("momentum", m); }
 
   StepRule rule;
-  bool weighted;
+  bool weighted = false;
   PerClient m;
 };
 
 }  // namespace
 
-std::unique_ptr<Algorithm> make_fedavg(const Values& o) { return std::make_unique<FedAvg>(o); }
+AlgorithmInfo fedavg() {
+  return {.name = "fedavg",
+          .paper = "McMahan et al., AISTATS 2017, Algorithm 1",
+          .summary = "Local SGD: I unclipped steps on every client, then the models are averaged.",
+          .use = "Smooth losses (convolutional nets), similar data; the baseline of the field.",
+          .create = [] { return std::make_unique<FedAvg>(); },
+          .fresh_models = true};
+}
 
 }  // namespace tacet

@@ -1,12 +1,15 @@
 // FedProx: Li, Sahu, Zaheer, Sanjabi, Talwalkar, Smith, "Federated Optimization in Heterogeneous Networks", MLSys 2020,
 // Algorithm 2, with I local SGD steps as the inexact solver. FedAvg whose local loss is F_i(y) + (μ/2)‖y − x‖².
-#include "algorithms/methods.h"
+#include "algorithms/common_options.h"
 
 namespace tacet {
 namespace {
 
 struct FedProx : Algorithm {
-  explicit FedProx(const Values& o) : mu(o.number("mu")), rule{o.number("momentum"), o.number("weight_decay")} {}
+  void options(OptionList& o) override {
+    step_rule(o, rule);
+    o.number("mu", mu, 0.01, at_least(0), "weight μ of the proximal term");
+  }
 
   void round(Round& r, Vec& x) override {
     x = r.mean(x, [&](Client& i) {
@@ -22,13 +25,20 @@ struct FedProx : Algorithm {
 
   void state(StateVisitor& v) override { v.clients("momentum", m); }
 
-  double mu;
+  double mu = 0;
   StepRule rule;
   PerClient m;
 };
 
 }  // namespace
 
-std::unique_ptr<Algorithm> make_fedprox(const Values& o) { return std::make_unique<FedProx>(o); }
+AlgorithmInfo fedprox() {
+  return {.name = "fedprox",
+          .paper = "Li et al., MLSys 2020, Algorithm 2",
+          .summary = "FedAvg whose local losses hold the clients near the common model.",
+          .use = "Smooth losses and clients whose data differ somewhat.",
+          .create = [] { return std::make_unique<FedProx>(); },
+          .fresh_models = true};
+}
 
 }  // namespace tacet

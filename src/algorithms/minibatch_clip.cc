@@ -3,13 +3,13 @@
 // step a round, clipped by the norm of the mean over all.
 #include <ATen/ops/zeros_like.h>
 
-#include "algorithms/methods.h"
+#include "algorithms/common_options.h"
 
 namespace tacet {
 namespace {
 
 struct MinibatchClip : Algorithm {
-  explicit MinibatchClip(const Values& o) : rule{o.number("momentum"), o.number("weight_decay")} {}
+  void options(OptionList& o) override { step_rule(o, rule); }
 
   void round(Round& r, Vec& x) override {
     const Vec g_r = r.mean([&](Client& i) {
@@ -29,6 +29,15 @@ struct MinibatchClip : Algorithm {
 
 }  // namespace
 
-std::unique_ptr<Algorithm> make_minibatch_clip(const Values& o) { return std::make_unique<MinibatchClip>(o); }
+AlgorithmInfo minibatch_clip() {
+  return {.name = "minibatch-clip",
+          .paper = "Crawshaw, Bao, Liu, NeurIPS 2023, Algorithm 2",
+          .summary =
+              "Clipped minibatch SGD: I gradients at the common model are averaged over all sampled clients for one "
+              "clipped step.",
+          .use = "A baseline that never drifts; one step a round.",
+          .create = [] { return std::make_unique<MinibatchClip>(); },
+          .clips = Clips::always};
+}
 
 }  // namespace tacet

@@ -1,13 +1,16 @@
 // Mixed clipping: Zhang, Jin, Fang, Wang, "Improved Analysis of Clipping Algorithms for Non-convex Optimization", NeurIPS
 // 2020, Algorithm 1. ν = 0 is clipped SGD, ν = 1 momentum clipping, β = 0 and any ν clipped SGD again. On more than one
 // client, g is the average of the clients' gradients.
-#include "algorithms/methods.h"
+#include "algorithms/common_options.h"
 
 namespace tacet {
 namespace {
 
 struct MixedClip : Algorithm {
-  explicit MixedClip(const Values& o) : beta(o.number("beta")), nu(o.number("nu")) {}
+  void options(OptionList& o) override {
+    o.number("beta", beta, 0.9, half_open(0, 1), "β of the momentum");
+    o.number("nu", nu, 0.7, within(0, 1), "ν: share of the momentum's step; 0 is clipped SGD");
+  }
 
   void round(Round& r, Vec& x) override {
     for (int t = 0; t < r.I; ++t) {
@@ -21,12 +24,22 @@ struct MixedClip : Algorithm {
 
   void state(StateVisitor& v) override { v.global("momentum", m); }
 
-  double beta, nu;
+  double beta = 0, nu = 0;
   Vec m;
 };
 
 }  // namespace
 
-std::unique_ptr<Algorithm> make_mixed_clip(const Values& o) { return std::make_unique<MixedClip>(o); }
+AlgorithmInfo mixed_clip() {
+  return {.name = "mixed-clip",
+          .paper = "Zhang, Jin, Fang, Wang, NeurIPS 2020, Algorithm 1",
+          .summary = "A mix of clipped SGD and momentum clipping.",
+          .use = "One machine or a fast network, noisy exploding gradients.",
+          .vectors_sent = every,
+          .collectives = every,
+          .create = [] { return std::make_unique<MixedClip>(); },
+          .clips = Clips::always,
+          .every_client = true};
+}
 
 }  // namespace tacet

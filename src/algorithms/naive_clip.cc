@@ -1,13 +1,13 @@
 // Naive parallel SGDClip: the baseline of CELGC's and EPISODE's papers. Gradients are averaged at EVERY step and the
 // averaged gradient is clipped, so all ranks hold the same x at all times. One flat message a step: as strong as such a
 // baseline can be.
-#include "algorithms/methods.h"
+#include "algorithms/common_options.h"
 
 namespace tacet {
 namespace {
 
 struct NaiveClip : Algorithm {
-  explicit NaiveClip(const Values& o) : rule{o.number("momentum"), o.number("weight_decay")} {}
+  void options(OptionList& o) override { step_rule(o, rule); }
 
   void round(Round& r, Vec& x) override {
     for (int t = 0; t < r.I; ++t) {
@@ -26,6 +26,15 @@ struct NaiveClip : Algorithm {
 
 }  // namespace
 
-std::unique_ptr<Algorithm> make_naive_clip(const Values& o) { return std::make_unique<NaiveClip>(o); }
+AlgorithmInfo naive_clip() {
+  return {.name = "naive-clip",
+          .paper = "baseline in Liu et al., NeurIPS 2022, section 5",
+          .summary = "Synchronous clipped SGD: gradients are averaged at every step and the average is clipped.",
+          .use = "A fast network; the reference for what rare talking costs.",
+          .vectors_sent = every,
+          .collectives = every,
+          .create = [] { return std::make_unique<NaiveClip>(); },
+          .clips = Clips::always};
+}
 
 }  // namespace tacet

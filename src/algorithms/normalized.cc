@@ -2,13 +2,16 @@
 // more than one client g is averaged.
 #include <ATen/ops/zeros_like.h>
 
-#include "algorithms/methods.h"
+#include "algorithms/common_options.h"
 
 namespace tacet {
 namespace {
 
 struct Normalized : Algorithm {
-  explicit Normalized(const Values& o) : beta(o.number("beta")), weight_decay(o.number("weight_decay")) {}
+  void options(OptionList& o) override {
+    o.number("beta", beta, 0.9, half_open(0, 1), "β of the momentum");
+    tacet::weight_decay(o, weight_decay);
+  }
 
   void round(Round& r, Vec& x) override {
     for (int t = 0; t < r.I; ++t) {
@@ -24,12 +27,21 @@ struct Normalized : Algorithm {
 
   void state(StateVisitor& v) override { v.global("momentum", m); }
 
-  double beta, weight_decay;
+  double beta = 0, weight_decay = 0;
   Vec m;
 };
 
 }  // namespace
 
-std::unique_ptr<Algorithm> make_normalized(const Values& o) { return std::make_unique<Normalized>(o); }
+AlgorithmInfo normalized() {
+  return {.name = "normalized",
+          .paper = "Cutkosky, Mehta, ICML 2020",
+          .summary = "Normalized SGD with momentum: every step has length η.",
+          .use = "One machine or a fast network, exploding gradients with little noise.",
+          .vectors_sent = every,
+          .collectives = every,
+          .create = [] { return std::make_unique<Normalized>(); },
+          .every_client = true};
+}
 
 }  // namespace tacet

@@ -4,15 +4,20 @@
 // With a finite γ the corrected gradient is clipped, the baseline SCAFFOLD-clip of EPISODE's papers.
 #include <ATen/ops/zeros_like.h>
 
-#include "algorithms/methods.h"
+#include "algorithms/common_options.h"
 
 namespace tacet {
 namespace {
 
 struct Scaffold : Algorithm {
-  explicit Scaffold(const Values& o) : rule{0, o.number("weight_decay")}, drift(o.text("variate") == "drift") {}
+  void options(OptionList& o) override {
+    weight_decay(o, rule.weight_decay);
+    o.text("variate", variate, "average", {"average", "drift"},
+           "how a client renews its control variate: average of the round's gradients, or drift of its model (option II)");
+  }
 
   void round(Round& r, Vec& x) override {
+    const bool drift = variate == "drift";
     if (!c.defined()) c = at::zeros_like(x);
     auto mean = r.means(x, 2, [&](Client& i) {
       Vec& c_i = variates.at(i, x);
@@ -41,13 +46,24 @@ struct Scaffold : Algorithm {
   }
 
   StepRule rule;
-  bool drift;
+  std::string variate;
   Vec c;
   PerClient variates;
 };
 
 }  // namespace
 
-std::unique_ptr<Algorithm> make_scaffold(const Values& o) { return std::make_unique<Scaffold>(o); }
+AlgorithmInfo scaffold() {
+  return {.name = "scaffold",
+          .paper = "Karimireddy et al., ICML 2020, Algorithm 1",
+          .summary =
+              "Local steps corrected by control variates; with a finite gamma the corrected gradient is clipped "
+              "(SCAFFOLD-clip).",
+          .use = "Smooth losses and clients whose data differ a lot.",
+          .vectors_sent = two,
+          .create = [] { return std::make_unique<Scaffold>(); },
+          .clips = Clips::when_asked,
+          .fresh_models = true};
+}
 
 }  // namespace tacet

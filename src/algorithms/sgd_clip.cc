@@ -1,12 +1,12 @@
 // SGD with gradient clipping on one machine: x ← x − min(η, γ/‖g‖) g (Zhang, He, Sra, Jadbabaie, "Why Gradient Clipping
 // Accelerates Training", ICLR 2020, equation 5). Never communicates: with one client a mean is no message.
-#include "algorithms/methods.h"
+#include "algorithms/common_options.h"
 
 namespace tacet {
 namespace {
 
 struct SgdClip : Algorithm {
-  explicit SgdClip(const Values& o) : rule{o.number("momentum"), o.number("weight_decay")} {}
+  void options(OptionList& o) override { step_rule(o, rule); }
 
   void round(Round& r, Vec& x) override {
     x = r.mean([&](Client& i) {
@@ -26,6 +26,17 @@ struct SgdClip : Algorithm {
 
 }  // namespace
 
-std::unique_ptr<Algorithm> make_sgd_clip(const Values& o) { return std::make_unique<SgdClip>(o); }
+AlgorithmInfo sgd_clip() {
+  return {.name = "sgd-clip",
+          .paper = "Zhang et al., ICLR 2020, equation 5",
+          .summary = "Clipped SGD on one machine.",
+          .use = "One machine; the reference for speed-up in the number of clients.",
+          .vectors_sent = none,
+          .collectives = none,
+          .create = [] { return std::make_unique<SgdClip>(); },
+          .clips = Clips::always,
+          .single_client = true,
+          .fresh_models = true};
+}
 
 }  // namespace tacet

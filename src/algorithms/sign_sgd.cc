@@ -5,14 +5,17 @@
 #include <ATen/ops/where.h>
 #include <ATen/ops/zeros_like.h>
 
-#include "algorithms/methods.h"
+#include "algorithms/common_options.h"
 
 namespace tacet {
 namespace {
 
 struct SignSgd : Algorithm {
-  explicit SignSgd(const Values& o)
-      : beta1(o.number("beta1")), beta2(o.number("beta2")), weight_decay(o.number("weight_decay")) {}
+  void options(OptionList& o) override {
+    beta(o, "beta1", beta1, 0.9, "β₁ of the first moment");
+    beta(o, "beta2", beta2, 0.999, "β₂ of the second moment");
+    tacet::weight_decay(o, weight_decay);
+  }
 
   void round(Round& r, Vec& x) override {
     for (int t = 0; t < r.I; ++t) {
@@ -32,12 +35,21 @@ struct SignSgd : Algorithm {
     visitor.global("v", v);
   }
 
-  double beta1, beta2, weight_decay;
+  double beta1 = 0, beta2 = 0, weight_decay = 0;
   Vec m, v;
 };
 
 }  // namespace
 
-std::unique_ptr<Algorithm> make_sign_sgd(const Values& o) { return std::make_unique<SignSgd>(o); }
+AlgorithmInfo sign_sgd() {
+  return {.name = "sign-sgd-gen",
+          .paper = "Crawshaw et al., NeurIPS 2022, Algorithm 1",
+          .summary = "Generalized SignSGD: momentum divided by the root of its own second moment.",
+          .use = "Transformers, where it stands in for Adam.",
+          .vectors_sent = every,
+          .collectives = every,
+          .create = [] { return std::make_unique<SignSgd>(); },
+          .every_client = true};
+}
 
 }  // namespace tacet

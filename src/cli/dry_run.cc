@@ -162,7 +162,7 @@ void print_missing(const Entry& data, const std::string& what) {
 }  // namespace
 
 int dry_run(const Recipe& recipe, int workers) {
-  const int clients = recipe.clients.has("count") ? static_cast<int>(recipe.clients.integer("count")) : workers;
+  const int clients = clients_of(recipe, workers);
   const AlgorithmInfo& method = find_algorithm(recipe.algorithm.text("name"));
   const Entry& data = find_dataset(recipe.data.text("name"));
   const int I = recipe.algorithm.has("interval") ? static_cast<int>(recipe.algorithm.integer("interval")) : 1;

@@ -193,7 +193,7 @@ int cmd_train(const TrainCommand& c) {
     if (recipe.run.text("exchange") != "gloo") group = share_memory(std::move(group), shared);
     return report(train(recipe, *group, options, progress), group->rank() == 0);
   }
-  if (!recipe.clients.has("count")) recipe.clients.set("count", int64_t{place.size});
+  recipe = with_clients(std::move(recipe), place.size);
   Membership membership({place, recipe.run.text("exchange"), static_cast<int>(recipe.run.integer("min_workers"))});
   try {
     const Result result = train(recipe, membership, options, progress);
@@ -227,8 +227,7 @@ int cmd_eval(const std::string& model, const std::string& recipe_path, const std
   if (!folder && recipe_path.empty()) throw UserError("--recipe: is needed to evaluate a file; a run's folder has its own");
   const Recipe recipe = load_recipe(recipe_path.empty() ? (fs::path(model) / "recipe.toml").string() : recipe_path, sets);
   set_threads(static_cast<int>(recipe.run.integer("threads")));
-  const auto objective =
-      make_objective(recipe, recipe.clients.has("count") ? static_cast<int>(recipe.clients.integer("count")) : 1);
+  const auto objective = make_objective(recipe, clients_of(recipe, 1));
   Vec x = objective->initial();
   const std::string file = folder ? (fs::path(model) / "model.safetensors").string() : model;
   load_parameters(file, objective->layers(), x);

@@ -1,4 +1,4 @@
-// See client_sampling.h.
+// Implements client_sampling.h.
 #include "engine/client_sampling.h"
 
 #include <algorithm>
@@ -12,6 +12,8 @@
 namespace tacet {
 namespace {
 
+constexpr double most_clients = (1 << 24) - 1;  // a random stream has 24 bits for the client
+
 std::vector<int> first_of(const std::vector<int64_t>& order, int count, int offset) {
   std::vector<int> ids;
   for (int k = 0; k < count; ++k) ids.push_back(offset + static_cast<int>(order[static_cast<size_t>(k)]));
@@ -20,21 +22,40 @@ std::vector<int> first_of(const std::vector<int64_t>& order, int count, int offs
 
 }  // namespace
 
+void ClientOptions::options(OptionList& list) {
+  const Range clients = within(1, most_clients);
+  list.maybe_integer("count", count, clients, "clients N; without it, one a worker");
+  list.maybe_integer("participating", participating, clients, "clients that take part in a round; without it, all");
+  list.text("sampling", sampling, "uniform", {"uniform", "fixed", "periodic", "dirichlet"},
+            "how a round's clients are chosen: uniform, drawn anew without replacement; fixed, always the first ones; "
+            "periodic, drawn from one of `period` blocks after the other; dirichlet, drawn with weights from "
+            "Dirichlet(alpha)");
+  list.integer("period", period, 2, within(1, 1e9), "periodic: blocks of clients that are available in turn").only_with = {
+      {"sampling", {"periodic"}}};
+  list.number("alpha", alpha, 1, above(0), "dirichlet: smaller values let fewer clients take part more often").only_with = {
+      {"sampling", {"dirichlet"}}};
+}
+
+std::optional<std::string> sampling_complaint(const ClientOptions& clients, int count) {
+  const int64_t participating = clients.participating.value_or(count);
+  const std::string got = ", got " + std::to_string(participating);
+  if (participating > count) return "must be <= clients.count = " + std::to_string(count) + got;
+  const int64_t block = count / clients.period;  // the smallest block
+  if (clients.sampling == "periodic" && participating > block)
+    return "must be <= " + std::to_string(block) +
+           ", the clients in one of clients.period = " + std::to_string(clients.period) + " blocks" + got;
+  return {};
+}
+
 ClientSampling client_sampling(const Values& clients, int count) {
+  const auto given = read_options<ClientOptions>(clients);
+  if (const auto wrong = sampling_complaint(given, count)) throw UserError("clients.participating " + *wrong);
   ClientSampling s;
   s.clients = count;
-  s.participating = clients.has("participating") ? static_cast<int>(clients.integer("participating")) : count;
-  s.kind = clients.text("sampling");
-  s.period = clients.integer("period");
-  s.alpha = clients.number("alpha");
-  if (s.participating > count)
-    throw UserError("clients.participating must be ≤ clients.count = " + std::to_string(count) + ", got " +
-                    std::to_string(s.participating));
-  const int64_t block = count / s.period;  // the smallest block
-  if (s.kind == "periodic" && s.participating > block)
-    throw UserError("clients.participating must be ≤ " + std::to_string(block) +
-                    ", the clients in one of clients.period = " + std::to_string(s.period) + " blocks, got " +
-                    std::to_string(s.participating));
+  s.participating = static_cast<int>(given.participating.value_or(count));
+  s.kind = given.sampling;
+  s.period = given.period;
+  s.alpha = given.alpha;
   return s;
 }
 

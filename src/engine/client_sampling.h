@@ -1,14 +1,25 @@
-// Which clients take part in a round. The choice is a pure function of (seed, round), the same on every rank, and
+// Chooses the clients that take part in a round. The choice is a pure function of (seed, round), the same on every rank, and
 // independent of where clients live.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "tacet/options.h"
 
 namespace tacet {
+
+// The table [clients] of a recipe.
+struct ClientOptions {
+  std::optional<int64_t> count, participating;  // one client a worker; all
+  std::string sampling;
+  int64_t period = 2;
+  double alpha = 1;
+
+  void options(OptionList& list);
+};
 
 struct ClientSampling {
   int clients = 1;               // N
@@ -22,13 +33,17 @@ struct ClientSampling {
   double alpha = 1;
 };
 
-// Reads [clients]. Throws UserError when S > N, or when a block of "periodic" has fewer than S clients.
+// Returns what is wrong with `participating` for so many clients ("must be <= clients.count = 8, got 9"): more than N, or
+// than a block of "periodic" has. Nothing when it is right.
+std::optional<std::string> sampling_complaint(const ClientOptions& clients, int count);
+
+// Reads [clients]. Throws UserError with that complaint.
 ClientSampling client_sampling(const Values& clients, int count);
 
-// S_r, ascending.
+// Returns S_r, ascending.
 std::vector<int> sample_clients(const ClientSampling& sampling, uint64_t seed, int64_t round);
 
-// w of kind dirichlet; they sum to 1.
+// Returns w of kind dirichlet; they sum to 1.
 std::vector<double> client_weights(const ClientSampling& sampling, uint64_t seed);
 
 }  // namespace tacet

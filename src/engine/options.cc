@@ -1,5 +1,4 @@
-// Checking and showing option values. What keys there are is in the tables of methods, models and data sets; TOML files are
-// read elsewhere (src/cli).
+// Checks and shows option values. The keys themselves stand beside what uses them; TOML files are read in src/recipe.
 #include "tacet/options.h"
 
 #include <algorithm>
@@ -162,7 +161,10 @@ std::string lower(std::string text) {
 
 Range at_least(double min) { return {.min = min, .max_open = true}; }
 Range above(double min) { return {.min = min, .min_open = true, .max_open = true}; }
+Range above_or_infinite(double min) { return {.min = min, .min_open = true}; }
 Range within(double min, double max) { return {.min = min, .max = max}; }
+Range half_open(double min, double max) { return {.min = min, .max = max, .max_open = true}; }
+Range left_open(double min, double max) { return {.min = min, .max = max, .min_open = true}; }
 
 Option& OptionList::add(std::string name, Kind kind, std::optional<Value> fallback, Range range, std::string doc) {
   Option& o = options_.emplace_back();
@@ -194,6 +196,13 @@ Option& OptionList::integer(std::string name, int64_t& member, std::optional<int
     member = *fallback;
   return add(std::move(name), Kind::integer, fallback ? std::optional<Value>(*fallback) : std::nullopt, range,
              std::move(doc));
+}
+
+Option& OptionList::integer(std::string name, int& member, std::optional<int64_t> fallback, Range range, std::string doc) {
+  int64_t wide = member;
+  Option& o = integer(std::move(name), wide, fallback, range, std::move(doc));
+  member = static_cast<int>(wide);
+  return o;
 }
 
 Option& OptionList::number(std::string name, double& member, std::optional<double> fallback, Range range, std::string doc) {
@@ -255,6 +264,11 @@ Option& OptionList::maybe_numbers(std::string name, std::optional<Numbers>& memb
   Option& o = add(std::move(name), Kind::numbers, std::nullopt, range, std::move(doc));
   o.required = false;
   return o;
+}
+
+const Option* find_option(const std::vector<Option>& options, const std::string& name) {
+  const auto found = std::find_if(options.begin(), options.end(), [&](const Option& o) { return o.name == name; });
+  return found == options.end() ? nullptr : &*found;
 }
 
 bool Values::flag(const std::string& key) const { return value_of<bool>(values_, key, "a flag"); }

@@ -45,7 +45,12 @@ std::vector<Option> awd_options(const std::string& cell) {
            .min = 0,
            .min_open = true,
            .max_open = true},
-          {.name = "init", .kind = Kind::text, .doc = "safetensors file with the initial weights", .required = false}};
+          {.name = "init",
+           .kind = Kind::text,
+           .doc = "safetensors file with the initial weights",
+           .required = false,
+           .free_on_resume = true,
+           .per_machine = true}};
 }
 
 std::vector<Entry> awd_models() {

@@ -1,66 +1,23 @@
-// From given values to a checked recipe: which entry a table names, which layer's value is in force, what is wrong with it.
-// TOML itself is read in recipe_file.cc.
+// Turns given values into a checked recipe: finds the entry that a table names and the layer whose value is in force, and
+// complains about what is wrong. TOML itself is read in recipe_file.cc; rules about several keys are in misfits.cc.
 #include "tacet/recipe.h"
 
 #include <algorithm>
-#include <array>
+#include <limits>
 
+#include "recipe/misfits.h"
 #include "recipe/recipe_file.h"
-#include "tacet/algorithm.h"
+#include "recipe/tables.h"
 #include "tacet/error.h"
-#include "tacet/registry.h"
 
 namespace tacet {
 namespace {
 
 constexpr size_t most_complaints = 10;
+const Value no_value =
+    Numbers{std::numeric_limits<double>::quiet_NaN()};  // stands for a date or a table; no key may have it
 
-// A method, model or data set, as far as its keys are concerned.
-struct Named {
-  std::string name;
-  const std::vector<Option>* options;
-};
-
-// One of the recipe's six tables.
-struct Table {
-  std::string name;
-  Values Recipe::*values;
-  std::string entry;           // what `name` names: "method"; empty for tables with fixed keys
-  std::vector<Named> entries;  // to choose from
-  const std::vector<Option>* fixed = nullptr;
-};
-
-template <class Row>
-std::vector<Named> named(const std::vector<Row>& rows) {
-  std::vector<Named> out;
-  for (const Row& row : rows) out.push_back({row.name, &row.options});
-  return out;
-}
-
-std::vector<Table> tables() {
-  return {{"data", &Recipe::data, "data set", named(datasets())},
-          {"model", &Recipe::model, "model", named(models())},
-          {"algorithm", &Recipe::algorithm, "method", named(algorithms())},
-          {"clients", &Recipe::clients, "", {}, &client_options()},
-          {"schedule", &Recipe::schedule, "", {}, &schedule_options()},
-          {"run", &Recipe::run, "", {}, &run_options()}};
-}
-
-const std::vector<Option>* options_of(const Table& table, const std::string& entry) {
-  if (table.fixed) return table.fixed;
-  for (const Named& e : table.entries)
-    if (e.name == entry) return e.options;
-  return nullptr;
-}
-
-const Option* find_option(const std::vector<Option>* options, const std::string& key) {
-  if (!options) return nullptr;
-  for (const Option& option : *options)
-    if (option.name == key) return &option;
-  return nullptr;
-}
-
-// The part of a key that complaints about it compare: "kind" in "partition.kind".
+// Returns the part of a key that complaints about it compare: "kind" in "partition.kind".
 std::string last_part(const std::string& key) { return key.substr(key.rfind('.') + 1); }
 
 std::string join(const std::vector<std::string>& words) {
@@ -90,7 +47,7 @@ class Checker {
     complain(layer, given.line, given.at + " " + text);
   }
 
-  // A complaint that no key of the recipe's own can be blamed for: it points at the table, or at the top of the file.
+  // Complains where no key of the recipe's own is to blame: at the table, or at the top of the file.
   void complain_about(const std::string& table, const std::string& text) {
     constexpr size_t recipe_file = 1;  // layer 0 is --set
     const auto& given = input_.layers[recipe_file].tables;
@@ -110,7 +67,7 @@ class Checker {
     return found == keys->keys.end() ? nullptr : &found->second;
   }
 
-  // The entry that a table names when only layers from `first` on are read; empty when none is named.
+  // Returns the entry that a table names when only layers from `first` on are read; empty when none is named.
   std::string entry_at(const Table& table, size_t first) const {
     for (size_t k = first; k < input_.layers.size(); ++k)
       if (const Given* given = given_in(k, table.name, "name")) {
@@ -151,7 +108,7 @@ class Checker {
     complain_about(table.name, table.name + ".name must be given (" + join(names) + "), got nothing");
   }
 
-  // Every table and key of a layer must be known, whether or not its value is in force.
+  // Complains about unknown tables and keys of a layer, whether or not their values are in force.
   void check_names(size_t layer) {
     const RecipeLayer& given = input_.layers[layer];
     std::vector<std::string> names;
@@ -193,12 +150,12 @@ class Checker {
     return out;
   }
 
-  // The other table that has this key; empty when none has.
+  // Returns the other table that has this key; empty when none has.
   std::string home_of(const std::string& key, const std::string& not_this) const {
     if (key == "name") return "";
     for (const Table& table : tables_) {
       const auto keys = keys_.find(table.name);
-      if (table.name != not_this && keys != keys_.end() && find_option(keys->second, key)) return table.name;
+      if (table.name != not_this && keys != keys_.end() && find_option(*keys->second, key)) return table.name;
     }
     return "";
   }
@@ -206,12 +163,12 @@ class Checker {
   void check_key(size_t layer, const Table& table, const std::string& key, const Given& given) {
     const auto keys = keys_.find(table.name);
     if (keys == keys_.end()) return;  // no entry, so no keys to compare with; that was complained about
-    if ((key == "name" && !table.fixed) || find_option(keys->second, key)) return;
+    if ((key == "name" && !table.fixed) || find_option(*keys->second, key)) return;
 
     // A key of the entry that a weaker layer named, and that a stronger one replaced, goes with that entry.
     const std::string before = entry_at(table, layer);
     const std::vector<Option>* own = options_of(table, before);
-    if (find_option(own, key)) return;
+    if (own && find_option(*own, key)) return;
     const std::string entry = table.fixed ? "[" + table.name + "]" : own ? before : entry_.at(table.name);
     const std::vector<Option>& options = own ? *own : *keys->second;
 
@@ -224,7 +181,7 @@ class Checker {
       return;
     }
     for (size_t dot = key.find('.'); dot != std::string::npos; dot = key.find('.', dot + 1)) {
-      const Option* option = find_option(&options, key.substr(0, dot));
+      const Option* option = find_option(options, key.substr(0, dot));
       if (!option) continue;
       complain(layer, given,
                "must not be given: " + table.name + "." + option->name + " is no table but a value (" +
@@ -246,20 +203,23 @@ class Checker {
     return near ? "did you mean " + *near + "?" : "its keys are " + join(names);
   }
 
-  // Takes the strongest layer's value of every key, or the default.
+  // Takes the strongest layer's value of every key that is used, or the default.
   void check_values(const Table& table) {
     const auto keys = keys_.find(table.name);
     if (keys == keys_.end()) return;
+    const View view = view_from(0);
     Values& values = recipe_.*table.values;
     for (const Option& option : *keys->second) {
       size_t layer = 0;
       const Given* given = nullptr;
       while (layer < input_.layers.size() && !(given = given_in(layer, table.name, option.name))) ++layer;
-      if (given)
+      const bool unused = why_unused(option, table.name, view).has_value();
+      if (unused) check_unused(table, option);
+      if (given && !unused)
         take(layer, option, *given, values);
       else if (option.fallback)
         values.set(option.name, *option.fallback);
-      else if (option.required)
+      else if (option.required && !unused)
         complain_about(table.name,
                        table.name + "." + option.name + " must be given (" + describe_range(option) + "), got nothing");
     }
@@ -279,58 +239,60 @@ class Checker {
       values.set(option.name, std::move(value));
   }
 
-  // What no single key can tell.
+  // Shows the tables, as layers from `first` on give them: entries, values and defaults.
+  View view_from(size_t first) const {
+    const auto option = [this, first](const std::string& name, const std::string& key) -> const Option* {
+      for (const Table& table : tables_) {
+        if (table.name != name) continue;
+        const auto now = keys_.find(name);
+        const auto* then = options_of(table, entry_at(table, first));
+        if (!then && now != keys_.end()) then = now->second;
+        return then ? find_option(*then, key) : nullptr;
+      }
+      return nullptr;
+    };
+    const auto value = [this, first, option](const std::string& table, const std::string& key) -> const Value* {
+      for (size_t k = first; k < input_.layers.size(); ++k)
+        if (const Given* given = given_in(k, table, key)) return given->value ? &*given->value : &no_value;
+      const Option* o = option(table, key);
+      return o && o->fallback ? &*o->fallback : nullptr;
+    };
+    return {option, value};
+  }
+
+  // Complains about a given key that the run does not use. One that its own layer and the weaker ones together do use has
+  // become unused by what a stronger layer says, and is passed over.
+  void check_unused(const Table& table, const Option& option) {
+    for (size_t k = 0; k < input_.layers.size(); ++k) {
+      const Given* given = given_in(k, table.name, option.name);
+      if (!given || is_resolved(k)) continue;
+      if (const auto why = why_unused(option, table.name, view_from(k))) return complain(k, *given, *why);
+    }
+  }
+
+  // Returns true for a resolved recipe of an earlier version: it gives every key of two tables that has a default.
+  bool is_resolved(size_t layer) const {
+    constexpr size_t first_file = 1;  // layer 0 is --set
+    const auto all_given = [&](const std::string& table, const std::vector<Option>& options) {
+      return std::all_of(options.begin(), options.end(),
+                         [&](const Option& o) { return !o.fallback || given_in(layer, table, o.name); });
+    };
+    return layer >= first_file && all_given("clients", client_options()) && all_given("schedule", schedule_options());
+  }
+
+  // Complains about what no single key can tell. A key that was given a bad value has its own complaint.
   void check_together() {
-    const auto attempted = [&](const char* key) {  // a bad value has its own complaint
+    const auto attempted = [&](const std::string& key) {
       for (size_t k = 0; k < input_.layers.size(); ++k)
         if (given_in(k, "schedule", key)) return true;
       return false;
     };
-    if (!attempted("epochs") && !attempted("rounds") && !attempted("iterations"))
-      complain_about("schedule", "schedule must give epochs, rounds or iterations, got none of them");
-
-    const Values& clients = recipe_.clients;
-    if (clients.has("count") && clients.has("participating") && clients.integer("participating") > clients.integer("count"))
-      blame("clients", "participating",
-            "must be <= clients.count = " + std::to_string(clients.integer("count")) + ", got " +
-                std::to_string(clients.integer("participating")));
-
-    if (entry_.count("algorithm") && find_algorithm(entry_.at("algorithm")).single_client && clients.has("count") &&
-        clients.integer("count") != 1)
-      blame("clients", "count",
-            "must be 1 for " + entry_.at("algorithm") + ", got " + std::to_string(clients.integer("count")));
-
-    if (entry_.count("algorithm") && find_algorithm(entry_.at("algorithm")).every_client && clients.has("count") &&
-        clients.has("participating") && clients.integer("participating") < clients.integer("count"))
-      blame("clients", "participating",
-            "must be clients.count = " + std::to_string(clients.integer("count")) + " for " + entry_.at("algorithm") +
-                ", where every client takes part in every step, got " + std::to_string(clients.integer("participating")));
-
-    const Values& algorithm = recipe_.algorithm;
-    if (algorithm.has("delay") && algorithm.has("interval") && algorithm.integer("delay") > algorithm.integer("interval"))
-      blame("algorithm", "delay",
-            "must be <= algorithm.interval = " + std::to_string(algorithm.integer("interval")) + ", got " +
-                std::to_string(algorithm.integer("delay")));
-
-    if (entry_.count("algorithm") && !find_algorithm(entry_.at("algorithm")).droppable() &&
-        recipe_.run.has("round_deadline") && recipe_.run.number("round_deadline") > 0)
-      blame("run", "round_deadline",
-            "must be 0 for " + entry_.at("algorithm") + ", whose rounds can't go on without a client, got " +
-                to_toml(Value(recipe_.run.number("round_deadline"))));
-
-    const Values& schedule = recipe_.schedule;
-    if (schedule.has("cosine") && schedule.flag("cosine") && schedule.has("unit") &&
-        !attempted(schedule.text("unit").c_str()))
-      blame("schedule", "cosine",
-            "needs schedule." + schedule.text("unit") + ", where it ends (schedule.unit = \"" + schedule.text("unit") +
-                "\"), got nothing");
-
-    if (entry_.count("data") && entry_.count("model")) {
-      const Entry &data = find_dataset(entry_.at("data")), &model = find_model(entry_.at("model"));
-      if (data.task != model.task)
-        blame("model", "name",
-              "must be a model for " + data.task + " data such as " + data.name + ", got " + model.name + " for " +
-                  model.task);
+    for (const Misfit& wrong : misfits(recipe_)) {
+      if (std::any_of(wrong.missing.begin(), wrong.missing.end(), attempted)) continue;
+      if (wrong.key.empty())
+        complain_about(wrong.table, wrong.text);
+      else
+        blame(wrong.table, wrong.key, wrong.text);
     }
   }
 
@@ -372,17 +334,11 @@ Recipe load_recipe(const std::string& path, const std::vector<std::string>& sets
 }
 
 std::string to_toml(const Recipe& recipe) {
-  std::string out;
-  for (const Table& table : tables()) {
-    const Values& values = recipe.*table.values;
-    out += (out.empty() ? "[" : "\n[") + table.name + "]\n";
-    // The entry's name first, then the keys in the order in which they are documented.
-    std::vector<std::string> order = {"name"};
-    const auto* options = options_of(table, table.fixed || !values.has("name") ? "" : values.text("name"));
-    if (options)
-      for (const Option& option : *options) order.push_back(option.name);
-    for (const std::string& key : order)
-      if (values.has(key)) out += key + " = " + to_toml(values.all().at(key)) + "\n";
+  std::string out, table;
+  for (const Used& used : used_values(recipe)) {
+    if (used.table != table) out += (out.empty() ? "[" : "\n[") + used.table + "]\n";
+    table = used.table;
+    out += used.key + " = " + to_toml(used.value) + "\n";
   }
   return out;
 }

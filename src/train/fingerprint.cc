@@ -3,13 +3,13 @@
 
 #include <algorithm>
 #include <cstring>
-#include <set>
 #include <sstream>
 
 #include <torch/version.h>
 
 #include <ATen/core/Tensor.h>
 
+#include "recipe/tables.h"
 #include "tacet/error.h"
 #include "tacet/group.h"
 #include "tacet/train.h"
@@ -50,16 +50,9 @@ std::string shape_text(const std::vector<int64_t>& shape) {
 
 Fingerprint fingerprint_of(const Recipe& recipe, Objective& objective, int clients) {
   Fingerprint f = {{"version of tacet", version()}, {"version of libtorch", TORCH_VERSION}};
-  const std::set<std::string> own = {"data.root", "model.init", "run.log_every", "run.checkpoint_keep", "run.client_state"};
-  std::string table;
-  for (const std::string& line : lines_of(to_toml(recipe))) {
-    if (line.empty() || line[0] == '#') continue;
-    const size_t equals = line.find(" = ");
-    if (line[0] == '[') table = line.substr(1, line.find(']') - 1);
-    if (equals == std::string::npos) continue;
-    const std::string key = table + "." + line.substr(0, equals);
-    if (!own.count(key)) f.emplace_back("recipe's " + key, line.substr(equals + 3));
-  }
+  for (const Used& used : used_values(recipe))
+    if (!used.option || !used.option->per_machine)
+      f.emplace_back("recipe's " + used.table + "." + used.key, to_toml(used.value));
   for (const Layer& l : objective.layers()) f.emplace_back("model's " + l.name, shape_text(l.shape));
   f.emplace_back("training samples", std::to_string(objective.training_samples()));
   for (const std::string& split : objective.splits())
@@ -89,33 +82,6 @@ void require_same(Group& group, const Fingerprint& mine) {
     throw UserError("the " + what + " must be the same for all workers, but it is " + value(here) + " for worker 0 and " +
                     value(there) + " for worker " + std::to_string(q));
   }
-}
-
-void check_same_run(const std::string& file, const Recipe& recipe) {
-  const Recipe before = load_recipe(file);
-  const auto compare = [&](const char* table, const Values& then, const Values& now, const std::set<std::string>& free) {
-    std::set<std::string> keys;
-    for (const Values* values : {&then, &now})
-      for (const auto& [key, value] : values->all()) keys.insert(key);
-    for (const std::string& key : keys) {
-      const std::string was = then.has(key) ? to_toml(then.all().at(key)) : "absent";
-      const std::string is = now.has(key) ? to_toml(now.all().at(key)) : "absent";
-      if (was != is && !free.count(key))
-        throw UserError("--resume: " + std::string(table) + "." + key + " must be as in " + file + " (" + was + "), got " +
-                        is);
-    }
-  };
-  compare("data", before.data, recipe.data, {"root"});
-  compare("model", before.model, recipe.model, {"init"});
-  compare("algorithm", before.algorithm, recipe.algorithm, {});
-  compare("clients", before.clients, recipe.clients, {});
-  if (recipe.schedule.flag("cosine"))  // its end is part of the schedule
-    compare("schedule", before.schedule, recipe.schedule, {"iterations"});
-  else
-    compare("schedule", before.schedule, recipe.schedule, {"epochs", "rounds", "iterations"});
-  compare("run", before.run, recipe.run,
-          {"eval_every", "checkpoint_every", "checkpoint_keep", "log_every", "peer_timeout", "exchange", "restarts",
-           "min_workers", "second_copy", "client_state", "non_finite"});
 }
 
 }  // namespace tacet

@@ -23,8 +23,4 @@ Fingerprint fingerprint_of(const Recipe& recipe, Objective& objective, int clien
 // Throws UserError on every rank, with the first rank that differs from rank 0 and the first difference. Collective.
 void require_same(Group& group, const Fingerprint& mine);
 
-// Throws UserError where `recipe` differs from the one in `file`, which a run began with, in more than its length and what
-// is recorded when.
-void check_same_run(const std::string& file, const Recipe& recipe);
-
 }  // namespace tacet

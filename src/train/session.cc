@@ -12,6 +12,7 @@
 
 #include "comm/collectives.h"
 #include "engine/tree_sum.h"
+#include "recipe/same_run.h"
 #include "tacet/error.h"
 #include "train/fingerprint.h"
 
@@ -76,7 +77,10 @@ void Session::restore(bool resume) {
     s.next_checkpoint = run_.settings.checkpoint_every;
     return;
   }
-  if (first()) check_same_run(log_.file("recipe.toml"), run_.recipe);
+  if (first()) {
+    const std::string began = log_.file("recipe.toml");
+    require_same_run(load_recipe(began), run_.recipe, began);
+  }
   for (const std::string& why : load(s)) observer_.warning(why);
 }
 

@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include "algorithms/example/example.h"
 #include "engine/message_coding.h"
 #include "support/placements.h"
 #include "support/quadratic.h"
@@ -113,7 +114,7 @@ TEST(Int8, WhatIsTooSmallToBeSentIsSentLater) {
 
 std::vector<std::string> names() {
   std::vector<std::string> all;
-  for (const AlgorithmInfo& m : algorithms())
+  for (const AlgorithmInfo& m : test::every_method())
     if (!m.single_client) all.push_back(m.name);
   return all;
 }

@@ -17,7 +17,7 @@ using namespace test;
 struct EveryPair : testing::TestWithParam<std::tuple<std::string, std::string>> {
   std::string method_name() const { return std::get<0>(GetParam()); }
   std::string problem_name() const { return std::get<1>(GetParam()); }
-  const AlgorithmInfo& method() const { return method_by_name(method_name()); }
+  const AlgorithmInfo& method() const { return find_algorithm(method_name()); }
   // A method of one client runs where a problem lets it.
   int clients() const {
     const int natural = natural_clients(problem_name());

@@ -1,5 +1,4 @@
-// One suite for every method in the table: whatever is added to src/algorithms/algorithm_catalog.cc is picked up here by
-// itself.
+// One suite for every method in the table: whatever is added to it is picked up here by itself.
 #include <cstring>
 
 #include <gtest/gtest.h>
@@ -27,7 +26,7 @@ bool same_bits(const Vec& a, const Vec& b) {
 Quadratic seven() { return {11, {1, 0.5, 2, 1, 0.25, 1.5, 1}, {1, -1, 0.5, 2, -2, 0, 1}, 0.3}; }
 
 struct Suite : testing::TestWithParam<std::string> {
-  const AlgorithmInfo& method() const { return test::method_by_name(GetParam()); }
+  const AlgorithmInfo& method() const { return find_algorithm(GetParam()); }
   int clients() const { return method().single_client ? 1 : 7; }
   // With momentum and weight decay wherever the method has them, so that all of its state is in play.
   Trial busy(int clients_, int interval) const {
@@ -69,7 +68,7 @@ TEST_P(Suite, WritesIntoTheModelOfTheRoundBeforeOrSaysThatItDoesNot) {
   }
   bool fresh = true;
   for (size_t r = 0; r < models.size(); ++r) fresh = fresh && same_bits(models[r], copies[r]);
-  EXPECT_EQ(fresh, method().fresh_models) << "fresh_models of the method's row in src/algorithms/algorithm_catalog.cc";
+  EXPECT_EQ(fresh, method().fresh_models) << "fresh_models of the method's row";
 }
 
 TEST_P(Suite, PlacementDoesNotChangeTheAnswer) {

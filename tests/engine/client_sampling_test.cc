@@ -93,10 +93,10 @@ TEST(ClientSampling, RefusesMoreThanThereAre) {
   v.set("alpha", 1.0);
   v.set("participating", int64_t{5});
   expect_mentions(complaint_of([&] { client_sampling(v, 4); }),
-                  {"clients.participating must be ≤ clients.count = 4, got 5"});
+                  {"clients.participating must be <= clients.count = 4, got 5"});
   v.set("sampling", std::string("periodic"));
   expect_mentions(complaint_of([&] { client_sampling(v, 10); }),
-                  {"clients.participating must be ≤ 3", "clients.period = 3", "got 5"});
+                  {"clients.participating must be <= 3", "clients.period = 3", "got 5"});
 }
 
 }  // namespace

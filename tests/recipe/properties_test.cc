@@ -5,6 +5,7 @@
 #include <rapidcheck/gtest.h>
 
 #include "recipe/fixture.h"
+#include "recipe/tables.h"
 
 namespace tacet {
 namespace {
@@ -62,6 +63,15 @@ Values random_values(const std::vector<Option>& options) {
   return values;
 }
 
+// Leaves out what the run does not use, which a recipe must not give.
+Recipe only_used(const Recipe& given) {
+  Recipe out;
+  std::map<std::string, Values Recipe::*> places;
+  for (const Table& table : tables()) places[table.name] = table.values;
+  for (const Used& used : used_values(given)) (out.*places.at(used.table)).set(used.key, used.value);
+  return out;
+}
+
 Recipe random_recipe() {
   Recipe r;
   const Entry model = *rc::gen::elementOf(models());
@@ -84,13 +94,15 @@ Recipe random_recipe() {
   else if (r.clients.has("count") && r.clients.has("participating"))
     r.clients.set("count", method.every_client ? r.clients.integer("participating")
                                                : std::max(r.clients.integer("count"), r.clients.integer("participating")));
+  if (r.clients.has("sampling") && r.clients.text("sampling") == "periodic") r.clients.set("period", int64_t{1});
   r.schedule = random_values(schedule_options());
   const bool cosine = r.schedule.has("cosine") && r.schedule.flag("cosine");
   if (cosine || (!r.schedule.has("epochs") && !r.schedule.has("iterations"))) r.schedule.set("rounds", int64_t{3});
   if (cosine && !r.schedule.has("epochs")) r.schedule.set("unit", std::string("rounds"));
+  if (cosine) r.schedule.set("warmup", 0.0);  // it must end before the cosine does
   r.run = random_values(run_options());
   if (!method.droppable()) r.run.set("round_deadline", 0.0);
-  return r;
+  return only_used(r);
 }
 
 // Every given value must come out as it went in.

@@ -10,6 +10,7 @@
 #include "engine/round_setup.h"
 #include "tacet/algorithm.h"
 #include "tacet/group.h"
+#include "tacet/registry.h"
 
 namespace tacet::test {
 

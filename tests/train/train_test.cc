@@ -178,7 +178,7 @@ TEST(NtAsgd, IsNotTriggeredWithoutBeingAsked) {
   Scripted objective({1, 2, 3, 4, 5, 6, 7, 8});
   Observer quiet;
   const Folder f;
-  train(recipe("epochs = 8\nnonmono = 2"), objective, *single_group(), {.out = f / "run"}, quiet);
+  train(recipe("epochs = 8"), objective, *single_group(), {.out = f / "run"}, quiet);
   for (const auto& e : lines(f / "run/metrics.jsonl", "eval")) EXPECT_FALSE(e["averaged"].get<bool>());
 }
 

@@ -15,7 +15,9 @@ Option root_option() {
   return {.name = "root",
           .kind = Kind::text,
           .doc = "folder with the files; without it $TACET_DATA, then ~/.cache/tacet are searched",
-          .required = false};
+          .required = false,
+          .free_on_resume = true,
+          .per_machine = true};
 }
 
 // The keys that all word-level corpora share.

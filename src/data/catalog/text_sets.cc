@@ -38,6 +38,7 @@ std::vector<Option> common(int64_t batch_size, bool users) {
       integer("max_samples", 0, 0, "use only the first so many training examples; 0: all"),
       integer("max_length", 0, 0, "longer texts are cut to so many words; 0: none is"),
   };
+  o.front().free_on_resume = o.front().per_machine = true;
   append(o, partition_keys(users));
   return o;
 }

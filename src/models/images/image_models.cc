@@ -13,7 +13,12 @@ Option probability(const char* name, double fallback, const char* doc) {
   return {.name = name, .kind = Kind::number, .fallback = fallback, .doc = doc, .min = 0, .max = 1, .max_open = true};
 }
 Option init() {
-  return {.name = "init", .kind = Kind::text, .doc = "safetensors file with the initial weights", .required = false};
+  return {.name = "init",
+          .kind = Kind::text,
+          .doc = "safetensors file with the initial weights",
+          .required = false,
+          .free_on_resume = true,
+          .per_machine = true};
 }
 
 Entry row(std::string name, std::string paper, std::string summary, std::vector<Option> options) {

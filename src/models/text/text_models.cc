@@ -28,7 +28,12 @@ Option word(std::string name, std::string fallback, std::string doc, std::vector
           .one_of = std::move(one_of)};
 }
 Option init() {
-  return {.name = "init", .kind = Kind::text, .doc = "safetensors file with the initial weights", .required = false};
+  return {.name = "init",
+          .kind = Kind::text,
+          .doc = "safetensors file with the initial weights",
+          .required = false,
+          .free_on_resume = true,
+          .per_machine = true};
 }
 
 std::vector<Option> classifier(std::string cell, int64_t hidden, bool bidirectional, std::string pooling) {

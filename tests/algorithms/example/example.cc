@@ -1,31 +1,16 @@
-// See example.h. The row is the one that the page shows.
+// Implements example.h.
 #include "algorithms/example/example.h"
-
-#include "algorithms/common_options.h"
-#include "algorithms/methods.h"
 
 namespace tacet {
 
-std::unique_ptr<Algorithm> make_slowmo(const Values& options);
+AlgorithmInfo slowmo();
 
 namespace test {
 
-const std::vector<AlgorithmInfo>& every_method() {
-  using namespace method_options;
-  static const std::vector<AlgorithmInfo> all = [] {
-    std::vector<AlgorithmInfo> rows = {
-#include "algorithms/example/row.inc"
-    };
-    rows.insert(rows.begin(), algorithms().begin(), algorithms().end());
-    return rows;
-  }();
-  return all;
-}
-
-const AlgorithmInfo& method_by_name(const std::string& name) {
-  for (const AlgorithmInfo& m : every_method())
-    if (m.name == name) return m;
-  return find_algorithm(name);
+const std::deque<AlgorithmInfo>& every_method() {
+  static const bool added = (add_algorithm(slowmo()), true);
+  (void)added;
+  return algorithms();
 }
 
 }  // namespace test

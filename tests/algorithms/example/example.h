@@ -1,14 +1,14 @@
-// The worked example of docs/adding-an-algorithm.md as a row beside those of the table, for the suites.
+// The worked example of docs/adding-an-algorithm.md, added to the table of methods for the suites.
 #pragma once
 
-#include <string>
-#include <vector>
+#include <deque>
 
 #include "tacet/algorithm.h"
+#include "tacet/registry.h"
 
 namespace tacet::test {
 
-const std::vector<AlgorithmInfo>& every_method();  // those of the table, and the example
-const AlgorithmInfo& method_by_name(const std::string& name);
+// Returns tacet's methods and the example.
+const std::deque<AlgorithmInfo>& every_method();
 
 }  // namespace tacet::test

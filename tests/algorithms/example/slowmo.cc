@@ -1,12 +1,17 @@
 // SlowMo: Wang, Tantia, Ballas, Rabbat, "SlowMo: Improving Communication-Efficient Distributed SGD with Slow Momentum",
 // ICLR 2020, Algorithm 1. Local SGD whose clients' mean change is smoothed by a momentum that all share.
-#include "algorithms/methods.h"
+#include <ATen/ATen.h>
+
+#include "tacet/algorithm.h"
 
 namespace tacet {
 namespace {
 
 struct SlowMo : Algorithm {
-  explicit SlowMo(const Values& o) : beta(o.number("beta")), alpha(o.number("alpha")) {}
+  void options(OptionList& o) override {
+    o.number("beta", beta, 0.5, half_open(0, 1), "slow momentum β");
+    o.number("alpha", alpha, 1, above(0), "slow step size α");
+  }
 
   void round(Round& r, Vec& x) override {
     const Vec mean = r.mean([&](Client& i) {  // the one message of the round
@@ -25,12 +30,18 @@ struct SlowMo : Algorithm {
 
   void state(StateVisitor& v) override { v.global("u", u); }  // all that lives across rounds
 
-  double beta, alpha;
+  double beta = 0, alpha = 0;
   Vec u;
 };
 
 }  // namespace
 
-std::unique_ptr<Algorithm> make_slowmo(const Values& o) { return std::make_unique<SlowMo>(o); }
+AlgorithmInfo slowmo() {
+  return {.name = "slowmo",
+          .paper = "Wang, Tantia, Ballas, Rabbat, ICLR 2020, Algorithm 1",
+          .summary = "Local SGD with a momentum on the clients' mean change that all share.",
+          .use = "As fedavg, when its progress is noisy.",
+          .create = [] { return std::make_unique<SlowMo>(); }};
+}
 
 }  // namespace tacet

@@ -1,0 +1,79 @@
+// The table of methods: those of this folder first, then whatever a program adds.
+#include <deque>
+#include <set>
+#include <stdexcept>
+#include <utility>
+
+#include "algorithms/builtin_algorithms.h"
+#include "tacet/error.h"
+#include "tacet/registry.h"
+
+namespace tacet {
+namespace {
+
+// Holds the values of options that the driver reads.
+struct Shared {
+  double eta = 0, gamma = 0;
+  int64_t interval = 1;
+  std::string message;
+};
+
+// Lists the row's options: eta, gamma and interval, those that the method binds itself, and message.
+std::vector<Option> all_options(const AlgorithmInfo& row) {
+  Shared unused;
+  OptionList o;
+  o.number("eta", unused.eta, {}, above(0), "step size η");
+  if (row.clips != Clips::never)
+    o.number("gamma", unused.gamma,
+             row.clips == Clips::always ? std::nullopt : std::optional(std::numeric_limits<double>::infinity()),
+             above_or_infinite(0), "clipping parameter γ: the longest step; inf never clips");
+  if (!row.single_client) o.integer("interval", unused.interval, 1, within(1, 1e9), "local steps I in a round");
+  row.create()->options(o);
+  if (!row.single_client)
+    o.text("message", unused.message, "f32", {"f32", "bf16", "int8"},
+           "what a value of a client's vectors is on its way: f32, 4 bytes; bf16, 2 bytes; int8, 1 byte and a scale for "
+           "256 values, where the client adds what was left out to its next message");
+  return o.all();
+}
+
+void add(std::deque<AlgorithmInfo>& table, AlgorithmInfo row) {
+  const auto wrong = [&](const std::string& what) {
+    return std::logic_error("add_algorithm: \"" + row.name + "\" " + what);
+  };
+  if (row.name.empty() || !row.create) throw wrong("must have a name and a function `create`");
+  for (const AlgorithmInfo& other : table)
+    if (other.name == row.name) throw wrong("is the name of an algorithm already");
+  row.options = all_options(row);
+  std::set<std::string> keys;
+  for (const Option& o : row.options)
+    if (!keys.insert(o.name).second) throw wrong("has the option \"" + o.name + "\" twice");
+  table.push_back(std::move(row));
+}
+
+std::deque<AlgorithmInfo>& table() {
+  static std::deque<AlgorithmInfo> rows = [] {
+    std::deque<AlgorithmInfo> builtin;
+    for (AlgorithmInfo& row : builtin_algorithms()) add(builtin, std::move(row));
+    return builtin;
+  }();
+  return rows;
+}
+
+}  // namespace
+
+void add_algorithm(AlgorithmInfo row) { add(table(), std::move(row)); }
+
+const std::deque<AlgorithmInfo>& algorithms() { return table(); }
+
+const AlgorithmInfo& find_algorithm(const std::string& name) {
+  std::vector<std::string> names;
+  for (const AlgorithmInfo& row : table()) {
+    if (row.name == name) return row;
+    names.push_back(row.name);
+  }
+  const auto near = nearest(name, names);
+  throw UserError("algorithm.name: there is no method \"" + name + "\"" +
+                  (near ? "; did you mean \"" + *near + "\"?" : "; `tacet algorithms` lists them"));
+}
+
+}  // namespace tacet

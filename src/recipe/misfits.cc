@@ -1,0 +1,111 @@
+// Implements misfits.h.
+#include "recipe/misfits.h"
+
+#include "engine/client_sampling.h"
+#include "engine/schedule.h"
+#include "tacet/algorithm.h"
+#include "tacet/error.h"
+#include "tacet/registry.h"
+
+namespace tacet {
+namespace {
+
+using Misfits = std::vector<Misfit>;
+
+void check_clients(const Recipe& recipe, Misfits& out) {
+  const auto clients = read_options<ClientOptions>(recipe.clients);
+  if (!clients.count) return;
+  const auto N = static_cast<int>(*clients.count);
+  if (const auto wrong = sampling_complaint(clients, N)) out.push_back({"clients", "participating", *wrong, {}});
+}
+
+// Checks what only some methods can do.
+void check_method(const Recipe& recipe, Misfits& out) {
+  const Values& algorithm = recipe.algorithm;
+  if (!algorithm.has("name")) return;
+  const AlgorithmInfo& method = find_algorithm(algorithm.text("name"));
+  const auto clients = read_options<ClientOptions>(recipe.clients);
+  if (clients.count) {
+    const std::string N = std::to_string(*clients.count);
+    const int64_t S = clients.participating.value_or(*clients.count);
+    if (method.single_client && *clients.count != 1)
+      out.push_back({"clients", "count", "must be 1 for " + method.name + ", got " + N, {}});
+    if (method.every_client && S < *clients.count)
+      out.push_back({"clients",
+                     "participating",
+                     "must be clients.count = " + N + " for " + method.name +
+                         ", where every client takes part in every step, got " + std::to_string(S),
+                     {}});
+  }
+  if (algorithm.has("delay") && algorithm.has("interval") && algorithm.integer("delay") > algorithm.integer("interval"))
+    out.push_back({"algorithm",
+                   "delay",
+                   "must be <= algorithm.interval = " + std::to_string(algorithm.integer("interval")) + ", got " +
+                       std::to_string(algorithm.integer("delay")),
+                   {}});
+  const double deadline = recipe.run.has("round_deadline") ? recipe.run.number("round_deadline") : 0;
+  if (deadline > 0 && !method.droppable())
+    out.push_back({"run",
+                   "round_deadline",
+                   "must be 0 for " + method.name + ", whose rounds can't go on without a client, got " + to_toml(deadline),
+                   {}});
+}
+
+void check_schedule(const Recipe& recipe, Misfits& out) {
+  const auto schedule = read_options<ScheduleOptions>(recipe.schedule);
+  if (!schedule.epochs && !schedule.rounds && !schedule.iterations)
+    out.push_back({"schedule",
+                   "",
+                   "schedule must give epochs, rounds or iterations, got none of them",
+                   {"epochs", "rounds", "iterations"}});
+  if (!schedule.cosine) return;
+  const std::optional<double> end = schedule.end();
+  if (!end)
+    out.push_back(
+        {"schedule",
+         "cosine",
+         "needs schedule." + schedule.unit + ", where it ends (schedule.unit = " + to_toml(schedule.unit) + "), got nothing",
+         {schedule.unit}});
+  else if (schedule.warmup >= *end)
+    out.push_back({"schedule",
+                   "warmup",
+                   "must be < schedule." + schedule.unit + " = " + to_toml(*end) + " with schedule.cosine, got " +
+                       to_toml(schedule.warmup),
+                   {}});
+}
+
+void check_task(const Recipe& recipe, Misfits& out) {
+  if (!recipe.data.has("name") || !recipe.model.has("name")) return;
+  const auto& data = find_dataset(recipe.data.text("name"));
+  const auto& model = find_model(recipe.model.text("name"));
+  if (data.task != model.task)
+    out.push_back(
+        {"model",
+         "name",
+         "must be a model for " + data.task + " data such as " + data.name + ", got " + model.name + " for " + model.task,
+         {}});
+}
+
+}  // namespace
+
+std::vector<Misfit> misfits(const Recipe& recipe) {
+  Misfits out;
+  check_schedule(recipe, out);
+  check_clients(recipe, out);
+  check_method(recipe, out);
+  check_task(recipe, out);
+  return out;
+}
+
+int clients_of(const Recipe& recipe, int workers) {
+  return recipe.clients.has("count") ? static_cast<int>(recipe.clients.integer("count")) : workers;
+}
+
+Recipe with_clients(Recipe recipe, int workers) {
+  recipe.clients.set("count", int64_t{clients_of(recipe, workers)});
+  for (const Misfit& wrong : misfits(recipe))
+    throw UserError(wrong.key.empty() ? wrong.text : wrong.table + "." + wrong.key + " " + wrong.text);
+  return recipe;
+}
+
+}  // namespace tacet

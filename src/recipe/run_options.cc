@@ -1,0 +1,52 @@
+// Implements run_options.h: a key of [run] is one line here.
+#include "recipe/run_options.h"
+
+namespace tacet {
+namespace {
+
+// Marks an option that a resumed run may change.
+void free(Option& o) { o.free_on_resume = true; }
+
+// Marks an option of what a machine keeps, which each may decide for itself.
+void own(Option& o) { o.free_on_resume = o.per_machine = true; }
+
+}  // namespace
+
+void RunOptions::options(OptionList& list) {
+  list.integer("seed", seed, 1, at_least(0), "all randomness follows from it");
+  list.integer("threads", threads, 1, within(1, 1024), "threads a worker computes with; part of the run's identity");
+  list.text("dtype", dtype, "f32", {"f32", "bf16"},
+            "numbers that matrix products and convolutions multiply: f32, or bf16 with sums in f32. Weights, gradients, "
+            "states and what lies between products stay f32. bf16 needs a processor that multiplies it (AVX512-BF16 or "
+            "AMX)");
+  free(list.number("eval_every", eval_every, 1, at_least(0), "epochs between evaluations; 0: only at the end"));
+  free(list.number("checkpoint_every", checkpoint_every, 1, at_least(0), "epochs between checkpoints; 0: only at the end"));
+  own(list.integer("checkpoint_keep", checkpoint_keep, 2, within(1, 1e6),
+                   "complete checkpoints that are kept, the latest ones"));
+  own(list.integer("log_every", log_every, 1, within(1, 1e9), "rounds between \"round\" lines of metrics.jsonl"));
+  free(list.text(
+      "non_finite", non_finite, "stop", {"stop", "skip"},
+      "at a loss or gradient that is not finite: stop with round, client and step, or skip the step and count it"));
+  own(list.text("client_state", client_state, "memory", {"memory", "file"},
+                "where clients' own vectors are kept: file maps them from files in the run's folder, for thousands of "
+                "clients"));
+  list.text("device", device, "cpu", {"cpu"}, "where the workers compute");
+  free(list.text("exchange", exchange, "auto", {"auto", "shared", "gloo"},
+                 "what carries messages between workers of one host: memory that they share (auto: where they can; shared: "
+                 "an error where they can't) or Gloo, as between hosts; the model is the same"));
+  free(list.number("peer_timeout", peer_timeout, 60, left_open(0, 1e6),
+                   "seconds to wait for another worker before it counts as lost"));
+  free(list.integer("restarts", restarts, 3, within(0, 1e9),
+                    "how often workers that were lost are started again, all together"));
+  free(list.flag("second_copy", second_copy, true,
+                 "after each round a worker sends the next one its clients' own vectors (momentum, models, what int8 "
+                 "messages left out), so that a lost worker costs one round; false: it costs the rounds since the last "
+                 "checkpoint"));
+  free(list.integer("min_workers", min_workers, 1, within(1, 1e6),
+                    "with fewer workers left the run ends with a checkpoint and exit code 3"));
+  list.number("round_deadline", round_deadline, 0, within(0, 1e6),
+              "seconds after which a round goes on without the clients that have not finished; the one option under which "
+              "the clock decides about results (0: none)");
+}
+
+}  // namespace tacet

@@ -1,0 +1,28 @@
+// The table [run] of a recipe: how a run is computed and recorded. What trains is in the other tables.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "tacet/options.h"
+
+namespace tacet {
+
+struct RunOptions {
+  int64_t seed = 1;
+  int threads = 1;
+  std::string dtype;
+  double eval_every = 1, checkpoint_every = 1;  // epochs
+  int checkpoint_keep = 2;
+  int64_t log_every = 1;  // rounds
+  std::string non_finite, client_state, device, exchange;
+  double peer_timeout = 60;  // seconds
+  int restarts = 3;
+  bool second_copy = true;
+  int min_workers = 1;
+  double round_deadline = 0;  // seconds; 0: none
+
+  void options(OptionList& list);
+};
+
+}  // namespace tacet
