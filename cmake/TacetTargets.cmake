@@ -50,6 +50,39 @@ function(tacet_library name)
   set_property(GLOBAL APPEND PROPERTY TACET_LIBRARIES tacet_${name})
 endfunction()
 
+# tacet_built_in(OUT ROW KIND FILES…): writes the source that collects the rows of all FILES, in their order, and appends it and the
+# files to the list OUT. FOLDER/NAME.cc defines built_in::NAME(), which returns a vector of ROW; the source defines built_in_KIND().
+function(tacet_built_in out row kind)
+  set(sources ${${out}})
+  foreach(file ${ARGN})
+    get_filename_component(name ${file} NAME_WE)
+    string(APPEND declarations "std::vector<${row}> ${name}();\n")
+    string(APPEND calls "           built_in::${name},\n")
+    list(APPEND sources ${file}.cc)
+  endforeach()
+  set(source ${CMAKE_CURRENT_BINARY_DIR}/built_in_${kind}.cc)
+  file(RELATIVE_PATH list ${PROJECT_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR}/CMakeLists.txt)
+  file(CONFIGURE OUTPUT ${source} CONTENT [[
+// Written by CMake from the list in @list@.
+#include "tacet/registry.h"
+
+namespace tacet {
+namespace built_in {
+@declarations@}
+
+std::vector<@row@> built_in_@kind@() {
+  std::vector<@row@> all;
+  for (const auto rows : {
+@calls@       })
+    for (@row@& row : rows()) all.push_back(std::move(row));
+  return all;
+}
+
+}  // namespace tacet
+]] @ONLY)
+  set(${out} ${sources} ${source} PARENT_SCOPE)
+endfunction()
+
 # The headers that make compiling slow, precompiled once for each flavour and reused by all targets.
 file(WRITE ${CMAKE_BINARY_DIR}/pch/empty.cc "")
 foreach(flavour aten torch)

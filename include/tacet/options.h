@@ -107,6 +107,21 @@ class OptionList {
   std::vector<Option> options_;
 };
 
+// Returns the options that keys.options(list) binds, with the defaults that `keys` holds.
+template <class Keys>
+std::vector<Option> options_of(Keys keys = {}) {
+  OptionList list;
+  keys.options(list);
+  return list.all();
+}
+// Returns `keys` with the values written into what keys.options(list) binds.
+template <class Keys>
+Keys keys_from(const Values& values, Keys keys = {}) {
+  OptionList list(values);
+  keys.options(list);
+  return keys;
+}
+
 // What is wrong with `value` for `option` ("must be > 0, got -1"), or nothing. Integers are accepted for numbers by the
 // parser before this is called.
 std::optional<std::string> complaint(const Option& option, const Value& value);

@@ -34,7 +34,7 @@ struct Problem {
 };
 
 // What a recipe may name as a model of task "function", with its keys.
-const std::vector<Entry>& functions();
+const std::vector<ModelInfo>& functions();
 
 // The problem that [model] describes for N clients. Throws UserError where a problem asks for another N.
 Problem make_problem(const Values& model, uint64_t seed, int clients);

@@ -244,7 +244,7 @@ Option start(double fallback) {
 Option heterogeneity(double fallback, std::string doc) { return number("heterogeneity", fallback, 0, std::move(doc)); }
 
 struct Row {
-  Entry entry;
+  ModelInfo entry;
   Problem (*build)(const Values& model, uint64_t seed, int clients);
   int clients = 0;  // the N it asks for; 0: any
 };
@@ -319,9 +319,9 @@ const std::vector<Row>& rows() {
 
 }  // namespace
 
-const std::vector<Entry>& functions() {
-  static const std::vector<Entry> entries = [] {
-    std::vector<Entry> list;
+const std::vector<ModelInfo>& functions() {
+  static const std::vector<ModelInfo> entries = [] {
+    std::vector<ModelInfo> list;
     for (const Row& row : rows()) list.push_back(row.entry);
     return list;
   }();

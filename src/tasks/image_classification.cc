@@ -8,7 +8,7 @@
 
 #include "data/clients/client_batches.h"
 #include "data/images/images.h"
-#include "models/images/image_model.h"
+#include "tacet/image_model.h"
 #include "tacet/algorithm.h"
 #include "tacet/error.h"
 #include "tacet/registry.h"

@@ -5,7 +5,7 @@
 
 #include "data/text/corpus.h"
 #include "data/text/corpus_batches.h"
-#include "models/text/language_model.h"
+#include "tacet/language_model.h"
 #include "tacet/algorithm.h"
 #include "tacet/error.h"
 #include "tacet/registry.h"

@@ -1,7 +1,7 @@
 // run.dtype as the value that models and kernels take.
 #pragma once
 
-#include "kernels/product/precision.h"
+#include "tacet/precision.h"
 #include "kernels/product/product.h"
 #include "tacet/options.h"
 

@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "kernels/product/precision.h"
+#include "tacet/precision.h"
 #include "kernels/recurrent/recurrent.h"
 
 namespace tacet {
