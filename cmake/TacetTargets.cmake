@@ -52,13 +52,16 @@ endfunction()
 
 # tacet_built_in(OUT ROW KIND FILES…): writes the source that collects the rows of all FILES, in their order, and appends it and the
 # files to the list OUT. FOLDER/NAME.cc defines built_in::NAME(), which returns a vector of ROW; the source defines built_in_KIND().
+# LIBRARY:NAME stands for such a function of a library that is linked.
 function(tacet_built_in out row kind)
   set(sources ${${out}})
   foreach(file ${ARGN})
-    get_filename_component(name ${file} NAME_WE)
+    string(REGEX REPLACE "^.*[:/]" "" name ${file})
     string(APPEND declarations "std::vector<${row}> ${name}();\n")
     string(APPEND calls "           built_in::${name},\n")
-    list(APPEND sources ${file}.cc)
+    if(NOT file MATCHES ":")
+      list(APPEND sources ${file}.cc)
+    endif()
   endforeach()
   set(source ${CMAKE_CURRENT_BINARY_DIR}/built_in_${kind}.cc)
   file(RELATIVE_PATH list ${PROJECT_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR}/CMakeLists.txt)

@@ -3,6 +3,7 @@
 // algorithm.h.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -54,15 +55,14 @@ struct DatasetInfo {
 // Makes the objective of a recipe whose model and data set are of the task.
 using MakeTask = std::function<std::unique_ptr<Objective>(const Recipe& recipe, int clients)>;
 
-// Return all rows, tacet's own first. A reference to a row is valid until the next one is added.
-const std::vector<ModelInfo>& models();
-const std::vector<DatasetInfo>& datasets();
+// Return all rows: tacet's own, then those that were added. References to rows stay valid.
+const std::deque<ModelInfo>& models();
+const std::deque<DatasetInfo>& datasets();
 // Each throws UserError naming the nearest row.
 const ModelInfo& find_model(const std::string& name);
 const DatasetInfo& find_dataset(const std::string& name);
 
-// Each adds a row and throws std::invalid_argument where its name is taken, or its task needs a maker or a reader that it
-// lacks.
+// Each adds a row. Throws std::logic_error for a name that is taken, or a row without the maker or reader that its task needs.
 void add_model(ModelInfo model);
 void add_dataset(DatasetInfo dataset);
 void add_task(const std::string& name, MakeTask make);

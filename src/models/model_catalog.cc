@@ -1,6 +1,7 @@
 // The table of models: tacet's own rows, then those that a program adds. A model and its row are in a file of their own.
 #include "models/model_catalog.h"
 
+#include <deque>
 #include <stdexcept>
 
 #include "problems/problem.h"
@@ -17,9 +18,9 @@ ModelInfo completed(ModelInfo row) {
   return row;
 }
 
-std::vector<ModelInfo>& table() {
-  static std::vector<ModelInfo> rows = [] {
-    std::vector<ModelInfo> all;
+std::deque<ModelInfo>& table() {
+  static std::deque<ModelInfo> rows = [] {
+    std::deque<ModelInfo> all;
     for (const ModelInfo& row : built_in_models()) all.push_back(completed(row));
     all.insert(all.end(), functions().begin(), functions().end());
     return all;
@@ -33,16 +34,17 @@ Option init_option() {
   return {.name = "init", .kind = Kind::text, .doc = "safetensors file with the initial weights", .required = false};
 }
 
-const std::vector<ModelInfo>& models() { return table(); }
+const std::deque<ModelInfo>& models() { return table(); }
 
 void add_model(ModelInfo model) {
+  const auto wrong = [&](const std::string& what) { return std::logic_error("add_model: \"" + model.name + "\" " + what); };
+  if (model.name.empty() || model.task.empty()) throw wrong("must have a name and a task");
   for (const ModelInfo& other : table())
-    if (other.name == model.name) throw std::invalid_argument("add_model: there is already a model \"" + model.name + "\"");
-  if (model.name.empty() || model.task.empty()) throw std::invalid_argument("add_model: a model needs a name and a task");
+    if (other.name == model.name) throw wrong("is the name of a model already");
   if ((model.task == "classification") != static_cast<bool>(model.image))
-    throw std::invalid_argument("add_model: " + model.name + ": `image` makes the models of task \"classification\"");
+    throw wrong("must have `image` where its task is \"classification\", and only there");
   if ((model.task == "language-model") != static_cast<bool>(model.language))
-    throw std::invalid_argument("add_model: " + model.name + ": `language` makes the models of task \"language-model\"");
+    throw wrong("must have `language` where its task is \"language-model\", and only there");
   table().push_back(completed(std::move(model)));
 }
 

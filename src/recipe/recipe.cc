@@ -30,10 +30,10 @@ struct Table {
   const std::vector<Option>* fixed = nullptr;
 };
 
-template <class Row>
-std::vector<Named> named(const std::vector<Row>& rows) {
+template <class Rows>
+std::vector<Named> named(const Rows& rows) {
   std::vector<Named> out;
-  for (const Row& row : rows) out.push_back({row.name, &row.options});
+  for (const auto& row : rows) out.push_back({row.name, &row.options});
   return out;
 }
 
@@ -326,7 +326,8 @@ class Checker {
                 "\"), got nothing");
 
     if (entry_.count("data") && entry_.count("model")) {
-      const Entry &data = find_dataset(entry_.at("data")), &model = find_model(entry_.at("model"));
+      const DatasetInfo& data = find_dataset(entry_.at("data"));
+      const ModelInfo& model = find_model(entry_.at("model"));
       if (data.task != model.task)
         blame("model", "name",
               "must be a model for " + data.task + " data such as " + data.name + ", got " + model.name + " for " +

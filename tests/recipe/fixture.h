@@ -55,15 +55,15 @@ inline std::string error_of(const std::string& toml, const std::vector<std::stri
 }
 
 // "celgc, naive-clip, …": how messages list the rows of a table, and the keys of one row.
-template <class Row>
-std::string names_of(const std::vector<Row>& rows) {
+template <class Rows>
+std::string names_of(const Rows& rows) {
   std::string out;
-  for (const Row& row : rows) out += (out.empty() ? "" : ", ") + row.name;
+  for (const auto& row : rows) out += (out.empty() ? "" : ", ") + row.name;
   return out;
 }
-template <class Row>
-std::string keys_of(const std::vector<Row>& rows, const std::string& name) {
-  for (const Row& row : rows)
+template <class Rows>
+std::string keys_of(const Rows& rows, const std::string& name) {
+  for (const auto& row : rows)
     if (row.name == name) return "name, " + names_of(row.options);
   throw std::logic_error("no row " + name);
 }

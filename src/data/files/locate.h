@@ -22,6 +22,9 @@ struct DataMissing : UserError {
 std::string find_folder(const Values& data, const std::string& dataset, const std::string& subfolder,
                         const std::vector<std::string>& wanted, const std::vector<std::string>& system = {});
 
+// Returns the key that names a data set's folder.
+Option root_option();
+
 // ~/.cache/tacet, or empty where there is no home folder.
 std::string cache_folder();
 
