@@ -14,8 +14,8 @@
 #include <torch/torch.h>
 
 #include "kernels/product/product.h"
-#include "tacet/image_model.h"
 #include "peak.h"
+#include "tacet/image_model.h"
 #include "tacet/registry.h"
 #include "train/process.h"
 

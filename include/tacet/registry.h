@@ -25,17 +25,16 @@ struct Recipe;
 
 struct ModelInfo {
   std::string name;
-  std::string paper;             // authors, venue, year
-  std::string summary;           // one sentence
-  std::string task;              // "classification", …: a model trains on data of the same task
-  std::vector<Option> options;   // without "name"
+  std::string paper;            // authors, venue, year
+  std::string summary;          // one sentence
+  std::string task;             // "classification", …: a model trains on data of the same task
+  std::vector<Option> options;  // without "name"
   // The maker of the network, for task "classification" (image_model.h) or "language-model" (language_model.h). Further
   // tasks make their models themselves. Rows with a maker get the key `init`, a file with initial weights.
   std::function<std::shared_ptr<ImageModel>(const Values& model, const ImageShape& shape, const Stream& weights,
                                             Precision precision)>
       image = {};
-  std::function<std::unique_ptr<LanguageModel>(const Values& model, int64_t vocabulary, uint64_t seed,
-                                               Precision precision)>
+  std::function<std::unique_ptr<LanguageModel>(const Values& model, int64_t vocabulary, uint64_t seed, Precision precision)>
       language = {};
 };
 
@@ -62,7 +61,8 @@ const std::deque<DatasetInfo>& datasets();
 const ModelInfo& find_model(const std::string& name);
 const DatasetInfo& find_dataset(const std::string& name);
 
-// Each adds a row. Throws std::logic_error for a name that is taken, or a row without the maker or reader that its task needs.
+// Each adds a row. Throws std::logic_error for a name that is taken, or a row without the maker or reader that its task
+// needs.
 void add_model(ModelInfo model);
 void add_dataset(DatasetInfo dataset);
 void add_task(const std::string& name, MakeTask make);

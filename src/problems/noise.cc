@@ -35,8 +35,7 @@ void Noise::options(OptionList& o) {
   o.number("noise.scale", scale, scale, at_least(0),
            "standard deviation before truncation; half width of uniform; ± of two-point; factor of student")
       .only_with = only_with({"gaussian", "uniform", "two-point", "student"});
-  o.number("noise.bound", bound, bound, {.min = 0.1},
-           "gaussian, student: a draw beyond this times the scale is drawn again")
+  o.number("noise.bound", bound, bound, {.min = 0.1}, "gaussian, student: a draw beyond this times the scale is drawn again")
       .only_with = only_with({"gaussian", "student"});
   o.integer("noise.freedom", freedom, freedom, within(1, 1000), "student: degrees of freedom").only_with =
       only_with({"student"});

@@ -1,5 +1,5 @@
-// The functions themselves and the table that names them. Each has a builder, which binds its keys and then uses them; a list of
-// the keys is made by building once with the defaults. Constants are derived in the comments.
+// The functions themselves and the table that names them. Each has a builder, which binds its keys and then uses them; a
+// list of the keys is made by building once with the defaults. Constants are derived in the comments.
 #include <algorithm>
 #include <cmath>
 #include <stdexcept>
@@ -164,8 +164,7 @@ Problem quartic_pair(OptionList& o, uint64_t, int) {
 Problem rare_slope(OptionList& o, uint64_t, int N) {
   Problem p;
   double M = 0, slope = 0;
-  o.number("heterogeneity", M, 1, at_least(0),
-           "M: the rare client's slope is M(N − 1) above the mean, the others' M below");
+  o.number("heterogeneity", M, 1, at_least(0), "M: the rare client's slope is M(N − 1) above the mean, the others' M below");
   o.number("slope", slope, 0.1, at_least(0), "of the mean of all clients");
   start(o, p, 3);
   for (int i = 0; i < N; ++i) {
@@ -264,8 +263,8 @@ const std::vector<Row>& rows() {
       {"power4", "Zhang et al., ICLR 2020: (L0, L1)-smooth, not L-smooth", "Fourth powers: Σ x_j⁴ + h_i x_j.", power4},
       {"exponential", "Zhang et al., ICLR 2020: (L0, L1)-smooth, not L-smooth",
        "Exponentials: Σ e^{a x_j} + e^{−a x_j} + h_i x_j.", exponential},
-      {"stuck-pair", "Liu, talk on EPISODE: two parabolas",
-       "Two parabolas between which local clipping gets stuck at 0.", stuck_pair, 2},
+      {"stuck-pair", "Liu, talk on EPISODE: two parabolas", "Two parabolas between which local clipping gets stuck at 0.",
+       stuck_pair, 2},
       {"quartic-pair", "synthetic study of EPISODE (Crawshaw, Bao, Liu, ICLR 2023)",
        "Two clients x⁴ − 3x³ − H h_i x² + x for h = −1 and 2.", quartic_pair, 2},
       {"rare-slope", "lower bounds for clipped minibatch SGD (Crawshaw, Bao, Liu, NeurIPS 2023)",

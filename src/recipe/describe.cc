@@ -48,8 +48,7 @@ std::vector<Card> method_cards() {
 
 std::vector<Card> model_cards() {
   std::vector<Card> cards;
-  for (const ModelInfo& m : models())
-    cards.push_back({m.name, m.paper, m.summary, {"Task: " + m.task + "."}, &m.options});
+  for (const ModelInfo& m : models()) cards.push_back({m.name, m.paper, m.summary, {"Task: " + m.task + "."}, &m.options});
   return cards;
 }
 

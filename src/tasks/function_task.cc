@@ -7,8 +7,8 @@ namespace tacet {
 
 std::unique_ptr<Objective> make_function_objective(const Recipe& recipe, int clients) {
   const auto noise = keys_from<Noise>(recipe.data);
-  return make_function_objective(make_problem(recipe.model, static_cast<uint64_t>(recipe.run.integer("seed")), clients), noise,
-                                 noise.samples);
+  return make_function_objective(make_problem(recipe.model, static_cast<uint64_t>(recipe.run.integer("seed")), clients),
+                                 noise, noise.samples);
 }
 
 }  // namespace tacet

@@ -8,9 +8,9 @@
 
 #include "data/clients/client_batches.h"
 #include "data/images/images.h"
-#include "tacet/image_model.h"
 #include "tacet/algorithm.h"
 #include "tacet/error.h"
+#include "tacet/image_model.h"
 #include "tacet/registry.h"
 #include "tasks/client_shares.h"
 #include "tasks/network_task.h"
@@ -103,9 +103,9 @@ class ClassificationObjective : public NetworkObjective {
 
  private:
   std::shared_ptr<ImageModel> make_model(const Recipe& recipe) const {
-    return make_image_model(
-        recipe.model, data_->shape,
-        Stream(seed_of(recipe), Stream::everyone, Purpose::initial_weights, 0, 0), precision_of(recipe.run));
+    return make_image_model(recipe.model, data_->shape,
+                            Stream(seed_of(recipe), Stream::everyone, Purpose::initial_weights, 0, 0),
+                            precision_of(recipe.run));
   }
 
   const ImageSplit& split(const std::string& name) const { return name == "valid" ? data_->valid : data_->test; }

@@ -5,9 +5,9 @@
 
 #include "data/text/corpus.h"
 #include "data/text/corpus_batches.h"
-#include "tacet/language_model.h"
 #include "tacet/algorithm.h"
 #include "tacet/error.h"
+#include "tacet/language_model.h"
 #include "tacet/registry.h"
 #include "tasks/network_task.h"
 #include "tasks/run_precision.h"
@@ -26,9 +26,8 @@ class LanguageObjective : public NetworkObjective {
     const int64_t context = model_->context(), longest = longest_batch(text);
     if (context > 0 && context < longest)
       throw UserError("model.context must be at least the longest batch, " + std::to_string(longest) +
-                      " positions (data.bptt" +
-                      (text.random_lengths ? " + 20, as data.random_lengths is on" : "") + "), got " +
-                      std::to_string(context));
+                      " positions (data.bptt" + (text.random_lengths ? " + 20, as data.random_lengths is on" : "") +
+                      "), got " + std::to_string(context));
     adopt(model_->module(), recipe.model, [this, recipe] {
       const auto model = make_model(recipe);
       return std::shared_ptr<torch::nn::Module>(model, &model->module());

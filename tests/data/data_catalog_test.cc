@@ -50,7 +50,8 @@ TEST(DataTable, ConditionsOfUseNameKeysOfTheRow) {
         const auto at = std::find_if(e.options.begin(), e.options.end(),
                                      [&](const Option& other) { return other.name == condition.key; });
         ASSERT_NE(at, e.options.end()) << e.name << " " << o.name << ": " << condition.key;
-        for (const Value& value : condition.values) EXPECT_EQ(complaint(*at, value), std::nullopt) << e.name << " " << o.name;
+        for (const Value& value : condition.values)
+          EXPECT_EQ(complaint(*at, value), std::nullopt) << e.name << " " << o.name;
       }
   EXPECT_GT(conditions, 0);
 }

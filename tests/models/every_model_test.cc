@@ -17,8 +17,8 @@ namespace {
 
 // Returns the row's defaults, with sizes so small that every network is made and run in moments.
 Values small(const ModelInfo& row) {
-  static const std::map<std::string, int64_t> sizes = {{"width", 4}, {"layers", 1}, {"heads", 2}, {"embedding", 4},
-                                                       {"hidden", 6}, {"context", 16}};
+  static const std::map<std::string, int64_t> sizes = {{"width", 4},     {"layers", 1}, {"heads", 2},
+                                                       {"embedding", 4}, {"hidden", 6}, {"context", 16}};
   Values values;
   values.set("name", row.name);
   for (const Option& o : row.options)

@@ -12,9 +12,9 @@
 #include "data/files/safetensors.h"
 #include "kernels/product/product.h"
 #include "models/images/image_layers.h"
-#include "tacet/image_model.h"
 #include "tacet/error.h"
 #include "tacet/flat_module.h"
+#include "tacet/image_model.h"
 
 namespace tacet {
 namespace {

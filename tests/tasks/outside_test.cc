@@ -34,7 +34,9 @@ class Templates : public tacet::ImageModel {
  public:
   Templates(const TemplateOptions& o, const tacet::ImageShape& shape)
       : scale_(o.scale), templates_(register_parameter("templates", at::zeros({shape.classes, shape.size()}))) {}
-  at::Tensor forward(const at::Tensor& x, const tacet::Stream*) override { return scale_ * x.flatten(1).matmul(templates_.t()); }
+  at::Tensor forward(const at::Tensor& x, const tacet::Stream*) override {
+    return scale_ * x.flatten(1).matmul(templates_.t());
+  }
 
  private:
   double scale_;
@@ -122,14 +124,15 @@ class Disagreement : public tacet::Objective {
 // Adds all of them once.
 struct Outside : testing::Test {
   static void SetUpTestSuite() {
-    tacet::add_model({.name = "templates",
-                      .paper = "this test",
-                      .summary = "a template of each class",
-                      .task = "classification",
-                      .options = tacet::options_of<TemplateOptions>(),
-                      .image = [](const Values& model, const tacet::ImageShape& shape, const tacet::Stream&, tacet::Precision) {
-                        return std::make_shared<Templates>(tacet::keys_from<TemplateOptions>(model), shape);
-                      }});
+    tacet::add_model(
+        {.name = "templates",
+         .paper = "this test",
+         .summary = "a template of each class",
+         .task = "classification",
+         .options = tacet::options_of<TemplateOptions>(),
+         .image = [](const Values& model, const tacet::ImageShape& shape, const tacet::Stream&, tacet::Precision) {
+           return std::make_shared<Templates>(tacet::keys_from<TemplateOptions>(model), shape);
+         }});
     tacet::add_dataset({.name = "stripes",
                         .paper = "this test",
                         .summary = "rows and columns",
@@ -177,8 +180,7 @@ TEST_F(Outside, AnImageModelLearnsAnImageDataSet) {
 }
 
 TEST_F(Outside, ALanguageModelLearnsACorpus) {
-  const auto result =
-      train("name = \"three-words\"\nbatch_size = 2\nbptt = 10\neval_batch = 2", "name = \"bigrams\"", "5");
+  const auto result = train("name = \"three-words\"\nbatch_size = 2\nbptt = 10\neval_batch = 2", "name = \"bigrams\"", "5");
   EXPECT_EQ(result.x.numel(), 9);
   EXPECT_LT(result.final.at("test").loss, 0.5 * std::log(3.0));  // ln 3 at the start
 }

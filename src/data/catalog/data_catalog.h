@@ -1,5 +1,6 @@
-// The collection of tacet's own data sets. Each file of a data set, or of a family with one reader, defines built_in::NAME(),
-// which returns its rows; src/data/CMakeLists.txt lists the files, and CMake writes built_in_datasets() from that list.
+// The collection of tacet's own data sets. Each file of a data set, or of a family with one reader, defines
+// built_in::NAME(), which returns its rows; src/data/CMakeLists.txt lists the files, and CMake writes built_in_datasets()
+// from that list.
 #pragma once
 
 #include <vector>

@@ -47,7 +47,8 @@ ImageData load_cifar(const Values& data, bool ten) {
                                      "data_batch_5.bin"}
           : std::vector<std::string>{"train.bin"};
   const std::vector<std::string> test = {ten ? "test_batch.bin" : "test.bin"};
-  const fs::path folder = find_folder(data, ten ? "cifar-10" : "cifar-100", ten ? "cifar-10-batches-bin" : "cifar-100-binary", train);
+  const fs::path folder =
+      find_folder(data, ten ? "cifar-10" : "cifar-100", ten ? "cifar-10-batches-bin" : "cifar-100-binary", train);
   ImageData set;
   set.place = folder.string();
   CifarFormat format{.label_bytes = ten ? 1 : 2, .classes = ten ? 10 : 100};
@@ -68,14 +69,14 @@ ImageData load_cifar(const Values& data, bool ten) {
 DatasetInfo row(bool ten, std::string summary, std::vector<std::string> files) {
   std::vector<Option> own = options_of<CifarOptions>();
   own.insert(own.begin(), root_option());
-  return {.name = ten ? "cifar-10" : "cifar-100",
-          .paper =
-              "Krizhevsky, 2009, Learning Multiple Layers of Features from Tiny Images; no explicit licence, research use",
-          .summary = std::move(summary),
-          .task = "classification",
-          .options = image_options(own, {.crop_padding = 4, .flip = true}),
-          .files = std::move(files),
-          .images = [ten](const Values& data) { return load_cifar(data, ten); }};
+  return {
+      .name = ten ? "cifar-10" : "cifar-100",
+      .paper = "Krizhevsky, 2009, Learning Multiple Layers of Features from Tiny Images; no explicit licence, research use",
+      .summary = std::move(summary),
+      .task = "classification",
+      .options = image_options(own, {.crop_padding = 4, .flip = true}),
+      .files = std::move(files),
+      .images = [ten](const Values& data) { return load_cifar(data, ten); }};
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
 // Data set "arrays": labelled images (or any vectors) that other programs wrote, in train.safetensors and test.safetensors
-// with tensors images, labels and perhaps users, or in train_images.npy, train_labels.npy (train_users.npy) and such files for
-// test. Images are [n, C, H, W], [n, H, W] or [n, features]. Bytes count as 0 … 255 of 1, other numbers are taken as they are.
-// Labels and users are whole numbers ≥ 0.
+// with tensors images, labels and perhaps users, or in train_images.npy, train_labels.npy (train_users.npy) and such files
+// for test. Images are [n, C, H, W], [n, H, W] or [n, features]. Bytes count as 0 … 255 of 1, other numbers are taken as
+// they are. Labels and users are whole numbers ≥ 0.
 #include <algorithm>
 #include <filesystem>
 #include <optional>

@@ -202,9 +202,9 @@ std::vector<DatasetInfo> image_folder() {
           "images",
           {}, 4,
           {"tiny-imagenet-200/wnids.txt", "train/CLASS/images/*.JPEG", "val/images/*.JPEG", "val/val_annotations.txt"}),
-      row("imagenet",
-          "Russakovsky et al., 2015, ImageNet Large Scale Visual Recognition Challenge 2012; research use",
-          "photographs in colour, 1,000 classes, 1,281,167 training and 50,000 validation images, which serve as test images",
+      row("imagenet", "Russakovsky et al., 2015, ImageNet Large Scale Visual Recognition Challenge 2012; research use",
+          "photographs in colour, 1,000 classes, 1,281,167 training and 50,000 validation images, which serve as test "
+          "images",
           {.size = 224, .centre_crop = 0.875, .random_crop = 0.08}, 0, {"train/CLASS/*.JPEG", "val/CLASS/*.JPEG"}),
       row("image-folder", "your own", "JPEG or PNG pictures in a folder for each class", {}, 0,
           {"train/CLASS/…", "val/CLASS/… or test/CLASS/…"}),

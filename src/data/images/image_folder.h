@@ -17,8 +17,8 @@ struct PictureList {
 };
 
 // Returns the pictures of FOLDER/CLASS/…: the class is the first folder's name, one of `classes`; pictures may lie deeper.
-// Files that are not called *.jpg, *.jpeg or *.png (in any case) are left out. Throws UserError when the folder or a class is missing (unless
-// `partial`) or nothing is there.
+// Files that are not called *.jpg, *.jpeg or *.png (in any case) are left out. Throws UserError when the folder or a class
+// is missing (unless `partial`) or nothing is there.
 PictureList list_by_class(const std::string& folder, const std::vector<std::string>& classes, bool partial);
 // Returns the names of the folders in a folder, sorted.
 std::vector<std::string> class_folders(const std::string& folder);
@@ -26,8 +26,8 @@ std::vector<std::string> class_folders(const std::string& folder);
 PictureList list_by_table(const std::string& folder, const std::string& table, const std::vector<std::string>& classes,
                           bool partial);
 
-// Returns the pictures as a split. `random`: training crops are drawn, so each read decodes; otherwise every read gives the same
-// bytes, and `cache` (empty: none) names the file that keeps them decoded beside the folder.
+// Returns the pictures as a split. `random`: training crops are drawn, so each read decodes; otherwise every read gives the
+// same bytes, and `cache` (empty: none) names the file that keeps them decoded beside the folder.
 ImageSplit split_of_pictures(const std::string& folder, PictureList list, const PictureCrop& crop, bool random,
                              const std::string& cache);
 

@@ -117,8 +117,7 @@ void ImageOptions::options(OptionList& o, bool users) {
   o.integer("crop_padding", crop_padding, crop_padding, within(0, 1e4),
             "training images are random crops of the image with so many pixels of zeros on each side; 0: no crops");
   o.flag("flip", flip, flip, "training images are mirrored left to right with probability 1/2");
-  o.maybe_numbers("mean", mean, {},
-                  "subtracted from each channel of pixels in 0 … 1; without it, the data set's own");
+  o.maybe_numbers("mean", mean, {}, "subtracted from each channel of pixels in 0 … 1; without it, the data set's own");
   o.maybe_numbers("deviation", deviation, {.min = 0, .min_open = true},
                   "then each channel is divided by it; without it, the data set's own");
   o.integer("valid", valid, valid, within(0, 1e9),
@@ -169,8 +168,8 @@ void cut(ImageData& set, const ImageOptions& o) {
 void replace(std::vector<double>& own, const std::optional<Numbers>& given, const std::string& key, int64_t channels) {
   if (!given) return;
   if (static_cast<int64_t>(given->size()) != channels)
-    throw UserError("data." + key + " must have one number for each of the " + std::to_string(channels) +
-                    " channels, got " + std::to_string(given->size()));
+    throw UserError("data." + key + " must have one number for each of the " + std::to_string(channels) + " channels, got " +
+                    std::to_string(given->size()));
   own = *given;
 }
 

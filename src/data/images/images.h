@@ -45,8 +45,9 @@ struct ImageInput {
   std::vector<double> mean, deviation;
 };
 
-// Returns images `samples` of a split as a model's input [B, C, H, W]. With a stream they are for training: everything random
-// is drawn from it, one key an image, so the result does not depend on threads. Without one they are for an evaluation.
+// Returns images `samples` of a split as a model's input [B, C, H, W]. With a stream they are for training: everything
+// random is drawn from it, one key an image, so the result does not depend on threads. Without one they are for an
+// evaluation.
 at::Tensor image_batch(const ImageSplit& split, const ImageShape& shape, const std::vector<int32_t>& samples,
                        const ImageInput& input, const Stream* augment);
 

@@ -1,5 +1,5 @@
-// The reader of word-level corpora in folders with the layout of Penn Treebank and WikiText: three text files, one sentence or
-// paragraph a line. Batches, shards and clients are not here (corpus_batches.h), nor is the embedded corpus (sotu.h).
+// The reader of word-level corpora in folders with the layout of Penn Treebank and WikiText: three text files, one sentence
+// or paragraph a line. Batches, shards and clients are not here (corpus_batches.h), nor is the embedded corpus (sotu.h).
 #pragma once
 
 #include <cstdint>
@@ -45,9 +45,9 @@ bool is_utf8(std::string_view text);
 // sense, line and byte offset when a file is missing, no plain file, unreadable, not UTF-8, holds NUL bytes or has no words.
 Corpus read_ptb_layout(const std::string& folder, const std::string& dataset = "text");
 
-// Returns the folder of a data set: data.root or its subfolder `dataset` when data.root is given; else $TACET_DATA/<dataset>,
-// $TACET_DATA itself or ~/.cache/tacet/<dataset>, whichever first holds a train file of that data set. A leading ~/ in
-// data.root means the home folder. Throws UserError listing every place looked at.
+// Returns the folder of a data set: data.root or its subfolder `dataset` when data.root is given; else
+// $TACET_DATA/<dataset>, $TACET_DATA itself or ~/.cache/tacet/<dataset>, whichever first holds a train file of that data
+// set. A leading ~/ in data.root means the home folder. Throws UserError listing every place looked at.
 std::string find_root(const Values& data, const std::string& dataset);
 
 // Reads the corpus of a language-model data set of the table, with its keys.

@@ -73,14 +73,12 @@ class Reader {
     for (size_t k = 0; k < plain; ++k) usual.push_back(usual[k] + ".gz");
     return usual;
   }
-  void find_folder_by(const std::vector<std::string>& files) {
-    folder_ = find_folder(data_, name_, name_, files);
-  }
+  void find_folder_by(const std::vector<std::string>& files) { folder_ = find_folder(data_, name_, name_, files); }
   std::string file(const std::string& split, const std::vector<std::string>& candidates) {
     std::string path = first_existing(folder_, candidates);
     if (path.empty())
-      throw DataMissing(folder_ + "/" + candidates.front() + ": does not exist; data set \"" + name_ +
-                        "\" needs its " + split + " split");
+      throw DataMissing(folder_ + "/" + candidates.front() + ": does not exist; data set \"" + name_ + "\" needs its " +
+                        split + " split");
     return files_[split] = path;
   }
 

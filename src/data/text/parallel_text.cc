@@ -35,8 +35,7 @@ class Reader {
   Reader(const Values& data, const ParallelOptions& options) : o_(options) {
     std::vector<std::string> wanted;
     for (const Style& style : styles)
-      for (const char* end : {"", ".gz"})
-        wanted.push_back(style.before + o_.train + style.between + o_.source + end);
+      for (const char* end : {"", ".gz"}) wanted.push_back(style.before + o_.train + style.between + o_.source + end);
     folder_ = find_folder(data, data.text("name"), data.text("name"), wanted);
     for (size_t k = 0; k < wanted.size(); ++k)
       if (!style_ && !first_existing(folder_, {wanted[k]}).empty()) style_ = &styles[k / 2];
@@ -59,8 +58,8 @@ class Reader {
     const std::string name = style_->before + stem + style_->between + language;
     const std::string path = first_existing(folder_, {name, name + ".gz"});
     if (path.empty())
-      throw DataMissing(folder_ + "/" + name + ": does not exist (data." + split + " is \"" + stem + "\", data." +
-                        side + " is \"" + language + "\")");
+      throw DataMissing(folder_ + "/" + name + ": does not exist (data." + split + " is \"" + stem + "\", data." + side +
+                        " is \"" + language + "\")");
     return path;
   }
 

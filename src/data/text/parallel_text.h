@@ -26,8 +26,8 @@ struct ParallelText {
 struct ParallelOptions {
   int64_t batch_size = 64, eval_batch = 64, max_samples = 0;
   PartitionOptions partition = {};
-  std::string source = "source", target = "target";               // languages: the ends of files' names
-  std::string train = "train", valid = "valid", test = "test";    // the names before
+  std::string source = "source", target = "target";             // languages: the ends of files' names
+  std::string train = "train", valid = "valid", test = "test";  // the names before
   int64_t max_length = 250, pieces = 8000, pieces_from = 1000000;
   std::optional<std::string> subwords = {};
 

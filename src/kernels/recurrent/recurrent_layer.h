@@ -4,8 +4,8 @@
 
 #include <vector>
 
-#include "tacet/precision.h"
 #include "kernels/recurrent/recurrent.h"
+#include "tacet/precision.h"
 
 namespace tacet {
 

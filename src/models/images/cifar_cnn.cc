@@ -51,8 +51,9 @@ namespace built_in {
 std::vector<ModelInfo> cifar_cnn() {
   return {{.name = "cifar-cnn",
            .paper = "Karimi, Li, Li, Fed-LAMB, experiments",
-           .summary = "three 3 × 3 convolutions, two of them with max-pooling, two fully connected layers; 122,570 parameters "
-                      "on CIFAR-10",
+           .summary =
+               "three 3 × 3 convolutions, two of them with max-pooling, two fully connected layers; 122,570 parameters "
+               "on CIFAR-10",
            .task = "classification",
            .options = options_of<CifarCnnOptions>(),
            .image = [](const Values& model, const ImageShape& shape, const Stream& weights, Precision precision) {

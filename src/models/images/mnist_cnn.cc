@@ -1,6 +1,6 @@
 // A plain convolutional network for small images. Two times 5 × 5 convolution, 2 × 2 max-pooling and ReLU, with dropout of
-// whole feature maps before the second pooling; fc1, ReLU, dropout, fc2. On 28 × 28 images the second pooling leaves 20 · 4 ·
-// 4 = 320 values. Parameters are called as the layers, each with .weight and .bias.
+// whole feature maps before the second pooling; fc1, ReLU, dropout, fc2. On 28 × 28 images the second pooling leaves 20 · 4
+// · 4 = 320 values. Parameters are called as the layers, each with .weight and .bias.
 #include <ATen/ops/max_pool2d.h>
 #include <ATen/ops/relu.h>
 
@@ -54,8 +54,9 @@ namespace built_in {
 std::vector<ModelInfo> mnist_cnn() {
   return {{.name = "mnist-cnn",
            .paper = "Karimi, Li, Li, Fed-LAMB, experiments",
-           .summary = "two 5 × 5 convolutions, each with max-pooling, dropout, two fully connected layers; 21,840 parameters "
-                      "on MNIST",
+           .summary =
+               "two 5 × 5 convolutions, each with max-pooling, dropout, two fully connected layers; 21,840 parameters "
+               "on MNIST",
            .task = "classification",
            .options = options_of<MnistCnnOptions>(),
            .image = [](const Values& model, const ImageShape& shape, const Stream& weights, Precision precision) {

@@ -16,11 +16,11 @@ namespace tacet {
 
 // Dropout between layers, on the input and on the output has one mask for all time steps ("locked").
 struct AwdLstmOptions {
-  int64_t vocabulary = 0;    // V
-  Cell cell = Cell::lstm;    // or Cell::gru
+  int64_t vocabulary = 0;  // V
+  Cell cell = Cell::lstm;  // or Cell::gru
   int64_t layers = 3;
-  int64_t embedding = 400;   // E
-  int64_t hidden = 1150;     // H
+  int64_t embedding = 400;  // E
+  int64_t hidden = 1150;    // H
   bool tied = true;
   double output_dropout = 0.4;
   double hidden_dropout = 0.25;

@@ -36,8 +36,7 @@ void Gpt2Options::options(OptionList& o) {
   o.integer("context", context, context, within(1, 1e7),
             "positions; at least the longest batch, bptt (+ 20 with random_lengths)");
   o.flag("tied", tied, tied, "the output's matrix is the embedding's");
-  o.number("dropout", dropout, dropout, share,
-           "on the embedded words and on what each part adds to the residual stream");
+  o.number("dropout", dropout, dropout, share, "on the embedded words and on what each part adds to the residual stream");
   o.number("attention_dropout", attention_dropout, attention_dropout, share, "on the attention weights");
   o.number("init_deviation", init_deviation, init_deviation, above(0), "matrices start normal with this deviation");
 }

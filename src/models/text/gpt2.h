@@ -8,9 +8,9 @@
 
 #include <vector>
 
-#include "tacet/precision.h"
 #include "models/weights.h"
 #include "tacet/options.h"
+#include "tacet/precision.h"
 
 namespace tacet {
 

@@ -76,8 +76,7 @@ void TextClassifierOptions::options(OptionList& o) {
   o.text("pooling", pooling_word, pooling_word, {"max", "mean", "last"},
          "how the encoder's outputs become one vector; last: its final state");
   o.integer("embedding", embedding, embedding, within(1, 1e7), "width of the word vectors");
-  o.flag("frozen", frozen, frozen,
-         "vectors from data.vectors are not trained; without such vectors the embedding always is")
+  o.flag("frozen", frozen, frozen, "vectors from data.vectors are not trained; without such vectors the embedding always is")
       .only_with = {{"data.vectors"}};
   o.number("dropout", dropout, dropout, share, "between the encoder's layers").only_with = {{"layers"}};
   o.integer("mlp_layers", mlp_layers, mlp_layers, within(0, 1e7), "hidden layers of the classifier; 0: one linear map");

@@ -23,8 +23,7 @@ void TransformerOptions::options(OptionList& o) {
   o.integer("inner", inner, inner, within(1, 1e7), "width of the feed-forward parts");
   o.number("dropout", dropout, dropout, share, "on embedded inputs and on what each part adds");
   o.number("attention_dropout", attention_dropout, attention_dropout, share, "on the attention weights");
-  o.number("label_smoothing", label_smoothing, label_smoothing, share,
-           "share of the target that is spread over all words");
+  o.number("label_smoothing", label_smoothing, label_smoothing, share, "share of the target that is spread over all words");
 }
 
 void DecodingOptions::options(OptionList& o) {
@@ -157,7 +156,8 @@ std::vector<ModelInfo> transformer() {
   ModelInfo row{
       .name = "transformer",
       .paper = "Vaswani et al., NeurIPS 2017",
-      .summary = "Encoder-decoder Transformer with one embedding of both languages, label smoothing, greedy or beam decoding.",
+      .summary =
+          "Encoder-decoder Transformer with one embedding of both languages, label smoothing, greedy or beam decoding.",
       .task = "translation"};
   OptionList list;
   TransformerOptions().options(list);

@@ -9,9 +9,9 @@
 #include <span>
 #include <vector>
 
-#include "tacet/precision.h"
 #include "models/weights.h"
 #include "tacet/options.h"
+#include "tacet/precision.h"
 
 namespace tacet {
 
