@@ -1,5 +1,6 @@
 // A word-level corpus: what the reader of a language-model data set returns. A corpus of one's own is registered with
-// add_dataset (registry.h). How it is cut into clients' streams and batches is not here.
+// add_dataset (registry.h). Cutting it into clients' streams and batches is not
+// done here.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
 // Labelled images, in memory or in files: what the reader of an image data set returns. A data set of one's own is
-// registered with add_dataset (registry.h). How images become batches is not here.
+// registered with add_dataset (registry.h). Making batches is not done here.
 #pragma once
 
 #include <cstdint>

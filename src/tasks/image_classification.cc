@@ -127,7 +127,7 @@ class ClassificationObjective : public NetworkObjective {
     return batch;
   }
 
-  // The unit's images. Those of small sets are the same work at every evaluation, so they are kept.
+  // Returns the unit's images. Small sets' are kept, as they are the same work at every evaluation.
   Batch eval_batch(const std::string& name, int unit) {
     const ImageSplit& from = split(name);
     const auto kept = eval_batches_.find({name, unit});

@@ -1,5 +1,5 @@
-// The owners of the training samples: pure functions from labels (and users) to a list of samples for every client. How
-// often a client reads its samples, and in which order, is not here (client_batches.h).
+// The owners of the training samples: pure functions from labels (and users) to a list of samples for every client. Reading
+// them in some order is not done here (client_batches.h).
 #pragma once
 
 #include <cstdint>

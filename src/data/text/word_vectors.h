@@ -1,4 +1,5 @@
-// Word vectors in GloVe's text format. Which words a data set has is not known here (labelled_text.h).
+// Word vectors in GloVe's text format. The words of a data set are not known here
+// (labelled_text.h).
 #pragma once
 
 #include <cstdint>

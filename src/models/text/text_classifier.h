@@ -49,11 +49,11 @@ class TextClassifier : public torch::nn::Module {
   // torch starts them: recurrent ones uniform on ± 1/√H, linear ones on ± 1/√in, the embedding on ± 0.1.
   TextClassifier(const TextClassifierOptions& options, const at::Tensor& vectors, uint64_t seed);
 
-  // [B, C]. Texts have at least one word. `second` is empty unless pair. draw: null in evaluation (no dropout). Which texts
-  // stand together in a batch does not change their scores beyond rounding.
+  // Returns [B, C]. Texts have at least one word, and `second` is empty unless pair. A null `draw` means an evaluation: no
+  // dropout. The other texts of a batch do not change a text's scores beyond rounding.
   at::Tensor scores(const std::vector<TextView>& first, const std::vector<TextView>& second, const BatchKey* draw);
 
-  // The sum over the batch. labels [B] int64.
+  // Returns the sum over the batch, for labels [B] int64.
   at::Tensor loss(const at::Tensor& scores, const at::Tensor& labels) const;
 
  private:

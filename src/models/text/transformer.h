@@ -37,7 +37,7 @@ struct Decoding {
   int64_t extra = 50;           // a translation has at most so many pieces more than its source
 };
 
-// How an evaluation translates.
+// The translations of an evaluation.
 struct DecodingOptions {
   bool translates = true;  // false: there is no BLEU
   Decoding how;
