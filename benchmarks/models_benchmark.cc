@@ -15,8 +15,8 @@
 #include <torch/types.h>
 
 #include "kernels/product/product.h"
-#include "models/images/image_model.h"
 #include "peak.h"
+#include "tacet/image_model.h"
 #include "tacet/registry.h"
 #include "train/process.h"
 
@@ -27,11 +27,11 @@ using Clock = std::chrono::steady_clock;
 
 struct Case {
   const char* name;
-  ImageSizes sizes;
+  ImageShape sizes;
   int64_t batch;
 };
 
-constexpr ImageSizes mnist{1, 28, 28, 10}, cifar{3, 32, 32, 10}, larger{3, 64, 64, 200};
+constexpr ImageShape mnist{1, 28, 28, 10}, cifar{3, 32, 32, 10}, larger{3, 64, 64, 200};
 constexpr Case cases[] = {{"mlp", mnist, 10},       {"mnist-cnn", mnist, 10}, {"mnist-cnn", mnist, 64},
                           {"cifar-cnn", cifar, 10}, {"cifar-cnn", cifar, 64}, {"resnet-20", cifar, 64},
                           {"resnet-9", cifar, 16},  {"resnet-18", cifar, 16}, {"resnet-50", larger, 16}};

@@ -94,6 +94,42 @@ function(tacet_library name)
   set_property(GLOBAL APPEND PROPERTY TACET_LIBRARIES tacet_${name})
 endfunction()
 
+# tacet_built_in(OUT ROW KIND FILES…): writes the source that collects the rows of all FILES, in their order, and appends it and the
+# files to the list OUT. FOLDER/NAME.cc defines built_in::NAME(), which returns a vector of ROW; the source defines built_in_KIND().
+# LIBRARY:NAME stands for such a function of a library that is linked.
+function(tacet_built_in out row kind)
+  set(sources ${${out}})
+  foreach(file ${ARGN})
+    string(REGEX REPLACE "^.*[:/]" "" name ${file})
+    string(APPEND declarations "std::vector<${row}> ${name}();\n")
+    string(APPEND calls "           built_in::${name},\n")
+    if(NOT file MATCHES ":")
+      list(APPEND sources ${file}.cc)
+    endif()
+  endforeach()
+  set(source ${CMAKE_CURRENT_BINARY_DIR}/built_in_${kind}.cc)
+  file(RELATIVE_PATH list ${PROJECT_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR}/CMakeLists.txt)
+  file(CONFIGURE OUTPUT ${source} CONTENT [[
+// Written by CMake from the list in @list@.
+#include "tacet/registry.h"
+
+namespace tacet {
+namespace built_in {
+@declarations@}
+
+std::vector<@row@> built_in_@kind@() {
+  std::vector<@row@> all;
+  for (const auto rows : {
+@calls@       })
+    for (@row@& row : rows()) all.push_back(std::move(row));
+  return all;
+}
+
+}  // namespace tacet
+]] @ONLY)
+  set(${out} ${sources} ${source} PARENT_SCOPE)
+endfunction()
+
 # tacet_test(NAME SOURCES … LINKS … [PCH test|torch]): a GoogleTest program, one entry of CTest. Not one entry a test: loading libtorch
 # takes longer than most tests. `build/release/tests/NAME/test_NAME --gtest_filter=…` runs single ones.
 function(tacet_test name)

@@ -116,21 +116,20 @@ class OptionList {
   std::vector<Option> options_;
 };
 
-// Returns the options that T binds.
-template <class T>
-std::vector<Option> options_of() {
+// Returns the options that keys.options(list) binds, with the defaults that `keys` holds.
+template <class Keys>
+std::vector<Option> options_of(Keys keys = {}) {
   OptionList list;
-  T().options(list);
+  keys.options(list);
   return list.all();
 }
 
-// Returns a T with the given values, and defaults for the others.
-template <class T>
-T read_options(const Values& values) {
-  T out;
+// Returns `keys` with the values written into what keys.options(list) binds.
+template <class Keys>
+Keys read_options(const Values& values, Keys keys = {}) {
   OptionList list(values);
-  out.options(list);
-  return out;
+  keys.options(list);
+  return keys;
 }
 
 // Returns the option of that name, or null.

@@ -1,14 +1,26 @@
-// Tables of what a recipe can name: methods, models and data sets, each with its keys. A program may add its own to them; it
-// does so before it reads a recipe. Built-in rows stand beside the code they describe.
+// Tables of what a recipe can name: methods, models, data sets and tasks, each with its keys. Built-in rows stand beside the code
+// they describe. A program may add its own to them: once each, before it reads a recipe, from one thread.
 #pragma once
 
 #include <deque>
+#include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "tacet/image_shape.h"
 #include "tacet/options.h"
+#include "tacet/precision.h"
+#include "tacet/random.h"
 
 namespace tacet {
+
+class ImageModel;
+class LanguageModel;
+class Objective;
+struct Corpus;
+struct ImageData;
+struct Recipe;
 
 struct AlgorithmInfo;  // tacet/algorithm.h
 
@@ -19,19 +31,48 @@ const std::deque<AlgorithmInfo>& algorithms();
 // Throws UserError naming the nearest method.
 const AlgorithmInfo& find_algorithm(const std::string& name);
 
-struct Entry {
+struct ModelInfo {
   std::string name;
-  std::string paper;    // or the origin and licence of a data set
-  std::string summary;  // one sentence
-  std::string task;     // "language-model", …: a model trains on data of the same task
-  std::vector<Option> options;
-  std::vector<std::string> files;  // data sets: the files expected under root; empty when embedded
+  std::string paper;            // authors, venue, year
+  std::string summary;          // one sentence
+  std::string task;             // "classification", …: a model trains on data of the same task
+  std::vector<Option> options;  // without "name"
+  // The maker of the network, for task "classification" (image_model.h) or "language-model" (language_model.h). Further
+  // tasks make their models themselves. Rows with a maker get the key `init`, a file with initial weights.
+  std::function<std::shared_ptr<ImageModel>(const Values& model, const ImageShape& shape, const Stream& weights,
+                                            Precision precision)>
+      image = {};
+  std::function<std::unique_ptr<LanguageModel>(const Values& model, int64_t vocabulary, uint64_t seed, Precision precision)>
+      language = {};
 };
 
-const std::vector<Entry>& models();
-const std::vector<Entry>& datasets();
-// Each throws UserError naming the nearest entry.
-const Entry& find_model(const std::string& name);
-const Entry& find_dataset(const std::string& name);
+struct DatasetInfo {
+  std::string name;
+  std::string paper;                    // origin and licence
+  std::string summary;                  // one sentence
+  std::string task;                     // as above
+  std::vector<Option> options;          // without "name"
+  std::vector<std::string> files = {};  // expected in the folder data.root; empty when nothing is read
+  // The reader, for task "classification" (image_data.h) or "language-model" (corpus.h). Further tasks read their data
+  // themselves.
+  std::function<ImageData(const Values& data)> images = {};
+  std::function<Corpus(const Values& data)> corpus = {};
+};
+
+// Makes the objective of a recipe whose model and data set are of the task.
+using MakeTask = std::function<std::unique_ptr<Objective>(const Recipe& recipe, int clients)>;
+
+// Return all rows: tacet's own, then those that were added. References to rows stay valid.
+const std::deque<ModelInfo>& models();
+const std::deque<DatasetInfo>& datasets();
+// Each throws UserError naming the nearest row.
+const ModelInfo& find_model(const std::string& name);
+const DatasetInfo& find_dataset(const std::string& name);
+
+// Each adds a row. Throws std::logic_error for a name that is taken, or a row without the maker or reader that its task
+// needs.
+void add_model(ModelInfo model);
+void add_dataset(DatasetInfo dataset);
+void add_task(const std::string& name, MakeTask make);
 
 }  // namespace tacet

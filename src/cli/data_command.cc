@@ -31,9 +31,9 @@ std::string data_folder() {
 }
 
 // The checked keys: a recipe's, or of the data set's defaults, with any model of its task.
-Recipe recipe_for(const Entry& data, const std::string& file, const std::vector<std::string>& sets) {
+Recipe recipe_for(const DatasetInfo& data, const std::string& file, const std::vector<std::string>& sets) {
   if (!file.empty()) return load_recipe(file, sets);
-  for (const Entry& model : models())
+  for (const ModelInfo& model : models())
     if (model.task == data.task)
       return parse_recipe("[data]\nname = \"" + data.name + "\"\n[model]\nname = \"" + model.name +
                               "\"\n[algorithm]\nname = \"fedavg\"\neta = 1\n[schedule]\nrounds = 1\n",
@@ -78,7 +78,7 @@ void print_labels(const Labelled& set) {
 
 void print_partition(const Recipe& recipe, const Labelled& set) {
   const PartitionOptions options = partition_options(recipe.data);
-  const bool anew = recipe.data.flag("partition.every_round");
+  const bool anew = options.every_round;
   auto clients = static_cast<int>(recipe.clients.integer("count"));
   if (anew && recipe.clients.has("participating")) clients = static_cast<int>(recipe.clients.integer("participating"));
   const Shares shares = partition(options, set.labels, set.users, clients);
@@ -155,7 +155,7 @@ std::string bars(const std::vector<int64_t>& counts, int64_t largest) {
 }
 
 int cmd_data_info(const std::string& name, const std::string& file, const std::vector<std::string>& sets) {
-  const Entry& entry = find_dataset(name);
+  const DatasetInfo& entry = find_dataset(name);
   const Recipe recipe = recipe_for(entry, file, sets);
   if (recipe.data.text("name") != name)
     throw UserError("--recipe: must be a recipe for " + name + ", is one for " + recipe.data.text("name"));
@@ -176,7 +176,7 @@ int cmd_data_info(const std::string& name, const std::string& file, const std::v
 }
 
 int cmd_data_fetch(const std::string& name, const std::string& folder, const std::string& address) {
-  const Entry& entry = find_dataset(name);
+  const DatasetInfo& entry = find_dataset(name);
   if (entry.files.empty()) {
     fmt::print("{} is part of tacet, nothing to fetch\n", name);
     return 0;

@@ -146,7 +146,7 @@ std::optional<Guess> extrapolated(const Recipe& recipe, int clients, int client,
   return Guess{line_through(n(small), one.seconds, n(larger), two.seconds, n(batch)), larger, two.bytes, parameters};
 }
 
-void print_missing(const Entry& data, const std::string& what) {
+void print_missing(const DatasetInfo& data, const std::string& what) {
   fmt::print("missing     {}\n", what);
   if (const Source* source = find_source(data.name)) {
     fmt::print("get it      tacet data fetch {}   (from {})\n", data.name, source->address);
@@ -164,7 +164,7 @@ void print_missing(const Entry& data, const std::string& what) {
 int dry_run(const Recipe& recipe, int workers) {
   const int clients = clients_of(recipe, workers);
   const AlgorithmInfo& method = find_algorithm(recipe.algorithm.text("name"));
-  const Entry& data = find_dataset(recipe.data.text("name"));
+  const DatasetInfo& data = find_dataset(recipe.data.text("name"));
   const int I = recipe.algorithm.has("interval") ? static_cast<int>(recipe.algorithm.integer("interval")) : 1;
   const auto seed = static_cast<uint64_t>(recipe.run.integer("seed"));
   const std::vector<int> present = sample_clients(client_sampling(recipe.clients, clients), seed, 0);

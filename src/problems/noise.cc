@@ -3,6 +3,8 @@
 
 #include <cmath>
 
+#include "tacet/registry.h"
+
 namespace tacet {
 namespace {
 
@@ -26,9 +28,19 @@ double once(const Noise& n, Stream& s) {
 
 }  // namespace
 
-Noise noise_of(const Values& data) {
-  return {data.text("noise.kind"), data.number("noise.scale"), data.number("noise.bound"), data.integer("noise.freedom"),
-          data.integer("batch_size")};
+void Noise::options(OptionList& o) {
+  const auto only_with = [](std::vector<Value> kinds) { return std::vector<OnlyWith>{{"noise.kind", std::move(kinds)}}; };
+  o.text("noise.kind", kind, kind, {"none", "gaussian", "uniform", "two-point", "student"},
+         "gaussian and student are truncated");
+  o.number("noise.scale", scale, scale, at_least(0),
+           "standard deviation before truncation; half width of uniform; ± of two-point; factor of student")
+      .only_with = only_with({"gaussian", "uniform", "two-point", "student"});
+  o.number("noise.bound", bound, bound, {.min = 0.1}, "gaussian, student: a draw beyond this times the scale is drawn again")
+      .only_with = only_with({"gaussian", "student"});
+  o.integer("noise.freedom", freedom, freedom, within(1, 1000), "student: degrees of freedom").only_with =
+      only_with({"student"});
+  o.integer("batch_size", batch, batch, within(1, 1e6), "draws that are averaged in one stochastic gradient");
+  o.integer("samples", samples, samples, within(1, 1e12), "draws of all clients together that count as an epoch");
 }
 
 double draw(const Noise& noise, Stream& stream) {
@@ -38,4 +50,16 @@ double draw(const Noise& noise, Stream& stream) {
   return sum / static_cast<double>(noise.batch);
 }
 
+namespace built_in {
+
+// Functions have no data: a recipe says in its place which noise their gradients have.
+std::vector<DatasetInfo> noise() {
+  return {{.name = "noise",
+           .paper = "nothing to read: the gradients of functions, with noise from the clients' streams",
+           .summary = "exact gradients, or with noise that is symmetric around 0 in every coordinate",
+           .task = "function",
+           .options = options_of<Noise>()}};
+}
+
+}  // namespace built_in
 }  // namespace tacet

@@ -15,11 +15,13 @@ struct Noise {
   double bound = 3;           // gaussian, student: draws beyond ± bound · scale are drawn again
   int64_t freedom = 3;        // student: degrees of freedom, ≥ 1
   int64_t batch = 1;          // the mean of so many draws
+  int64_t samples = 100;      // draws of all clients together that count as an epoch
+
+  // Binds the keys of data set "noise"; the defaults are the members' values.
+  void options(OptionList& o);
 };
 
-Noise noise_of(const Values& data);  // the keys of data set "noise"
-
-// One coordinate's noise.
+// Returns one coordinate's noise.
 double draw(const Noise& noise, Stream& stream);
 
 }  // namespace tacet

@@ -1,6 +1,6 @@
-// The problem suite: functions of x ∈ R^d, one for each client, with known gradients, Hessians and constants. What theory
-// says about an algorithm can be checked on them to the last digit; `model.name` in a recipe picks one. Not here: noise
-// (noise.h) and the Objective that an algorithm runs on (objective.h).
+// The problem suite: functions of x ∈ R^d, one for each client, with known gradients, Hessians and constants. Claims of
+// theory about an algorithm can be checked on them to the last digit; model.name in a recipe picks one. Not here: noise
+// (noise.h) and the Objective that an algorithm runs on (function_objective.h).
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@
 
 namespace tacet {
 
-// One client's f_i.
+// The f_i of a client.
 struct Function {
   std::function<double(std::span<const double> x)> value;
   std::function<void(std::span<const double> x, std::span<double> g)> gradient;  // g = ∇f_i(x), d numbers
@@ -33,13 +33,13 @@ struct Problem {
   std::vector<double> minimiser;  // empty where there is no closed form
 };
 
-// What a recipe may name as a model of task "function", with its keys.
-const std::vector<Entry>& functions();
+// Returns the rows of the models of task "function".
+const std::vector<ModelInfo>& functions();
 
-// The problem that [model] describes for N clients. Throws UserError where a problem asks for another N.
+// Makes the problem that [model] describes for N clients. Throws UserError where a problem asks for another N.
 Problem make_problem(const Values& model, uint64_t seed, int clients);
 
-// (1/N) Σ f_i and its gradient.
+// Return (1/N) Σ f_i and its gradient.
 double value(const Problem& problem, std::span<const double> x);
 std::vector<double> gradient(const Problem& problem, std::span<const double> x);
 

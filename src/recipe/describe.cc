@@ -46,11 +46,16 @@ std::vector<Card> method_cards() {
   return cards;
 }
 
-std::vector<Card> entry_cards(const std::vector<Entry>& entries, bool data) {
+std::vector<Card> model_cards() {
   std::vector<Card> cards;
-  for (const Entry& e : entries) {
+  for (const ModelInfo& m : models()) cards.push_back({m.name, m.paper, m.summary, {"Task: " + m.task + "."}, &m.options});
+  return cards;
+}
+
+std::vector<Card> dataset_cards() {
+  std::vector<Card> cards;
+  for (const DatasetInfo& e : datasets()) {
     cards.push_back({e.name, e.paper, e.summary, {"Task: " + e.task + "."}, &e.options});
-    if (!data) continue;
     if (e.files.empty()) {
       cards.back().notes.push_back("Part of tacet, nothing to fetch.");
       continue;
@@ -150,8 +155,8 @@ std::string markdown_cards(const std::vector<Card>& cards) {
 }  // namespace
 
 std::string describe_methods(int width) { return describe_cards(method_cards(), width); }
-std::string describe_models(int width) { return describe_cards(entry_cards(models(), false), width); }
-std::string describe_datasets(int width) { return describe_cards(entry_cards(datasets(), true), width); }
+std::string describe_models(int width) { return describe_cards(model_cards(), width); }
+std::string describe_datasets(int width) { return describe_cards(dataset_cards(), width); }
 
 const std::vector<std::string>& generated_sections() {
   static const std::vector<std::string> names = {"datasets", "models", "algorithms", "clients", "schedule", "run"};
@@ -163,8 +168,8 @@ std::string markdown_section(const std::string& section) {
   if (section == "schedule") return markdown_options(schedule_options());
   if (section == "run") return markdown_options(run_options());
   if (section == "algorithms") return markdown_cards(method_cards());
-  if (section == "models") return markdown_cards(entry_cards(models(), false));
-  if (section == "datasets") return markdown_cards(entry_cards(datasets(), true));
+  if (section == "models") return markdown_cards(model_cards());
+  if (section == "datasets") return markdown_cards(dataset_cards());
   throw std::logic_error("docs/recipes.md has no generated section \"" + section + "\"");
 }
 

@@ -11,7 +11,7 @@ ClientBatches make_client_batches(const Recipe& recipe, std::vector<int32_t> lab
                                   int clients) {
   const PartitionOptions options = partition_options(recipe.data);
   const int64_t batch_size = recipe.data.integer("batch_size");
-  if (!recipe.data.flag("partition.every_round")) return {partition(options, labels, users, clients), batch_size};
+  if (!options.every_round) return {partition(options, labels, users, clients), batch_size};
   const auto samples = static_cast<int64_t>(labels.size());
   const auto deal = [options, clients, labels = std::move(labels), users = std::move(users),
                      sampling = client_sampling(recipe.clients, clients),

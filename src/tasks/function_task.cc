@@ -1,4 +1,4 @@
-// See function_objective.h.
+// See function_task.h.
 #include "tasks/function_task.h"
 
 #include "problems/function_objective.h"
@@ -6,8 +6,9 @@
 namespace tacet {
 
 std::unique_ptr<Objective> make_function_objective(const Recipe& recipe, int clients) {
+  const auto noise = read_options<Noise>(recipe.data);
   return make_function_objective(make_problem(recipe.model, static_cast<uint64_t>(recipe.run.integer("seed")), clients),
-                                 noise_of(recipe.data), recipe.data.integer("samples"));
+                                 noise, noise.samples);
 }
 
 }  // namespace tacet

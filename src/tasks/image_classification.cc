@@ -1,4 +1,4 @@
-// See classification_objective.h.
+// See image_classification.h.
 #include "tasks/image_classification.h"
 
 #include <torch/nn/module.h>
@@ -10,9 +10,9 @@
 
 #include "data/clients/client_batches.h"
 #include "data/images/images.h"
-#include "models/images/image_model.h"
 #include "tacet/algorithm.h"
 #include "tacet/error.h"
+#include "tacet/image_model.h"
 #include "tacet/registry.h"
 #include "tasks/client_shares.h"
 #include "tasks/network_task.h"
@@ -26,16 +26,18 @@ constexpr int64_t kept_floats = int64_t{16} << 20;  // an evaluated split of at 
 
 uint64_t seed_of(const Recipe& recipe) { return static_cast<uint64_t>(recipe.run.integer("seed")); }
 
+ImageInput input_of(const Values& data, const ImageData& set) {
+  const ImageOptions o = image_options(data);
+  return {.padding = o.crop_padding, .flip = o.flip, .mean = set.mean, .deviation = set.deviation};
+}
+
 class ClassificationObjective : public NetworkObjective {
  public:
   ClassificationObjective(const Recipe& recipe, int clients)
       : data_(load_images(recipe.data)),
         batches_(make_client_batches(recipe, data_->train.labels, data_->train.users, clients)),
-        input_{.padding = recipe.data.integer("crop_padding"),
-               .flip = recipe.data.flag("flip"),
-               .mean = data_->mean,
-               .deviation = data_->deviation},
-        eval_batch_(recipe.data.integer("eval_batch")),
+        input_(input_of(recipe.data, *data_)),
+        eval_batch_(image_options(recipe.data).eval_batch),
         model_(make_model(recipe)) {
     adopt(*model_, recipe.model, [this, recipe] { return make_model(recipe); });
     local_statistics_ = recipe.model.has("batch_norm") && recipe.model.text("batch_norm") == "local";
@@ -85,7 +87,7 @@ class ClassificationObjective : public NetworkObjective {
   void evaluated(const std::string&, const Score& total) override {
     if (has_top5() && total.count > 0) top5_ = total.more.at(0) / total.count;
   }
-  // Of the split that was evaluated last.
+  // Returns the figures of the split evaluated last.
   std::vector<std::pair<std::string, double>> figures(const Vec&) override {
     if (!top5_) return {};
     return {{"top5_accuracy", *top5_}};
@@ -103,9 +105,9 @@ class ClassificationObjective : public NetworkObjective {
 
  private:
   std::shared_ptr<ImageModel> make_model(const Recipe& recipe) const {
-    return make_image_model(
-        recipe.model, {data_->shape.channels, data_->shape.height, data_->shape.width, data_->shape.classes},
-        Stream(seed_of(recipe), Stream::everyone, Purpose::initial_weights, 0, 0), precision_of(recipe.run));
+    return make_image_model(recipe.model, data_->shape,
+                            Stream(seed_of(recipe), Stream::everyone, Purpose::initial_weights, 0, 0),
+                            precision_of(recipe.run));
   }
 
   const ImageSplit& split(const std::string& name) const { return name == "valid" ? data_->valid : data_->test; }
@@ -127,7 +129,7 @@ class ClassificationObjective : public NetworkObjective {
     return batch;
   }
 
-  // The unit's images. Those of small sets are the same work at every evaluation, so they are kept.
+  // Returns the unit's images. Small sets' are kept, as they are the same work at every evaluation.
   Batch eval_batch(const std::string& name, int unit) {
     const ImageSplit& from = split(name);
     const auto kept = eval_batches_.find({name, unit});

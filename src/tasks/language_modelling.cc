@@ -1,4 +1,4 @@
-// See language_objective.h.
+// See language_modelling.h.
 #include "tasks/language_modelling.h"
 
 #include <torch/nn/module.h>
@@ -7,9 +7,9 @@
 
 #include "data/text/corpus.h"
 #include "data/text/corpus_batches.h"
-#include "models/text/language_model.h"
 #include "tacet/algorithm.h"
 #include "tacet/error.h"
+#include "tacet/language_model.h"
 #include "tacet/registry.h"
 #include "tasks/network_task.h"
 #include "tasks/run_precision.h"
@@ -23,13 +23,13 @@ class LanguageObjective : public NetworkObjective {
       : corpus_(load_corpus(recipe.data, recipe.data.text("name"))),
         batches_(corpus_, text_options(recipe.data), clients),
         model_(make_model(recipe)),
-        batch_size_(recipe.data.integer("batch_size")) {
-    const int64_t context = model_->context(), longest = longest_batch(text_options(recipe.data));
+        batch_size_(text_options(recipe.data).batch_size) {
+    const TextOptions text = text_options(recipe.data);
+    const int64_t context = model_->context(), longest = longest_batch(text);
     if (context > 0 && context < longest)
       throw UserError("model.context must be at least the longest batch, " + std::to_string(longest) +
-                      " positions (data.bptt" +
-                      (recipe.data.flag("random_lengths") ? " + 20, as data.random_lengths is on" : "") + "), got " +
-                      std::to_string(context));
+                      " positions (data.bptt" + (text.random_lengths ? " + 20, as data.random_lengths is on" : "") +
+                      "), got " + std::to_string(context));
     adopt(model_->module(), recipe.model, [this, recipe] {
       const auto model = make_model(recipe);
       return std::shared_ptr<torch::nn::Module>(model, &model->module());

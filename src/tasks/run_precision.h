@@ -1,9 +1,9 @@
 // run.dtype as the value that models and kernels take.
 #pragma once
 
-#include "kernels/product/precision.h"
 #include "kernels/product/product.h"
 #include "tacet/options.h"
+#include "tacet/precision.h"
 
 namespace tacet {
 

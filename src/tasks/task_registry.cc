@@ -1,7 +1,11 @@
-// From a recipe's [model] and [data] to the objective they make together: one line a task. What an objective computes is in
-// its own file.
+// From a recipe's [model] and [data] to the objective they make together: the table of tasks, tacet's own and those that a
+// program adds. An objective computes in a file of its own.
+#include <map>
+#include <stdexcept>
 
 #include "tacet/error.h"
+#include "tacet/objective.h"
+#include "tacet/recipe.h"
 #include "tacet/registry.h"
 #include "tacet/train.h"
 #include "tasks/function_task.h"
@@ -13,10 +17,8 @@
 namespace tacet {
 namespace {
 
-using Make = std::unique_ptr<Objective> (*)(const Recipe& recipe, int clients);
-
-const std::map<std::string, Make>& tasks() {
-  static const std::map<std::string, Make> table = {
+std::map<std::string, MakeTask>& tasks() {
+  static std::map<std::string, MakeTask> table = {
       {"function", make_function_objective},
       {"language-model", make_language_objective},
       {"classification", make_classification_objective},
@@ -29,13 +31,21 @@ const std::map<std::string, Make>& tasks() {
 
 }  // namespace
 
+void add_task(const std::string& name, MakeTask make) {
+  if (name.empty() || !make) throw std::logic_error("add_task: \"" + name + "\" must have a name and a maker");
+  if (!tasks().emplace(name, std::move(make)).second)
+    throw std::logic_error("add_task: \"" + name + "\" is the name of a task already");
+}
+
 std::unique_ptr<Objective> make_objective(const Recipe& recipe, int clients) {
-  const Entry& model = find_model(recipe.model.text("name"));
-  const Entry& data = find_dataset(recipe.data.text("name"));
+  const ModelInfo& model = find_model(recipe.model.text("name"));
+  const DatasetInfo& data = find_dataset(recipe.data.text("name"));
   if (model.task != data.task)
     throw UserError("model.name: " + model.name + " is a " + model.task + ", data.name: " + data.name + " is for a " +
                     data.task);
-  return tasks().at(model.task)(recipe, clients);
+  const auto task = tasks().find(model.task);
+  if (task == tasks().end()) throw std::logic_error("no task \"" + model.task + "\" was added with add_task");
+  return task->second(recipe, clients);
 }
 
 }  // namespace tacet

@@ -1,4 +1,4 @@
-// See text_objective.h.
+// See text_classification.h.
 #include "tasks/text_classification.h"
 
 #include <algorithm>
@@ -22,8 +22,10 @@ constexpr int64_t unit_size = 512;  // examples in a unit of evaluation
 
 std::vector<int32_t> narrow(const std::vector<int64_t>& numbers) { return {numbers.begin(), numbers.end()}; }
 
-TextClassifierOptions options_of(const Recipe& recipe, bool pair, int64_t vocabulary, int64_t classes) {
-  TextClassifierOptions o = text_classifier_options(recipe.model, pair, vocabulary, classes);
+TextClassifierOptions network_options(const Recipe& recipe, bool pair, int64_t vocabulary, int64_t classes) {
+  TextClassifierOptions o = text_classifier_options(recipe.model, pair);
+  o.vocabulary = vocabulary;
+  o.classes = classes;
   o.precision = precision_of(recipe.run);
   return o;
 }
@@ -35,7 +37,7 @@ class TextObjective : public NetworkObjective {
         batches_(make_client_batches(recipe, narrow(data_.train.labels), narrow(data_.train.users), clients)),
         pair_(find_model(recipe.model.text("name")).task == "sentence-pairs"),
         model_(make_model(recipe)),
-        eval_batch_(recipe.data.integer("eval_batch")) {
+        eval_batch_(labelled_options(recipe.data).eval_batch) {
     adopt(*model_, recipe.model, [this, recipe] { return make_model(recipe); });
   }
 
@@ -87,7 +89,7 @@ class TextObjective : public NetworkObjective {
  private:
   std::shared_ptr<TextClassifier> make_model(const Recipe& recipe) const {
     return std::make_shared<TextClassifier>(
-        options_of(recipe, pair_, static_cast<int64_t>(data_.words.size()), static_cast<int64_t>(data_.classes.size())),
+        network_options(recipe, pair_, static_cast<int64_t>(data_.words.size()), static_cast<int64_t>(data_.classes.size())),
         data_.vectors, static_cast<uint64_t>(recipe.run.integer("seed")));
   }
 

@@ -1,4 +1,4 @@
-// See translation_objective.h.
+// See translation.h.
 #include "tasks/translation.h"
 
 #include <algorithm>
@@ -21,8 +21,9 @@ namespace {
 
 constexpr int64_t unit_size = 128;  // sentences in a unit of evaluation
 
-TransformerOptions options_of(const Recipe& recipe, const Subwords& subwords) {
-  TransformerOptions o = transformer_options(recipe.model, subwords.size());
+TransformerOptions network_options(const Recipe& recipe, const Subwords& subwords) {
+  auto o = read_options<TransformerOptions>(recipe.model);
+  o.vocabulary = subwords.size();
   o.precision = precision_of(recipe.run);
   o.pad = subwords.pad;
   o.begin = subwords.begin;
@@ -31,11 +32,7 @@ TransformerOptions options_of(const Recipe& recipe, const Subwords& subwords) {
 }
 
 Shares shares_of(const Values& data, int64_t pairs, int clients) {
-  PartitionOptions o;
-  o.kind = data.text("partition.kind");
-  o.seed = static_cast<uint64_t>(data.integer("partition.seed"));
-  if (data.has("partition.percent")) o.percent = data.numbers("partition.percent");
-  return partition(o, std::vector<int32_t>(static_cast<size_t>(pairs)), {}, clients);
+  return partition(partition_options(data), std::vector<int32_t>(static_cast<size_t>(pairs)), {}, clients);
 }
 
 class TranslationObjective : public NetworkObjective {
@@ -44,11 +41,8 @@ class TranslationObjective : public NetworkObjective {
       : data_(load_parallel_text(recipe.data)),
         batches_(shares_of(recipe.data, data_.train.size(), clients), recipe.data.integer("batch_size")),
         model_(make_model(recipe)),
-        eval_batch_(recipe.data.integer("eval_batch")),
-        translates_(recipe.model.text("decoding") != "none"),
-        decoding_{.beam = recipe.model.text("decoding") == "beam" ? recipe.model.integer("beam") : 1,
-                  .length_penalty = recipe.model.number("length_penalty"),
-                  .extra = recipe.model.integer("extra_length")} {
+        eval_batch_(read_options<ParallelOptions>(recipe.data).eval_batch),
+        decoding_(read_options<DecodingOptions>(recipe.model)) {
     adopt(*model_, recipe.model, [this, recipe] { return make_model(recipe); });
   }
 
@@ -92,19 +86,19 @@ class TranslationObjective : public NetworkObjective {
       const Transformer::Loss loss = model_->loss(source, views(data.target, pairs), nullptr);
       score.loss += loss.cross_entropy.item<double>();
       score.count += static_cast<double>(loss.pieces);
-      if (!translates_) continue;
-      const auto translations = model_->translate(source, decoding_);
+      if (!decoding_.translates) continue;
+      const auto translations = model_->translate(source, decoding_.how);
       for (size_t b = 0; b < pairs.size(); ++b)
         add_sentence(counts, data_.subwords.decode(translations[b]), data.references[static_cast<size_t>(pairs[b])]);
     }
-    if (translates_) score.more = pack(counts);
+    if (decoding_.translates) score.more = pack(counts);
     return score;
   }
 
   void evaluated(const std::string&, const Score& total) override {
-    if (translates_) bleu_ = bleu(unpack(total.more));
+    if (decoding_.translates) bleu_ = bleu(unpack(total.more));
   }
-  // Of the split that was evaluated last.
+  // Returns the figures of the split evaluated last.
   std::vector<std::pair<std::string, double>> figures(const Vec&) override {
     if (!bleu_) return {};
     return {{"bleu", *bleu_}};
@@ -114,7 +108,7 @@ class TranslationObjective : public NetworkObjective {
 
  private:
   std::shared_ptr<Transformer> make_model(const Recipe& recipe) const {
-    return std::make_shared<Transformer>(options_of(recipe, data_.subwords),
+    return std::make_shared<Transformer>(network_options(recipe, data_.subwords),
                                          static_cast<uint64_t>(recipe.run.integer("seed")));
   }
 
@@ -130,8 +124,7 @@ class TranslationObjective : public NetworkObjective {
   ClientBatches batches_;
   std::shared_ptr<Transformer> model_;
   int64_t eval_batch_;
-  bool translates_;
-  Decoding decoding_;
+  DecodingOptions decoding_;
   std::optional<double> bleu_;
 };
 

@@ -104,7 +104,7 @@ TEST_P(EveryFunction, HasItsMinimumWhereItSays) {
 
 std::vector<std::string> names() {
   std::vector<std::string> all;
-  for (const Entry& e : functions()) all.push_back(e.name);
+  for (const ModelInfo& e : functions()) all.push_back(e.name);
   return all;
 }
 INSTANTIATE_TEST_SUITE_P(Functions, EveryFunction, testing::ValuesIn(names()), [](const auto& param_info) {

@@ -66,7 +66,7 @@ std::vector<std::string> method_names() {
 }
 std::vector<std::string> problem_names() {
   std::vector<std::string> all;
-  for (const Entry& e : functions()) all.push_back(e.name);
+  for (const ModelInfo& e : functions()) all.push_back(e.name);
   return all;
 }
 INSTANTIATE_TEST_SUITE_P(Suite, EveryPair,

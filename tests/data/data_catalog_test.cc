@@ -1,45 +1,71 @@
 // The table of data sets: its rows, their keys and the errors of looking one up.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <set>
+#include <stdexcept>
+
 #include "data/fixtures.h"
 #include "data/text/corpus_batches.h"
+#include "tacet/error.h"
 #include "tacet/registry.h"
 
 namespace tacet {
 namespace {
 
-Values defaults_of(const Entry& entry) {
+Values defaults_of(const DatasetInfo& entry) {
   Values values;
   for (const Option& o : entry.options)
     if (o.fallback) values.set(o.name, *o.fallback);
   return values;
 }
 
-bool has_key(const Entry& entry, const std::string& key) {
+bool has_key(const DatasetInfo& entry, const std::string& key) {
   for (const Option& o : entry.options)
     if (o.name == key) return true;
   return false;
 }
 
-TEST(DataTable, HasTheDocumentedRows) {
-  std::map<std::string, std::vector<std::string>> names;  // by task
-  for (const Entry& e : datasets()) {
-    const bool embedded = e.name == "sotu" || e.name == "noise";
-    names[e.task].push_back(e.name);
-    EXPECT_FALSE(e.summary.empty() || e.paper.empty()) << e.name;
+TEST(DataTable, EveryRowIsWhole) {
+  std::set<std::string> names;
+  for (const DatasetInfo& e : datasets()) {
+    EXPECT_TRUE(names.insert(e.name).second) << e.name;
+    EXPECT_FALSE(e.summary.empty() || e.paper.empty() || e.task.empty()) << e.name;
     EXPECT_FALSE(has_key(e, "name")) << e.name;
-    EXPECT_EQ(has_key(e, "root"), !embedded) << e.name;
-    EXPECT_EQ(e.files.empty(), embedded) << e.name;
+    EXPECT_EQ(has_key(e, "root"), !e.files.empty()) << e.name;
+    EXPECT_EQ(static_cast<bool>(e.images), e.task == "classification") << e.name;
+    EXPECT_EQ(static_cast<bool>(e.corpus), e.task == "language-model") << e.name;
+    std::set<std::string> keys;
+    for (const Option& o : e.options) EXPECT_TRUE(keys.insert(o.name).second) << e.name << " " << o.name;
   }
-  EXPECT_EQ(names["language-model"], (std::vector<std::string>{"sotu", "ptb", "wikitext-2", "wikitext-103", "text"}));
-  EXPECT_EQ(names["classification"], (std::vector<std::string>{"mnist", "fashion-mnist", "idx", "cifar-10", "cifar-100",
-                                                               "tiny-imagenet", "imagenet", "image-folder", "arrays"}));
-  EXPECT_EQ(names["function"], (std::vector<std::string>{"noise"}));
+}
+
+// The key that makes an option used is one of the row, and the values that do so are values it allows.
+TEST(DataTable, ConditionsOfUseNameKeysOfTheRow) {
+  int conditions = 0;
+  for (const DatasetInfo& e : datasets())
+    for (const Option& o : e.options)
+      for (const OnlyWith& condition : o.only_with) {
+        ++conditions;
+        const auto at = std::find_if(e.options.begin(), e.options.end(),
+                                     [&](const Option& other) { return other.name == condition.key; });
+        ASSERT_NE(at, e.options.end()) << e.name << " " << o.name << ": " << condition.key;
+        for (const Value& value : condition.values)
+          EXPECT_EQ(complaint(*at, value), std::nullopt) << e.name << " " << o.name;
+      }
+  EXPECT_GT(conditions, 0);
+}
+
+TEST(DataTable, RefusesRowsThatAreNotWhole) {
+  EXPECT_THROW(add_dataset({.name = "mnist", .task = "none"}), std::logic_error);
+  EXPECT_THROW(add_dataset({.name = "mine", .task = "classification"}), std::logic_error);
+  EXPECT_THROW(add_dataset({.name = "mine", .task = "language-model"}), std::logic_error);
+  EXPECT_THROW(find_dataset("mine"), UserError);
 }
 
 // A table's default and TextOptions' must agree, and each must be a value its own key allows.
 TEST(DataTable, DefaultsAreThoseOfTextOptions) {
-  for (const Entry& e : datasets()) {
+  for (const DatasetInfo& e : datasets()) {
     for (const Option& o : e.options) {
       EXPECT_TRUE(o.fallback || !o.required) << e.name << " " << o.name;
       if (o.fallback) {

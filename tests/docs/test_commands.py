@@ -118,5 +118,22 @@ class Algorithms(unittest.TestCase):
             self.assertIn(talks, " ".join(card.split()), name)
 
 
+class Excerpts(unittest.TestCase):
+    """A block behind a line `<!-- from PATH -->` is a part of that file, indentation aside."""
+
+    def test_blocks_that_name_a_file_are_in_it(self):
+        def flush_left(text):
+            return "\n".join(line.strip() for line in text.splitlines())
+
+        count = 0
+        for page in sorted((ROOT / "docs").glob("*.md")):
+            for path, text in re.findall(r"^<!-- from (\S+) -->\n```cpp\n(.*?)^```", page.read_text(), re.S | re.M):
+                count += 1
+                with self.subTest(page=page.name, path=path):
+                    self.assertIn(flush_left(text), flush_left((ROOT / path).read_text()))
+        self.assertGreater(count, 4)
+
+
+
 if __name__ == "__main__":
     unittest.main()

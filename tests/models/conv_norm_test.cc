@@ -12,7 +12,7 @@
 #include "kernels/convolution/conv_norm.h"
 #include "kernels/convolution/image_ops.h"
 #include "kernels/product/product.h"
-#include "models/images/image_model.h"
+#include "tacet/image_model.h"
 
 namespace tacet {
 namespace {
@@ -106,7 +106,7 @@ TEST(ConvNorm, MomentsOfValuesFarFromZero) {
   EXPECT_NEAR(layer.norm.running_variance.item<float>(), 20000.0 / 19999.0, 1e-4);  // E x² − mean² in float32: ± 0.06
 }
 
-std::shared_ptr<ImageModel> network(const std::string& name, const ImageSizes& sizes, Precision precision) {
+std::shared_ptr<ImageModel> network(const std::string& name, const ImageShape& sizes, Precision precision) {
   Values keys;
   keys.set("name", name);
   for (const Option& o : find_model(name).options)
@@ -142,7 +142,7 @@ TEST(ImageModels, AStepCopiesItsInputAlone) {
   using Sizes = std::vector<int64_t>;
   struct {
     const char* name;
-    ImageSizes sizes;
+    ImageShape sizes;
     std::vector<Sizes> flattened;  // forth and, unless ReLU's gradient reads both orders, back
   } const table[] = {{"resnet-20", {3, 32, 32, 10}, {}},
                      {"resnet-9", {3, 32, 32, 10}, {}},

@@ -14,9 +14,9 @@
 #include "data/files/safetensors.h"
 #include "kernels/product/product.h"
 #include "models/images/image_layers.h"
-#include "models/images/image_model.h"
 #include "tacet/error.h"
 #include "tacet/flat_module.h"
+#include "tacet/image_model.h"
 
 namespace tacet {
 namespace {
@@ -35,16 +35,16 @@ Values keys(const std::string& name, const std::vector<std::pair<std::string, Va
 
 Stream weights(uint64_t seed) { return {seed, Stream::everyone, Purpose::initial_weights, 0, 0}; }
 
-std::shared_ptr<ImageModel> make(const Values& model, const ImageSizes& sizes, uint64_t seed = 1) {
+std::shared_ptr<ImageModel> make(const Values& model, const ImageShape& sizes, uint64_t seed = 1) {
   return make_image_model(model, sizes, weights(seed));
 }
 
-int64_t parameters(const std::string& name, const ImageSizes& sizes) {
+int64_t parameters(const std::string& name, const ImageShape& sizes) {
   const auto model = make(keys(name), sizes);
   return FlatModule(*model).parameters().numel();
 }
 
-const ImageSizes mnist{1, 28, 28, 10}, cifar{3, 32, 32, 10};
+const ImageShape mnist{1, 28, 28, 10}, cifar{3, 32, 32, 10};
 
 // 784·10 + 10; 784·200 + 200 + 200·10 + 10; (25 + 1)·10 + (250 + 1)·20 + 321·… as 260 + 5,020 + 16,050 + 510;
 // 896 + 18,496 + 36,928 + 65,600 + 650 (the count that TensorFlow's tutorial prints for this network).
@@ -84,7 +84,7 @@ TEST(ImageModels, LargeResNetsHaveTheKnownSizes) {
 
 struct Case {
   std::string name;
-  ImageSizes sizes;
+  ImageShape sizes;
   int64_t batch, width = 0;
   std::string stem = "";
 };
@@ -224,7 +224,7 @@ TEST(ImageModels, LinearLayersStartWithinTheirFanIn) {
 // 784 products of numbers about 1 differ by rounding, 784 · 2^-24 at most, times weights below 1/28.
 TEST(ImageModels, GradientsWithoutAutogradAreAutograds) {
   for (const auto& [sizes, batch] :
-       {std::pair{mnist, int64_t{10}}, {ImageSizes{1, 28, 28, 3}, 1}, {ImageSizes{3, 7, 5, 2}, 9}}) {
+       {std::pair{mnist, int64_t{10}}, {ImageShape{1, 28, 28, 3}, 1}, {ImageShape{3, 7, 5, 2}, 9}}) {
     const auto model = make(keys("logistic"), sizes, 3);
     const FlatModule flat(*model);
     const torch::Tensor x = torch::randn({batch, sizes.channels, sizes.height, sizes.width});

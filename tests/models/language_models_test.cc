@@ -10,9 +10,9 @@
 #include "gradients.h"
 #include "models/text/awd_lstm.h"
 #include "models/text/gpt2.h"
-#include "models/text/language_model.h"
 #include "tacet/error.h"
 #include "tacet/flat_module.h"
+#include "tacet/language_model.h"
 #include "tacet/registry.h"
 
 namespace tacet {

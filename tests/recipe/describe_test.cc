@@ -41,8 +41,8 @@ TEST(Describe, lists_every_method_with_every_key) {
 }
 
 TEST(Describe, lists_models_and_data_sets) {
-  for (const Entry& e : models()) EXPECT_TRUE(has_line(describe_models(), e.name)) << e.name;
-  for (const Entry& e : datasets()) EXPECT_TRUE(has_line(describe_datasets(), e.name)) << e.name;
+  for (const ModelInfo& e : models()) EXPECT_TRUE(has_line(describe_models(), e.name)) << e.name;
+  for (const DatasetInfo& e : datasets()) EXPECT_TRUE(has_line(describe_datasets(), e.name)) << e.name;
   EXPECT_TRUE(has(describe_datasets(), "Part of tacet, nothing to fetch."));
 }
 

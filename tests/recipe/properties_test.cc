@@ -74,9 +74,9 @@ Recipe only_used(const Recipe& given) {
 
 Recipe random_recipe() {
   Recipe r;
-  const Entry model = *rc::gen::elementOf(models());
-  const Entry data =
-      *rc::gen::suchThat(rc::gen::elementOf(datasets()), [&](const Entry& e) { return e.task == model.task; });
+  const ModelInfo model = *rc::gen::elementOf(models());
+  const DatasetInfo data =
+      *rc::gen::suchThat(rc::gen::elementOf(datasets()), [&](const DatasetInfo& e) { return e.task == model.task; });
   const size_t m = *rc::gen::inRange<size_t>(0, algorithms().size());
   const AlgorithmInfo& method = algorithms()[m];
   r.data = random_values(data.options);

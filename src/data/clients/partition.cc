@@ -174,65 +174,52 @@ void fill_empty(Shares& shares) {
 
 }  // namespace
 
-std::vector<Option> partition_keys(bool users) {
-  std::vector<std::string> kinds = {"iid", "similarity", "one-class", "classes", "dirichlet", "percent"};
-  std::string doc =
-      "iid: shuffled, equal shares; similarity: a part is dealt iid, the rest sorted by label in consecutive blocks; "
-      "one-class: each client has one class; classes: a few classes a client, by shards; dirichlet: each class in shares "
-      "drawn from Dirichlet(alpha); percent: consecutive blocks of given sizes";
+void PartitionOptions::options(OptionList& o, bool labels, bool users) {
+  std::vector<std::string> kinds = {"iid"};
+  std::string doc = "iid: shuffled, equal shares; ";
+  if (labels) {
+    kinds.insert(kinds.end(), {"similarity", "one-class", "classes", "dirichlet"});
+    doc +=
+        "similarity: a part is dealt iid, the rest sorted by label in consecutive blocks; one-class: each client has one "
+        "class; classes: a few classes a client, by shards; dirichlet: each class in shares drawn from Dirichlet(alpha); ";
+  }
+  kinds.push_back("percent");
+  doc += "percent: consecutive blocks of given sizes";
   if (users) {
     kinds.push_back("users");
     doc += "; users: whole users";
   }
-  return {
-      {.name = "partition.kind", .kind = Kind::text, .fallback = std::string("iid"), .doc = doc, .one_of = kinds},
-      {.name = "partition.similarity",
-       .kind = Kind::number,
-       .fallback = 0.0,
-       .doc = "with similarity: how much of the data is dealt iid, in %",
-       .min = 0,
-       .max = 100},
-      {.name = "partition.classes",
-       .kind = Kind::integer,
-       .fallback = int64_t{2},
-       .doc = "with classes: shards of each client; a shard lies within one class or at the border of two",
-       .min = 1,
-       .max = 1e6},
-      {.name = "partition.alpha",
-       .kind = Kind::number,
-       .fallback = 0.5,
-       .doc = "with dirichlet: the smaller, the more the clients differ",
-       .min = 0,
-       .max = 1e6,
-       .min_open = true},
-      {.name = "partition.percent",
-       .kind = Kind::numbers,
-       .doc = "with percent: each client's share of the samples in %, of sum 100",
-       .min = 0,
-       .min_open = true,
-       .required = false},
-      {.name = "partition.seed",
-       .kind = Kind::integer,
-       .fallback = int64_t{1},
-       .doc = "the partition's own seed, so that runs with other seeds share it",
-       .min = 0},
-      {.name = "partition.every_round",
-       .kind = Kind::flag,
-       .fallback = false,
-       .doc = "deal the data anew in every round, to the clients that take part in it"},
-  };
+  const auto only_with = [](const char* used) { return std::vector<OnlyWith>{{"partition.kind", {std::string(used)}}}; };
+  o.text("partition.kind", kind, kind, kinds, doc);
+  if (labels) {
+    o.number("partition.similarity", similarity, similarity, within(0, 100),
+             "with similarity: how much of the data is dealt iid, in %")
+        .only_with = only_with("similarity");
+    o.integer("partition.classes", classes, classes, within(1, 1e6),
+              "with classes: shards of each client; a shard lies within one class or at the border of two")
+        .only_with = only_with("classes");
+    o.number("partition.alpha", alpha, alpha, {.min = 0, .max = 1e6, .min_open = true},
+             "with dirichlet: the smaller, the more the clients differ")
+        .only_with = only_with("dirichlet");
+  }
+  std::optional<Numbers> shares;
+  o.maybe_numbers("partition.percent", shares, {.min = 0, .min_open = true},
+                  "with percent: each client's share of the samples in %, of sum 100")
+      .only_with = only_with("percent");
+  if (shares) percent = *shares;
+  auto own_seed = static_cast<int64_t>(seed);
+  o.integer("partition.seed", own_seed, own_seed, at_least(0),
+            "the partition's own seed, so that runs with other seeds share it");
+  seed = static_cast<uint64_t>(own_seed);
+  if (labels)
+    o.flag("partition.every_round", every_round, every_round,
+           "deal the data anew in every round, to the clients that take part in it");
 }
 
 PartitionOptions partition_options(const Values& data) {
   PartitionOptions o;
-  o.kind = data.text("partition.kind");
-  o.similarity = data.number("partition.similarity");
-  o.classes = data.integer("partition.classes");
-  o.alpha = data.number("partition.alpha");
-  if (data.has("partition.percent")) o.percent = data.numbers("partition.percent");
-  o.seed = static_cast<uint64_t>(data.integer("partition.seed"));
-  if (!o.percent.empty() && o.kind != "percent")
-    throw UserError("data.partition.percent is for data.partition.kind = \"percent\", got kind \"" + o.kind + "\"");
+  OptionList list(data);
+  o.options(list, true, true);
   return o;
 }
 

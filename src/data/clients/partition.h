@@ -1,5 +1,5 @@
-// Who owns which training sample: pure functions from labels (and users) to a list of samples for every client. How often a
-// client reads its samples, and in which order, is not here (client_batches.h).
+// The owners of the training samples: pure functions from labels (and users) to a list of samples for every client. Reading
+// them in some order is not done here (client_batches.h).
 #pragma once
 
 #include <cstdint>
@@ -13,14 +13,12 @@ namespace tacet {
 
 struct PartitionOptions {
   // iid         shuffled, dealt in equal blocks
-  // similarity  SCAFFOLD's protocol (Karimireddy et al., ICML 2020): `similarity` % of the samples are dealt iid, the rest
-  // is
-  //             sorted by label and dealt in equal consecutive blocks. Where samples have users, the rest is sorted by the
-  //             users' mean label (their positive rate), each user's samples together.
+  // similarity  SCAFFOLD's protocol (Karimireddy et al., ICML 2020): `similarity` % of the samples are dealt iid. The rest
+  //             is sorted by label and dealt in equal consecutive blocks. Where samples have users, the rest is sorted by
+  //             the users' mean label (their positive rate), each user's samples together.
   // one-class   each client has samples of one class; needs at least as many clients as classes
-  // classes     the samples, sorted by label, are cut into clients × `classes` equal shards and each client gets `classes`
-  // of
-  //             them at random (McMahan et al., AISTATS 2017): a shard at a border holds two classes
+  // classes     the samples, sorted by label, are cut into clients × `classes` equal shards, and each client gets
+  //             `classes` of them at random (McMahan et al., AISTATS 2017): a shard at a border holds two classes
   // dirichlet   each class is dealt in shares drawn from Dirichlet(`alpha`) (Hsu et al., 2019)
   // percent     consecutive blocks in the files' order, client i has `percent`[i] % of the samples
   // users       whole users, dealt in equal numbers at random
@@ -30,12 +28,15 @@ struct PartitionOptions {
   double alpha = 0.5;                // > 0; the smaller, the more the clients differ
   std::vector<double> percent = {};  // one > 0 for each client, of sum 100 ± 0.5
   uint64_t seed = 1;                 // of the partition alone
+  bool every_round = false;          // the data is dealt anew in every round
+
+  // Binds the keys partition.kind, partition.similarity, …. Without labels there are only iid and percent; `users` tells
+  // whether samples have users.
+  void options(OptionList& o, bool labels, bool users);
 };
 
-// From the checked keys of [data].
+// Returns what the checked keys of [data] say.
 PartitionOptions partition_options(const Values& data);
-// The keys: partition.kind, partition.similarity, …; `users`: whether samples have users.
-std::vector<Option> partition_keys(bool users);
 
 using Shares = std::vector<std::vector<int32_t>>;  // by client: indices of its samples
 

@@ -23,6 +23,15 @@ bool holds(const fs::path& folder, const std::vector<std::string>& wanted) {
 
 }  // namespace
 
+Option root_option() {
+  return {.name = "root",
+          .kind = Kind::text,
+          .doc = "folder with the files; without it $TACET_DATA, then ~/.cache/tacet are searched",
+          .required = false,
+          .free_on_resume = true,
+          .per_machine = true};
+}
+
 std::string cache_folder() {
   const std::string home = variable("HOME");
   return home.empty() ? "" : (fs::path(home) / ".cache" / "tacet").string();

@@ -1,5 +1,5 @@
-// Where the files of a data set lie: data.root, else $TACET_DATA, else the cache folder, else where the system's packages
-// put them. What the files hold is not known here.
+// The folder of a data set: data.root, else $TACET_DATA, else the cache folder, else where the system's packages put it. The
+// files' formats are not known here.
 #pragma once
 
 #include <string>
@@ -15,12 +15,15 @@ struct DataMissing : UserError {
   using UserError::UserError;
 };
 
-// The first of these folders that holds one of the files (or folders) `wanted`: data.root or its subfolder `subfolder` when
-// data.root is given (a leading ~/ means the home folder), else $TACET_DATA/<subfolder>, $TACET_DATA,
+// Returns the first of these folders that holds one of the files (or folders) `wanted`: data.root or its subfolder
+// `subfolder` when data.root is given (a leading ~/ means the home folder), else $TACET_DATA/<subfolder>, $TACET_DATA,
 // ~/.cache/tacet/<subfolder> and then `system`. Throws DataMissing naming data set, files and every folder that was looked
 // at.
 std::string find_folder(const Values& data, const std::string& dataset, const std::string& subfolder,
                         const std::vector<std::string>& wanted, const std::vector<std::string>& system = {});
+
+// Returns the key that names a data set's folder.
+Option root_option();
 
 // ~/.cache/tacet, or empty where there is no home folder.
 std::string cache_folder();

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "data/images/images.h"
+#include "tacet/image_data.h"
 
 namespace tacet {
 

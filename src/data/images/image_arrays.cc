@@ -1,6 +1,7 @@
-// See image_arrays.h.
-#include "data/images/image_arrays.h"
-
+// Data set "arrays": labelled images (or any vectors) that other programs wrote, in train.safetensors and test.safetensors
+// with tensors images, labels and perhaps users, or in train_images.npy, train_labels.npy (train_users.npy) and such files
+// for test. Images are [n, C, H, W], [n, H, W] or [n, features]. Bytes count as 0 … 255 of 1, other numbers are taken as
+// they are. Labels and users are whole numbers ≥ 0.
 #include <algorithm>
 #include <filesystem>
 #include <optional>
@@ -12,6 +13,8 @@
 #include "data/files/npy.h"
 #include "data/files/safetensors.h"
 #include "tacet/error.h"
+#include "tacet/image_data.h"
+#include "tacet/registry.h"
 
 namespace tacet {
 namespace {
@@ -53,7 +56,7 @@ std::vector<int32_t> whole_numbers(const at::Tensor& t, int64_t count, const cha
   return {p, p + count};
 }
 
-// [n, C, H, W] from what the file has.
+// Returns the file's images as [n, C, H, W].
 at::Tensor shaped(const at::Tensor& images, const std::string& place) {
   switch (images.dim()) {
     case 2:
@@ -66,8 +69,6 @@ at::Tensor shaped(const at::Tensor& images, const std::string& place) {
       throw UserError(place + ": images must have 2, 3 or 4 dimensions, got " + std::to_string(images.dim()));
   }
 }
-
-}  // namespace
 
 ImageData load_arrays(const Values& data) {
   const fs::path folder = find_folder(data, "arrays", "arrays", {"train.safetensors", "train_images.npy"});
@@ -107,4 +108,20 @@ ImageData load_arrays(const Values& data) {
   return set;
 }
 
+}  // namespace
+
+namespace built_in {
+
+std::vector<DatasetInfo> image_arrays() {
+  return {{.name = "arrays",
+           .paper = "your own",
+           .summary = "images or vectors, labels and perhaps users in safetensors or NumPy's .npy files",
+           .task = "classification",
+           .options = image_options({root_option()}, {}, true),
+           .files = {"train.safetensors and test.safetensors with images, labels, users",
+                     "or train_images.npy, train_labels.npy, train_users.npy and the same for test"},
+           .images = load_arrays}};
+}
+
+}  // namespace built_in
 }  // namespace tacet

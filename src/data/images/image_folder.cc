@@ -13,6 +13,7 @@
 #include "data/files/locate.h"
 #include "data/images/image_cache.h"
 #include "tacet/error.h"
+#include "tacet/registry.h"
 
 namespace tacet {
 namespace {
@@ -122,8 +123,31 @@ ImageSplit split_of_pictures(const std::string& folder, PictureList list, const 
   return split;
 }
 
+namespace {
+
+struct FolderOptions {
+  bool partial = false;
+  int64_t size = 64;
+  double centre_crop = 1, random_crop = 1;
+  bool cache = true;
+
+  // Binds the keys; the defaults are the members' values.
+  void options(OptionList& o) {
+    const Range share{.min = 0, .max = 1, .min_open = true};
+    o.flag("partial", partial, partial, "take what is there of the files, for trying things out on a part of the data");
+    o.integer("size", size, size, within(8, 4096), "pictures are resized to so many pixels each way");
+    o.number("centre_crop", centre_crop, centre_crop, share,
+             "the centred square of this part of the shorter side is taken and resized");
+    o.number("random_crop", random_crop, random_crop, share,
+             "training pictures are random crops of at least this part of the area, resized; 1: the centred square");
+    o.flag("cache", cache, cache,
+           "keep pictures that are always cropped alike decoded in a file beside them, or in ~/.cache/tacet");
+  }
+};
+
 ImageData load_image_folder(const Values& data, const std::string& name) {
-  const bool tiny = name == "tiny-imagenet", partial = data.flag("partial");
+  const auto o = read_options<FolderOptions>(data);
+  const bool tiny = name == "tiny-imagenet", partial = o.partial;
   const fs::path root = find_folder(data, name, tiny ? "tiny-imagenet-200" : name, {tiny ? "wnids.txt" : "train"});
   const std::string train = (root / "train").string();
   ImageData set;
@@ -135,16 +159,16 @@ ImageData load_image_folder(const Values& data, const std::string& name) {
     throw UserError(fmt::format("{}: must have {} classes, got {}; data.partial = true takes what is there",
                                 (tiny ? root / "wnids.txt" : root / "train").string(), want, classes));
   PictureCrop crop;
-  crop.side = data.integer("size");
-  crop.centre = data.number("centre_crop");
-  crop.least_area = data.number("random_crop");
+  crop.side = o.size;
+  crop.centre = o.centre_crop;
+  crop.least_area = o.random_crop;
   set.shape = {3, crop.side, crop.side, classes};
   set.mean = {0.485, 0.456, 0.406};
   set.deviation = {0.229, 0.224, 0.225};
   if (tiny) set.mean = {0.4802, 0.4481, 0.3975}, set.deviation = {0.2770, 0.2691, 0.2821};
 
   const bool random = crop.least_area < 1;
-  const std::string cache = data.flag("cache") ? fmt::format("tacet-{}", crop.side) : "";
+  const std::string cache = o.cache ? fmt::format("tacet-{}", crop.side) : "";
   set.train = split_of_pictures(train, list_by_class(train, set.classes, partial), crop, random, cache);
   std::error_code ignored;
   const std::string val = (root / (!tiny && !fs::exists(root / "val", ignored) ? "test" : "val")).string();
@@ -154,4 +178,38 @@ ImageData load_image_folder(const Values& data, const std::string& name) {
   return set;
 }
 
+DatasetInfo row(const std::string& name, std::string origin, std::string summary, const FolderOptions& defaults,
+                int64_t crop_padding, std::vector<std::string> files) {
+  std::vector<Option> own = options_of(defaults);
+  own.insert(own.begin(), root_option());
+  return {.name = name,
+          .paper = std::move(origin),
+          .summary = std::move(summary),
+          .task = "classification",
+          .options = image_options(own, {.crop_padding = crop_padding, .flip = true}),
+          .files = std::move(files),
+          .images = [name](const Values& data) { return load_image_folder(data, name); }};
+}
+
+}  // namespace
+
+namespace built_in {
+
+std::vector<DatasetInfo> image_folder() {
+  return {
+      row("tiny-imagenet", "Le and Yang, 2015, Tiny ImageNet Visual Recognition Challenge; ImageNet's terms, research use",
+          "photographs, 64 × 64 in colour, 200 classes, 100,000 training and 10,000 validation images, which serve as test "
+          "images",
+          {}, 4,
+          {"tiny-imagenet-200/wnids.txt", "train/CLASS/images/*.JPEG", "val/images/*.JPEG", "val/val_annotations.txt"}),
+      row("imagenet", "Russakovsky et al., 2015, ImageNet Large Scale Visual Recognition Challenge 2012; research use",
+          "photographs in colour, 1,000 classes, 1,281,167 training and 50,000 validation images, which serve as test "
+          "images",
+          {.size = 224, .centre_crop = 0.875, .random_crop = 0.08}, 0, {"train/CLASS/*.JPEG", "val/CLASS/*.JPEG"}),
+      row("image-folder", "your own", "JPEG or PNG pictures in a folder for each class", {}, 0,
+          {"train/CLASS/…", "val/CLASS/… or test/CLASS/…"}),
+  };
+}
+
+}  // namespace built_in
 }  // namespace tacet

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cstring>
+#include <stdexcept>
 
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
@@ -11,11 +12,12 @@
 
 #include "base/multiversion.h"
 #include "tacet/error.h"
+#include "tacet/registry.h"
 
 namespace tacet {
 namespace {
 
-// Of 0 … 255 to 0 … 1, by division: 255 has no exact inverse.
+// Maps 0 … 255 to 0 … 1, by division: 255 has no exact inverse.
 TACET_MULTIVERSION void to_floats(const uint8_t* __restrict in, int64_t n, float* __restrict out) {
   for (int64_t k = 0; k < n; ++k) out[k] = static_cast<float>(in[k]) / 255.0f;
 }
@@ -57,7 +59,7 @@ ImageSplit subset(const ImageSplit& split, const std::vector<int32_t>& samples) 
 
 namespace {
 
-// dst = src moved by (dy, dx), zeros where nothing moves in, mirrored when `flip`. One channel.
+// Writes one channel of src, moved by (dy, dx) and mirrored when `flip`, to dst, with zeros where nothing moves in.
 void move(const float* src, float* dst, int64_t height, int64_t width, int64_t dy, int64_t dx, bool flip) {
   for (int64_t y = 0; y < height; ++y)
     for (int64_t x = 0; x < width; ++x) {
@@ -107,6 +109,81 @@ at::Tensor image_batch(const ImageSplit& split, const ImageShape& shape, const s
     }
   });
   return batch;
+}
+
+void ImageOptions::options(OptionList& o, bool users) {
+  o.integer("batch_size", batch_size, batch_size, within(1, 1e6), "images in a mini-batch of a client");
+  o.integer("eval_batch", eval_batch, eval_batch, within(1, 1e6), "images in a unit of an evaluation");
+  o.integer("crop_padding", crop_padding, crop_padding, within(0, 1e4),
+            "training images are random crops of the image with so many pixels of zeros on each side; 0: no crops");
+  o.flag("flip", flip, flip, "training images are mirrored left to right with probability 1/2");
+  o.maybe_numbers("mean", mean, {}, "subtracted from each channel of pixels in 0 … 1; without it, the data set's own");
+  o.maybe_numbers("deviation", deviation, {.min = 0, .min_open = true},
+                  "then each channel is divided by it; without it, the data set's own");
+  o.integer("valid", valid, valid, within(0, 1e9),
+            "training images held out, at random, for a split \"valid\" that then selects; 0: the test images do");
+  o.integer("max_samples", max_samples, max_samples, within(0, 1e9),
+            "use only so many training images, drawn at random; 0: all");
+  partition.options(o, true, users);
+}
+
+ImageOptions image_options(const Values& data) {
+  ImageOptions o;
+  OptionList list(data);
+  o.options(list, true);
+  return o;
+}
+
+std::vector<Option> image_options(std::vector<Option> own, const ImageAugmentation& usual, bool users) {
+  ImageOptions shared{.crop_padding = usual.crop_padding, .flip = usual.flip};
+  OptionList list;
+  shared.options(list, users);
+  own.insert(own.end(), list.all().begin(), list.all().end());
+  return own;
+}
+
+namespace {
+
+// Keeps max_samples of the training set, then holds `valid` of them out. The first images of a file need not be a fair
+// sample of it (folders come class by class), so both are drawn, from the partition's seed.
+void cut(ImageData& set, const ImageOptions& o) {
+  const int64_t all = set.train.size();
+  const int64_t kept = o.max_samples > 0 ? std::min(o.max_samples, all) : all;
+  if (o.valid >= kept)
+    throw UserError("data.valid must be less than the " + std::to_string(kept) + " training images, got " +
+                    std::to_string(o.valid));
+  if (kept == all && o.valid == 0) return;
+  Stream s(o.partition.seed, Stream::everyone, Purpose::partition, 0, 1);
+  std::vector<int32_t> order;
+  for (const int64_t i : s.permutation(all)) order.push_back(static_cast<int32_t>(i));
+  const auto part = [&](int64_t first, int64_t last) {
+    std::vector<int32_t> samples(order.begin() + first, order.begin() + last);
+    std::sort(samples.begin(), samples.end());
+    return subset(set.train, samples);
+  };
+  set.valid = part(0, o.valid);
+  set.train = part(o.valid, kept);
+}
+
+void replace(std::vector<double>& own, const std::optional<Numbers>& given, const std::string& key, int64_t channels) {
+  if (!given) return;
+  if (static_cast<int64_t>(given->size()) != channels)
+    throw UserError("data." + key + " must have one number for each of the " + std::to_string(channels) + " channels, got " +
+                    std::to_string(given->size()));
+  own = *given;
+}
+
+}  // namespace
+
+std::shared_ptr<const ImageData> load_images(const Values& data) {
+  const DatasetInfo& row = find_dataset(data.text("name"));
+  if (!row.images) throw std::logic_error(row.name + " is no image data set");
+  const ImageOptions o = image_options(data);
+  const auto set = std::make_shared<ImageData>(row.images(data));
+  cut(*set, o);
+  replace(set->mean, o.mean, "mean", set->shape.channels);
+  replace(set->deviation, o.deviation, "deviation", set->shape.channels);
+  return set;
 }
 
 }  // namespace tacet

@@ -13,7 +13,6 @@
 #include <filesystem>
 
 #include "data/files/locate.h"
-#include "data/text/sotu.h"
 #include "tacet/error.h"
 
 namespace tacet {
@@ -238,11 +237,6 @@ std::string find_root(const Values& data, const std::string& dataset) {
   for (const fs::path& place : places) looked += (looked.empty() ? "" : ", ") + place.string();
   throw DataMissing("data set \"" + dataset + "\" was not found: no file " + names_of(styles, "train") + " in " +
                     (looked.empty() ? "any folder" : looked) + " (" + chosen_by + "); " + how_chosen);
-}
-
-std::shared_ptr<const Corpus> load_corpus(const Values& data, const std::string& dataset) {
-  if (dataset == "sotu") return std::make_shared<const Corpus>(sotu_corpus());
-  return std::make_shared<const Corpus>(read_ptb_layout(find_root(data, dataset), dataset));
 }
 
 }  // namespace tacet

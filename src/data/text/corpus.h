@@ -1,6 +1,5 @@
-// Word-level corpora: the value the language-model batches are cut from, and its reader for folders in the layout of Penn
-// Treebank and WikiText (three text files, one sentence or paragraph a line). Batches, shards and clients are not here
-// (text_batches.h), nor is the embedded corpus (sotu.h).
+// The reader of word-level corpora in folders with the layout of Penn Treebank and WikiText: three text files, one sentence
+// or paragraph a line. Batches, shards and clients are not here (corpus_batches.h), nor is the embedded corpus (sotu.h).
 #pragma once
 
 #include <cstdint>
@@ -10,31 +9,20 @@
 #include <unordered_map>
 #include <vector>
 
+#include "tacet/corpus.h"
 #include "tacet/options.h"
 
 namespace tacet {
 
-// A run of the training tokens that belongs to one natural owner: consecutive speeches of one president, say.
-struct Owner {
-  std::string name;
-  int64_t first = 0, size = 0;  // train[first, first + size)
-};
-
-struct Corpus {
-  std::vector<std::string> vocabulary;      // by order of first appearance over train, valid, test
-  std::vector<int32_t> train, valid, test;  // indices into vocabulary; every line ends with <eos>
-  std::vector<Owner> owners;                // in order, covering train without gaps; empty where nobody is known
-};
-
-// Words to indices, in order of first appearance.
+// Turns words into indices, in order of first appearance.
 class Dictionary {
  public:
-  // The word's index; a new word gets the next one.
+  // Returns the word's index; a new word gets the next one.
   int32_t add(std::string_view word);
   // Appends the words of every line of `text` and one <eos> a line, blank lines included. Lines end with \n or \r\n; the
   // last one may lack its end. Words are what lies between spaces, tabs, \r, \v and \f.
   void add_lines(std::string_view text, std::vector<int32_t>& out);
-  // The words so far, by index. Leaves the dictionary empty.
+  // Returns the words so far, by index, and leaves the dictionary empty.
   std::vector<std::string> take();
 
  private:
@@ -57,12 +45,12 @@ bool is_utf8(std::string_view text);
 // sense, line and byte offset when a file is missing, no plain file, unreadable, not UTF-8, holds NUL bytes or has no words.
 Corpus read_ptb_layout(const std::string& folder, const std::string& dataset = "text");
 
-// The folder of a data set: data.root or its subfolder `dataset` when data.root is given; else $TACET_DATA/<dataset>,
-// $TACET_DATA itself or ~/.cache/tacet/<dataset>, whichever first holds a train file of that data set. A leading ~/ in
-// data.root means the home folder. Throws UserError listing every place looked at.
+// Returns the folder of a data set: data.root or its subfolder `dataset` when data.root is given; else
+// $TACET_DATA/<dataset>, $TACET_DATA itself or ~/.cache/tacet/<dataset>, whichever first holds a train file of that data
+// set. A leading ~/ in data.root means the home folder. Throws UserError listing every place looked at.
 std::string find_root(const Values& data, const std::string& dataset);
 
-// The corpus of a language-model data set of the table: embedded, or read from find_root().
+// Reads the corpus of a language-model data set of the table, with its keys.
 std::shared_ptr<const Corpus> load_corpus(const Values& data, const std::string& dataset);
 
 }  // namespace tacet

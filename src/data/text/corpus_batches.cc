@@ -56,19 +56,31 @@ const std::vector<int32_t>& tokens_of(const Corpus& corpus, const std::string& s
 
 }  // namespace
 
+void TextOptions::options(OptionList& o) {
+  o.integer("batch_size", batch_size, batch_size, at_least(1), "parallel streams of text of each client");
+  o.integer("bptt", bptt, bptt, at_least(2), "positions that gradients go back in time (the mean, when lengths are random)");
+  o.flag("random_lengths", random_lengths, random_lengths,
+         "draw each batch's length around bptt (95 %) or bptt / 2 and scale the step with it, as AWD-LSTM does");
+  o.integer("eval_batch", eval_batch, eval_batch, at_least(1), "parallel streams of text in an evaluation");
+  o.text("partition.kind", partition, partition, {"rotate", "fixed"},
+         "rotate: equal consecutive shards, clients move on to the next shard after each pass; fixed: each keeps its own");
+  std::optional<Numbers> shares;
+  o.maybe_numbers("partition.percent", shares, {.min = 0, .min_open = true},
+                  "with fixed: each client's share of the text in %, of sum 100; equal shares when left out")
+      .only_with = {{"partition.kind", {std::string("fixed")}}};
+  if (shares) percent = *shares;
+  o.integer("max_tokens", max_tokens, max_tokens, at_least(0), "use only the first so many training tokens; 0: all");
+}
+
 TextOptions text_options(const Values& data) {
-  TextOptions o;
-  o.batch_size = data.integer("batch_size");
-  o.bptt = data.integer("bptt");
-  o.random_lengths = data.flag("random_lengths");
-  o.eval_batch = data.integer("eval_batch");
-  o.partition = data.text("partition.kind");
-  if (data.has("partition.percent")) {
-    o.percent = data.numbers("partition.percent");
-    if (o.percent.empty()) throw UserError("data.partition.percent must have one number for each client, got an empty list");
-  }
-  o.max_tokens = data.integer("max_tokens");
-  return o;
+  if (data.has("partition.percent") && data.numbers("partition.percent").empty())
+    throw UserError("data.partition.percent must have one number for each client, got an empty list");
+  return read_options<TextOptions>(data);
+}
+
+std::vector<Option> corpus_options(std::vector<Option> own) {
+  for (Option& option : options_of<TextOptions>()) own.push_back(std::move(option));
+  return own;
 }
 
 int64_t longest_batch(const TextOptions& options) { return options.bptt + (options.random_lengths ? spread : 0); }
@@ -107,9 +119,6 @@ std::vector<TextBatches::Shard> TextBatches::cut(int64_t tokens, int clients) co
     for (int i = 0; i < clients; ++i) shards.push_back({i * size, size});
     return shards;
   }
-  if (options_.partition != "fixed")
-    throw UserError("data.partition.percent is for data.partition.kind = \"fixed\", got kind \"" + options_.partition +
-                    "\"");
   if (static_cast<int>(percent.size()) != clients)
     throw UserError(fmt::format("data.partition.percent must have one number for each client (clients.count is {}), got {}",
                                 clients, percent.size()));

@@ -31,11 +31,14 @@ struct TextOptions {
   std::string partition = "rotate";  // "rotate": equal shards, another one each pass; "fixed": always the same shard
   std::vector<double> percent = {};  // with "fixed": the clients' shares of the text, in %; empty: equal
   int64_t max_tokens = 0;            // use only the first so many training tokens; 0: all
+
+  // Binds the keys of [data] that all word-level corpora share; the defaults are the members' values.
+  void options(OptionList& o);
 };
 
-// From the checked keys of [data].
+// Returns what the checked keys of [data] say. Throws UserError for an empty list of percentages.
 TextOptions text_options(const Values& data);
-// The most positions that a batch of training or evaluation can have.
+// Returns the most positions that a batch of training or evaluation can have.
 int64_t longest_batch(const TextOptions& options);
 
 // The batches of all clients of a run. The training tokens are cut into one consecutive shard for each client ("rotate" and

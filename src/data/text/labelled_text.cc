@@ -13,6 +13,7 @@
 #include "data/files/lines.h"
 #include "data/files/locate.h"
 #include "data/text/corpus.h"
+#include "data/text/word_vectors.h"
 #include "tacet/error.h"
 
 namespace tacet {
@@ -33,19 +34,21 @@ bool ends_with_either(const std::string& s, const std::string& a) { return s.end
 // Fills the three splits of one data set from its files.
 class Reader {
  public:
-  explicit Reader(const Values& data) : data_(data), lowercase_(data.flag("lowercase")) {
-    max_length_ = data.integer("max_length");
-    max_samples_ = data.integer("max_samples");
-  }
+  explicit Reader(const Values& data) : data_(data), o_(labelled_options(data)), name_(data.text("name")) {}
 
   LabelledText read() {
-    const std::string& name = data_.text("name");
-    if (name == "snli")
-      snli();
-    else if (name == "sentiment140")
-      sentiment140();
-    else
-      own_files(name == "labelled-pairs");
+    switch (o_.set) {
+      case LabelledSet::snli:
+        snli();
+        break;
+      case LabelledSet::sentiment140:
+        sentiment140();
+        break;
+      case LabelledSet::pairs:
+      case LabelledSet::texts:
+        own_files(o_.set == LabelledSet::pairs);
+        break;
+    }
     for (const std::string& split : split_names)
       if (of(split).size() == 0) throw UserError(files_.at(split) + ": must hold labelled texts, has none (" + split + ")");
     choose_vocabulary();
@@ -57,26 +60,25 @@ class Reader {
     return split == "train" ? result_.train : split == "valid" ? result_.valid : result_.test;
   }
   bool full(const std::string& split) const {
-    return split == "train" && max_samples_ > 0 && result_.train.size() >= max_samples_;
+    return split == "train" && o_.max_samples > 0 && result_.train.size() >= o_.max_samples;
   }
 
   // ---- files ----
 
-  // The name that the recipe gives for a split's file, or else the usual ones.
+  // Returns the name that the recipe gives for a split's file, or else the usual ones.
   std::vector<std::string> names(const std::string& split, std::vector<std::string> usual) const {
-    if (data_.has(split + "_file")) return {data_.text(split + "_file")};
+    const auto& given = split == "train" ? o_.train_file : split == "valid" ? o_.valid_file : o_.test_file;
+    if (given) return {*given};
     const size_t plain = usual.size();
     for (size_t k = 0; k < plain; ++k) usual.push_back(usual[k] + ".gz");
     return usual;
   }
-  void find_folder_by(const std::vector<std::string>& files) {
-    folder_ = find_folder(data_, data_.text("name"), data_.text("name"), files);
-  }
+  void find_folder_by(const std::vector<std::string>& files) { folder_ = find_folder(data_, name_, name_, files); }
   std::string file(const std::string& split, const std::vector<std::string>& candidates) {
     std::string path = first_existing(folder_, candidates);
     if (path.empty())
-      throw DataMissing(folder_ + "/" + candidates.front() + ": does not exist; data set \"" + data_.text("name") +
-                        "\" needs its " + split + " split");
+      throw DataMissing(folder_ + "/" + candidates.front() + ": does not exist; data set \"" + name_ + "\" needs its " +
+                        split + " split");
     return files_[split] = path;
   }
 
@@ -91,7 +93,7 @@ class Reader {
     std::vector<std::string> first = usual("train");
     first.push_back("s1.train");
     find_folder_by(first);
-    const bool json = first_existing(folder_, {"s1.train"}).empty() || data_.has("train_file");
+    const bool json = first_existing(folder_, {"s1.train"}).empty() || o_.train_file;
     for (const std::string& split : split_names) {
       if (json)
         snli_json(split, file(split, usual(split)));
@@ -120,8 +122,8 @@ class Reader {
       add_label(split, gold, path, number);
       for (const auto& [key, texts] : {std::pair{"sentence1", &TextSplit::first}, {"sentence2", &TextSplit::second}}) {
         const std::string parse = std::string(key) + "_binary_parse";
-        add_text(of(split).*texts, row.contains(parse) ? parse_leaves(text(parse.c_str()), lowercase_)
-                                                       : split_words(text(key), false, lowercase_));
+        add_text(of(split).*texts, row.contains(parse) ? parse_leaves(text(parse.c_str()), o_.lowercase)
+                                                       : split_words(text(key), false, o_.lowercase));
       }
     });
   }
@@ -132,8 +134,8 @@ class Reader {
     std::vector<bool> kept;
     for_each_line(labels, [&](std::string_view line, int64_t number) {
       const std::string gold(line.substr(0, line.find_last_not_of(" \t") + 1));
-      const bool keep = gold != "-" && !(split == "train" && max_samples_ > 0 &&
-                                         static_cast<int64_t>(of(split).labels.size()) >= max_samples_);
+      const bool keep = gold != "-" && !(split == "train" && o_.max_samples > 0 &&
+                                         static_cast<int64_t>(of(split).labels.size()) >= o_.max_samples);
       if (keep) add_label(split, gold, labels, number);
       kept.push_back(keep);
     });
@@ -141,7 +143,7 @@ class Reader {
       const std::string path = file(split, {name + suffix, name + suffix + ".gz"});
       size_t lines = 0;
       for_each_line(path, [&](std::string_view line, int64_t) {
-        if (lines < kept.size() && kept[lines]) add_text(of(split).*texts, split_words(line, true, lowercase_));
+        if (lines < kept.size() && kept[lines]) add_text(of(split).*texts, split_words(line, true, o_.lowercase));
         ++lines;
       });
       if (lines != kept.size())
@@ -156,7 +158,7 @@ class Reader {
     const std::string train = file("train", names("train", {"training.1600000.processed.noemoticon.csv"}));
     const std::string test = file("test", names("test", {"testdata.manual.2009.06.14.csv"}));
     files_["valid"] = train;
-    const int64_t every = data_.integer("valid_every");
+    const int64_t every = o_.valid_every;
     int64_t rows = 0;
     const auto read = [&](const std::string& path, auto&& choose) {
       for_each_record(
@@ -174,7 +176,7 @@ class Reader {
             TextSplit& s = of(split);
             s.labels.push_back(f[0] == "4");
             s.users.push_back(user(f[4]));
-            add_text(s.first, split_words(f[5], data_.text("tokens") == "spaces", lowercase_));
+            add_text(s.first, split_words(f[5], o_.tokens == "spaces", o_.lowercase));
           },
           Charset::utf8_or_latin1);
     };
@@ -199,14 +201,14 @@ class Reader {
                       std::to_string(result_.classes.size()));
     std::vector<std::string> columns =
         pairs ? std::vector<std::string>{"label", "first", "second"} : std::vector<std::string>{"label", "text"};
-    if (!pairs && data_.has("column.user")) columns.push_back("user");
-    const bool spaces = data_.text("tokens") == "spaces";
+    if (!pairs && o_.user) columns.push_back("user");
+    const bool spaces = o_.tokens == "spaces";
     for (const std::string& split : split_names)
       rows_of(paths[split], columns, [&](const std::vector<std::string>& f, int64_t number) {
         if (full(split)) return;
         add_label(split, f[0], paths[split], number);
-        add_text(of(split).first, split_words(f[1], spaces, lowercase_));
-        if (pairs) add_text(of(split).second, split_words(f[2], spaces, lowercase_));
+        add_text(of(split).first, split_words(f[1], spaces, o_.lowercase));
+        if (pairs) add_text(of(split).second, split_words(f[2], spaces, o_.lowercase));
         if (columns.back() == "user") of(split).users.push_back(user(f[2]));
       });
   }
@@ -221,7 +223,7 @@ class Reader {
                       const std::string where = path + ":" + std::to_string(number) + ": ";
                       if (places.empty()) {
                         for (const std::string& column : columns) {
-                          const std::string& title = data_.text("column." + column);
+                          const std::string& title = title_of(column);
                           const auto found = std::find(fields.begin(), fields.end(), title);
                           if (found == fields.end())
                             throw UserError(where + "the header must have the column \"" + title + "\" (data.column." +
@@ -238,6 +240,13 @@ class Reader {
                       }
                       f(chosen, number);
                     });
+  }
+
+  const std::string& title_of(const std::string& column) const {
+    if (column == "first") return o_.first;
+    if (column == "second") return o_.second;
+    if (column == "text") return o_.text;
+    return column == "user" ? *o_.user : o_.label;
   }
 
   static std::string list(const std::vector<std::string>& words) {
@@ -278,7 +287,7 @@ class Reader {
     });
 
     WordVectors vectors;
-    const bool pretrained = data_.has("vectors");
+    const bool pretrained = o_.vectors.has_value();
     if (pretrained) {
       std::unordered_map<std::string, int64_t> wanted;
       for (size_t k = 0; k < all.size(); ++k) wanted.emplace(all[k], static_cast<int64_t>(k));
@@ -286,13 +295,12 @@ class Reader {
       vectors = read_word_vectors(vectors_path(), wanted);
       if (vectors.found.empty()) throw UserError("data.vectors: " + vectors_path() + " has none of the data set's words");
     }
-    const int64_t min_count = data_.integer("min_count"), max_words = data_.integer("max_words");
     result_.words = {"<unk>"};
     std::vector<int32_t> index(all.size(), 0);
     for (const int32_t w : order) {
       const auto k = static_cast<size_t>(w);
-      if (max_words > 0 && static_cast<int64_t>(result_.words.size()) > max_words) break;
-      if (pretrained ? !vectors.found.count(all[k]) : counts[k] < std::max<int64_t>(1, min_count)) continue;
+      if (o_.max_words > 0 && static_cast<int64_t>(result_.words.size()) > o_.max_words) break;
+      if (pretrained ? !vectors.found.count(all[k]) : counts[k] < o_.min_count) continue;
       index[k] = static_cast<int32_t>(result_.words.size());
       result_.words.push_back(all[k]);
     }
@@ -302,7 +310,7 @@ class Reader {
         std::memcpy(result_.vectors.data_ptr<float>() + static_cast<int64_t>(k) * vectors.width,
                     vectors.found.at(result_.words[k]).data(), static_cast<size_t>(vectors.width) * sizeof(float));
     }
-    const bool drop = data_.text("unknown") == "drop";
+    const bool drop = o_.unknown == "drop";
     for (TextSplit* split : {&result_.train, &result_.valid, &result_.test})
       for (Texts* texts : {&split->first, &split->second}) *texts = replaced(*texts, index, drop);
   }
@@ -314,7 +322,7 @@ class Reader {
       int64_t length = 0;
       for (const int32_t w : texts[k]) {
         const int32_t word = index[static_cast<size_t>(w)];
-        if ((word == 0 && drop) || (max_length_ > 0 && length >= max_length_)) continue;
+        if ((word == 0 && drop) || (o_.max_length > 0 && length >= o_.max_length)) continue;
         out.words.push_back(word);
         ++length;
       }
@@ -327,15 +335,15 @@ class Reader {
   // A relative path is looked for in the data set's folder, then beside it, as $TACET_DATA/glove lies beside
   // $TACET_DATA/snli.
   std::string vectors_path() const {
-    const std::string given = expand_home(data_.text("vectors"));
+    const std::string given = expand_home(*o_.vectors);
     if (given.starts_with("/")) return given;
     const std::string found = first_existing(folder_, {given, "../" + given, "../../" + given});
     return found.empty() ? folder_ + "/" + given : found;
   }
 
   const Values& data_;
-  const bool lowercase_;
-  int64_t max_length_ = 0, max_samples_ = 0;
+  const LabelledOptions o_;
+  const std::string name_;
   std::string folder_;
   std::map<std::string, std::string> files_;
   Dictionary dictionary_;

@@ -1,15 +1,16 @@
 // Texts and pairs of texts with a class each: SNLI, Sentiment140 and files of one's own, as word indices; the vocabulary's
-// rules; GloVe vectors for it. Batches and clients are not here (client_batches.h, partition.h).
+// rules. Batches and clients are not here (client_batches.h, partition.h), nor are files of word vectors (word_vectors.h).
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
 
+#include "data/clients/partition.h"
 #include "data/text/texts.h"
 #include "tacet/options.h"
 
@@ -30,7 +31,30 @@ struct LabelledText {
   TextSplit train, valid, test;  // every text has at least one word
 };
 
-// Reads the data set that data.name names. What becomes a word:
+enum class LabelledSet { snli, pairs, sentiment140, texts };  // pairs and texts: files of one's own
+
+struct LabelledOptions {
+  LabelledSet set = LabelledSet::snli;
+  int64_t batch_size = 64, eval_batch = 64;
+  std::optional<std::string> train_file, valid_file, test_file;
+  int64_t max_samples = 0, max_length = 0;
+  PartitionOptions partition = {};
+  bool lowercase = false;
+  int64_t min_count = 1, max_words = 0;
+  std::string unknown = "unk";
+  std::optional<std::string> vectors;
+  std::string tokens = "words";
+  std::string first = "sentence1", second = "sentence2", text = "text", label = "label";  // titles of columns
+  std::optional<std::string> user;
+  int64_t valid_every = 100;
+
+  // Binds the keys that the set has; the defaults are the members' values.
+  void options(OptionList& o);
+};
+// Returns what the checked keys of [data] say, of the set that data.name names.
+LabelledOptions labelled_options(const Values& data);
+
+// Reads the data set that data.name names. Words are:
 // - snli: the leaves of sentence*_binary_parse where the file is jsonl (without parses, the rule "words" on the sentence);
 //   in s1/s2/labels files, what lies between spaces. Pairs whose gold label is "-" are left out.
 // - elsewhere data.tokens says: "spaces", or "words": runs of letters, digits, apostrophes and non-ASCII characters; every
@@ -43,18 +67,9 @@ struct LabelledText {
 // polarity (2) are left out. Throws UserError with file and line for whatever is wrong.
 LabelledText load_labelled_text(const Values& data);
 
-// The words of a text by the rules above.
+// Returns the words of a text by the rules above.
 std::vector<std::string> split_words(std::string_view text, bool spaces_only, bool lowercase);
-// The leaves of "( ( A person ) runs )".
+// Returns the leaves of "( ( A person ) runs )".
 std::vector<std::string> parse_leaves(std::string_view parse, bool lowercase);
-
-// Reads vectors in GloVe's text format (a word and E numbers a line, separated by single spaces; a first line with just two
-// integers, as word2vec writes it, is passed over) for the words in `index`. Returns for each found word its vector. Throws
-// UserError with file and line for another number of fields or a malformed number.
-struct WordVectors {
-  int64_t width = 0;  // E
-  std::unordered_map<std::string, std::vector<float>> found;
-};
-WordVectors read_word_vectors(const std::string& path, const std::unordered_map<std::string, int64_t>& wanted);
 
 }  // namespace tacet

@@ -7,11 +7,12 @@
 #include "data/files/lines.h"
 #include "data/files/locate.h"
 #include "tacet/error.h"
+#include "tacet/registry.h"
 
 namespace tacet {
 namespace {
 
-// What stands before a split's name, and between it and the language; the last two are the folders of Multi30k's repository.
+// The text before a split's name, and between it and the language; the last two are the folders of Multi30k's repository.
 struct Style {
   const char *before, *between;
 };
@@ -31,18 +32,17 @@ std::vector<std::string> lines_of(const std::string& path) {
 
 class Reader {
  public:
-  explicit Reader(const Values& data) : data_(data) {
+  Reader(const Values& data, const ParallelOptions& options) : o_(options) {
     std::vector<std::string> wanted;
     for (const Style& style : styles)
-      for (const char* end : {"", ".gz"})
-        wanted.push_back(style.before + data.text("train") + style.between + data.text("source") + end);
+      for (const char* end : {"", ".gz"}) wanted.push_back(style.before + o_.train + style.between + o_.source + end);
     folder_ = find_folder(data, data.text("name"), data.text("name"), wanted);
     for (size_t k = 0; k < wanted.size(); ++k)
       if (!style_ && !first_existing(folder_, {wanted[k]}).empty()) style_ = &styles[k / 2];
   }
 
   std::vector<Pair> pairs(const std::string& split) const {
-    const std::string source = file(split, "source"), target = file(split, "target");
+    const std::string source = file(split, "source", o_.source), target = file(split, "target", o_.target);
     std::vector<std::string> a = lines_of(source), b = lines_of(target);
     if (a.size() != b.size())
       throw UserError(target + ": must have as many lines as " + source + " (" + std::to_string(a.size()) + "), got " +
@@ -53,27 +53,28 @@ class Reader {
   }
 
  private:
-  std::string file(const std::string& split, const std::string& side) const {
-    const std::string name = style_->before + data_.text(split) + style_->between + data_.text(side);
+  std::string file(const std::string& split, const std::string& side, const std::string& language) const {
+    const std::string& stem = split == "train" ? o_.train : split == "valid" ? o_.valid : o_.test;
+    const std::string name = style_->before + stem + style_->between + language;
     const std::string path = first_existing(folder_, {name, name + ".gz"});
     if (path.empty())
-      throw DataMissing(folder_ + "/" + name + ": does not exist (data." + split + " is \"" + data_.text(split) +
-                        "\", data." + side + " is \"" + data_.text(side) + "\")");
+      throw DataMissing(folder_ + "/" + name + ": does not exist (data." + split + " is \"" + stem + "\", data." + side +
+                        " is \"" + language + "\")");
     return path;
   }
 
-  const Values& data_;
+  const ParallelOptions& o_;
   std::string folder_;
   const Style* style_ = nullptr;
 };
 
-Subwords subwords_of(const Values& data, const std::vector<Pair>& train) {
-  if (data.has("subwords")) return Subwords::from_file(expand_home(data.text("subwords")));
-  const auto n = static_cast<int64_t>(train.size()), used = std::min(n, data.integer("pieces_from"));
+Subwords subwords_of(const ParallelOptions& o, const std::vector<Pair>& train) {
+  if (o.subwords) return Subwords::from_file(expand_home(*o.subwords));
+  const auto n = static_cast<int64_t>(train.size()), used = std::min(n, o.pieces_from);
   std::vector<std::string> texts;
   for (int64_t k = 0; k < used; ++k) texts.push_back(train[static_cast<size_t>(k * n / used)].source);
   for (int64_t k = 0; k < used; ++k) texts.push_back(train[static_cast<size_t>(k * n / used)].target);
-  return Subwords::learned(data.integer("pieces"), texts);
+  return Subwords::learned(o.pieces, texts);
 }
 
 struct Encoded {
@@ -94,16 +95,48 @@ void append(Texts& texts, const std::vector<int32_t>& pieces) {
   texts.close();
 }
 
+DatasetInfo row(std::string name, std::string origin, std::string summary, const ParallelOptions& defaults) {
+  DatasetInfo info{.name = std::move(name),
+                   .paper = std::move(origin),
+                   .summary = std::move(summary),
+                   .task = "translation",
+                   .options = options_of(defaults)};
+  info.options.insert(info.options.begin(), root_option());
+  for (const std::string& stem : {defaults.train, defaults.valid, defaults.test})
+    for (const std::string& language : {defaults.source, defaults.target}) info.files.push_back(stem + "." + language);
+  return info;
+}
+
 }  // namespace
 
+void ParallelOptions::options(OptionList& o) {
+  o.integer("batch_size", batch_size, batch_size, at_least(1), "examples in a mini-batch of each client");
+  o.integer("eval_batch", eval_batch, eval_batch, at_least(1), "examples in a batch of an evaluation");
+  o.integer("max_samples", max_samples, max_samples, at_least(0), "use only the first so many training examples; 0: all");
+  partition.options(o, false, false);
+  o.text("source", source, source, {}, "language to translate from: the end of its files' names");
+  o.text("target", target, target, {}, "language to translate into");
+  o.text("train", train, train, {}, "training files' names without the end");
+  o.text("valid", valid, valid, {}, "validation files' names without the end");
+  o.text("test", test, test, {}, "test files' names without the end");
+  o.integer("max_length", max_length, max_length, at_least(1),
+            "training pairs with more pieces on a side are left out; longer sources of an evaluation are cut");
+  o.integer("pieces", pieces, pieces, at_least(10),
+            "size of the joint subword vocabulary, when it is learned; small texts give fewer");
+  o.integer("pieces_from", pieces_from, pieces_from, at_least(1),
+            "learn the vocabulary from at most so many training pairs, evenly spaced");
+  o.maybe_text("subwords", subwords, {}, "SentencePiece model to use instead of learning one");
+}
+
 ParallelText load_parallel_text(const Values& data) {
-  const Reader reader(data);
+  const auto o = read_options<ParallelOptions>(data);
+  const Reader reader(data, o);
   std::vector<Pair> train = reader.pairs("train");
   std::erase_if(train, [](const Pair& p) { return p.source.empty() || p.target.empty(); });
-  if (const int64_t most = data.integer("max_samples"); most > 0 && static_cast<int64_t>(train.size()) > most)
-    train.resize(static_cast<size_t>(most));
-  ParallelText text{subwords_of(data, train), {}, {}, {}};
-  const auto longest = static_cast<size_t>(data.integer("max_length"));
+  if (o.max_samples > 0 && static_cast<int64_t>(train.size()) > o.max_samples)
+    train.resize(static_cast<size_t>(o.max_samples));
+  ParallelText text{subwords_of(o, train), {}, {}, {}};
+  const auto longest = static_cast<size_t>(o.max_length);
   const Encoded pieces = encoded(text.subwords, train);
   for (size_t k = 0; k < train.size(); ++k) {
     const auto &source = pieces.source[k], &target = pieces.target[k];
@@ -127,4 +160,17 @@ ParallelText load_parallel_text(const Values& data) {
   return text;
 }
 
+namespace built_in {
+
+std::vector<DatasetInfo> parallel_text() {
+  return {row("multi30k", "Elliott, Frank, Sima'an, Specia 2016; for non-commercial research and education",
+              "29,000 image descriptions in German and English",
+              {.source = "de", .target = "en", .valid = "val", .test = "test_2016_flickr"}),
+          row("wmt16", "Conference on Machine Translation 2016, German-English; each part has its own terms",
+              "4.5 million sentence pairs of debates, news and web pages",
+              {.source = "de", .target = "en", .valid = "newstest2015", .test = "newstest2016", .pieces = 32000}),
+          row("parallel-text", "your own", "sentences and their translations, line by line in two files", {})};
+}
+
+}  // namespace built_in
 }  // namespace tacet

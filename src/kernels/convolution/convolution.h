@@ -5,7 +5,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "kernels/product/precision.h"
+#include "tacet/precision.h"
 
 namespace tacet {
 

@@ -2,7 +2,7 @@
 // numbers are f32 on the CPU, else on libtorch, the naive twin. Not differentiable twice.
 #pragma once
 
-#include "kernels/product/precision.h"
+#include "tacet/precision.h"
 
 #include <ATen/core/Tensor.h>
 

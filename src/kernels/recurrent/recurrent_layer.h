@@ -4,8 +4,8 @@
 
 #include <vector>
 
-#include "kernels/product/precision.h"
 #include "kernels/recurrent/recurrent.h"
+#include "tacet/precision.h"
 
 namespace tacet {
 

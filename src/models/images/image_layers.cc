@@ -1,9 +1,12 @@
 // See image_layers.h.
 #include "models/images/image_layers.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include <torch/types.h>
+
+#include "tacet/error.h"
 
 namespace tacet {
 namespace {
@@ -44,6 +47,12 @@ Conv::Conv(const Shape& s, Weights& weights, Init init) : shape_{s.stride, s.pad
   if (s.bias)
     bias_ =
         register_parameter("bias", initial({s.out}, init == Init::he ? Init::zero : init, fan_in, fan_out, weights.next()));
+}
+
+void need_side(const std::string& model, const ImageShape& shape, int64_t least) {
+  if (std::min(shape.height, shape.width) >= least) return;
+  throw UserError("model.name: " + model + " needs images of at least " + std::to_string(least) + " × " +
+                  std::to_string(least) + ", got " + std::to_string(shape.height) + " × " + std::to_string(shape.width));
 }
 
 torch::Tensor channels_last(const torch::Tensor& x) { return x.contiguous(torch::MemoryFormat::ChannelsLast); }

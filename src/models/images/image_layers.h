@@ -2,11 +2,14 @@
 // Parameters have torch's names (weight, bias), so weights can be exchanged with torch's modules.
 #pragma once
 
+#include <string>
+
 #include <torch/nn/module.h>
 #include <torch/types.h>
 
 #include "kernels/convolution/conv_bias.h"
 #include "kernels/product/linear.h"
+#include "tacet/image_shape.h"
 #include "tacet/random.h"
 
 namespace tacet {
@@ -25,7 +28,7 @@ class Weights {
   int layer_ = 0;
 };
 
-// How a layer's weights start. fan_in: uniform ± 1/√(inputs), bias alike, torch's default; he: normal with variance 2 /
+// The start of a layer's weights. fan_in: uniform ± 1/√(inputs), bias alike, torch's default; he: normal with variance 2 /
 // outputs (He et al. 2015, as published residual networks use it), bias 0; zero.
 enum class Init { fan_in, he, zero };
 
@@ -52,7 +55,7 @@ class Conv : public torch::nn::Module {
     bool bias = true;
   };
   Conv(const Shape& shape, Weights& weights, Init init = Init::fan_in);
-  // Of a layer with a bias.
+  // Returns the layer's output. The layer must have a bias.
   torch::Tensor forward(const torch::Tensor& x, bool relu = false) const {
     return conv_bias(x, {shape_, weight_, bias_, relu});
   }
@@ -64,12 +67,15 @@ class Conv : public torch::nn::Module {
   Convolution shape_;
 };
 
-// What the fused layers take: the one copy of a step, of its input.
+// Throws UserError unless both sides of the images have at least `least` pixels.
+void need_side(const std::string& model, const ImageShape& shape, int64_t least);
+
+// Returns x in the layout that the fused layers take: the one copy of a step, of its input.
 torch::Tensor channels_last(const torch::Tensor& x);
 
-// x with each element zeroed with probability p and the others scaled by 1/(1−p); `masks` null: x.
+// Returns x with each element zeroed with probability p and the others scaled by 1/(1−p); a null `masks` means x itself.
 torch::Tensor dropout(const torch::Tensor& x, double p, const Stream* masks, int part);
-// The same for whole feature maps of x [B, C, H, W].
+// Zeroes whole feature maps of x [B, C, H, W] in the same way.
 torch::Tensor dropout_maps(const torch::Tensor& x, double p, const Stream* masks, int part);
 
 }  // namespace tacet

@@ -1,7 +1,6 @@
 // Residual networks: He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition", CVPR 2016. Four kinds:
-//   resnet-20 … resnet-110  for 32 × 32 images: three stages of n basic blocks, width 16, 32, 64 (section 4.2), with option
-//   A
-//                           shortcuts, which have no parameters
+//   resnet-20 … resnet-110  for 32 × 32 images: three stages of n basic blocks, width 16, 32, 64 (section 4.2), with
+//                           option A shortcuts, which have no parameters
 //   resnet-9                the shallow one of fast CIFAR-10 training: plain convolutions and two residual blocks
 //   resnet-18               four stages of two basic blocks, with a stem for each size of image
 //   resnet-50               four stages of 3, 4, 6, 3 bottleneck blocks, the stride in the 3 × 3 convolution
@@ -14,15 +13,15 @@
 #include "kernels/convolution/basic_block.h"
 #include "kernels/convolution/image_ops.h"
 #include "models/images/image_layers.h"
-#include "models/images/image_model.h"
-#include "tacet/error.h"
+#include "tacet/image_model.h"
+#include "tacet/registry.h"
 
 namespace tacet {
 namespace {
 
 using torch::Tensor;
 
-// How the stages make their layers: the stream of weights, and whether running statistics are kept.
+// The maker of a network's layers: it holds the stream of weights and knows whether running statistics are kept.
 struct Maker {
   Weights weights;
   bool running;
@@ -123,12 +122,11 @@ class Bottleneck : public Block {
   std::shared_ptr<NormedConv> downsample_;
 };
 
-// What comes before the first stage. small: a 3 × 3 convolution; medium: that and 3 × 3 max-pooling with stride 2; large: a
+// The layers before the first stage. small: a 3 × 3 convolution; medium: that and 3 × 3 max-pooling with stride 2; large: a
 // 7 × 7 convolution with stride 2 and the pooling.
 enum class Stem { small, medium, large };
 
-Stem stem_of(const Values& m, const ImageSizes& s) {
-  const std::string& name = m.text("stem");
+Stem stem_of(const std::string& name, const ImageShape& s) {
   if (name == "small") return Stem::small;
   if (name == "medium") return Stem::medium;
   if (name == "large") return Stem::large;
@@ -146,7 +144,7 @@ struct Stages {
 
 class ResNet : public ImageModel {
  public:
-  ResNet(const Stages& o, const ImageSizes& s, Maker make) : pool_(o.stem != Stem::small) {
+  ResNet(const Stages& o, const ImageShape& s, Maker make) : pool_(o.stem != Stem::small) {
     const bool large = o.stem == Stem::large;
     conv1_ = register_module("conv1", make.conv(s.channels, o.width, large ? 7 : 3, large ? 2 : 1));
     bn1_ = register_module("bn1", make.norm(o.width));
@@ -187,7 +185,7 @@ class ResNet : public ImageModel {
 // each with 0 and 1.
 class ResNet9 : public ImageModel {
  public:
-  ResNet9(int64_t width, const ImageSizes& s, Maker make) {
+  ResNet9(int64_t width, const ImageShape& s, Maker make) {
     int64_t in = s.channels;
     const auto add = [&](const std::string& name, int64_t out) {
       const auto layer = register_module(name, std::make_shared<NormedConv>(in, out, 3, 1, make));
@@ -219,30 +217,75 @@ class ResNet9 : public ImageModel {
   std::shared_ptr<Linear> fc_;
 };
 
-}  // namespace
+struct ResNetOptions {
+  int64_t depth = 20;
+  int64_t width = 16;
+  std::string batch_norm, stem = "small";
+  bool large_images() const { return depth == 18 || depth == 50; }
 
-std::shared_ptr<ImageModel> make_resnet(const Values& m, const ImageSizes& s, Weights weights) {
-  const std::string& name = m.text("name");
-  if (name.rfind("resnet-", 0) != 0) return nullptr;
-  const int depth = std::stoi(name.substr(7));
-  const Maker make{weights, m.text("batch_norm") != "none"};
-  const int64_t width = m.integer("width");
-  const int64_t least = depth == 50 || depth == 18 ? 16 : 8;
-  if (std::min(s.height, s.width) < least)
-    throw UserError("model.name: " + name + " needs images of at least " + std::to_string(least) + " × " +
-                    std::to_string(least) + ", got " + std::to_string(s.height) + " × " + std::to_string(s.width));
-  if (depth == 9) return std::make_shared<ResNet9>(width, s, make);
-  Stages o;
-  o.width = width;
-  if (depth == 18 || depth == 50) {
-    o.bottleneck = depth == 50;
-    o.blocks = depth == 50 ? std::vector<int64_t>{3, 4, 6, 3} : std::vector<int64_t>{2, 2, 2, 2};
-    o.stem = stem_of(m, s);
-  } else {
-    o.blocks.assign(3, (depth - 2) / 6);
-    o.shortcut = Shortcut::padding;
+  void options(OptionList& o) {
+    o.integer("width", width, width, within(1, 1e5), "feature maps of the first stage; each further stage doubles them");
+    o.text("batch_norm", batch_norm, "average", {"average", "local", "none"},
+           "running statistics. average: averaged with the model at every communication, clients go on from the average; "
+           "local: each client keeps its own, an evaluation uses the average of those that took part last; none: there "
+           "are none, an evaluation normalises by the statistics of its own batch (data.eval_batch images)");
+    if (large_images())
+      o.text("stem", stem, "auto", {"auto", "small", "medium", "large"},
+             "small: 3 × 3 convolution (32 × 32 images); medium: that and max-pooling (64 × 64); large: "
+             "7 × 7 convolution with stride 2 and max-pooling (224 × 224); auto: by the images' size");
   }
-  return std::make_shared<ResNet>(o, s, make);
+};
+
+std::shared_ptr<ImageModel> make(const ResNetOptions& o, const ImageShape& shape, const Weights& weights) {
+  need_side("resnet-" + std::to_string(o.depth), shape, o.large_images() ? 16 : 8);
+  const Maker maker{weights, o.batch_norm != "none"};
+  if (o.depth == 9) return std::make_shared<ResNet9>(o.width, shape, maker);
+  Stages stages{.width = o.width};
+  if (o.large_images()) {
+    stages.bottleneck = o.depth == 50;
+    stages.blocks = o.depth == 50 ? std::vector<int64_t>{3, 4, 6, 3} : std::vector<int64_t>{2, 2, 2, 2};
+    stages.stem = stem_of(o.stem, shape);
+  } else {
+    stages.blocks.assign(3, (o.depth - 2) / 6);
+    stages.shortcut = Shortcut::padding;
+  }
+  return std::make_shared<ResNet>(stages, shape, maker);
 }
 
+ModelInfo row(int64_t depth, int64_t width, std::string summary) {
+  const ResNetOptions defaults{.depth = depth, .width = width};
+  return {.name = "resnet-" + std::to_string(depth),
+          .paper = "He, Zhang, Ren, Sun, CVPR 2016",
+          .summary = std::move(summary),
+          .task = "classification",
+          .options = options_of(defaults),
+          .image = [defaults](const Values& model, const ImageShape& shape, const Stream& weights, Precision precision) {
+            return make(read_options(model, defaults), shape, Weights(weights, precision));
+          }};
+}
+
+ModelInfo cifar_row(int64_t depth, const std::string& parameters) {
+  return row(depth, 16,
+             "residual network for 32 × 32 images, " + std::to_string(depth) + " layers, option A shortcuts; " + parameters +
+                 " parameters with 10 classes");
+}
+
+}  // namespace
+
+namespace built_in {
+
+std::vector<ModelInfo> resnet() {
+  return {
+      cifar_row(20, "269,722"),
+      cifar_row(32, "464,154"),
+      cifar_row(44, "658,586"),
+      cifar_row(56, "853,018"),
+      cifar_row(110, "1,727,962"),
+      row(9, 64, "shallow residual network for fast training on 32 × 32 images; 6,573,130 parameters with 10 classes"),
+      row(18, 64, "residual network with basic blocks; 11,689,512 parameters on ImageNet, 11,173,962 on CIFAR-10"),
+      row(50, 64, "residual network with bottleneck blocks; 25,557,032 parameters on ImageNet"),
+  };
+}
+
+}  // namespace built_in
 }  // namespace tacet

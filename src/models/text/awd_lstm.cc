@@ -11,34 +11,37 @@
 #include "kernels/product/linear.h"
 #include "kernels/recurrent/lstm.h"
 #include "kernels/recurrent/weight_drop.h"
+#include "models/model_catalog.h"
 #include "models/weights.h"
+#include "tacet/language_model.h"
 
 namespace tacet {
 namespace {
 
-// The same mask at every time step of x [T, B, width].
+// Drops with one mask for all time steps of x [T, B, width].
 torch::Tensor locked_dropout(const torch::Tensor& x, double p, const Stream& stream) {
   return p == 0 ? x : x * mask({1, x.size(1), x.size(2)}, p, stream);
 }
 
 }  // namespace
 
-AwdLstmOptions awd_lstm_options(const Values& m, int64_t vocabulary) {
-  return {.vocabulary = vocabulary,
-          .cell = m.text("name") == "awd-gru" ? Cell::gru : Cell::lstm,
-          .layers = m.integer("layers"),
-          .embedding = m.integer("embedding"),
-          .hidden = m.integer("hidden"),
-          .tied = m.flag("tied"),
-          .output_dropout = m.number("output_dropout"),
-          .hidden_dropout = m.number("hidden_dropout"),
-          .input_dropout = m.number("input_dropout"),
-          .embedding_dropout = m.number("embedding_dropout"),
-          .weight_drop = m.number("weight_drop"),
-          .weight_drop_rows = m.text("weight_drop_mask") == "row",
-          .alpha = m.number("alpha"),
-          .beta = m.number("beta"),
-          .init_range = m.number("init_range")};
+void AwdLstmOptions::options(OptionList& o) {
+  const Range share{.min = 0, .max = 1, .max_open = true};
+  std::string mask = weight_drop_rows ? "row" : "element";
+  o.integer("layers", layers, layers, within(1, 1e7), cell == Cell::gru ? "GRU layers" : "LSTM layers");
+  o.integer("embedding", embedding, embedding, within(1, 1e7), "width of the embedding and of the last layer");
+  o.integer("hidden", hidden, hidden, within(1, 1e7), "width of the other layers");
+  o.flag("tied", tied, tied, "the decoder's matrix is the embedding's");
+  o.number("output_dropout", output_dropout, output_dropout, share, "on the last layer's output");
+  o.number("hidden_dropout", hidden_dropout, hidden_dropout, share, "between layers");
+  o.number("input_dropout", input_dropout, input_dropout, share, "on the embedded words");
+  o.number("embedding_dropout", embedding_dropout, embedding_dropout, share, "whole words of the embedding matrix");
+  o.number("weight_drop", weight_drop, weight_drop, share, "DropConnect on the recurrent matrices");
+  o.text("weight_drop_mask", mask, mask, {"element", "row"}, "one draw an element, as in the paper, or one a row");
+  o.number("alpha", alpha, alpha, at_least(0), "activation regularisation");
+  o.number("beta", beta, beta, at_least(0), "temporal activation regularisation");
+  o.number("init_range", init_range, init_range, above(0), "embedding starts uniform in ± this");
+  weight_drop_rows = mask == "row";
 }
 
 AwdLstm::AwdLstm(const AwdLstmOptions& options, const Stream& weights) : o_(options) {
@@ -110,4 +113,74 @@ AwdLstm::Loss AwdLstm::loss(const torch::Tensor& input, const torch::Tensor& tar
   return {ce, objective};
 }
 
+namespace {
+
+// AWD-LSTM's state is flattened to h and c of every layer, AWD-GRU's to h.
+class AwdLanguageModel : public LanguageModel {
+ public:
+  AwdLanguageModel(const AwdLstmOptions& options, uint64_t seed)
+      : cell_(options.cell), model_(options, Stream(seed, Stream::everyone, Purpose::initial_weights, 0, 0)) {}
+  torch::nn::Module& module() override { return model_; }
+  State zero_state(int64_t batch) const override { return flat(model_.zero_state(batch)); }
+  Loss loss(const at::Tensor& input, const at::Tensor& target, State& state, const BatchKey* draw) override {
+    const size_t parts = cell_ == Cell::lstm ? 2 : 1;
+    std::vector<LstmState> layers;
+    for (size_t k = 0; k < state.size(); k += parts) layers.push_back({state[k], parts == 2 ? state[k + 1] : at::Tensor()});
+    AwdLstm::Loss loss;
+    if (draw) {
+      const AwdLstm::Draws draws{draw->stream(Purpose::embedding_dropout), draw->stream(Purpose::input_dropout),
+                                 draw->stream(Purpose::hidden_dropout), draw->stream(Purpose::output_dropout),
+                                 draw->stream(Purpose::weight_drop)};
+      loss = model_.loss(input, target, layers, &draws);
+    } else {
+      loss = model_.loss(input, target, layers, nullptr);
+    }
+    state = flat(layers);
+    return {loss.cross_entropy, loss.objective};
+  }
+
+ private:
+  State flat(const std::vector<LstmState>& layers) const {
+    State state;
+    for (const LstmState& s : layers) {
+      state.push_back(s.h);
+      if (cell_ == Cell::lstm) state.push_back(s.c);
+    }
+    return state;
+  }
+  Cell cell_;
+  AwdLstm model_;
+};
+
+ModelInfo row(std::string name, std::string paper, std::string summary, Cell cell) {
+  AwdLstmOptions defaults;
+  defaults.cell = cell;
+  return {.name = std::move(name),
+          .paper = std::move(paper),
+          .summary = std::move(summary),
+          .task = "language-model",
+          .options = options_of(defaults),
+          .language = [defaults](const Values& model, int64_t vocabulary, uint64_t seed, Precision precision) {
+            AwdLstmOptions o = read_options(model, defaults);
+            o.vocabulary = vocabulary;
+            o.precision = precision;
+            return std::make_unique<AwdLanguageModel>(o, seed);
+          }};
+}
+
+}  // namespace
+
+namespace built_in {
+
+std::vector<ModelInfo> awd_lstm() {
+  return {
+      row("awd-lstm", "Merity, Keskar, Socher, ICLR 2018",
+          "LSTM language model with weight drop, locked and embedding dropout, tied weights and activation regularisation.",
+          Cell::lstm),
+      row("awd-gru", "Merity, Keskar, Socher, ICLR 2018, with GRU layers (Cho et al., EMNLP 2014)",
+          "The network of awd-lstm with GRU layers in the LSTM layers' place.", Cell::gru),
+  };
+}
+
+}  // namespace built_in
 }  // namespace tacet

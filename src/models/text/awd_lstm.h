@@ -14,28 +14,30 @@
 
 namespace tacet {
 
+// Dropout between layers, on the input and on the output has one mask for all time steps ("locked").
 struct AwdLstmOptions {
-  int64_t vocabulary = 0;          // V
-  Cell cell = Cell::lstm;          // or Cell::gru
-  int64_t layers = 3;              // ≥ 1
-  int64_t embedding = 400;         // E: the width of the embedding and of the last layer's output
-  int64_t hidden = 1150;           // H: the width of the other layers
-  bool tied = true;                // the decoder's matrix is the encoder's
-  double output_dropout = 0.4;     // on the last layer's output; one mask for all time steps ("locked")
-  double hidden_dropout = 0.25;    // between layers, locked
-  double input_dropout = 0.4;      // on the embedded input, locked
-  double embedding_dropout = 0.1;  // whole words of the embedding matrix
-  double weight_drop = 0.5;        // DropConnect on the recurrent matrices
-  bool weight_drop_rows =
-      false;                // one draw a row of the recurrent matrix instead of one an element (as some published code)
-  double alpha = 2;         // activation regularisation, on the dropped last output
-  double beta = 1;          // temporal activation regularisation, on the raw last output
-  double init_range = 0.1;  // encoder (and untied decoder) start uniform in ± this
+  int64_t vocabulary = 0;  // V
+  Cell cell = Cell::lstm;  // or Cell::gru
+  int64_t layers = 3;
+  int64_t embedding = 400;  // E
+  int64_t hidden = 1150;    // H
+  bool tied = true;
+  double output_dropout = 0.4;
+  double hidden_dropout = 0.25;
+  double input_dropout = 0.4;
+  double embedding_dropout = 0.1;
+  double weight_drop = 0.5;
+  bool weight_drop_rows = false;  // one draw a row of the recurrent matrix instead of one an element
+  double alpha = 2;               // on the dropped last output
+  double beta = 1;                // on the raw last output
+  double init_range = 0.1;        // encoder (and untied decoder) start uniform in ± this
   Precision precision = Precision::f32;
-};
-AwdLstmOptions awd_lstm_options(const Values& model, int64_t vocabulary);
 
-// One layer's carried state, [B, width] each; a GRU has no c.
+  // Binds the keys of [model]; the defaults are the members' values.
+  void options(OptionList& o);
+};
+
+// The carried state of a layer, [B, width] each; a GRU has no c.
 struct LstmState {
   torch::Tensor h, c;
 };

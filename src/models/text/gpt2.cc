@@ -8,8 +8,10 @@
 #include <torch/types.h>
 
 #include "kernels/product/linear.h"
+#include "models/model_catalog.h"
 #include "models/text/attention.h"
 #include "tacet/error.h"
+#include "tacet/language_model.h"
 
 namespace tacet {
 namespace {
@@ -26,23 +28,24 @@ at::Tensor linear(const at::Tensor& x, const Affine& map, Precision precision) {
 
 }  // namespace
 
-Gpt2Options gpt2_options(const Values& m, int64_t vocabulary) {
-  Gpt2Options o{.vocabulary = vocabulary,
-                .layers = m.integer("layers"),
-                .width = m.integer("width"),
-                .heads = m.integer("heads"),
-                .inner = m.integer("inner"),
-                .context = m.integer("context"),
-                .tied = m.flag("tied"),
-                .dropout = m.number("dropout"),
-                .attention_dropout = m.number("attention_dropout"),
-                .init_deviation = m.number("init_deviation")};
-  if (o.width % o.heads != 0)
-    throw UserError("model.heads must divide model.width = " + std::to_string(o.width) + ", got " + std::to_string(o.heads));
-  return o;
+void Gpt2Options::options(OptionList& o) {
+  const Range share{.min = 0, .max = 1, .max_open = true};
+  o.integer("layers", layers, layers, within(1, 1e7), "decoder layers");
+  o.integer("width", width, width, within(1, 1e7), "of the residual stream");
+  o.integer("heads", heads, heads, within(1, 1e7), "of attention; they divide width");
+  o.integer("inner", inner, inner, within(0, 1e7), "width of the feed-forward part; 0: 4 times width");
+  o.integer("context", context, context, within(1, 1e7),
+            "positions; at least the longest batch, bptt (+ 20 with random_lengths)");
+  o.flag("tied", tied, tied, "the output's matrix is the embedding's");
+  o.number("dropout", dropout, dropout, share, "on the embedded words and on what each part adds to the residual stream");
+  o.number("attention_dropout", attention_dropout, attention_dropout, share, "on the attention weights");
+  o.number("init_deviation", init_deviation, init_deviation, above(0), "matrices start normal with this deviation");
 }
 
 Gpt2::Gpt2(const Gpt2Options& options, uint64_t seed) : o_(options) {
+  if (o_.width % o_.heads != 0)
+    throw UserError("model.heads must divide model.width = " + std::to_string(o_.width) + ", got " +
+                    std::to_string(o_.heads));
   if (o_.inner == 0) o_.inner = 4 * o_.width;
   InitialWeights draw(seed);
   const double deviation = o_.init_deviation, residual = deviation / std::sqrt(2.0 * static_cast<double>(o_.layers));
@@ -99,4 +102,40 @@ at::Tensor Gpt2::loss(const at::Tensor& input, const at::Tensor& target, const B
   return linear_cross_entropy(x.reshape({-1, o_.width}), head_, {}, target, o_.precision);
 }
 
+namespace {
+
+class Gpt2LanguageModel : public LanguageModel {
+ public:
+  Gpt2LanguageModel(const Gpt2Options& options, uint64_t seed) : model_(options, seed) {}
+  torch::nn::Module& module() override { return model_; }
+  State zero_state(int64_t) const override { return {}; }
+  Loss loss(const at::Tensor& input, const at::Tensor& target, State&, const BatchKey* draw) override {
+    const at::Tensor loss = model_.loss(input, target, draw);
+    return {loss, loss};
+  }
+  int64_t context() const override { return model_.context(); }
+
+ private:
+  Gpt2 model_;
+};
+
+}  // namespace
+
+namespace built_in {
+
+std::vector<ModelInfo> gpt2() {
+  return {{.name = "gpt2",
+           .paper = "Radford, Wu, Child, Luan, Amodei, Sutskever 2019",
+           .summary = "GPT-2 style decoder: layer norm first, learned positions, output tied to the embedding.",
+           .task = "language-model",
+           .options = options_of(Gpt2Options()),
+           .language = [](const Values& model, int64_t vocabulary, uint64_t seed, Precision precision) {
+             Gpt2Options o = read_options<Gpt2Options>(model);
+             o.vocabulary = vocabulary;
+             o.precision = precision;
+             return std::make_unique<Gpt2LanguageModel>(o, seed);
+           }}};
+}
+
+}  // namespace built_in
 }  // namespace tacet

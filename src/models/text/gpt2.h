@@ -8,41 +8,43 @@
 
 #include <vector>
 
-#include "kernels/product/precision.h"
 #include "models/weights.h"
 #include "tacet/options.h"
+#include "tacet/precision.h"
 
 namespace tacet {
 
 struct Gpt2Options {
   int64_t vocabulary = 0;  // V
   int64_t layers = 12;
-  int64_t width = 768;     // C
-  int64_t heads = 12;      // divides C
-  int64_t inner = 0;       // F, width of the feed-forward part; 0: 4·C
-  int64_t context = 1024;  // positions
+  int64_t width = 768;  // C
+  int64_t heads = 12;   // divides C
+  int64_t inner = 0;    // F; 0: 4·C
+  int64_t context = 1024;
   bool tied = true;
-  double dropout = 0.1;            // on the embedded input and on what is added to the residual stream
-  double attention_dropout = 0.1;  // on the attention weights
+  double dropout = 0.1;
+  double attention_dropout = 0.1;
   Precision precision = Precision::f32;
-  double init_deviation = 0.02;  // of all matrices; those that write into the residual stream: divided by √(2·layers)
+  double init_deviation = 0.02;  // divided by √(2·layers) for matrices that write into the residual stream
+
+  // Binds the keys of [model]; the defaults are the members' values.
+  void options(OptionList& o);
 };
-// Throws UserError when the heads do not divide the width.
-Gpt2Options gpt2_options(const Values& model, int64_t vocabulary);
 
 class Gpt2 : public torch::nn::Module {
  public:
-  // Weights are drawn from `seed` alone: matrices normal, biases 0, layer norms 1 and 0.
+  // Draws the weights from `seed` alone: matrices normal, biases 0, layer norms 1 and 0. Throws UserError when the heads do
+  // not divide the width.
   Gpt2(const Gpt2Options& options, uint64_t seed);
 
-  // [B, T, V] before the softmax. words [B, T] int64, T ≤ context. draw: null means no dropout.
+  // Returns [B, T, V] before the softmax, for words [B, T] int64 with T ≤ context. A null `draw` means no dropout.
   at::Tensor logits(const at::Tensor& words, const BatchKey* draw);
-  // Mean cross-entropy. input [T, B], target [T·B], t major.
+  // Returns the mean cross-entropy of input [T, B] with target [T·B], t major.
   at::Tensor loss(const at::Tensor& input, const at::Tensor& target, const BatchKey* draw);
   int64_t context() const { return o_.context; }
 
  private:
-  // [B, T, C], what the head makes scores of.
+  // Returns [B, T, C], from which the head makes scores.
   at::Tensor states(const at::Tensor& words, const BatchKey* draw);
 
   struct Block {

@@ -10,6 +10,7 @@
 #include <torch/types.h>
 
 #include "kernels/product/linear.h"
+#include "models/model_catalog.h"
 #include "tacet/error.h"
 
 namespace tacet {
@@ -64,27 +65,49 @@ PackedTexts pack(const std::vector<TextView>& texts) {
 
 }  // namespace
 
-TextClassifierOptions text_classifier_options(const Values& m, bool pair, int64_t vocabulary, int64_t classes) {
+void TextClassifierOptions::options(OptionList& o) {
+  const Range share{.min = 0, .max = 1, .max_open = true};
+  std::string cell_word = cell == Cell::rnn ? "rnn" : cell == Cell::gru ? "gru" : "lstm";
+  std::string pooling_word = pooling == Pooling::max ? "max" : pooling == Pooling::mean ? "mean" : "last";
+  std::string loss = hinge ? "hinge" : "cross-entropy";
+  o.text("cell", cell_word, cell_word, {"rnn", "gru", "lstm"}, "of the encoder");
+  o.integer("layers", layers, layers, within(1, 1e7), "encoder layers");
+  o.integer("hidden", hidden, hidden, within(1, 1e7), "width of the encoder in each direction");
+  o.flag("bidirectional", bidirectional, bidirectional, "the encoder runs in both directions");
+  o.text("pooling", pooling_word, pooling_word, {"max", "mean", "last"},
+         "how the encoder's outputs become one vector; last: its final state");
+  o.integer("embedding", embedding, embedding, within(1, 1e7), "width of the word vectors");
+  o.flag("frozen", frozen, frozen, "vectors from data.vectors are not trained; without such vectors the embedding always is")
+      .only_with = {{"data.vectors"}};
+  o.number("dropout", dropout, dropout, share, "between the encoder's layers").only_with = {{"layers"}};
+  o.integer("mlp_layers", mlp_layers, mlp_layers, within(0, 1e7), "hidden layers of the classifier; 0: one linear map");
+  o.integer("mlp_hidden", mlp_hidden, mlp_hidden, within(1, 1e7), "width of the classifier's hidden layers");
+  o.text("activation", activation, activation, {"tanh", "relu", "none"}, "of the classifier's hidden layers");
+  o.number("mlp_dropout", mlp_dropout, mlp_dropout, share, "before each of the classifier's layers");
+  o.text("loss", loss, loss, {"cross-entropy", "hinge"},
+         "hinge: Crammer and Singer's, max(0, 1 + largest other score − own score)");
+  cell = cell_named(cell_word);
+  pooling = pooling_word == "max" ? Pooling::max : pooling_word == "mean" ? Pooling::mean : Pooling::last;
+  hinge = loss == "hinge";
+}
+
+namespace {
+
+TextClassifierOptions defaults(bool pair) {
   TextClassifierOptions o;
-  o.vocabulary = vocabulary;
-  o.classes = classes;
   o.pair = pair;
-  o.cell = cell_named(m.text("cell"));
-  o.embedding = m.integer("embedding");
-  o.frozen = m.flag("frozen");
-  o.layers = m.integer("layers");
-  o.hidden = m.integer("hidden");
-  o.bidirectional = m.flag("bidirectional");
-  const std::string& pooling = m.text("pooling");
-  o.pooling = pooling == "max" ? Pooling::max : pooling == "mean" ? Pooling::mean : Pooling::last;
-  o.dropout = m.number("dropout");
-  o.mlp_layers = m.integer("mlp_layers");
-  o.mlp_hidden = m.integer("mlp_hidden");
-  o.activation = m.text("activation");
-  o.mlp_dropout = m.number("mlp_dropout");
-  o.hinge = m.text("loss") == "hinge";
+  if (!pair) {
+    o.cell = Cell::rnn;
+    o.hidden = 256;
+    o.bidirectional = false;
+    o.pooling = Pooling::last;
+  }
   return o;
 }
+
+}  // namespace
+
+TextClassifierOptions text_classifier_options(const Values& model, bool pair) { return read_options(model, defaults(pair)); }
 
 TextClassifier::TextClassifier(const TextClassifierOptions& options, const at::Tensor& vectors, uint64_t seed)
     : o_(options) {
@@ -165,4 +188,24 @@ at::Tensor TextClassifier::loss(const at::Tensor& scores, const at::Tensor& labe
   return torch::relu(1 + std::get<0>(others.max(1)) - own.squeeze(1)).sum();
 }
 
+namespace built_in {
+
+std::vector<ModelInfo> text_classifier() {
+  ModelInfo pairs{.name = "sentence-pair-classifier",
+                  .paper = "Conneau, Kiela, Schwenk, Barrault, Bordes, EMNLP 2017",
+                  .summary =
+                      "Recurrent sentence encoder with pooling, the features (u, v, |u − v|, u∗v) of two sentences and a "
+                      "feed-forward classifier.",
+                  .task = "sentence-pairs",
+                  .options = options_of(defaults(true))};
+  ModelInfo texts{.name = "text-classifier",
+                  .paper = "the same encoder for one text, Conneau et al., EMNLP 2017",
+                  .summary = "Recurrent text encoder with pooling and a feed-forward classifier.",
+                  .task = "text-classification",
+                  .options = options_of(defaults(false))};
+  for (ModelInfo* row : {&pairs, &texts}) row->options.push_back(init_option());
+  return {pairs, texts};
+}
+
+}  // namespace built_in
 }  // namespace tacet

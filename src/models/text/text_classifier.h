@@ -22,20 +22,24 @@ struct TextClassifierOptions {
   bool pair = true;
   Cell cell = Cell::lstm;
   int64_t embedding = 300;  // E
-  bool frozen = true;       // given word vectors stay as they are; without given ones the embedding is always trained
-  int64_t layers = 1;       // of the encoder
-  int64_t hidden = 2048;    // H, of each direction
+  bool frozen = true;
+  int64_t layers = 1;
+  int64_t hidden = 2048;  // H, of each direction
   bool bidirectional = true;
   Pooling pooling = Pooling::max;
-  double dropout = 0;      // on the inputs of the encoder's layers after the first
-  int64_t mlp_layers = 2;  // hidden layers of the classifier; 0: it is one linear map
+  double dropout = 0;
+  int64_t mlp_layers = 2;
   int64_t mlp_hidden = 512;
-  std::string activation = "tanh";  // of the classifier: "tanh", "relu" or "none"
-  double mlp_dropout = 0;           // on the inputs of the classifier's layers
+  std::string activation = "tanh";
+  double mlp_dropout = 0;
   Precision precision = Precision::f32;
-  bool hinge = false;  // loss: Crammer and Singer's hinge, max(0, 1 + max_{j≠y} s_j − s_y), or cross-entropy
+  bool hinge = false;  // Crammer and Singer's loss, max(0, 1 + max_{j≠y} s_j − s_y), or cross-entropy
+
+  // Binds the keys of [model]; the defaults are the members' values.
+  void options(OptionList& o);
 };
-TextClassifierOptions text_classifier_options(const Values& model, bool pair, int64_t vocabulary, int64_t classes);
+// Returns the options that [model] gives for pairs of texts or for single ones.
+TextClassifierOptions text_classifier_options(const Values& model, bool pair);
 
 using TextView = std::span<const int32_t>;
 
@@ -45,11 +49,11 @@ class TextClassifier : public torch::nn::Module {
   // torch starts them: recurrent ones uniform on ± 1/√H, linear ones on ± 1/√in, the embedding on ± 0.1.
   TextClassifier(const TextClassifierOptions& options, const at::Tensor& vectors, uint64_t seed);
 
-  // [B, C]. Texts have at least one word. `second` is empty unless pair. draw: null in evaluation (no dropout). Which texts
-  // stand together in a batch does not change their scores beyond rounding.
+  // Returns [B, C]. Texts have at least one word, and `second` is empty unless pair. A null `draw` means an evaluation: no
+  // dropout. The other texts of a batch do not change a text's scores beyond rounding.
   at::Tensor scores(const std::vector<TextView>& first, const std::vector<TextView>& second, const BatchKey* draw);
 
-  // The sum over the batch. labels [B] int64.
+  // Returns the sum over the batch, for labels [B] int64.
   at::Tensor loss(const at::Tensor& scores, const at::Tensor& labels) const;
 
  private:

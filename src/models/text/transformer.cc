@@ -7,6 +7,7 @@
 #include <torch/nn/module.h>
 #include <torch/types.h>
 
+#include "models/model_catalog.h"
 #include "models/text/attention.h"
 #include "models/text/transformer_parts.h"
 #include "tacet/error.h"
@@ -15,23 +16,38 @@ namespace tacet {
 
 using namespace transformer_parts;
 
-TransformerOptions transformer_options(const Values& m, int64_t vocabulary) {
-  TransformerOptions o;
-  o.vocabulary = vocabulary;
-  o.layers = m.integer("layers");
-  o.width = m.integer("width");
-  o.heads = m.integer("heads");
-  o.inner = m.integer("inner");
-  o.dropout = m.number("dropout");
-  o.attention_dropout = m.number("attention_dropout");
-  o.label_smoothing = m.number("label_smoothing");
-  if (o.width % 2 != 0) throw UserError("model.width must be even, got " + std::to_string(o.width));
-  if (o.width % o.heads != 0)
-    throw UserError("model.heads must divide model.width = " + std::to_string(o.width) + ", got " + std::to_string(o.heads));
-  return o;
+void TransformerOptions::options(OptionList& o) {
+  const Range share{.min = 0, .max = 1, .max_open = true};
+  o.integer("layers", layers, layers, within(1, 1e7), "of the encoder, and of the decoder");
+  o.integer("width", width, width, within(1, 1e7), "of the layers; even");
+  o.integer("heads", heads, heads, within(1, 1e7), "of attention; they divide width");
+  o.integer("inner", inner, inner, within(1, 1e7), "width of the feed-forward parts");
+  o.number("dropout", dropout, dropout, share, "on embedded inputs and on what each part adds");
+  o.number("attention_dropout", attention_dropout, attention_dropout, share, "on the attention weights");
+  o.number("label_smoothing", label_smoothing, label_smoothing, share, "share of the target that is spread over all words");
+}
+
+void DecodingOptions::options(OptionList& o) {
+  std::string decoding;
+  int64_t beam = 0;
+  o.text("decoding", decoding, "greedy", {"greedy", "beam", "none"},
+         "how an evaluation translates for BLEU; none: there is no BLEU");
+  o.integer("beam", beam, 4, within(1, 1e7), "with beam: hypotheses kept").only_with = {{"decoding", {"beam"}}};
+  o.number("length_penalty", how.length_penalty, how.length_penalty, at_least(0),
+           "with beam: log-probabilities are divided by ((5 + length)/6) to this power")
+      .only_with = {{"decoding", {"beam"}}};
+  o.integer("extra_length", how.extra, how.extra, within(0, 1e7),
+            "a translation has at most so many pieces more than its source")
+      .only_with = {{"decoding", {"greedy", "beam"}}};
+  translates = decoding != "none";
+  how.beam = decoding == "beam" ? beam : 1;
 }
 
 Transformer::Transformer(const TransformerOptions& options, uint64_t seed) : o_(options) {
+  if (o_.width % 2 != 0) throw UserError("model.width must be even, got " + std::to_string(o_.width));
+  if (o_.width % o_.heads != 0)
+    throw UserError("model.heads must divide model.width = " + std::to_string(o_.width) + ", got " +
+                    std::to_string(o_.heads));
   InitialWeights draw(seed);
   embedding_ = named(*this, "embedding", "weight",
                      draw.normal({o_.vocabulary, o_.width}, 1 / std::sqrt(static_cast<double>(o_.width))));
@@ -135,4 +151,22 @@ Transformer::Loss Transformer::loss(const std::vector<View>& source, const std::
   return {cross_entropy, (1 - e) * cross_entropy - e * log_p.mean(1).sum(), pieces};
 }
 
+namespace built_in {
+
+std::vector<ModelInfo> transformer() {
+  ModelInfo row{
+      .name = "transformer",
+      .paper = "Vaswani et al., NeurIPS 2017",
+      .summary =
+          "Encoder-decoder Transformer with one embedding of both languages, label smoothing, greedy or beam decoding.",
+      .task = "translation"};
+  OptionList list;
+  TransformerOptions().options(list);
+  DecodingOptions().options(list);
+  row.options = list.all();
+  row.options.push_back(init_option());
+  return {row};
+}
+
+}  // namespace built_in
 }  // namespace tacet

@@ -9,9 +9,9 @@
 #include <span>
 #include <vector>
 
-#include "kernels/product/precision.h"
 #include "models/weights.h"
 #include "tacet/options.h"
+#include "tacet/precision.h"
 
 namespace tacet {
 
@@ -23,12 +23,13 @@ struct TransformerOptions {
   int64_t heads = 8;     // divides C
   int64_t inner = 2048;  // F
   Precision precision = Precision::f32;
-  double dropout = 0.1;  // on embedded inputs and on what each part adds
+  double dropout = 0.1;
   double attention_dropout = 0;
   double label_smoothing = 0.1;  // ε: the target distribution is (1 − ε)·(the word) + ε/V·(all words)
+
+  // Binds the keys of [model] that the network uses; the defaults are the members' values.
+  void options(OptionList& o);
 };
-// Throws UserError when the heads do not divide the width, or the width is odd.
-TransformerOptions transformer_options(const Values& model, int64_t vocabulary);
 
 struct Decoding {
   int64_t beam = 1;             // hypotheses kept a sentence; 1: greedy
@@ -36,26 +37,35 @@ struct Decoding {
   int64_t extra = 50;           // a translation has at most so many pieces more than its source
 };
 
+// The translations of an evaluation.
+struct DecodingOptions {
+  bool translates = true;  // false: there is no BLEU
+  Decoding how;
+
+  // Binds the keys of [model] that say so.
+  void options(OptionList& o);
+};
+
 class Transformer : public torch::nn::Module {
  public:
   using View = std::span<const int32_t>;
 
-  // Weights are drawn from `seed` alone: matrices uniform as Glorot and Bengio, embedding normal with deviation 1/√C, biases
-  // 0.
+  // Draws the weights from `seed` alone: matrices uniform as Glorot and Bengio, embedding normal with deviation 1/√C, biases
+  // 0. Throws UserError when the heads do not divide the width, or the width is odd.
   Transformer(const TransformerOptions& options, uint64_t seed);
 
-  // The summed losses over all target pieces and </s>, and how many those are. source and target: a batch of texts without
-  // <s> and </s>. draw: null means no dropout.
+  // Returns the losses summed over all target pieces and </s>, and how many those are. source and target are a batch of
+  // texts without <s> and </s>. A null `draw` means no dropout.
   struct Loss {
     at::Tensor cross_entropy, smoothed;
     int64_t pieces = 0;
   };
   Loss loss(const std::vector<View>& source, const std::vector<View>& target, const BatchKey* draw);
 
-  // [B, T, V] before the softmax, for decoder inputs [B, T] that start with <s>.
+  // Returns [B, T, V] before the softmax, for decoder inputs [B, T] that start with <s>.
   at::Tensor logits(const std::vector<View>& source, const at::Tensor& input, const BatchKey* draw);
 
-  // The pieces of each text's translation, without <s> and </s>. Call without gradients.
+  // Returns the pieces of each text's translation, without <s> and </s>. Call without gradients.
   std::vector<std::vector<int32_t>> translate(const std::vector<View>& source, const Decoding& how);
 
  private:

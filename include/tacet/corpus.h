@@ -1,0 +1,29 @@
+// A word-level corpus: what the reader of a language-model data set returns. A corpus of one's own is registered with
+// add_dataset (registry.h). Cutting it into clients' streams and batches is not
+// done here.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "tacet/options.h"
+
+namespace tacet {
+
+// A run of the training tokens that belongs to one natural owner: consecutive speeches of one president, say.
+struct Owner {
+  std::string name;
+  int64_t first = 0, size = 0;  // train[first, first + size)
+};
+
+struct Corpus {
+  std::vector<std::string> vocabulary;      // by order of first appearance over train, valid, test
+  std::vector<int32_t> train, valid, test;  // indices into vocabulary; every line ends with <eos>
+  std::vector<Owner> owners;                // in order, covering train without gaps; empty where nobody is known
+};
+
+// Returns the options of a corpus: its own, then those that all have (batch_size, bptt, partition.kind, …).
+std::vector<Option> corpus_options(std::vector<Option> own);
+
+}  // namespace tacet

@@ -1,0 +1,48 @@
+// Labelled images, in memory or in files: what the reader of an image data set returns. A data set of one's own is
+// registered with add_dataset (registry.h). Making batches is not done here.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+#include "tacet/image_shape.h"
+#include "tacet/options.h"
+#include "tacet/random.h"
+
+namespace tacet {
+
+struct ImageSplit {
+  std::vector<int32_t> labels;  // one an image, 0 … classes − 1
+  std::vector<int32_t> users;   // the image's owner, ≥ 0; empty where nobody is known
+  // Writes image i as float [C, H, W], 0 … 1 where the file has bytes. With a stream the reader may draw the crop that its
+  // format is trained with; without one it gives the image of an evaluation. Safe to call from several threads.
+  std::function<void(int64_t i, float* out, Stream* augment)> read;
+  int64_t size() const { return static_cast<int64_t>(labels.size()); }
+};
+
+struct ImageData {
+  ImageShape shape;
+  ImageSplit train, valid, test;        // valid may be empty
+  std::vector<double> mean, deviation;  // of the training set's channels: an input is (value − mean) / deviation
+  std::vector<std::string> classes;     // names, where known
+  std::string place;                    // folder of the files; empty where nothing is read
+};
+
+// Returns bytes [n, C, H, W] (or [n, H, W]: one channel) as a split. Throws UserError naming `place` when labels and images
+// differ in number or a label is not below `classes`.
+ImageSplit split_of_bytes(at::Tensor images, std::vector<int32_t> labels, int64_t classes, const std::string& place);
+
+// The customary treatment of a data set's training images: defaults of two keys.
+struct ImageAugmentation {
+  int64_t crop_padding = 0;
+  bool flip = false;
+};
+// Returns the options of an image data set: its own, then those that all have (batch_size, crop_padding, partition.kind, …).
+// `users` tells whether its images have users.
+std::vector<Option> image_options(std::vector<Option> own, const ImageAugmentation& usual = {}, bool users = false);
+
+}  // namespace tacet

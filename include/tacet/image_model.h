@@ -1,0 +1,35 @@
+// Image classifiers: the interface that the task "classification" trains. A network of one's own derives from ImageModel and
+// is registered with add_model (registry.h). tacet's networks are in src/models/images.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include <ATen/core/Tensor.h>
+#include <torch/nn/module.h>
+
+#include "tacet/image_shape.h"
+#include "tacet/options.h"
+#include "tacet/precision.h"
+#include "tacet/random.h"
+
+namespace tacet {
+
+class ImageModel : public torch::nn::Module {
+ public:
+  // Returns the logits [B, classes] of x [B, C, H, W]. `masks` is the stream that dropout draws from; null means no dropout.
+  // train() has said before whether batch normalisation uses the batch's statistics.
+  virtual at::Tensor forward(const at::Tensor& x, const Stream* masks) = 0;
+
+  // For networks so simple that autograd would be most of a step. Writes the gradient of the mean cross-entropy at x [B, C,
+  // H, W] and labels [B] int64 into the gradients of the parameters, which exist, and returns the loss. Returns nothing
+  // where forward() is to be differentiated.
+  virtual std::optional<double> direct_gradient(const at::Tensor& /*x*/, const at::Tensor& /*labels*/) { return {}; }
+};
+
+// Makes the network that model.name names from the checked keys of [model], with matrix products and convolutions in
+// `precision`. Initial weights are drawn from `weights` alone. Throws UserError when the images are too small for it.
+std::shared_ptr<ImageModel> make_image_model(const Values& model, const ImageShape& shape, const Stream& weights,
+                                             Precision precision = Precision::f32);
+
+}  // namespace tacet

@@ -1,0 +1,95 @@
+// Rules that every row of the table of models must keep, whatever its network.
+#include <cmath>
+#include <map>
+#include <set>
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include "support/test_name.h"
+#include "tacet/flat_module.h"
+#include "tacet/image_model.h"
+#include "tacet/language_model.h"
+#include "tacet/registry.h"
+
+namespace tacet {
+namespace {
+
+// Returns the row's defaults, with sizes so small that every network is made and run in moments.
+Values small(const ModelInfo& row) {
+  static const std::map<std::string, int64_t> sizes = {{"width", 4},     {"layers", 1}, {"heads", 2},
+                                                       {"embedding", 4}, {"hidden", 6}, {"context", 16}};
+  Values values;
+  values.set("name", row.name);
+  for (const Option& o : row.options)
+    if (o.fallback) values.set(o.name, sizes.count(o.name) ? Value(sizes.at(o.name)) : *o.fallback);
+  return values;
+}
+
+struct EveryModel : testing::TestWithParam<std::string> {
+  const ModelInfo& row() const { return find_model(GetParam()); }
+};
+
+TEST_P(EveryModel, HasAWholeRow) {
+  EXPECT_FALSE(row().paper.empty() || row().summary.empty() || row().task.empty());
+  EXPECT_EQ(static_cast<bool>(row().image), row().task == "classification");
+  EXPECT_EQ(static_cast<bool>(row().language), row().task == "language-model");
+  std::set<std::string> keys;
+  for (const Option& o : row().options) {
+    EXPECT_TRUE(keys.insert(o.name).second) << o.name;
+    EXPECT_FALSE(o.doc.empty()) << o.name;
+    if (o.fallback) {
+      EXPECT_EQ(complaint(o, *o.fallback), std::nullopt) << o.name;
+    }
+  }
+  EXPECT_EQ(keys.count("init"), row().task == "function" ? 0u : 1u);
+}
+
+// The key that makes an option used is one of the row or of [data], and the values that do so are values it allows.
+TEST_P(EveryModel, NamesKeysInItsConditionsOfUse) {
+  for (const Option& o : row().options)
+    for (const OnlyWith& condition : o.only_with) {
+      if (condition.key.starts_with("data.")) continue;
+      const Option* other = nullptr;
+      for (const Option& candidate : row().options)
+        if (candidate.name == condition.key) other = &candidate;
+      ASSERT_TRUE(other) << o.name << ": " << condition.key;
+      for (const Value& value : condition.values) EXPECT_EQ(complaint(*other, value), std::nullopt) << o.name;
+    }
+}
+
+TEST_P(EveryModel, GivesLogitsOfImages) {
+  if (!row().image) GTEST_SKIP() << "no image model";
+  const auto model = make_image_model(small(row()), {.channels = 3, .height = 64, .width = 64, .classes = 7},
+                                      Stream(1, Stream::everyone, Purpose::initial_weights, 0, 0));
+  const FlatModule flat(*model);
+  EXPECT_GT(flat.parameters().numel(), 0);
+  model->eval();
+  const at::Tensor logits = model->forward(at::full({2, 3, 64, 64}, 0.5), nullptr);
+  EXPECT_EQ(logits.sizes().vec(), (std::vector<int64_t>{2, 7}));
+  EXPECT_TRUE(at::isfinite(logits).all().item<bool>());
+}
+
+// At small initial weights all words are about equally likely: the loss is about ln V.
+TEST_P(EveryModel, StartsNearTheUniformLossOfWords) {
+  if (!row().language) GTEST_SKIP() << "no language model";
+  const auto model = make_language_model(small(row()), 11, 1);
+  const at::Tensor input = at::arange(12).remainder(11).view({4, 3}), target = at::arange(1, 13).remainder(11);
+  LanguageModel::State state = model->zero_state(3);
+  const size_t parts = state.size();
+  const auto loss = model->loss(input, target, state, nullptr);
+  EXPECT_NEAR(loss.cross_entropy.item<double>(), std::log(11.0), 0.2);
+  EXPECT_EQ(state.size(), parts);
+  for (const at::Tensor& t : state) EXPECT_FALSE(t.requires_grad());
+}
+
+std::vector<std::string> names() {
+  std::vector<std::string> all;
+  for (const ModelInfo& row : models()) all.push_back(row.name);
+  return all;
+}
+INSTANTIATE_TEST_SUITE_P(Models, EveryModel, testing::ValuesIn(names()),
+                         [](const auto& param_info) { return test::test_name(param_info.param); });
+
+}  // namespace
+}  // namespace tacet
