@@ -18,7 +18,7 @@
 #include <set>
 #include <utility>
 
-#include "base/descriptor.h"
+#include "base/files.h"
 #include "comm/rendezvous/store.h"
 #include "tacet/error.h"
 #include "tacet/membership.h"
@@ -45,7 +45,7 @@ Clock::time_point after(double seconds) {
 }
 
 struct Pipe {
-  Descriptor out, in;
+  Fd out, in;
 };
 
 UserError no_start(const std::string& program, int error) {
@@ -55,7 +55,7 @@ UserError no_start(const std::string& program, int error) {
 Pipe make_pipe(const std::string& program) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) throw no_start(program, errno);
-  return {Descriptor(ends[0]), Descriptor(ends[1])};
+  return {Fd(ends[0]), Fd(ends[1])};
 }
 
 void write_all(int fd, const std::string& text) {
@@ -74,7 +74,7 @@ void write_all(int fd, const std::string& text) {
 
 // One of a worker's two streams, on its way to ours.
 struct Stream {
-  Descriptor pipe;  // its reading end; closed at the end of the stream
+  Fd pipe;  // its reading end; closed at the end of the stream
   int target;
   std::string partial;  // a line that has begun
   struct Line {
@@ -109,7 +109,7 @@ class Signals {
     struct sigaction normal {};
     normal.sa_handler = SIG_DFL;  // ignored SIGCHLD would take the workers' exit codes from us
     ::sigaction(SIGCHLD, &normal, &child_before_);
-    file_ = Descriptor(::signalfd(-1, &mine_, SFD_CLOEXEC | SFD_NONBLOCK));
+    file_ = Fd(::signalfd(-1, &mine_, SFD_CLOEXEC | SFD_NONBLOCK));
   }
   ~Signals() {
     while (next() != 0) {
@@ -132,7 +132,7 @@ class Signals {
  private:
   sigset_t mine_, before_;
   struct sigaction child_before_ {};
-  Descriptor file_;
+  Fd file_;
 };
 
 class Launcher {

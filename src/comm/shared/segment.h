@@ -4,13 +4,14 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
 
 #include <sys/types.h>
 
-#include "base/descriptor.h"
+#include "base/files.h"
 
 namespace tacet {
 
@@ -24,8 +25,8 @@ struct Ring {
 };
 
 struct SlotHead {
-  int64_t exchange;  // which one the floats belong to
-  int64_t floats;
+  int64_t exchange;  // the one that the bytes belong to
+  int64_t bytes;
   int64_t common;  // which of the common slots holds them; −1: the ring's own
 };
 
@@ -61,17 +62,17 @@ class Segment {
 
   Ring& ring(int peer) const;
   SlotHead& head(int peer, uint64_t slot) const;
-  float* data(int peer, uint64_t slot) const;
-  float* common(uint64_t slot) const { return data(peers_, slot); }
-  int64_t slot_floats() const { return slot_floats_; }
+  std::byte* data(int peer, uint64_t slot) const;
+  std::byte* common(uint64_t slot) const { return data(peers_, slot); }
+  int64_t slot_bytes() const { return slot_bytes_; }
 
  private:
-  Segment(Descriptor file, int peers);
+  Segment(Fd file, int peers);
   bool map();
 
-  Descriptor file_;
+  Fd file_;
   int peers_;
-  int64_t slot_floats_;
+  int64_t slot_bytes_;
   char* at_ = nullptr;
   size_t bytes_;
 };

@@ -19,7 +19,10 @@
 #include <stdexcept>
 #include <thread>
 
+#include "base/clock.h"
+#include "base/files.h"
 #include "comm/arguments.h"
+#include "comm/collectives.h"
 #include "comm/shared/segment.h"
 #include "tacet/error.h"
 #include "tacet/group.h"
@@ -27,22 +30,14 @@
 namespace tacet {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 constexpr int64_t kLookNanoseconds = 100'000'000;
 constexpr int kLooks = 20;  // at the bell before going to sleep, letting others run in between
 
-std::string seconds_text(double seconds) {
-  std::ostringstream text;
-  text << seconds << " s";
-  return text.str();
-}
-
-// A text as a number that a double holds exactly.
-double digest(const std::string& text) {
+// Returns a number that stands for a text.
+int64_t number_of(const std::string& text) {
   uint64_t hash = 0xcbf29ce484222325;  // FNV-1a
   for (const char c : text) hash = (hash ^ static_cast<uint8_t>(c)) * 0x100000001b3;
-  return static_cast<double>(hash >> 16);
+  return static_cast<int64_t>(hash >> 16);
 }
 
 // What tells processes apart that can't see each other's memory: another machine, container or user. Empty if unknown.
@@ -54,20 +49,20 @@ std::string this_host() {
   return boot.empty() || error ? "" : boot + " " + processes.string() + " " + std::to_string(::geteuid());
 }
 
-// Where an exchange with one peer stands. The pieces in one direction are one stream of floats.
+// Where an exchange with one peer stands. The pieces in one direction are one stream of bytes.
 struct Stream {
   const std::vector<Piece>* pieces = nullptr;
   size_t end = 0;  // pieces [0, end)
   size_t piece = 0;
   int64_t done = 0;  // of that piece
 
-  // Calls move(at, n) for the next floats that lie together, at most `most`; returns how many they were, 0 at the end.
+  // Calls move(at, n) for the next bytes that lie together, at most `most`; returns how many they were, 0 at the end.
   template <class Move>
   int64_t advance(int64_t most, const Move& move) {
     skip();
     if (piece == end) return 0;
     const Piece& p = (*pieces)[piece];
-    const int64_t n = std::min(most, p.size - done);
+    const int64_t n = std::min(most, p.bytes - done);
     move(p.data + done, n);
     done += n;
     return n;
@@ -79,15 +74,15 @@ struct Stream {
 
  private:
   void skip() {
-    while (piece < end && done == (*pieces)[piece].size) ++piece, done = 0;
+    while (piece < end && done == (*pieces)[piece].bytes) ++piece, done = 0;
   }
 };
 
 struct Peer {
   int rank;
-  Segment segment;     // theirs
-  Descriptor process;  // readable once it has ended
-  int theirs, mine;    // my ring in their segment, their ring in mine
+  Segment segment;   // theirs
+  Fd process;        // readable once it has ended
+  int theirs, mine;  // my ring in their segment, their ring in mine
   Stream out = {}, in = {};
   uint64_t common_at[Segment::kSlots] = {};  // how far they must have read before a common slot may be filled again
 };
@@ -124,7 +119,7 @@ class SharedGroup : public Group {
     for (Peer& peer : peers_) {
       peer.out = {&to[peer.rank], to[peer.rank].size()};
       peer.in = {&from[peer.rank], from[peer.rank].size()};
-      for (const Piece& piece : to[peer.rank]) sent_ += piece.size * static_cast<int64_t>(sizeof(float));
+      for (const Piece& piece : to[peer.rank]) sent_ += piece.bytes;
     }
     find_common();
     if (!peers_.empty()) exchange_here();
@@ -145,7 +140,7 @@ class SharedGroup : public Group {
   }
 
   void exchange_here() {
-    auto deadline = after_limit();
+    auto deadline = after(timeout_);
     for (;;) {
       const uint32_t shown = mine_->bell();
       bool ended = true, moved = false;
@@ -155,18 +150,14 @@ class SharedGroup : public Group {
         ended = ended && peer.out.ended() && peer.in.ended();
       }
       moved = send_common() || moved;
-      if (ended && common_.size == 0) return;
+      if (ended && common_.bytes == 0) return;
       if (moved) {
-        deadline = after_limit();
+        deadline = after(timeout_);
         continue;
       }
       look_for_losses(Clock::now() >= deadline);
       rest(shown);
     }
-  }
-
-  Clock::time_point after_limit() const {
-    return Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(timeout_));
   }
 
   void rest(uint32_t shown) const {
@@ -182,12 +173,12 @@ class SharedGroup : public Group {
     uint64_t slot = ring.written.value.load(std::memory_order_relaxed);
     bool moved = false;
     while (!peer.out.ended() && slot - ring.read.value.load(std::memory_order_acquire) < Segment::kSlots) {
-      float* at = mine_->data(peer.mine, slot);
+      std::byte* at = mine_->data(peer.mine, slot);
       int64_t filled = 0;
-      const auto copy = [&](const float* data, int64_t n) { std::memcpy(at + filled, data, bytes(n)); };
-      while (const int64_t n = peer.out.advance(mine_->slot_floats() - filled, copy)) {
+      const auto copy = [&](const std::byte* data, int64_t n) { std::memcpy(at + filled, data, static_cast<size_t>(n)); };
+      while (const int64_t n = peer.out.advance(mine_->slot_bytes() - filled, copy)) {
         filled += n;
-        if (filled == mine_->slot_floats()) break;
+        if (filled == mine_->slot_bytes()) break;
       }
       mine_->head(peer.mine, slot) = {exchanges_, filled, -1};
       ring.written.value.store(++slot, std::memory_order_release);
@@ -198,13 +189,13 @@ class SharedGroup : public Group {
 
   // What ends the pieces for every peer alike (a slice of a sum, say) is copied once, and read by all from there.
   void find_common() {
-    common_ = {nullptr, 0};
+    common_ = {};
     if (peers_.size() < 2) return;
     for (const Peer& peer : peers_) {
       if (peer.out.end == 0) return;
       const Piece& last = peer.out.pieces->back();
       if (peers_[0].out.end == 0 || last.data != peers_[0].out.pieces->back().data ||
-          last.size != peers_[0].out.pieces->back().size)
+          last.bytes != peers_[0].out.pieces->back().bytes)
         return;
     }
     common_ = peers_[0].out.pieces->back();
@@ -221,9 +212,9 @@ class SharedGroup : public Group {
 
   bool send_common() {
     bool moved = false;
-    while (common_.size > 0 && std::all_of(peers_.begin(), peers_.end(), [&](Peer& p) { return takes_common(p); })) {
-      const int64_t n = std::min(common_.size, mine_->slot_floats());
-      std::memcpy(mine_->common(common_slot_), common_.data, bytes(n));
+    while (common_.bytes > 0 && std::all_of(peers_.begin(), peers_.end(), [&](Peer& p) { return takes_common(p); })) {
+      const int64_t n = std::min(common_.bytes, mine_->slot_bytes());
+      std::memcpy(mine_->common(common_slot_), common_.data, static_cast<size_t>(n));
       for (Peer& peer : peers_) {
         std::atomic<uint64_t>& written = mine_->ring(peer.mine).written.value;
         const uint64_t slot = written.load(std::memory_order_relaxed);
@@ -232,14 +223,14 @@ class SharedGroup : public Group {
         peer.common_at[common_slot_] = slot + 1;
         peer.segment.ring_bell();
       }
-      common_ = {common_.data + n, common_.size - n};
+      common_ = {common_.data + n, common_.bytes - n};
       common_slot_ = (common_slot_ + 1) % Segment::kSlots;
       moved = true;
     }
     return moved;
   }
 
-  bool waits_for(Peer& peer) { return !peer.out.ended() || !peer.in.ended() || (common_.size > 0 && !takes_common(peer)); }
+  bool waits_for(Peer& peer) { return !peer.out.ended() || !peer.in.ended() || (common_.bytes > 0 && !takes_common(peer)); }
 
   bool receive(Peer& peer) {
     Ring& ring = peer.segment.ring(peer.theirs);
@@ -247,16 +238,16 @@ class SharedGroup : public Group {
     bool moved = false;
     while (!peer.in.ended() && slot < ring.written.value.load(std::memory_order_acquire)) {
       const SlotHead head = peer.segment.head(peer.theirs, slot);
-      const float* at =
+      const std::byte* at =
           head.common < 0 ? peer.segment.data(peer.theirs, slot) : peer.segment.common(static_cast<uint64_t>(head.common));
       int64_t emptied = 0;
-      const auto copy = [&](float* data, int64_t n) { std::memcpy(data, at + emptied, bytes(n)); };
-      while (head.exchange == exchanges_ && emptied < head.floats) {
-        const int64_t n = peer.in.advance(head.floats - emptied, copy);
+      const auto copy = [&](std::byte* data, int64_t n) { std::memcpy(data, at + emptied, static_cast<size_t>(n)); };
+      while (head.exchange == exchanges_ && emptied < head.bytes) {
+        const int64_t n = peer.in.advance(head.bytes - emptied, copy);
         if (n == 0) break;
         emptied += n;
       }
-      if (emptied != head.floats) {
+      if (emptied != head.bytes) {
         throw std::logic_error("exchange: worker " + std::to_string(peer.rank) + " sends other pieces than worker " +
                                std::to_string(rank()) + " expects");
       }
@@ -265,8 +256,6 @@ class SharedGroup : public Group {
     }
     return moved;
   }
-
-  static size_t bytes(int64_t floats) { return static_cast<size_t>(floats) * sizeof(float); }
 
   // Called when nothing moves. What a peer wrote before it left or died is taken first.
   void look_for_losses(bool too_long) {
@@ -318,17 +307,10 @@ class SharedGroup : public Group {
   std::unique_ptr<PeerLost> failed_;
   Clock::time_point next_look_ = {};
   int64_t exchanges_ = 0;
-  Piece common_ = {nullptr, 0};  // what is left of it
-  uint64_t common_slot_ = 0;     // the next one to fill
+  Piece common_ = {};         // what is left of it
+  uint64_t common_slot_ = 0;  // the next one to fill
   int64_t sent_ = 0;
 };
-
-// One number of every rank.
-std::vector<int64_t> of_all(Group& group, double mine) {
-  std::vector<int64_t> all;
-  for (const double x : all_gather(group, {mine})) all.push_back(static_cast<int64_t>(x));
-  return all;
-}
 
 }  // namespace
 
@@ -337,7 +319,7 @@ std::unique_ptr<Group> share_memory(std::unique_ptr<Group> group, const SharedOp
   if (size == 1) return group;
   std::string host = options.host.empty() ? this_host() : options.host;
   if (host.empty()) host = "unknown " + std::to_string(me);
-  const std::vector<int64_t> keys = of_all(*group, digest(host));
+  const std::vector<int64_t> keys = all_gather_values(*group, {number_of(host)});
   std::vector<int> hosts, here;
   for (int q = 0; q < size; ++q) {
     hosts.push_back(static_cast<int>(std::find(keys.begin(), keys.end(), keys[q]) - keys.begin()));
@@ -347,9 +329,9 @@ std::unique_ptr<Group> share_memory(std::unique_ptr<Group> group, const SharedOp
   std::random_device random;
   const uint64_t nonce = (uint64_t{random()} << 16 ^ random()) >> 1;
   std::optional<Segment> mine = here.empty() ? std::nullopt : Segment::create(static_cast<int>(here.size()), nonce);
-  const std::vector<int64_t> nonces = of_all(*group, static_cast<double>(nonce));
-  const std::vector<int64_t> pids = of_all(*group, mine ? ::getpid() : -1);
-  const std::vector<int64_t> files = of_all(*group, mine ? mine->file() : -1);
+  const std::vector<int64_t> nonces = all_gather_values(*group, {static_cast<int64_t>(nonce)});
+  const std::vector<int64_t> pids = all_gather_values(*group, {mine ? ::getpid() : -1});
+  const std::vector<int64_t> files = all_gather_values(*group, {mine ? mine->file() : -1});
   std::vector<Peer> peers;
   for (size_t k = 0; mine && k < here.size(); ++k) {
     const int q = here[k];
@@ -357,7 +339,7 @@ std::unique_ptr<Group> share_memory(std::unique_ptr<Group> group, const SharedOp
     const auto pid = static_cast<pid_t>(pids[q]);
     auto theirs =
         Segment::open(pid, static_cast<int>(files[q]), static_cast<int>(here.size()), static_cast<uint64_t>(nonces[q]));
-    Descriptor process(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+    Fd process(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
     if (!theirs || process.get() < 0) break;
     // A rank's rings are for its peers in ascending order, so mine for q is the k-th, and q's for me comes after those
     // below.
@@ -365,7 +347,7 @@ std::unique_ptr<Group> share_memory(std::unique_ptr<Group> group, const SharedOp
     peers.push_back({q, std::move(*theirs), std::move(process), static_cast<int>(below), static_cast<int>(k)});
   }
   // All ranks of a host share memory, or none.
-  const std::vector<int64_t> good = of_all(*group, peers.size() == here.size() ? 1 : 0);
+  const std::vector<int64_t> good = all_gather_values(*group, {peers.size() == here.size() ? 1 : 0});
   for (int q = 0; q < size; ++q) {
     if (good[q] == 1) continue;
     if (options.required && keys[q] == keys[me])

@@ -22,7 +22,4 @@ struct DataMissing : UserError {
 std::string find_folder(const Values& data, const std::string& dataset, const std::string& subfolder,
                         const std::vector<std::string>& wanted, const std::vector<std::string>& system = {});
 
-// ~/.cache/tacet, or empty where there is no home folder.
-std::string cache_folder();
-
 }  // namespace tacet
