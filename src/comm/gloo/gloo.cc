@@ -15,7 +15,7 @@
 #include <sstream>
 
 #include "base/clock.h"
-#include "comm/arguments.h"
+#include "comm/check_exchange.h"
 #include "comm/gloo/c10d_store.h"
 #include "comm/gloo/term.h"
 #include "comm/rendezvous/handshake.h"

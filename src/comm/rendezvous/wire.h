@@ -1,5 +1,5 @@
-// What the two ends of the rendezvous share: numbers and strings as bytes, sockets, deadlines. Only store.cc and
-// store_server.cc include it; the protocol is described in store.h.
+// The parts that the two ends of the rendezvous share: messages as bytes, addresses. Only client.cc and server.cc include
+// it. The protocol is described in store.h.
 #pragma once
 
 #include <fcntl.h>

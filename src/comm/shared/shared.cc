@@ -21,7 +21,7 @@
 
 #include "base/clock.h"
 #include "base/files.h"
-#include "comm/arguments.h"
+#include "comm/check_exchange.h"
 #include "comm/collectives.h"
 #include "comm/shared/segment.h"
 #include "tacet/error.h"
@@ -49,7 +49,7 @@ std::string this_host() {
   return boot.empty() || error ? "" : boot + " " + processes.string() + " " + std::to_string(::geteuid());
 }
 
-// Where an exchange with one peer stands. The pieces in one direction are one stream of bytes.
+// Where an exchange with one neighbour stands. The pieces in one direction are one stream of bytes.
 struct Stream {
   const std::vector<Piece>* pieces = nullptr;
   size_t end = 0;  // pieces [0, end)
@@ -78,7 +78,8 @@ struct Stream {
   }
 };
 
-struct Peer {
+// Another rank of this host.
+struct Neighbour {
   int rank;
   Segment segment;   // theirs
   Fd process;        // readable once it has ended
@@ -89,12 +90,12 @@ struct Peer {
 
 class SharedGroup : public Group {
  public:
-  // `mine` is there when there are peers.
-  SharedGroup(std::unique_ptr<Group> group, std::optional<Segment> mine, std::vector<Peer> peers, std::vector<int> hosts,
-              double timeout)
+  // `mine` is there when there are neighbours.
+  SharedGroup(std::unique_ptr<Group> group, std::optional<Segment> mine, std::vector<Neighbour> neighbours,
+              std::vector<int> hosts, double timeout)
       : group_(std::move(group)),
         mine_(std::move(mine)),
-        peers_(std::move(peers)),
+        neighbours_(std::move(neighbours)),
         hosts_(std::move(hosts)),
         timeout_(timeout),
         before_(group_->bytes_sent()) {}
@@ -106,8 +107,8 @@ class SharedGroup : public Group {
   int64_t bytes_sent() const override { return sent_ + group_->bytes_sent() - before_; }
   std::string backend() const override { return all_here() ? "shared" : "shared+" + group_->backend(); }
   std::vector<int> hosts() const override { return hosts_; }
-  PeerLost lost(int peer, const std::string& how, bool silent) override {
-    const PeerLost agreed = group_->lost(peer, how, silent);
+  PeerLost lost(int lost_rank, const std::string& how, bool silent) override {
+    const PeerLost agreed = group_->lost(lost_rank, how, silent);
     remember(agreed);
     return agreed;
   }
@@ -116,21 +117,21 @@ class SharedGroup : public Group {
     check_exchange(rank(), size(), to, from);
     if (failed_) throw PeerLost(failed_->rank, failed_->what());
     ++exchanges_;
-    for (Peer& peer : peers_) {
-      peer.out = {&to[peer.rank], to[peer.rank].size()};
-      peer.in = {&from[peer.rank], from[peer.rank].size()};
-      for (const Piece& piece : to[peer.rank]) sent_ += piece.bytes;
+    for (Neighbour& neighbour : neighbours_) {
+      neighbour.out = {&to[neighbour.rank], to[neighbour.rank].size()};
+      neighbour.in = {&from[neighbour.rank], from[neighbour.rank].size()};
+      for (const Piece& piece : to[neighbour.rank]) sent_ += piece.bytes;
     }
     find_common();
-    if (!peers_.empty()) exchange_here();
+    if (!neighbours_.empty()) exchange_here();
     if (!all_here()) exchange_elsewhere(to, from);
   }
 
  private:
-  bool all_here() const { return static_cast<int>(peers_.size()) == size() - 1; }
+  bool all_here() const { return static_cast<int>(neighbours_.size()) == size() - 1; }
 
   void exchange_elsewhere(std::vector<std::vector<Piece>> to, std::vector<std::vector<Piece>> from) {
-    for (const Peer& peer : peers_) to[peer.rank].clear(), from[peer.rank].clear();
+    for (const Neighbour& neighbour : neighbours_) to[neighbour.rank].clear(), from[neighbour.rank].clear();
     try {
       group_->exchange(to, from);
     } catch (const PeerLost& e) {
@@ -144,10 +145,10 @@ class SharedGroup : public Group {
     for (;;) {
       const uint32_t shown = mine_->bell();
       bool ended = true, moved = false;
-      for (Peer& peer : peers_) {
-        const bool sent = send(peer), received = receive(peer);
-        if (sent || received) peer.segment.ring_bell(), moved = true;
-        ended = ended && peer.out.ended() && peer.in.ended();
+      for (Neighbour& neighbour : neighbours_) {
+        const bool sent = send(neighbour), received = receive(neighbour);
+        if (sent || received) neighbour.segment.ring_bell(), moved = true;
+        ended = ended && neighbour.out.ended() && neighbour.in.ended();
       }
       moved = send_common() || moved;
       if (ended && common_.bytes == 0) return;
@@ -168,60 +169,61 @@ class SharedGroup : public Group {
     mine_->sleep(shown, std::min(kLookNanoseconds, static_cast<int64_t>(timeout_ * 1e9) / 4 + 1));
   }
 
-  bool send(Peer& peer) {
-    Ring& ring = mine_->ring(peer.mine);
+  bool send(Neighbour& neighbour) {
+    Ring& ring = mine_->ring(neighbour.mine);
     uint64_t slot = ring.written.value.load(std::memory_order_relaxed);
     bool moved = false;
-    while (!peer.out.ended() && slot - ring.read.value.load(std::memory_order_acquire) < Segment::kSlots) {
-      std::byte* at = mine_->data(peer.mine, slot);
+    while (!neighbour.out.ended() && slot - ring.read.value.load(std::memory_order_acquire) < Segment::kSlots) {
+      std::byte* at = mine_->data(neighbour.mine, slot);
       int64_t filled = 0;
       const auto copy = [&](const std::byte* data, int64_t n) { std::memcpy(at + filled, data, static_cast<size_t>(n)); };
-      while (const int64_t n = peer.out.advance(mine_->slot_bytes() - filled, copy)) {
+      while (const int64_t n = neighbour.out.advance(mine_->slot_bytes() - filled, copy)) {
         filled += n;
         if (filled == mine_->slot_bytes()) break;
       }
-      mine_->head(peer.mine, slot) = {exchanges_, filled, -1};
+      mine_->head(neighbour.mine, slot) = {exchanges_, filled, -1};
       ring.written.value.store(++slot, std::memory_order_release);
       moved = true;
     }
     return moved;
   }
 
-  // What ends the pieces for every peer alike (a slice of a sum, say) is copied once, and read by all from there.
+  // What ends the pieces for every neighbour alike (a slice of a sum, say) is copied once, and read by all from there.
   void find_common() {
     common_ = {};
-    if (peers_.size() < 2) return;
-    for (const Peer& peer : peers_) {
-      if (peer.out.end == 0) return;
-      const Piece& last = peer.out.pieces->back();
-      if (peers_[0].out.end == 0 || last.data != peers_[0].out.pieces->back().data ||
-          last.bytes != peers_[0].out.pieces->back().bytes)
+    if (neighbours_.size() < 2) return;
+    for (const Neighbour& neighbour : neighbours_) {
+      if (neighbour.out.end == 0) return;
+      const Piece& last = neighbour.out.pieces->back();
+      if (neighbours_[0].out.end == 0 || last.data != neighbours_[0].out.pieces->back().data ||
+          last.bytes != neighbours_[0].out.pieces->back().bytes)
         return;
     }
-    common_ = peers_[0].out.pieces->back();
-    for (Peer& peer : peers_) --peer.out.end;
+    common_ = neighbours_[0].out.pieces->back();
+    for (Neighbour& neighbour : neighbours_) --neighbour.out.end;
   }
 
-  // Whether the peer has room for the next common slot.
-  bool takes_common(Peer& peer) const {
-    const Ring& ring = mine_->ring(peer.mine);
+  // Whether the neighbour has room for the next common slot.
+  bool takes_common(Neighbour& neighbour) const {
+    const Ring& ring = mine_->ring(neighbour.mine);
     const uint64_t read = ring.read.value.load(std::memory_order_acquire);
-    return peer.out.ended() && ring.written.value.load(std::memory_order_relaxed) - read < Segment::kSlots &&
-           read >= peer.common_at[common_slot_];
+    return neighbour.out.ended() && ring.written.value.load(std::memory_order_relaxed) - read < Segment::kSlots &&
+           read >= neighbour.common_at[common_slot_];
   }
 
   bool send_common() {
     bool moved = false;
-    while (common_.bytes > 0 && std::all_of(peers_.begin(), peers_.end(), [&](Peer& p) { return takes_common(p); })) {
+    while (common_.bytes > 0 &&
+           std::all_of(neighbours_.begin(), neighbours_.end(), [&](Neighbour& p) { return takes_common(p); })) {
       const int64_t n = std::min(common_.bytes, mine_->slot_bytes());
       std::memcpy(mine_->common(common_slot_), common_.data, static_cast<size_t>(n));
-      for (Peer& peer : peers_) {
-        std::atomic<uint64_t>& written = mine_->ring(peer.mine).written.value;
+      for (Neighbour& neighbour : neighbours_) {
+        std::atomic<uint64_t>& written = mine_->ring(neighbour.mine).written.value;
         const uint64_t slot = written.load(std::memory_order_relaxed);
-        mine_->head(peer.mine, slot) = {exchanges_, n, static_cast<int64_t>(common_slot_)};
+        mine_->head(neighbour.mine, slot) = {exchanges_, n, static_cast<int64_t>(common_slot_)};
         written.store(slot + 1, std::memory_order_release);
-        peer.common_at[common_slot_] = slot + 1;
-        peer.segment.ring_bell();
+        neighbour.common_at[common_slot_] = slot + 1;
+        neighbour.segment.ring_bell();
       }
       common_ = {common_.data + n, common_.bytes - n};
       common_slot_ = (common_slot_ + 1) % Segment::kSlots;
@@ -230,25 +232,27 @@ class SharedGroup : public Group {
     return moved;
   }
 
-  bool waits_for(Peer& peer) { return !peer.out.ended() || !peer.in.ended() || (common_.bytes > 0 && !takes_common(peer)); }
+  bool waits_for(Neighbour& neighbour) {
+    return !neighbour.out.ended() || !neighbour.in.ended() || (common_.bytes > 0 && !takes_common(neighbour));
+  }
 
-  bool receive(Peer& peer) {
-    Ring& ring = peer.segment.ring(peer.theirs);
+  bool receive(Neighbour& neighbour) {
+    Ring& ring = neighbour.segment.ring(neighbour.theirs);
     uint64_t slot = ring.read.value.load(std::memory_order_relaxed);
     bool moved = false;
-    while (!peer.in.ended() && slot < ring.written.value.load(std::memory_order_acquire)) {
-      const SlotHead head = peer.segment.head(peer.theirs, slot);
-      const std::byte* at =
-          head.common < 0 ? peer.segment.data(peer.theirs, slot) : peer.segment.common(static_cast<uint64_t>(head.common));
+    while (!neighbour.in.ended() && slot < ring.written.value.load(std::memory_order_acquire)) {
+      const SlotHead head = neighbour.segment.head(neighbour.theirs, slot);
+      const std::byte* at = head.common < 0 ? neighbour.segment.data(neighbour.theirs, slot)
+                                            : neighbour.segment.common(static_cast<uint64_t>(head.common));
       int64_t emptied = 0;
       const auto copy = [&](std::byte* data, int64_t n) { std::memcpy(data, at + emptied, static_cast<size_t>(n)); };
       while (head.exchange == exchanges_ && emptied < head.bytes) {
-        const int64_t n = peer.in.advance(head.bytes - emptied, copy);
+        const int64_t n = neighbour.in.advance(head.bytes - emptied, copy);
         if (n == 0) break;
         emptied += n;
       }
       if (emptied != head.bytes) {
-        throw std::logic_error("exchange: worker " + std::to_string(peer.rank) + " sends other pieces than worker " +
+        throw std::logic_error("exchange: worker " + std::to_string(neighbour.rank) + " sends other pieces than worker " +
                                std::to_string(rank()) + " expects");
       }
       ring.read.value.store(++slot, std::memory_order_release);
@@ -257,31 +261,31 @@ class SharedGroup : public Group {
     return moved;
   }
 
-  // Called when nothing moves. What a peer wrote before it left or died is taken first.
+  // Called when nothing moves. What a neighbour wrote before it left or died is taken first.
   void look_for_losses(bool too_long) {
     const bool look = Clock::now() >= next_look_;
     if (look) next_look_ = Clock::now() + std::chrono::nanoseconds(kLookNanoseconds);
-    for (Peer& peer : peers_) {
-      if (!waits_for(peer)) continue;
-      const int32_t state = peer.segment.state().load();
-      const bool dead = look && has_ended(peer);
+    for (Neighbour& neighbour : neighbours_) {
+      if (!waits_for(neighbour)) continue;
+      const int32_t state = neighbour.segment.state().load();
+      const bool dead = look && has_ended(neighbour);
       if (state == Segment::kHere && !dead) continue;
-      if (send(peer) || receive(peer)) return peer.segment.ring_bell();
+      if (send(neighbour) || receive(neighbour)) return neighbour.segment.ring_bell();
       const int other = state - Segment::kLost;
       // Whoever lost somebody tells who it was; but I know better than to accuse myself.
-      throw lost(other >= 0 && other != rank() ? other : peer.rank, "is gone: connection closed", false);
+      throw lost(other >= 0 && other != rank() ? other : neighbour.rank, "is gone: connection closed", false);
     }
     if (!too_long) return;
     for (const bool incoming : {true, false}) {
-      for (Peer& peer : peers_) {
-        if (incoming ? !peer.in.ended() : waits_for(peer))
-          throw lost(peer.rank, "did not answer within " + seconds_text(timeout_), true);
+      for (Neighbour& neighbour : neighbours_) {
+        if (incoming ? !neighbour.in.ended() : waits_for(neighbour))
+          throw lost(neighbour.rank, "did not answer within " + seconds_text(timeout_), true);
       }
     }
   }
 
-  static bool has_ended(const Peer& peer) {
-    pollfd polled{peer.process.get(), POLLIN, 0};
+  static bool has_ended(const Neighbour& neighbour) {
+    pollfd polled{neighbour.process.get(), POLLIN, 0};
     return ::poll(&polled, 1, 0) == 1;
   }
 
@@ -295,12 +299,12 @@ class SharedGroup : public Group {
     if (!mine_) return;
     int32_t here = Segment::kHere;
     mine_->state().compare_exchange_strong(here, reason);
-    for (const Peer& peer : peers_) peer.segment.ring_bell();
+    for (const Neighbour& neighbour : neighbours_) neighbour.segment.ring_bell();
   }
 
   const std::unique_ptr<Group> group_;
   const std::optional<Segment> mine_;
-  std::vector<Peer> peers_;
+  std::vector<Neighbour> neighbours_;
   const std::vector<int> hosts_;
   const double timeout_;
   const int64_t before_;  // bytes that meeting here took
@@ -332,7 +336,7 @@ std::unique_ptr<Group> share_memory(std::unique_ptr<Group> group, const SharedOp
   const std::vector<int64_t> nonces = all_gather_values(*group, {static_cast<int64_t>(nonce)});
   const std::vector<int64_t> pids = all_gather_values(*group, {mine ? ::getpid() : -1});
   const std::vector<int64_t> files = all_gather_values(*group, {mine ? mine->file() : -1});
-  std::vector<Peer> peers;
+  std::vector<Neighbour> neighbours;
   for (size_t k = 0; mine && k < here.size(); ++k) {
     const int q = here[k];
     if (pids[q] < 0) break;
@@ -341,13 +345,13 @@ std::unique_ptr<Group> share_memory(std::unique_ptr<Group> group, const SharedOp
         Segment::open(pid, static_cast<int>(files[q]), static_cast<int>(here.size()), static_cast<uint64_t>(nonces[q]));
     Fd process(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
     if (!theirs || process.get() < 0) break;
-    // A rank's rings are for its peers in ascending order, so mine for q is the k-th, and q's for me comes after those
+    // A rank's rings are for its neighbours in ascending order, so mine for q is the k-th, and q's for me comes after those
     // below.
     const auto below = std::count_if(here.begin(), here.end(), [&](int p) { return p < me && p != q; });
-    peers.push_back({q, std::move(*theirs), std::move(process), static_cast<int>(below), static_cast<int>(k)});
+    neighbours.push_back({q, std::move(*theirs), std::move(process), static_cast<int>(below), static_cast<int>(k)});
   }
   // All ranks of a host share memory, or none.
-  const std::vector<int64_t> good = all_gather_values(*group, {peers.size() == here.size() ? 1 : 0});
+  const std::vector<int64_t> good = all_gather_values(*group, {neighbours.size() == here.size() ? 1 : 0});
   for (int q = 0; q < size; ++q) {
     if (good[q] == 1) continue;
     if (options.required && keys[q] == keys[me])
@@ -356,9 +360,9 @@ std::unique_ptr<Group> share_memory(std::unique_ptr<Group> group, const SharedOp
       if (keys[r] == keys[q]) hosts[r] = r;
   }
   if (std::set<int>(hosts.begin(), hosts.end()).size() == hosts.size()) return group;  // nobody shares
-  if (std::count(hosts.begin(), hosts.end(), hosts[me]) == 1) mine.reset(), peers.clear();
+  if (std::count(hosts.begin(), hosts.end(), hosts[me]) == 1) mine.reset(), neighbours.clear();
   if (mine) mine->close_file();
-  return std::make_unique<SharedGroup>(std::move(group), std::move(mine), std::move(peers), std::move(hosts),
+  return std::make_unique<SharedGroup>(std::move(group), std::move(mine), std::move(neighbours), std::move(hosts),
                                        options.timeout_seconds);
 }
 

@@ -6,7 +6,7 @@
 #include <mutex>
 #include <sstream>
 
-#include "comm/arguments.h"
+#include "comm/check_exchange.h"
 #include "tacet/error.h"
 #include "tacet/group.h"
 

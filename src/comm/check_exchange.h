@@ -1,4 +1,4 @@
-// What every backend asks of the arguments of Group::exchange before it touches a peer. Nothing here talks to anybody.
+// The check of Group::exchange's arguments that every backend makes first. Nothing here talks to anybody.
 #pragma once
 
 #include <stdexcept>
