@@ -46,6 +46,13 @@ struct Late {};
 
 double longest_step(Rates rates, double norm) { return rates.gamma / (1e-10 + norm); }
 
+void count_step(Counters& counters, double norm, bool clipped) {
+  counters.norm += norm;
+  counters.norms += 1;
+  counters.steps += 1;
+  if (clipped) counters.clipped += 1;
+}
+
 // Rounds and steps are counted from 1, as in metrics.jsonl.
 std::string at_step(int64_t round, int client, int64_t step) {
   return "round " + std::to_string(round + 1) + ", client " + std::to_string(client) + ", local step " +
@@ -183,10 +190,7 @@ double Client::step(double factor, double norm, bool clipped) {
   if (!std::isfinite(norm))  // the gradient was finite, what an algorithm made of it is not
     throw UserError("the step is not finite at " + at_step(round_->number, id_, steps_ - 1) +
                     ": lower algorithm.eta or algorithm.gamma");
-  counters_.norm += norm;
-  counters_.norms += 1;
-  counters_.steps += 1;
-  if (clipped) counters_.clipped += 1;
+  count_step(counters_, norm, clipped);
   return factor;
 }
 
@@ -222,10 +226,7 @@ double Round::step(double factor, double norm, bool clipped) {
   if (!std::isfinite(norm))
     throw UserError("the averaged gradient is not finite at round " + std::to_string(number + 1) +
                     ": lower algorithm.eta or algorithm.gamma");
-  counters_.norm += norm;
-  counters_.norms += 1;
-  counters_.steps += 1;
-  if (clipped) counters_.clipped += 1;
+  count_step(counters_, norm, clipped);
   return factor;
 }
 
