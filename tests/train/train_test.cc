@@ -1,6 +1,7 @@
 // The driver around the algorithms: tensor files, NT-ASGD's trigger, checkpoints and what is written down. The
 // command as a whole is tested in tests/cli.
 #include "tacet/train.h"
+#include "base/digest.h"
 
 #include <atomic>
 #include <cmath>
