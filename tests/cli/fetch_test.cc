@@ -1,13 +1,13 @@
 // Downloads, from file addresses: what is there is kept, what was begun is continued, what is wrong is refused, archives are
 // unpacked and stay within their folder. The same from http, and the command as a whole: test_data.py.
 #include "cli/fetch.h"
-#include "base/digest.h"
 
 #include <archive.h>
 #include <archive_entry.h>
 
 #include <gtest/gtest.h>
 
+#include "base/digest.h"
 #include "cli/data_command.h"
 #include "data/files/safetensors.h"
 #include "data/fixtures.h"

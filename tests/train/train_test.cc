@@ -1,7 +1,6 @@
 // The driver around the algorithms: tensor files, NT-ASGD's trigger, checkpoints and what is written down. The
 // command as a whole is tested in tests/cli.
 #include "tacet/train.h"
-#include "base/digest.h"
 
 #include <atomic>
 #include <cmath>
@@ -15,6 +14,7 @@
 #include <rapidcheck/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "base/digest.h"
 #include "data/files/safetensors.h"
 #include "engine/message_coding.h"
 #include "support/quadratic.h"
