@@ -2,16 +2,15 @@
 #include "cli/data_command.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 #include <set>
 
 #include <fmt/format.h>
 
+#include "base/places.h"
 #include "cli/fetch.h"
 #include "data/catalog/sources.h"
 #include "data/clients/partition.h"
-#include "data/files/locate.h"
 #include "data/images/images.h"
 #include "data/text/corpus.h"
 #include "data/text/labelled_text.h"
@@ -24,11 +23,6 @@ namespace tacet {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::string data_folder() {
-  const char* base = std::getenv("TACET_DATA");
-  return base && *base ? base : cache_folder();
-}
 
 // The checked keys: a recipe's, or of the data set's defaults, with any model of its task.
 Recipe recipe_for(const DatasetInfo& data, const std::string& file, const std::vector<std::string>& sets) {

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -14,6 +13,9 @@
 
 #include <fmt/format.h>
 
+#include "base/clock.h"
+#include "base/files.h"
+#include "base/places.h"
 #include "cli/progress.h"
 #include "data/catalog/sources.h"
 #include "data/catalog/stand_in.h"
@@ -32,21 +34,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr double patience = 15;  // seconds that a step may take to be timed
-
-// A temporary folder, removed with this.
-struct Scratch {
-  Scratch() {
-    path = (fs::temp_directory_path() / "tacet-dry-run-XXXXXX").string();
-    if (!::mkdtemp(path.data())) throw UserError(path + ": can't be made");
-  }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-  ~Scratch() {
-    std::error_code ignored;
-    fs::remove_all(path, ignored);
-  }
-  std::string path;
-};
 
 int64_t parameter_count(const Objective& objective) {
   int64_t d = 0;
@@ -87,9 +74,9 @@ Cost step_cost(Objective& objective, uint64_t seed, int client) {
   y.copy_(initial);
   Cost cost;
   for (int64_t step : {0, 1}) {
-    const auto start = std::chrono::steady_clock::now();
+    const auto start = Clock::now();
     objective.gradient({seed, client, 0, step, 0}, y);
-    cost.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    cost.seconds = since(start);
     if (cost.seconds > 2) break;
   }
   cost.bytes = peak_memory();
@@ -103,8 +90,8 @@ double line_through(double b1, double y1, double b2, double y2, double b) {
 }
 
 // A recipe on stand-in data, with another batch size.
-std::unique_ptr<Objective> stand_in_objective(Recipe recipe, int clients, int64_t batch, const Scratch& scratch) {
-  const std::string folder = (fs::path(scratch.path) / std::to_string(batch)).string();
+std::unique_ptr<Objective> stand_in_objective(Recipe recipe, int clients, int64_t batch, const ScratchFolder& scratch) {
+  const std::string folder = scratch.path(std::to_string(batch));
   fs::create_directory(folder);
   recipe.data.set("batch_size", batch);
   const int64_t width = recipe.model.has("embedding") ? recipe.model.integer("embedding") : 0;
@@ -121,7 +108,7 @@ struct Guess {
 };
 
 // Of a large batch from two smaller ones, if a step at the batch itself would be too much.
-std::optional<Guess> extrapolated(const Recipe& recipe, int clients, int client, const Scratch& scratch) {
+std::optional<Guess> extrapolated(const Recipe& recipe, int clients, int client, const ScratchFolder& scratch) {
   const int64_t batch = recipe.data.integer("batch_size"), small = (batch + 31) / 32;
   if (batch < 16) return std::nullopt;
   const auto seed = static_cast<uint64_t>(recipe.run.integer("seed"));
@@ -152,8 +139,7 @@ void print_missing(const DatasetInfo& data, const std::string& what) {
     fmt::print("get it      tacet data fetch {}   (from {})\n", data.name, source->address);
   } else {
     fmt::print("get it      from its authors: {}\n", data.paper);
-    const char* base = std::getenv("TACET_DATA");
-    const fs::path folder = fs::path(base && *base ? base : cache_folder()) / data.name;
+    const fs::path folder = fs::path(data_folder()) / data.name;
     for (const std::string& file : data.files) fmt::print("            {}\n", (folder / file).string());
   }
   fmt::print("            below: figures with stand-in data of the same shape\n");
@@ -172,7 +158,7 @@ int dry_run(const Recipe& recipe, int workers) {
   set_threads(static_cast<int>(recipe.run.integer("threads")));
   keep_large_blocks();
 
-  const Scratch scratch;
+  const ScratchFolder scratch("tacet-dry-run");
   const auto known = known_size(recipe.data);
   const auto guess = known ? extrapolated(recipe, clients, present.front(), scratch) : std::nullopt;
   std::unique_ptr<Objective> objective;

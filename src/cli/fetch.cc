@@ -4,10 +4,9 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <curl/curl.h>
-#include <openssl/evp.h>
 #include <unistd.h>
 
-#include <chrono>
+#include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
@@ -17,32 +16,20 @@
 
 #include <fmt/format.h>
 
+#include "base/clock.h"
+#include "base/digest.h"
 #include "tacet/error.h"
 
 namespace tacet {
 namespace {
 
 namespace fs = std::filesystem;
-using Clock = std::chrono::steady_clock;
 
-// The digest that a checksum like "md5:…" names, of a file; empty when the file can't be read.
-std::string digest_of(const std::string& path, const std::string& checksum) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) return "";
-  const std::string kind = checksum.substr(0, checksum.find(':'));
-  const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
-  EVP_DigestInit_ex(context.get(), kind == "md5" ? EVP_md5() : EVP_sha256(), nullptr);
-  std::vector<char> buffer(1 << 20);
-  while (in) {
-    in.read(buffer.data(), static_cast<std::streamsize>(buffer.size()));
-    EVP_DigestUpdate(context.get(), buffer.data(), static_cast<size_t>(in.gcount()));
-  }
-  unsigned char digest[EVP_MAX_MD_SIZE];
-  unsigned int size = 0;
-  EVP_DigestFinal_ex(context.get(), digest, &size);
-  std::string text = kind + ":";
-  for (unsigned int k = 0; k < size; ++k) text += fmt::format("{:02x}", digest[k]);
-  return text;
+// Returns the checksum of a file, of the kind that `like` ("md5:…") has; empty when the file can't be read.
+std::string checksum_of(const std::string& path, const std::string& like) {
+  const std::string kind = like.substr(0, like.find(':'));
+  const auto digest = file_digest(path, kind == "md5" ? DigestKind::md5 : DigestKind::sha256);
+  return digest ? kind + ":" + *digest : "";
 }
 
 struct Transfer {
@@ -58,7 +45,7 @@ size_t write_piece(char* data, size_t, size_t size, void* user) {
 
 int show_progress(void* user, curl_off_t, curl_off_t now, curl_off_t, curl_off_t) {
   auto& t = *static_cast<Transfer*>(user);
-  if (Clock::now() - t.said > std::chrono::seconds(2)) {
+  if (since(t.said) > 2) {
     t.said = Clock::now();
     const auto done = static_cast<double>(t.before + now);
     fmt::print(stderr, "{}: {:.1f} of {:.1f} MB\n", t.name, done / 1e6, static_cast<double>(t.bytes) / 1e6);
@@ -142,9 +129,9 @@ std::string download(const std::string& url, const std::string& path, const Sour
   }
   if (const int64_t size = size_of(part); size != expected.bytes)
     return fmt::format("{}: must have {} bytes, got {}", part, expected.bytes, size);
-  if (const std::string digest = digest_of(part, expected.checksum); digest != expected.checksum) {
+  if (const std::string got = checksum_of(part, expected.checksum); got != expected.checksum) {
     std::remove(part.c_str());
-    return fmt::format("{}: must have the checksum {}, got {}", url, expected.checksum, digest);
+    return fmt::format("{}: must have the checksum {}, got {}", url, expected.checksum, got);
   }
   if (std::rename(part.c_str(), path.c_str()) != 0) return path + ": can't be put in place: " + std::strerror(errno);
   return "";
@@ -166,7 +153,7 @@ void fetch(const Source& source, const std::string& folder, const std::string& a
       fmt::print("{}: is there\n", home.string());
       continue;
     }
-    if (digest_of(path, file.checksum) == file.checksum) {
+    if (checksum_of(path, file.checksum) == file.checksum) {
       if (!file.is_archive) {
         fmt::print("{}: is there\n", path);
         continue;

@@ -1,15 +1,21 @@
-// The command: arguments, and the exit codes of the contract (0 done, 2 the user's input, 3 a lost peer, 1 a defect).
-// What the subcommands do is in their own files.
+// The command: its subcommands, and the exit codes of the contract (0 done, 2 the user's input, 3 a lost worker, 1 a
+// defect). What the subcommands do is in their own files.
 #include <algorithm>
 #include <cstdio>
 #include <exception>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
 
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 
+#include "base/terminal.h"
+#include "cli/arguments.h"
 #include "cli/data_command.h"
+#include "cli/evaluate_command.h"
 #include "cli/train_command.h"
 #include "recipe/describe.h"
 #include "report/compare.h"
@@ -21,10 +27,117 @@
 
 namespace {
 
-int width() {
-  winsize size{};
-  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return 80;
-  return std::clamp<int>(size.ws_col, 40, 100);
+using tacet::declare_sets;
+
+// A subcommand and what runs it.
+struct Command {
+  CLI::App* app;
+  std::function<int()> run;
+};
+using Commands = std::vector<Command>;
+
+int print(const std::string& text) {
+  std::fputs(text.c_str(), stdout);
+  return 0;
+}
+
+int width() { return std::clamp(tacet::terminal_width(STDOUT_FILENO), 40, 100); }
+
+void add_train(CLI::App& app, Commands& commands) {
+  auto* c = app.add_subcommand("train", "run a recipe");
+  const auto arguments = std::make_shared<tacet::TrainArguments>();
+  tacet::declare(*c, *arguments);
+  commands.push_back({c, [=] { return tacet::cmd_train(*arguments); }});
+}
+
+void add_compare(CLI::App& app, Commands& commands) {
+  auto* c = app.add_subcommand("compare", "table of runs: final and best figures, rounds, bytes, seconds");
+  const auto dirs = std::make_shared<std::vector<std::string>>();
+  c->add_option("runs", *dirs, "folders of runs")->required()->option_text("DIR...");
+  commands.push_back({c, [=] { return tacet::cmd_compare(*dirs); }});
+}
+
+void add_report(CLI::App& app, Commands& commands) {
+  auto* c = app.add_subcommand("report", "one self-contained HTML page with the figures of runs");
+  const auto dirs = std::make_shared<std::vector<std::string>>();
+  const auto page = std::make_shared<std::string>();
+  c->add_option("runs", *dirs, "folders of runs")->required()->option_text("DIR...");
+  c->add_option("-o,--output", *page, "the page to write (default: report.html)")->option_text("FILE");
+  commands.push_back({c, [=] { return tacet::cmd_report(*dirs, *page); }});
+}
+
+void add_eval(CLI::App& app, Commands& commands) {
+  struct Arguments {
+    std::string model, recipe;
+    std::vector<std::string> sets;
+  };
+  const auto a = std::make_shared<Arguments>();
+  auto* c = app.add_subcommand("eval", "evaluate a model on its validation and test data");
+  c->add_option("model", a->model, "folder of a run, or a safetensors file")->required()->option_text("DIR|MODEL");
+  c->add_option("--recipe", a->recipe, "recipe with the model and the data (default: the run's own)")->option_text("RECIPE");
+  declare_sets(*c, a->sets, "override a key of the recipe");
+  commands.push_back({c, [=] { return tacet::cmd_eval(a->model, a->recipe, a->sets); }});
+}
+
+void add_lists(CLI::App& app, Commands& commands) {
+  auto* algorithms = app.add_subcommand("algorithms", "list the methods with their papers and options");
+  commands.push_back({algorithms, [] { return print(tacet::describe_methods(width())); }});
+  auto* models = app.add_subcommand("models", "list the models with their papers and options");
+  commands.push_back({models, [] { return print(tacet::describe_models(width())); }});
+}
+
+void add_data_info(CLI::App& data, Commands& commands) {
+  struct Arguments {
+    std::string name, recipe, partition;
+    int clients = 0;
+    std::vector<std::string> sets;
+  };
+  const auto a = std::make_shared<Arguments>();
+  auto* c = data.add_subcommand("info", "sizes, origin, files and labels of a data set, and its partition");
+  c->add_option("name", a->name, "data set")->required()->option_text("NAME");
+  c->add_option("--recipe", a->recipe, "show what this recipe's clients get")->option_text("RECIPE");
+  c->add_option("--partition", a->partition, "how the training set is dealt, as --set data.partition.kind=KIND")
+      ->option_text("KIND");
+  c->add_option("--clients", a->clients, "to how many clients (default: 10, or the recipe's)")->option_text("N");
+  declare_sets(*c, a->sets, "override a key of the recipe, data.partition.kind=dirichlet for example");
+  commands.push_back({c, [=] {
+                        std::vector<std::string> sets = a->sets;
+                        const bool deal = !a->partition.empty();
+                        if (deal) sets.push_back("data.partition.kind=" + a->partition);
+                        const int clients = a->clients == 0 && deal && a->recipe.empty() ? 10 : a->clients;
+                        if (c->count("--clients") > 0 || clients > 0)
+                          sets.push_back("clients.count=" + std::to_string(clients));
+                        return tacet::cmd_data_info(a->name, a->recipe, sets);
+                      }});
+}
+
+void add_data(CLI::App& app, Commands& commands) {
+  auto* data = app.add_subcommand("data", "data sets");
+  data->require_subcommand(1);
+  auto* list = data->add_subcommand("list", "list the data sets and the files they need");
+  commands.push_back({list, [] { return print(tacet::describe_datasets(width())); }});
+  add_data_info(*data, commands);
+  struct Arguments {
+    std::string name, folder, address;
+  };
+  const auto a = std::make_shared<Arguments>();
+  auto* fetch = data->add_subcommand("fetch", "download a data set's original files");
+  fetch->add_option("name", a->name, "data set")->required()->option_text("NAME");
+  fetch->add_option("--to", a->folder, "folder for data sets (default: $TACET_DATA, else ~/.cache/tacet)")
+      ->option_text("DIR");
+  fetch->add_option("--from", a->address, "another folder to download from, an http, https or file address")
+      ->option_text("URL");
+  commands.push_back({fetch, [=] { return tacet::cmd_data_fetch(a->name, a->folder, a->address); }});
+}
+
+// Throws UserError for a misspelt subcommand, with the name that is nearest: CLI11 only says that one is missing.
+void check_subcommand(const CLI::App& app, const std::string& given) {
+  std::vector<std::string> names;
+  for (const auto* sub : app.get_subcommands([](const CLI::App*) { return true; })) names.push_back(sub->get_name());
+  if (std::find(names.begin(), names.end(), given) != names.end()) return;
+  const auto near = tacet::nearest(given, names);
+  throw tacet::UserError("there is no subcommand \"" + given + "\"" +
+                         (near ? "; did you mean \"" + *near + "\"?" : "; tacet --help lists them"));
 }
 
 int run(int argc, char** argv) {
@@ -32,117 +145,22 @@ int run(int argc, char** argv) {
   app.require_subcommand(1);
   app.set_version_flag("--version", tacet::version());
   app.footer("Start with: tacet train recipes/demo/celgc.toml --workers 4");
-
-  tacet::TrainCommand train;
-  auto* t = app.add_subcommand("train", "run a recipe");
-  t->add_option("recipe", train.recipe, "recipe file (TOML)")->required()->option_text("RECIPE");
-  t->add_option("--out", train.out, "folder of the run; must be new or empty (default: runs/<recipe>)")->option_text("DIR");
-  const CLI::Validator workers(
-      [](std::string& text) {
-        if (text != "auto") return CLI::Range(1, 1024)(text);
-        text = std::to_string(tacet::kWorkersAuto);
-        return std::string();
-      },
-      "");
-  t->add_option("--workers", train.workers,
-                "processes to start on this machine, or auto: as many as its cores and the round's clients are (default: 1)")
-      ->transform(workers)
-      ->option_text("P");
-  t->add_option("--set", train.sets, "override a key of the recipe; may be repeated")
-      ->option_text("TABLE.KEY=VALUE")
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  t->add_flag("--resume", train.resume, "continue the run in --out from its checkpoint");
-  t->add_flag("--quiet", train.quiet, "no progress on the terminal");
-  t->add_flag("--dry-run", train.dry_run, "check recipe and data, print sizes and costs, train nothing");
-  auto* hosts = t->add_option("--hosts", train.hosts, "machines to start one worker each on, over ssh")
-                    ->option_text("A,B,C")
-                    ->excludes("--workers");
-  t->add_option("--ssh", train.ssh, "how to reach them (default: ssh)")->option_text("COMMAND")->needs(hosts);
-  t->add_option("--port", train.port, "where they meet, a port of the first of them")
-      ->check(CLI::Range(1, 65535))
-      ->option_text("N")
-      ->needs(hosts);
-  t->add_option("--join-token", train.join_token,
-                "file with the secret that workers on several machines share (default: $TACET_JOIN_TOKEN)")
-      ->option_text("FILE");
-  t->add_flag("--launched", train.launched)->group("");  // between the launcher and its workers
-  t->add_flag("--rejoin", train.rejoin)->group("");
-  t->add_flag("--token-from-input", train.token_from_input)->group("");
-
-  std::vector<std::string> dirs;
-  std::string page;
-  auto* compare = app.add_subcommand("compare", "table of runs: final and best figures, rounds, bytes, seconds");
-  compare->add_option("runs", dirs, "folders of runs")->required()->option_text("DIR...");
-  auto* report = app.add_subcommand("report", "one self-contained HTML page with the figures of runs");
-  report->add_option("runs", dirs, "folders of runs")->required()->option_text("DIR...");
-  report->add_option("-o,--output", page, "the page to write (default: report.html)")->option_text("FILE");
-
-  std::string model, recipe;
-  std::vector<std::string> sets;
-  auto* eval = app.add_subcommand("eval", "evaluate a model on its validation and test data");
-  eval->add_option("model", model, "folder of a run, or a safetensors file")->required()->option_text("DIR|MODEL");
-  eval->add_option("--recipe", recipe, "recipe with the model and the data (default: the run's own)")->option_text("RECIPE");
-  eval->add_option("--set", sets, "override a key of the recipe")
-      ->option_text("TABLE.KEY=VALUE")
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-
-  auto* algorithms = app.add_subcommand("algorithms", "list the methods with their papers and options");
-  auto* models = app.add_subcommand("models", "list the models with their papers and options");
-  auto* data = app.add_subcommand("data", "data sets");
-  data->require_subcommand(1);
-  auto* data_list = data->add_subcommand("list", "list the data sets and the files they need");
-  std::string dataset, folder, address;
-  auto* data_info = data->add_subcommand("info", "sizes, origin, files and labels of a data set, and its partition");
-  data_info->add_option("name", dataset, "data set")->required()->option_text("NAME");
-  data_info->add_option("--recipe", recipe, "show what this recipe's clients get")->option_text("RECIPE");
-  std::string partition;
-  int clients = 0;
-  data_info->add_option("--partition", partition, "how the training set is dealt, as --set data.partition.kind=KIND")
-      ->option_text("KIND");
-  data_info->add_option("--clients", clients, "to how many clients (default: 10, or the recipe's)")->option_text("N");
-  data_info->add_option("--set", sets, "override a key of the recipe, data.partition.kind=dirichlet for example")
-      ->option_text("TABLE.KEY=VALUE")
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  auto* data_fetch = data->add_subcommand("fetch", "download a data set's original files");
-  data_fetch->add_option("name", dataset, "data set")->required()->option_text("NAME");
-  data_fetch->add_option("--to", folder, "folder for data sets (default: $TACET_DATA, else ~/.cache/tacet)")
-      ->option_text("DIR");
-  data_fetch->add_option("--from", address, "another folder to download from, an http, https or file address")
-      ->option_text("URL");
-
-  // CLI11 only says that a subcommand is missing; a misspelt one deserves its name back.
-  if (argc > 1 && argv[1][0] != '-') {
-    std::vector<std::string> names;
-    for (const auto* sub : app.get_subcommands([](const CLI::App*) { return true; })) names.push_back(sub->get_name());
-    if (std::find(names.begin(), names.end(), argv[1]) == names.end()) {
-      const auto near = tacet::nearest(argv[1], names);
-      throw tacet::UserError("there is no subcommand \"" + std::string(argv[1]) + "\"" +
-                             (near ? "; did you mean \"" + *near + "\"?" : "; tacet --help lists them"));
-    }
-  }
+  Commands commands;
+  add_train(app, commands);
+  add_compare(app, commands);
+  add_report(app, commands);
+  add_eval(app, commands);
+  add_lists(app, commands);
+  add_data(app, commands);
+  if (argc > 1 && argv[1][0] != '-') check_subcommand(app, argv[1]);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);  // --help and --version
     throw tacet::UserError(std::string(error.what()) + " (tacet --help tells more)");
   }
-  if (*t) return tacet::cmd_train(train);
-  if (*compare) return tacet::cmd_compare(dirs);
-  if (*report) return tacet::cmd_report(dirs, page);
-  if (*eval) return tacet::cmd_eval(model, recipe, sets);
-  if (*algorithms) std::fputs(tacet::describe_methods(width()).c_str(), stdout);
-  if (*models) std::fputs(tacet::describe_models(width()).c_str(), stdout);
-  if (*data_list) std::fputs(tacet::describe_datasets(width()).c_str(), stdout);
-  if (*data_info) {
-    if (!partition.empty()) sets.push_back("data.partition.kind=" + partition);
-    if (clients == 0 && !partition.empty() && recipe.empty()) clients = 10;
-    if (data_info->count("--clients") > 0 || clients > 0) sets.push_back("clients.count=" + std::to_string(clients));
-    return tacet::cmd_data_info(dataset, recipe, sets);
-  }
-  if (*data_fetch) return tacet::cmd_data_fetch(dataset, folder, address);
+  for (const Command& command : commands)
+    if (*command.app) return command.run();
   return 0;
 }
 

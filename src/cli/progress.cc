@@ -1,7 +1,6 @@
 // See progress.h.
 #include "cli/progress.h"
 
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,17 +9,13 @@
 
 #include <fmt/format.h>
 
+#include "base/clock.h"
+#include "base/terminal.h"
+
 namespace tacet {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 double seconds(Clock::duration d) { return std::chrono::duration<double>(d).count(); }
-
-int terminal_width() {
-  winsize size{};
-  return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
-}
 
 }  // namespace
 
@@ -38,7 +33,7 @@ std::string human_time(double s) {
 }
 
 TerminalProgress::TerminalProgress(bool quiet)
-    : quiet_(quiet), terminal_(isatty(STDERR_FILENO) != 0), start_(Clock::now()), last_(start_) {}
+    : quiet_(quiet), terminal_(is_terminal(STDERR_FILENO)), start_(Clock::now()), last_(start_) {}
 
 TerminalProgress::~TerminalProgress() { clear(); }
 
@@ -86,7 +81,7 @@ void TerminalProgress::progress(const Progress& p) {
     std::fprintf(stderr, "%s\n", fmt::format("{}", fmt::join(parts, "  ")).c_str());
     return;
   }
-  const auto width = static_cast<size_t>(std::max(20, terminal_width() - 1));
+  const auto width = static_cast<size_t>(std::max(20, terminal_width(STDERR_FILENO) - 1));
   std::string line;
   for (const auto& part : parts) {
     if (line.size() + 2 + part.size() > width) break;

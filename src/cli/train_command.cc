@@ -2,12 +2,10 @@
 #include "cli/train_command.h"
 
 #include <atomic>
-#include <chrono>
 #include <cmath>
 #include <csignal>
 #include <cstdio>
-#include <filesystem>
-#include <set>
+#include <cstdlib>
 
 #include <unistd.h>
 
@@ -15,23 +13,16 @@
 
 #include "cli/dry_run.h"
 #include "cli/progress.h"
-#include "comm/rendezvous/handshake.h"
-#include "data/files/safetensors.h"
-#include "launch/environment.h"
+#include "cli/train_plan.h"
 #include "launch/hosts.h"
 #include "launch/launch.h"
-#include "tacet/algorithm.h"
 #include "tacet/error.h"
 #include "tacet/group.h"
 #include "tacet/membership.h"
 #include "tacet/train.h"
-#include "train/evaluate.h"
-#include "train/process.h"
 
 namespace tacet {
 namespace {
-
-namespace fs = std::filesystem;
 
 // Set by the first SIGINT or SIGTERM: the round in flight is finished, then the run stops with a checkpoint.
 std::atomic<bool> stop_requested{false};
@@ -51,15 +42,6 @@ void catch_signals(bool launched) {
   sigaction(SIGINT, &action, nullptr);
 }
 
-std::string free_run_folder(const std::string& recipe) {
-  const std::string base = (fs::path("runs") / fs::path(recipe).stem()).string();
-  std::error_code error;
-  for (int k = 1;; ++k) {
-    const std::string name = k == 1 ? base : base + "-" + std::to_string(k);
-    if (!fs::exists(name, error) || (fs::is_directory(name, error) && fs::is_empty(name, error))) return name;
-  }
-}
-
 void print_result(const Result& r, const std::string& out) {
   fmt::print("{}: {} rounds, {:.2f} epochs, {} communications, {} sent, {:.1f} s\n", r.status, r.rounds, r.epoch,
              r.communications, human_bytes(static_cast<double>(r.bytes_sent)), r.seconds);
@@ -76,128 +58,80 @@ void print_result(const Result& r, const std::string& out) {
   fmt::print("\nrun folder {}\n", out);
 }
 
-std::vector<std::string> arguments_for_workers(const TrainCommand& c, const std::string& out) {
-  std::vector<std::string> argv = {c.recipe, "--out", out};
-  for (const std::string& set : c.sets) argv.insert(argv.end(), {"--set", set});
-  if (c.resume) argv.push_back("--resume");
-  if (c.quiet) argv.push_back("--quiet");
-  return argv;
+HostsOptions hosts_of(const TrainArguments& a) { return {split_hosts(a.hosts), a.ssh, a.port}; }
+
+int start_hosts(const TrainPlan& plan) {
+  if (!plan.token.empty()) ::setenv("TACET_JOIN_TOKEN", plan.token.c_str(), 1);
+  return launch_hosts(hosts_of(plan.arguments), words(for_workers(plan.arguments, plan.out)));
 }
 
-// The secret of a run on several machines, which no such run goes without.
-std::string token_for(const TrainCommand& c, const Placement& place) {
-  const std::string token = c.token_from_input ? token_from_input() : read_token(c.join_token);
-  if (token.empty() && !is_loopback(place.interface_address))
-    throw UserError("--join-token: workers on several machines (here at " + place.interface_address +
-                    ") must share a secret, but none was given; make one with: openssl rand -hex 32 > token, copy it to "
-                    "every machine, and give --join-token token or $TACET_JOIN_TOKEN there");
-  return token;
+int start_workers(const TrainPlan& plan) {
+  // One message now instead of one from every worker; of several machines only the first one writes.
+  if (!plan.place || plan.place->rank == 0) check_run_folder(plan.out, plan.arguments.resume);
+  std::vector<std::string> argv = words(for_workers(plan.arguments, plan.out));
+  argv.insert(argv.begin(), {"tacet", "train"});
+  LaunchOptions launch;
+  launch.supervise = true;
+  launch.restarts = static_cast<int>(plan.recipe.run.integer("restarts"));
+  launch.place = plan.place;
+  launch.token = plan.token;
+  return launch_local(argv, plan.place ? 1 : plan.workers, launch);
 }
 
-// Workers times threads are the cores, unless fewer clients take part in a round. Where clients live does not change
-// results. 1 without clients.count, which is the number of workers then.
-int workers_that_fit(const Recipe& recipe) {
-  if (!recipe.clients.has("count")) return 1;
-  int64_t clients = recipe.clients.integer("count");
-  if (recipe.clients.has("participating")) clients = std::min(clients, recipe.clients.integer("participating"));
-  const int64_t fit = available_cores() / recipe.run.integer("threads");
-  return static_cast<int>(std::max<int64_t>(1, std::min(fit, clients)));
+GlooOptions gloo_options(const TrainPlan& plan) {
+  GlooOptions options;
+  options.rank = plan.place->rank;
+  options.size = plan.place->size;
+  options.address = plan.place->address;
+  options.port = plan.place->port;
+  options.interface_address = plan.place->interface_address;
+  options.hosted = plan.place->hosted || plan.arguments.launched;
+  options.store = plan.place->store;
+  options.token = plan.token;
+  options.timeout_seconds = plan.recipe.run.number("peer_timeout");
+  return options;
 }
 
-int workers_for(const Recipe& recipe, int asked) {
-  if (asked != kWorkersAuto) return std::max(1, asked);
-  if (!recipe.clients.has("count"))
-    throw UserError("--workers: auto needs clients.count in the recipe, which without it is the number of workers");
-  return workers_that_fit(recipe);
+// Returns the group of a run whose workers stay the same: torchrun's agent starts all of them again by itself.
+std::unique_ptr<Group> fixed_group(const TrainPlan& plan) {
+  if (!plan.place) return single_group();
+  const GlooOptions options = gloo_options(plan);
+  const std::string exchange = plan.recipe.run.text("exchange");
+  auto group = gloo_group(options);
+  if (exchange == "gloo") return group;
+  SharedOptions shared;
+  shared.timeout_seconds = options.timeout_seconds;
+  shared.required = exchange == "shared";
+  return share_memory(std::move(group), shared);
 }
 
-// What someone who watches should know about cores that idle or are asked for twice. Without --workers there is one worker,
-// not as many as fit: each takes the memory of a model.
-void tell_placement(const Recipe& recipe, int workers, bool asked) {
-  const int cores = available_cores(), fit = workers_that_fit(recipe);
-  const auto threads = static_cast<int>(recipe.run.integer("threads"));
-  if (workers * threads > cores)
-    fmt::print(stderr, "{} workers of {} threads share {} cores and wait for each other; --workers auto starts {}\n",
-               workers, threads, cores, fit);
-  else if (!asked && fit > workers)
-    fmt::print(stderr, "1 worker of {} threads on {} cores; --workers auto starts {}, for the same result\n", threads, cores,
-               fit);
+int exit_code(const Result& result) {
+  return result.status == "done" || result.status == "ended" ? 0 : 128 + stop_signal.load();
 }
 
-}  // namespace
+int report(const Result& result, bool first, const std::string& out) {
+  if (first && result.status != "ended") print_result(result, out);
+  return exit_code(result);
+}
 
-int cmd_train(const TrainCommand& c) {
-  if (!c.hosts.empty() && c.launched) become_ssh({split_hosts(c.hosts), c.ssh, c.port}, arguments_for_workers(c, c.out));
-  const auto environment = placement_from_environment();
-  Recipe recipe = load_recipe(c.recipe, c.sets);
-  const int workers = environment ? environment->size : workers_for(recipe, c.workers);
-  if (c.dry_run) return dry_run(recipe, workers);
-  if (c.resume && c.out.empty()) throw UserError("--resume: give the run's folder with --out");
-  const std::string out = c.out.empty() ? free_run_folder(c.recipe) : c.out;
-
-  if (!c.hosts.empty() && environment) throw UserError("--hosts: " + environment->from + " is set and places this worker");
-  if (!c.hosts.empty()) {
-    if (!c.join_token.empty()) setenv("TACET_JOIN_TOKEN", read_token(c.join_token).c_str(), 1);
-    return launch_hosts({split_hosts(c.hosts), c.ssh, c.port}, arguments_for_workers(c, out));
-  }
-  if (!environment && !c.quiet && isatty(STDERR_FILENO)) tell_placement(recipe, workers, c.workers != 0);
-  // A worker that a launcher started has its token from there; of --workers none, they meet over loopback.
-  const std::string token = !environment ? "" : c.launched ? read_token("") : token_for(c, *environment);
-  // Where torchrun's agent serves the rendezvous it also starts lost workers again.
-  const bool own_launcher =
-      environment ? !c.launched && environment->size > 1 && environment->store == "tacet" : workers > 1;
-  if (own_launcher) {
-    // One message now instead of one from every worker; of several machines only the first one writes.
-    if (!environment || environment->rank == 0) check_run_folder(out, c.resume);
-    std::vector<std::string> argv = arguments_for_workers(c, out);
-    argv.insert(argv.begin(), {"tacet", "train"});
-    LaunchOptions launch;
-    launch.supervise = true;
-    launch.restarts = static_cast<int>(recipe.run.integer("restarts"));
-    launch.place = environment;
-    launch.token = token;
-    return launch_local(argv, environment ? 1 : workers, launch);
-  }
-
-  catch_signals(c.launched);
+int run(TrainPlan plan) {
+  catch_signals(plan.arguments.launched);
   TrainOptions options;
-  options.out = out;
-  options.resume = c.resume;
-  options.rejoin = c.rejoin;
+  options.out = plan.out;
+  options.resume = plan.arguments.resume;
+  options.rejoin = plan.arguments.rejoin;
   options.stop = &stop_requested;
-  TerminalProgress progress(c.quiet);  // only rank 0 tells it anything
-  const auto report = [&](const Result& result, bool first) {
-    if (result.status == "ended") return 0;
-    if (first) print_result(result, out);
-    return result.status == "done" ? 0 : 128 + stop_signal.load();
-  };
-  if (!environment) {
-    const auto group = single_group();
-    return report(train(recipe, *group, options, progress), true);
+  TerminalProgress progress(plan.arguments.quiet);  // only rank 0 tells it anything
+  if (!plan.place || plan.place->store != "tacet" || plan.place->size == 1) {
+    const auto group = fixed_group(plan);
+    return report(train(plan.recipe, *group, options, progress), group->rank() == 0, plan.out);
   }
-  GlooOptions place;
-  place.rank = environment->rank;
-  place.size = environment->size;
-  place.address = environment->address;
-  place.port = environment->port;
-  place.interface_address = environment->interface_address;
-  place.hosted = environment->hosted || c.launched;
-  place.store = environment->store;
-  place.token = token;
-  place.timeout_seconds = recipe.run.number("peer_timeout");
-  if (place.store != "tacet" || place.size == 1) {  // torchrun's agent starts all workers again by itself
-    auto group = gloo_group(place);
-    SharedOptions shared;
-    shared.timeout_seconds = place.timeout_seconds;
-    shared.required = recipe.run.text("exchange") == "shared";
-    if (recipe.run.text("exchange") != "gloo") group = share_memory(std::move(group), shared);
-    return report(train(recipe, *group, options, progress), group->rank() == 0);
-  }
-  recipe = with_clients(std::move(recipe), place.size);
-  Membership membership({place, recipe.run.text("exchange"), static_cast<int>(recipe.run.integer("min_workers"))});
+  if (!plan.recipe.clients.has("count")) plan.recipe.clients.set("count", int64_t{plan.place->size});
+  Membership membership(
+      {gloo_options(plan), plan.recipe.run.text("exchange"), static_cast<int>(plan.recipe.run.integer("min_workers"))});
   try {
-    const Result result = train(recipe, membership, options, progress);
-    return report(result, result.first);
+    const Result result = train(plan.recipe, membership, options, progress);
+    return report(result, result.first, plan.out);
   } catch (const PeerLost& error) {
     if (!membership.stranded()) throw;
     fmt::print(stderr, "tacet: {}\n", error.what());
@@ -205,43 +139,23 @@ int cmd_train(const TrainCommand& c) {
   }
 }
 
-namespace {
-
-// Running statistics of normalisation: in the model's file, or in the checkpoint of its run.
-void load_buffers(Objective& objective, const std::string& file, const std::string& run) {
-  const auto layers = objective.buffer_layers();
-  std::set<std::string> names;
-  for (const NamedTensor& t : read_safetensors(file)) names.insert(t.name);
-  if (!layers.empty() && names.count(layers.front().name)) return load_parameters(file, layers, objective.buffers());
-  const std::string state = run.empty() ? "" : (fs::path(run) / "checkpoint" / "state.safetensors").string();
-  if (run.empty() || !fs::exists(state))
-    throw UserError(file + ": has no running statistics of batch normalisation, which this model evaluates with");
-  load_parameters(state, {{"buffers", 0, objective.buffers().numel(), {objective.buffers().numel()}}}, objective.buffers());
-}
-
 }  // namespace
 
-int cmd_eval(const std::string& model, const std::string& recipe_path, const std::vector<std::string>& sets) {
-  if (!fs::exists(model)) throw UserError(model + ": there is no such run folder or file");
-  const bool folder = fs::is_directory(model);
-  if (!folder && recipe_path.empty()) throw UserError("--recipe: is needed to evaluate a file; a run's folder has its own");
-  const Recipe recipe = load_recipe(recipe_path.empty() ? (fs::path(model) / "recipe.toml").string() : recipe_path, sets);
-  set_threads(static_cast<int>(recipe.run.integer("threads")));
-  const auto objective = make_objective(recipe, clients_of(recipe, 1));
-  Vec x = objective->initial();
-  const std::string file = folder ? (fs::path(model) / "model.safetensors").string() : model;
-  load_parameters(file, objective->layers(), x);
-  if (objective->buffers().numel() > 0) load_buffers(*objective, file, folder ? model : "");
-  const auto group = single_group();
-  for (const std::string& split : objective->splits()) {
-    const Score s = evaluate_all(*objective, *group, split, x);
-    fmt::print("{} loss {:.6f}", split, s.loss / s.count);
-    if (objective->has_perplexity()) fmt::print("  perplexity {:.3f}", std::exp(s.loss / s.count));
-    if (objective->has_accuracy()) fmt::print("  accuracy {:.3f} %", 100 * s.correct / s.count);
-    for (const auto& [name, value] : objective->figures(x)) fmt::print("  {} {:.6g}", name, value);
-    fmt::print("  ({:.0f} samples)\n", s.count);
+int cmd_train(const TrainArguments& arguments) {
+  TrainPlan plan = resolve(arguments);
+  switch (plan.step) {
+    case TrainPlan::Step::dry_run:
+      return dry_run(plan.recipe, plan.workers);
+    case TrainPlan::Step::start_hosts:
+      return start_hosts(plan);
+    case TrainPlan::Step::reach_host:
+      become_ssh(hosts_of(arguments), words(for_workers(arguments, arguments.out)));
+    case TrainPlan::Step::start_workers:
+      return start_workers(plan);
+    case TrainPlan::Step::run:
+      break;
   }
-  return 0;
+  return run(std::move(plan));
 }
 
 }  // namespace tacet

@@ -2,61 +2,45 @@
 #include "comm/collectives.h"
 
 #include <cassert>
-#include <cstdint>
 #include <utility>
 
+#include "base/bytes.h"
+
 namespace tacet {
-namespace {
 
-size_t whole_floats(size_t bytes) { return (bytes + sizeof(float) - 1) / sizeof(float); }
+void barrier(Group& group) { all_gather_value(group, 1.0f); }
 
-Piece floats_of(std::string& bytes) {
-  return {reinterpret_cast<float*>(bytes.data()), static_cast<int64_t>(bytes.size() / sizeof(float))};
-}
-
-}  // namespace
-
-std::vector<std::vector<float>> swap_floats(Group& group, const std::vector<float>& mine) {
-  const auto ranks = static_cast<size_t>(group.size()), me = static_cast<size_t>(group.rank());
-  std::vector<float> out = mine;
-  std::vector<std::vector<float>> all(ranks, std::vector<float>(mine.size()));
-  std::vector<std::vector<Piece>> to(ranks), from(ranks);
-  for (size_t q = 0; q < ranks; ++q) {
-    if (q == me) continue;
-    to[q].push_back({out.data(), static_cast<int64_t>(out.size())});
-    from[q].push_back({all[q].data(), static_cast<int64_t>(out.size())});
-  }
-  if (ranks > 1) group.exchange(to, from);
-  all[me] = mine;
+std::vector<int64_t> all_gather_values(Group& group, const std::vector<int64_t>& mine) {
+  const std::string own(reinterpret_cast<const char*>(mine.data()), mine.size() * sizeof(int64_t));
+  std::vector<int64_t> all;
+  for (const std::string& part : all_gather_bytes(group, own))
+    for (size_t at = 0; at < part.size();) all.push_back(take<int64_t>(part, at));
   return all;
 }
 
-std::vector<std::string> swap_bytes(Group& group, std::vector<std::string> to) {
+std::vector<std::string> all_to_all(Group& group, std::vector<std::string> send) {
   const auto ranks = static_cast<size_t>(group.size()), me = static_cast<size_t>(group.rank());
-  assert(to.size() == ranks);
-  std::vector<std::string> from(ranks);
-  from[me] = std::move(to[me]);
-  if (ranks == 1) return from;
+  assert(send.size() == ranks);
+  if (ranks == 1) return send;
   std::vector<int64_t> out(ranks), in(ranks);
-  std::vector<std::vector<Piece>> send(ranks), fill(ranks);
+  std::vector<std::string> got(ranks);
+  std::vector<std::vector<Piece>> to(ranks), from(ranks);
   for (size_t q = 0; q < ranks; ++q) {
     if (q == me) continue;
-    out[q] = static_cast<int64_t>(to[q].size());
-    send[q].push_back({reinterpret_cast<float*>(&out[q]), sizeof(int64_t) / sizeof(float)});
-    fill[q].push_back({reinterpret_cast<float*>(&in[q]), sizeof(int64_t) / sizeof(float)});
+    out[q] = static_cast<int64_t>(send[q].size());
+    to[q] = {{&out[q], 1}};
+    from[q] = {{&in[q], 1}};
   }
-  group.exchange(send, fill);
+  group.exchange(to, from);
   for (size_t q = 0; q < ranks; ++q) {
     if (q == me) continue;
-    to[q].resize(whole_floats(to[q].size()) * sizeof(float));
-    from[q].resize(whole_floats(static_cast<size_t>(in[q])) * sizeof(float));
-    send[q] = {floats_of(to[q])};
-    fill[q] = {floats_of(from[q])};
+    got[q].resize(static_cast<size_t>(in[q]));
+    to[q] = {{send[q].data(), out[q]}};
+    from[q] = {{got[q].data(), in[q]}};
   }
-  group.exchange(send, fill);
-  for (size_t q = 0; q < ranks; ++q)
-    if (q != me) from[q].resize(static_cast<size_t>(in[q]));
-  return from;
+  group.exchange(to, from);
+  got[me] = std::move(send[me]);
+  return got;
 }
 
 }  // namespace tacet

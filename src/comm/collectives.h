@@ -1,19 +1,39 @@
-// Exchanges of bytes and of a few floats between the ranks of a group, built on Group::exchange. Knows nothing of what the
-// bytes mean.
+// Collectives of plain values and bytes, built on Group::exchange. They carry what runs agree on, not the method's vectors.
 #pragma once
 
+#include <cstdint>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "tacet/group.h"
 
 namespace tacet {
 
-// Sends to[q] to rank q and returns what came from each rank, by rank. One's own entry is handed back. Collective.
-std::vector<std::string> swap_bytes(Group& group, std::vector<std::string> to);
+// Returns one plain value of every rank, by rank: the smallest exchange there is. Collective.
+template <class T>
+std::vector<T> all_gather_value(Group& group, T mine) {
+  static_assert(std::is_trivially_copyable_v<T>);
+  const auto ranks = static_cast<size_t>(group.size()), me = static_cast<size_t>(group.rank());
+  std::vector<T> all(ranks);
+  std::vector<std::vector<Piece>> to(ranks), from(ranks);
+  for (size_t q = 0; q < ranks; ++q) {
+    if (q == me) continue;
+    to[q] = {{&mine, 1}};
+    from[q] = {{&all[q], 1}};
+  }
+  if (ranks > 1) group.exchange(to, from);
+  all[me] = mine;
+  return all;
+}
 
-// Returns a few floats of every rank, by rank: the smallest exchange there is, after which everybody has come this far.
-// All send equally many floats. Collective.
-std::vector<std::vector<float>> swap_floats(Group& group, const std::vector<float>& mine);
+// Returns when every rank has come this far. Collective.
+void barrier(Group& group);
+
+// Returns `mine` of every rank, in rank order, on all ranks. Collective.
+std::vector<int64_t> all_gather_values(Group& group, const std::vector<int64_t>& mine);
+
+// Sends send[q] to rank q and returns what came from each; the own entry is handed back. Collective.
+std::vector<std::string> all_to_all(Group& group, std::vector<std::string> send);
 
 }  // namespace tacet

@@ -22,6 +22,7 @@
 #include <thread>
 #include <utility>
 
+#include "base/clock.h"
 #include "comm/gloo/term.h"
 #include "comm/rendezvous/store.h"
 #include "tacet/error.h"
@@ -29,15 +30,12 @@
 namespace tacet {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
 constexpr double kSilenceSeconds = 2;   // a worker that lives says so within this; one that waits to join comes within this
 constexpr double kProposalSeconds = 3;  // who should write down the workers gets this long before the next one does
 constexpr int kMostAttempts = 10;       // terms in a row whose workers could not be connected
 constexpr auto kPause = milliseconds(10);
-
-double since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 std::string key(const std::string& what) { return "tacet/" + what; }
 std::string key(int64_t term, const std::string& what) { return "tacet/e" + std::to_string(term) + "/" + what; }

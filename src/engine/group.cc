@@ -1,9 +1,12 @@
 // What all groups share. Backends are in src/comm.
 #include "tacet/group.h"
 
-#include <cstring>
+#include <limits>
 #include <numeric>
+#include <stdexcept>
+#include <utility>
 
+#include "base/bytes.h"
 #include "tacet/error.h"
 
 namespace tacet {
@@ -14,46 +17,39 @@ std::vector<int> Group::hosts() const {
   return alone;
 }
 
-PeerLost Group::lost(int peer, const std::string& how, bool) {
-  return PeerLost(peer, "worker " + std::to_string(peer) + " " + how);
+PeerLost Group::lost(int rank, const std::string& how, bool) {
+  return PeerLost(rank, "worker " + std::to_string(rank) + " " + how);
+}
+
+std::vector<std::string> all_gather_bytes(Group& group, const std::string& mine) {
+  const auto ranks = static_cast<size_t>(group.size()), me = static_cast<size_t>(group.rank());
+  if (mine.size() > std::numeric_limits<uint32_t>::max()) throw std::logic_error("all_gather_bytes: more than 4 GiB");
+  std::vector<std::string> all(ranks);
+  std::string own = mine;
+  if (ranks > 1) {
+    auto size = static_cast<uint32_t>(mine.size());
+    std::vector<uint32_t> sizes(ranks);
+    const auto swap_all = [&](Piece piece, const auto& room) {
+      std::vector<std::vector<Piece>> to(ranks), from(ranks);
+      for (size_t q = 0; q < ranks; ++q)
+        if (q != me) to[q].push_back(piece), from[q].push_back(room(q));
+      group.exchange(to, from);
+    };
+    swap_all({&size, 1}, [&](size_t q) { return Piece(&sizes[q], 1); });
+    swap_all({own.data(), static_cast<int64_t>(own.size())}, [&](size_t q) {
+      all[q].resize(sizes[q]);
+      return Piece(all[q].data(), static_cast<int64_t>(all[q].size()));
+    });
+  }
+  all[me] = std::move(own);
+  return all;
 }
 
 std::vector<double> all_gather(Group& group, const std::vector<double>& mine) {
-  const int ranks = group.size(), me = group.rank();
-  // Doubles travel as pairs of floats by their bits, first the counts (at most 2^32−1 numbers a rank), then the numbers.
-  const auto swap_all = [&](std::vector<float>& own, std::vector<std::vector<float>>& theirs) {
-    std::vector<std::vector<Piece>> to(ranks), from(ranks);
-    for (int q = 0; q < ranks; ++q) {
-      if (q == me) continue;
-      if (!own.empty()) to[q].push_back({own.data(), static_cast<int64_t>(own.size())});
-      if (!theirs[q].empty()) from[q].push_back({theirs[q].data(), static_cast<int64_t>(theirs[q].size())});
-    }
-    group.exchange(to, from);
-  };
-  std::vector<float> count(1);
-  const auto n = static_cast<uint32_t>(mine.size());
-  std::memcpy(count.data(), &n, sizeof n);
-  std::vector<std::vector<float>> counts(ranks, std::vector<float>(1));
-  if (ranks > 1) swap_all(count, counts);
-  counts[me] = count;
-
-  std::vector<float> own(mine.size() * 2);
-  if (!mine.empty()) std::memcpy(own.data(), mine.data(), mine.size() * sizeof(double));
-  std::vector<std::vector<float>> theirs(ranks);
-  for (int q = 0; q < ranks; ++q) {
-    uint32_t m = 0;
-    std::memcpy(&m, counts[q].data(), sizeof m);
-    theirs[q].resize(size_t{m} * 2);
-  }
-  if (ranks > 1) swap_all(own, theirs);
-  theirs[me] = own;
-
+  const std::string own(reinterpret_cast<const char*>(mine.data()), mine.size() * sizeof(double));
   std::vector<double> all;
-  for (const auto& part : theirs) {
-    const size_t first = all.size();
-    all.resize(first + part.size() / 2);
-    if (!part.empty()) std::memcpy(all.data() + first, part.data(), part.size() * sizeof(float));
-  }
+  for (const std::string& part : all_gather_bytes(group, own))
+    for (size_t at = 0; at < part.size();) all.push_back(take<double>(part, at));
   return all;
 }
 

@@ -10,6 +10,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "base/files.h"
+#include "base/places.h"
 #include "tacet/error.h"
 
 namespace tacet {
@@ -19,18 +21,13 @@ constexpr int kMostProcesses = 65536;
 // Below the ports that Linux gives to outgoing connections, above those of services.
 constexpr int kFirstPort = 20000, kPorts = 10000;
 
-std::string text_of(const char* name) {
-  const char* text = std::getenv(name);
-  return text == nullptr ? "" : text;
-}
-
 bool is_set(const char* name) { return std::getenv(name) != nullptr; }
 
 int number_from_environment(const char* name, int lowest, int highest) {
   const std::string allowed = std::string("environment: ") + name + " must be a whole number from " +
                               std::to_string(lowest) + " to " + std::to_string(highest);
   if (!is_set(name)) throw UserError(allowed + ", but it is not set");
-  const std::string text = text_of(name);
+  const std::string text = variable(name);
   int value = 0;
   const char* end = text.data() + text.size();
   const auto [stop, error] = std::from_chars(text.data(), end, value);
@@ -72,20 +69,20 @@ struct Job {
 std::optional<Job> job_from_environment() {
   if (is_set("OMPI_COMM_WORLD_RANK"))
     return Job{"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE",
-               text_of("OMPI_COMM_WORLD_LOCAL_SIZE") == text_of("OMPI_COMM_WORLD_SIZE"),
-               address_in_uri(text_of("OMPI_MCA_orte_hnp_uri")), text_of("PMIX_NAMESPACE")};
+               variable("OMPI_COMM_WORLD_LOCAL_SIZE") == variable("OMPI_COMM_WORLD_SIZE"),
+               address_in_uri(variable("OMPI_MCA_orte_hnp_uri")), variable("PMIX_NAMESPACE")};
   // Hydra may itself start its helpers with srun, whose variables then say nothing about ranks. All of one machine are
   // children of one such helper.
   if (is_set("PMI_RANK") && is_set("MPI_LOCALNRANKS"))
-    return Job{"PMI_RANK", "PMI_SIZE", text_of("MPI_LOCALNRANKS") == text_of("PMI_SIZE"), "", std::to_string(::getppid())};
+    return Job{"PMI_RANK", "PMI_SIZE", variable("MPI_LOCALNRANKS") == variable("PMI_SIZE"), "", std::to_string(::getppid())};
   if (is_set("SLURM_PROCID") && is_set("SLURM_STEP_ID")) {
     const std::string nodes =
-        text_of("SLURM_STEP_NODELIST").empty() ? text_of("SLURM_JOB_NODELIST") : text_of("SLURM_STEP_NODELIST");
-    const std::string count = is_set("SLURM_STEP_NUM_NODES") ? text_of("SLURM_STEP_NUM_NODES") : text_of("SLURM_NNODES");
+        variable("SLURM_STEP_NODELIST").empty() ? variable("SLURM_JOB_NODELIST") : variable("SLURM_STEP_NODELIST");
+    const std::string count = is_set("SLURM_STEP_NUM_NODES") ? variable("SLURM_STEP_NUM_NODES") : variable("SLURM_NNODES");
     const std::string first = first_host(nodes);
     return Job{"SLURM_PROCID", is_set("SLURM_STEP_NUM_TASKS") ? "SLURM_STEP_NUM_TASKS" : "SLURM_NTASKS", count == "1",
-               first.empty() ? text_of("SLURM_LAUNCH_NODE_IPADDR") : first,
-               text_of("SLURM_JOB_ID") + "." + text_of("SLURM_STEP_ID")};
+               first.empty() ? variable("SLURM_LAUNCH_NODE_IPADDR") : first,
+               variable("SLURM_JOB_ID") + "." + variable("SLURM_STEP_ID")};
   }
   return std::nullopt;
 }
@@ -98,7 +95,7 @@ std::optional<Placement> placement_in_job() {
   p.size = number_from_environment(job->size, 1, kMostProcesses);
   p.rank = number_from_environment(job->rank, 0, p.size - 1);
   if (p.size == 1) return std::nullopt;
-  p.address = is_set("MASTER_ADDR") ? text_of("MASTER_ADDR") : job->one_machine ? "127.0.0.1" : job->address;
+  p.address = is_set("MASTER_ADDR") ? variable("MASTER_ADDR") : job->one_machine ? "127.0.0.1" : job->address;
   if (p.address.empty())
     throw UserError(std::string("environment: MASTER_ADDR must be the address of rank 0's machine, since ") + job->rank +
                     "'s launcher does not tell it, but it is not set");
@@ -119,12 +116,12 @@ std::optional<Placement> placement_by_name() {
   p.size = number_from_environment("WORLD_SIZE", 1, kMostProcesses);
   p.rank = number_from_environment("RANK", 0, p.size - 1);
   p.port = number_from_environment("MASTER_PORT", 1, 65535);
-  p.address = text_of("MASTER_ADDR");
+  p.address = variable("MASTER_ADDR");
   if (p.address.empty()) {
     throw UserError("environment: MASTER_ADDR must be the address of the rendezvous, but it is " +
                     std::string(is_set("MASTER_ADDR") ? "empty" : "not set"));
   }
-  if (text_of("TORCHELASTIC_USE_AGENT_STORE") == "True") {
+  if (variable("TORCHELASTIC_USE_AGENT_STORE") == "True") {
     p.hosted = true;
     p.store = "tcpstore";
   }
@@ -154,11 +151,10 @@ std::string own_address_towards(const std::string& address, int port) {
     throw UserError("environment: MASTER_ADDR must be an IPv4 address or a name that has one, got \"" + address + "\"");
   sockaddr_in own{};
   socklen_t size = sizeof own;
-  const int fd = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  const bool ok = fd >= 0 && ::connect(fd, found->ai_addr, found->ai_addrlen) == 0 &&
-                  ::getsockname(fd, reinterpret_cast<sockaddr*>(&own), &size) == 0;
+  const Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  const bool ok = socket.get() >= 0 && ::connect(socket.get(), found->ai_addr, found->ai_addrlen) == 0 &&
+                  ::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&own), &size) == 0;
   ::freeaddrinfo(found);
-  if (fd >= 0) ::close(fd);
   char text[INET_ADDRSTRLEN] = "";
   if (!ok || ::inet_ntop(AF_INET, &own.sin_addr, text, sizeof text) == nullptr)
     throw UserError("environment: MASTER_ADDR: there is no way from here to \"" + address + "\"");
@@ -173,7 +169,7 @@ std::optional<Placement> placement_from_environment() {
   if (!p) return std::nullopt;
   // torchrun names its machine even where all workers are on it; they need not listen to others then.
   const bool one_machine =
-      p->store == "tcpstore" && is_set("LOCAL_WORLD_SIZE") && text_of("LOCAL_WORLD_SIZE") == text_of("WORLD_SIZE");
+      p->store == "tcpstore" && is_set("LOCAL_WORLD_SIZE") && variable("LOCAL_WORLD_SIZE") == variable("WORLD_SIZE");
   if (!one_machine) p->interface_address = own_address_towards(p->address, p->port);
   return p;
 }

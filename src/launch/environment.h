@@ -1,5 +1,5 @@
-// Where a worker stands among its peers, as the environment says that torchrun, mpirun, srun or our own launcher made. It
-// starts nothing and connects to nothing.
+// The place of a worker among the others, as torchrun, mpirun, srun or our own launcher put it into the environment. Nothing
+// is started or connected here.
 #pragma once
 
 #include <optional>
@@ -7,7 +7,7 @@
 
 namespace tacet {
 
-// A worker's place among its peers and where they meet.
+// A worker's place among the others, and where they meet.
 struct Placement {
   int rank = 0;                       // 0 … size−1
   int size = 1;                       // ≥ 1
@@ -21,25 +21,26 @@ struct Placement {
   std::string from = "RANK";  // the variable that decided
 };
 
-// The first of these whose variables are set; nothing when none is.
+// Returns the place by the first of these whose variables are set; nothing when none is.
 //   RANK, WORLD_SIZE, MASTER_ADDR, MASTER_PORT: torchrun, our own launchers, by hand. Where torchrun's agent serves a
 //     TCPStore, TORCHELASTIC_USE_AGENT_STORE is "True".
 //   OMPI_COMM_WORLD_RANK, …_SIZE: Open MPI's mpirun.  PMI_RANK, PMI_SIZE: mpirun of MPICH and its relatives.
 //   SLURM_PROCID, SLURM_STEP_NUM_TASKS or SLURM_NTASKS, within a step: srun. (A batch script that runs no srun has no step.)
-// Of one process alone the last three are ignored, so that --workers decides. For them MASTER_ADDR and MASTER_PORT are taken
-// where they are set; else the address is 127.0.0.1 when all processes are on this machine, the address of mpirun's machine
-// (Open MPI) or the first host of the step (srun), and the port follows from the job's number: 20000 … 29999.
-// Throws UserError naming the variable when one is missing, not a number or out of range.
+// Where there is one process alone, the last three are ignored, so that --workers decides. For them MASTER_ADDR and
+// MASTER_PORT are taken where they are set; else the address is 127.0.0.1 when all processes are on this machine, the
+// address of mpirun's machine (Open MPI) or the first host of the step (srun), and the port follows from the job's number:
+// 20000 … 29999. Throws UserError naming the variable when one is missing, not a number or out of range.
 std::optional<Placement> placement_from_environment();
 
-// The first host of a SLURM node list: "node[003-007,010],login" → "node003". Empty for an empty list.
+// Returns the first host of a SLURM node list: "node[003-007,010],login" → "node003". Empty for an empty list.
 // Throws UserError when brackets don't match.
 std::string first_host(const std::string& list);
 
-// Which of this machine's addresses faces `address`: what the kernel would choose. Throws UserError when there is no way.
+// Returns the one of this machine's addresses that the kernel would choose on the way to `address`. Throws UserError when
+// there is no way.
 std::string own_address_towards(const std::string& address, int port);
 
-// Whether a numeric IPv4 address is one that only this machine can reach (127.0.0.0/8).
+// Returns true if a numeric IPv4 address is one that only this machine can reach (127.0.0.0/8).
 bool is_loopback(const std::string& address);
 
 }  // namespace tacet

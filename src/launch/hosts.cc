@@ -12,6 +12,7 @@
 #include <sstream>
 #include <thread>
 
+#include "base/digest.h"
 #include "comm/rendezvous/handshake.h"
 #include "launch/launch.h"
 #include "tacet/error.h"
@@ -36,16 +37,6 @@ std::vector<std::string> words_of(const std::string& text) {
 }
 
 std::string name_of(const std::string& host) { return host.substr(host.find('@') + 1); }
-
-std::string hexadecimal(const std::string& bytes) {
-  std::string text;
-  char two[3];
-  for (const char c : bytes) {
-    std::snprintf(two, sizeof two, "%02x", static_cast<unsigned char>(c));
-    text += two;
-  }
-  return text;
-}
 
 }  // namespace
 

@@ -21,15 +21,15 @@ std::vector<std::string> split_hosts(const std::string& list);
 // as launch_local does.
 int launch_hosts(const HostsOptions& options, const std::vector<std::string>& arguments);
 
-// What launch_hosts's processes are: becomes ssh to host number $RANK. `token` is what that worker has to prove.
+// Becomes ssh to host number $RANK, in a process that launch_hosts has started.
 [[noreturn]] void become_ssh(const HostsOptions& options, const std::vector<std::string>& arguments);
 
-// The command for a remote shell; every word is quoted.
+// Returns the command for a remote shell; every word is quoted.
 std::string remote_command(const HostsOptions& options, const std::string& folder, const std::string& program, int rank,
                            const std::vector<std::string>& arguments);
 
-// In a worker that launch_hosts started: reads the token, the first line of standard input, and has this process get SIGTERM
-// at the input's end, which is what is seen of the launcher's end or of a lost connection.
+// Reads the token, the first line of standard input, in a worker that launch_hosts has started. From then on this process
+// gets SIGTERM at the input's end, which comes when the launcher ends or the connection is lost.
 std::string token_from_input();
 
 }  // namespace tacet

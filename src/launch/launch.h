@@ -13,7 +13,7 @@ namespace tacet {
 // `launched`, and starts no workers itself.
 inline constexpr const char* kLaunchedOption = "--launched";
 
-// What is added for a worker that is started in the middle of a run.
+// The option that is added for a worker that is started in the middle of a run.
 inline constexpr const char* kRejoinOption = "--rejoin";
 
 // Exit code of a worker that could do no more than start anew: it is started again like one that was killed, but for that 3.
@@ -41,7 +41,7 @@ struct LaunchOptions {
 //   0    all workers ended with 0
 //   2    the first one to fail ended with 2: its message is shown once, the other workers' messages of that kind are not
 //   3    another failure; one line on stderr tells which worker failed first and how. A worker that ended with 3, because it
-//        lost a peer, counts as the first only if none failed otherwise.
+//        lost another one, counts as the first only if none failed otherwise.
 // With `supervise`, 0 when any worker has ended with 0. The workers and their rendezvous then belong to a child of this
 // process, and when that is killed, all of them go with it and are started again, which counts as one restart.
 //   130, 143  SIGINT or SIGTERM came. The workers got SIGTERM (they ignore SIGINT, which a terminal sends to them as well),

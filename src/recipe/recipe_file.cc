@@ -10,6 +10,8 @@
 
 #include <toml++/toml.h>
 
+#include "base/digest.h"
+#include "base/utf8.h"
 #include "tacet/error.h"
 
 namespace tacet {
@@ -21,39 +23,6 @@ constexpr size_t largest_file = 1 << 20;  // bytes; a recipe is a page of text
 
 bool bare(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
-}
-
-// Length of the UTF-8 character at text[i], 0 when there is none (overlong forms and surrogates included).
-size_t utf8_length(std::string_view text, size_t i) {
-  const auto byte = [&](size_t k) { return k < text.size() ? static_cast<unsigned char>(text[k]) : 0u; };
-  const auto tail = [&](size_t k) { return (byte(k) & 0xc0) == 0x80; };
-  const unsigned a = byte(i), b = byte(i + 1);
-  if (a < 0x80) return 1;
-  if (a >= 0xc2 && a <= 0xdf) return tail(i + 1) ? 2 : 0;
-  if (a >= 0xe0 && a <= 0xef) {
-    if ((a == 0xe0 && b < 0xa0) || (a == 0xed && b > 0x9f)) return 0;
-    return tail(i + 1) && tail(i + 2) ? 3 : 0;
-  }
-  if (a >= 0xf0 && a <= 0xf4) {
-    if ((a == 0xf0 && b < 0x90) || (a == 0xf4 && b > 0x8f)) return 0;
-    return tail(i + 1) && tail(i + 2) && tail(i + 3) ? 4 : 0;
-  }
-  return 0;
-}
-
-// The first byte that is not UTF-8, or npos.
-size_t first_bad_byte(std::string_view text) {
-  for (size_t i = 0; i < text.size();) {
-    const size_t length = utf8_length(text, i);
-    if (length == 0) return i;
-    i += length;
-  }
-  return std::string_view::npos;
-}
-
-std::string hex_byte(unsigned char byte) {
-  static constexpr char digits[] = "0123456789abcdef";
-  return {'0', 'x', digits[byte >> 4], digits[byte & 15]};
 }
 
 std::string list_of_others(const toml::array& list) {

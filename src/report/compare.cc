@@ -1,9 +1,7 @@
-// Turns runs into tables and tables into text. A figure that a run doesn't tell is NaN up to the last step, which prints
-// "-".
+// See compare.h. A figure that a run doesn't tell is NaN up to the last step, which prints "-".
 #include "report/compare.h"
 
 #include <fmt/format.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,89 +11,22 @@
 #include <functional>
 #include <map>
 
+#include "base/places.h"
+#include "base/terminal.h"
+#include "report/text_table.h"
+
 namespace tacet {
 namespace {
 
 using nlohmann::json;
 
-double or_else(double value, double otherwise) { return std::isnan(value) ? otherwise : value; }
-
-// The latest finite value of `key` in a run's lines, whatever their event.
-double latest(const Run& run, std::string_view key) {
-  double value = kUnknown, at = -1;
-  for (const auto* lines : {&run.rounds, &run.epochs, &run.evals}) {
-    for (auto line = lines->rbegin(); line != lines->rend(); ++line) {
-      double found = number(*line, key), iteration = or_else(number(*line, "iteration"), 0);
-      if (std::isnan(found)) continue;
-      if (iteration >= at) value = found, at = iteration;
-      break;
-    }
-  }
-  return value;
-}
-
-// "exact" is a function's own value: what selects where there is no data to validate on.
-bool is_split(const json& line, const std::string& split) {
-  const std::string own = text(line, "split", "valid");
-  return own == split || (own == "exact" && split == "valid");
-}
-
-// The evaluations on one set, in order, one an iteration.
-std::vector<json> of_split(const Run& run, const char* split) {
-  std::vector<json> kept;
-  for (const json& line : run.evals) {
-    if (!is_split(line, split)) continue;
-    if (!kept.empty() && number(kept.back(), "iteration") == number(line, "iteration")) {
-      bool was = kept.back().value("averaged", json(false)) == true, is = line.value("averaged", json(false)) == true;
-      if (is || !was) kept.back() = line;
-    } else {
-      kept.push_back(line);
-    }
-  }
-  return kept;
-}
-
-Scores scores(const Run& run, const char* key, bool higher_is_better) {
-  Scores s;
-  auto collect = [&](const char* split, double& last, double& best) {
-    for (const json& line : of_split(run, split)) {
-      double value = number(line, key);
-      if (!std::isfinite(value)) continue;
-      last = value;
-      if (std::isnan(best) || (higher_is_better ? value > best : value < best)) best = value;
-    }
-  };
-  collect("valid", s.valid, s.valid_best);
-  collect("test", s.test, s.test_best);
-  if (run.evals.empty()) {  // metrics.jsonl may have been left behind when a run was copied
-    s.valid = number(run.summary.value("final", json::object()), key);
-    s.valid_best = number(run.summary.value("best", json::object()), key);
-  }
-  return s;
-}
-
-double last_train_loss(const Run& run) {
-  if (!run.epochs.empty()) return number(run.epochs.back(), "train_loss");
-  double sum = 0;
-  int count = 0;
-  for (const json& line : run.rounds) {
-    double value = number(line, "train_loss");
-    if (std::isfinite(value)) sum += value, ++count;
-  }
-  if (count > 0) return sum / count;
-  return number(run.summary.value("final", json::object()), "train_loss");
-}
-
-// -- cells
-// ------------------------------------------------------------------------------------------------------------------
+// The styles of numbers in a column. All rows of a column have one, so that the decimal points line up.
+enum class Style { kCount, kEpochs, kLoss, kPerplexity, kAccuracy, kAmount, kRatio, kChange };
 
 std::string count_cell(double x) {
   if (!std::isfinite(x)) return "-";
   return std::fabs(x) < 1e9 ? fmt::format("{:.0f}", x) : fmt::format("{:.2e}", x);
 }
-
-// How the numbers of a column are written. One choice for all rows of a column, so that the decimal points line up.
-enum class Style { kCount, kEpochs, kLoss, kPerplexity, kAccuracy, kAmount, kRatio, kChange };
 
 // Longer numbers are written with an exponent.
 constexpr double kLong = 1e7;
@@ -222,119 +153,7 @@ Scores Facts::*main_scores(const std::vector<Facts>& rows) {
   return any_known(rows, &Facts::accuracy) ? &Facts::accuracy : &Facts::loss;
 }
 
-// -- text
-// -------------------------------------------------------------------------------------------------------------------
-
-// Characters a terminal shows for UTF-8 text, counting a code point as one.
-int columns_of(const std::string& s) {
-  return static_cast<int>(std::count_if(s.begin(), s.end(), [](unsigned char c) { return (c & 0xC0) != 0x80; }));
-}
-
-// Names come from folders: no escape sequence of theirs may reach the terminal.
-std::string printable(std::string s) {
-  for (char& c : s) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = '?';
-  }
-  // C1 controls, which some terminals obey, are U+0080 to U+009F.
-  for (size_t k = 0; k + 1 < s.size(); ++k) {
-    if (s[k] == '\xC2' && static_cast<unsigned char>(s[k + 1]) < 0xA0) s.replace(k, 2, "?");
-  }
-  return s;
-}
-
-// The first and last characters of s around "~", `width` columns in all.
-std::string shorten(const std::string& s, int width) {
-  int have = columns_of(s);
-  if (have <= width) return s;
-  int head = (width - 1) / 2, tail = width - 1 - head, at = 0;
-  std::string out;
-  for (char c : s) {
-    if ((c & 0xC0) != 0x80) {
-      if (at == head) out += '~';
-      ++at;
-    }
-    if (at <= head || at > have - tail) out += c;
-  }
-  return out;
-}
-
-std::string pad(const std::string& s, int width, bool left) {
-  std::string space(static_cast<size_t>(std::max(0, width - columns_of(s))), ' ');
-  return left ? s + space : space + s;
-}
-
-constexpr int kGap = 2;
-
-std::string draw(Table table, int width) {
-  if (table.columns.empty()) return "";
-  int widest_name = std::max(12, width / 3);
-  std::vector<int> widths;
-  for (Column& column : table.columns) {
-    column.head = shorten(printable(column.head), widest_name);
-    int w = columns_of(column.head);
-    for (std::string& cell : column.cells) {
-      cell = shorten(printable(cell), widest_name);
-      w = std::max(w, columns_of(cell));
-    }
-    widths.push_back(w);
-  }
-  std::string out;
-  for (size_t from = 1; from < table.columns.size();) {
-    int used = widths[0];
-    size_t to = from;
-    while (to < table.columns.size() && (to == from || used + kGap + widths[to] <= width)) used += kGap + widths[to++];
-    if (!out.empty()) out += '\n';
-    auto line = [&](auto&& cell) {
-      std::string s = pad(cell(table.columns[0]), widths[0], table.columns[0].words);
-      for (size_t c = from; c < to; ++c)
-        s += std::string(kGap, ' ') + pad(cell(table.columns[c]), widths[c], table.columns[c].words);
-      s.erase(s.find_last_not_of(' ') + 1);
-      out += s + '\n';
-    };
-    line([](const Column& c) { return c.head; });
-    out += std::string(static_cast<size_t>(used), '-') + '\n';
-    for (size_t r = 0; r < table.columns[0].cells.size(); ++r) line([&](const Column& c) { return c.cells[r]; });
-    from = to;
-  }
-  return out;
-}
-
 }  // namespace
-
-Facts facts(const Run& run) {
-  const json& s = run.summary;
-  Facts f;
-  f.status = text(s, "status", "unfinished");
-  f.algorithm = text(s, "algorithm", recipe_value(run.recipe, "algorithm", "name"));
-  f.interval = recipe_value(run.recipe, "algorithm", "interval");
-  f.clients = number(s, "clients");
-  f.workers = number(s, "workers");
-  json last = s.value("final", json::object());
-  f.epochs = or_else(latest(run, "epoch"), number(last, "epoch"));
-  f.train_loss = last_train_loss(run);
-  f.perplexity = scores(run, "eval_perplexity", false);
-  f.accuracy = scores(run, "eval_accuracy", true);
-  f.loss = scores(run, "eval_loss", false);
-  f.rounds = or_else(latest(run, "round"), number(s, "rounds"));
-  f.iterations = or_else(latest(run, "iteration"), number(s, "iterations"));
-  f.communications = or_else(latest(run, "communications"), number(s, "communications"));
-  f.bytes_sent = or_else(latest(run, "bytes_sent"), number(s, "bytes_sent"));
-  f.client_bytes = or_else(latest(run, "client_bytes"), number(last, "client_bytes"));
-  f.seconds = or_else(latest(run, "seconds"), number(s, "seconds"));
-  if (f.status == "done") {  // the summary of a finished run has the last word: it also counts what follows the last line
-    f.rounds = or_else(number(s, "rounds"), f.rounds);
-    f.iterations = or_else(number(s, "iterations"), f.iterations);
-    f.communications = or_else(number(s, "communications"), f.communications);
-    f.bytes_sent = or_else(number(s, "bytes_sent"), f.bytes_sent);
-    f.seconds = or_else(number(s, "seconds"), f.seconds);
-  }
-  return f;
-}
-
-std::vector<json> held_out(const Run& run) {
-  bool valid = std::any_of(run.evals.begin(), run.evals.end(), [](const json& line) { return is_split(line, "valid"); });
-  return of_split(run, valid ? "valid" : "test");
-}
 
 Table summary_table(const std::vector<Run>& runs) {
   std::vector<Facts> rows = all_facts(runs);
@@ -481,16 +300,9 @@ std::string compare_table(const std::vector<Run>& runs, int width) {
 }
 
 int cmd_compare(const std::vector<std::string>& dirs) {
-  std::vector<Run> runs = read_runs(dirs);
-  int width = 80;
-  winsize size{};
-  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
-    width = size.ws_col;
-  } else if (const char* columns = std::getenv("COLUMNS")) {
-    int given = std::atoi(columns);
-    if (given > 0) width = given;
-  }
-  std::string table = compare_table(runs, width);
+  const int columns = std::atoi(variable("COLUMNS").c_str());
+  const int width = terminal_width(STDOUT_FILENO, columns > 0 ? columns : 80);
+  const std::string table = compare_table(read_runs(dirs), width);
   std::fputs(table.c_str(), stdout);
   return 0;
 }

@@ -2,17 +2,15 @@
 // page.js from the JSON that page_data gives. Every text that comes from a run passes through escaped() or embedded().
 #include "report/page.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <cmath>
 #include <cstdio>
-#include <cstring>
 #include <filesystem>
 #include <set>
 
+#include "base/files.h"
 #include "report/assets.h"
 #include "report/compare.h"
 #include "report/page_data.h"
@@ -259,31 +257,13 @@ std::string report_page(const std::vector<Run>& runs) {
 }
 
 void write_report(const std::vector<Run>& runs, const std::string& path) {
-  std::string page = report_page(runs);
-  std::string aside = fmt::format("{}.{}.part", path, getpid());
-  auto fail = [&](const std::string& what) -> UserError {
-    std::string why = std::strerror(errno);
-    std::remove(aside.c_str());
-    return UserError(fmt::format("{}: must be a file that can be written, got \"{}\" {}", path, why, what));
-  };
   std::error_code ignored;
   if (std::filesystem::is_directory(path, ignored))
     throw UserError(fmt::format("{}: must be a file to write, got a folder", path));
-  int file = open(aside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-  if (file < 0) throw fail("when opening");
-  for (size_t done = 0; done < page.size();) {
-    ssize_t n = write(file, page.data() + done, page.size() - done);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) {
-      UserError error = fail("when writing");
-      close(file);
-      throw error;
-    }
-    done += static_cast<size_t>(n);
-  }
-  bool synced = fsync(file) == 0;
-  if (close(file) != 0 || !synced) throw fail("when writing");
-  if (std::rename(aside.c_str(), path.c_str()) != 0) throw fail("when renaming");
+  // Two reports may be written side by side.
+  AtomicFile file(path, fmt::format("{}.{}.part", path, ::getpid()));
+  file.write(report_page(runs));
+  file.commit();
 }
 
 int cmd_report(const std::vector<std::string>& dirs, const std::string& out) {

@@ -11,6 +11,7 @@
 #include <map>
 #include <sstream>
 
+#include "base/files.h"
 #include "tacet/error.h"
 
 namespace tacet {
@@ -18,14 +19,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
-
-std::string read_file(const fs::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  std::ostringstream out;
-  out << in.rdbuf();
-  if (!in) throw UserError(fmt::format("{}: must be a readable file", path.string()));
-  return out.str();
-}
 
 // nlohmann's messages start with "[json.exception.parse_error.101] "; the reader of an error wants what follows.
 std::string reason(const json::exception& e) {
@@ -62,7 +55,7 @@ void add_line(Run& run, json line, const std::string& place) {
 }
 
 void read_metrics(Run& run, const fs::path& path) {
-  std::string content = read_file(path);
+  std::string content = read_file(path.string());
   size_t begin = 0;
   for (int row = 1; begin < content.size(); ++row) {
     size_t end = content.find('\n', begin);
@@ -119,7 +112,7 @@ Run read_run(const std::string& folder) {
   if (has_summary) {
     fs::path path = root / "summary.json";
     try {
-      run.summary = json::parse(read_file(path));
+      run.summary = json::parse(read_file(path.string()));
     } catch (const json::exception& e) {
       throw UserError(fmt::format("{}: must be a JSON object, got {}", path.string(), reason(e)));
     }
@@ -128,7 +121,7 @@ Run read_run(const std::string& folder) {
     }
   }
   if (has_metrics) read_metrics(run, root / "metrics.jsonl");
-  if (fs::exists(root / "recipe.toml", ignored)) run.recipe = read_file(root / "recipe.toml");
+  if (fs::exists(root / "recipe.toml", ignored)) run.recipe = read_file((root / "recipe.toml").string());
   return run;
 }
 

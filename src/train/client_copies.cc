@@ -12,11 +12,7 @@
 namespace tacet {
 namespace {
 
-size_t whole_floats(size_t bytes) { return (bytes + sizeof(float) - 1) / sizeof(float); }
-
-Piece floats_of(std::string& bytes) {
-  return {reinterpret_cast<float*>(bytes.data()), static_cast<int64_t>(bytes.size() / sizeof(float))};
-}
+Piece piece_of(std::string& bytes) { return {bytes.data(), static_cast<int64_t>(bytes.size())}; }
 
 }  // namespace
 
@@ -24,14 +20,7 @@ void SecondCopy::renew(Group& group, const ClientVectors& mine) {
   kept_.clear();
   any_.assign(static_cast<size_t>(group.size()), false);
   std::string bytes = pack(mine);
-  std::vector<int64_t> sizes;
-  int64_t size = static_cast<int64_t>(bytes.size());
-  std::vector<float> as_floats(sizeof size / sizeof(float));
-  std::memcpy(as_floats.data(), &size, sizeof size);
-  for (const auto& theirs : swap_floats(group, as_floats)) {
-    std::memcpy(&size, theirs.data(), sizeof size);
-    sizes.push_back(size);
-  }
+  const auto sizes = all_gather_value(group, static_cast<int64_t>(bytes.size()));
   receive(group, bytes, sizes);
   commit();
   staged_ = {};  // as large as all of a rank's clients, which a round seldom is
@@ -44,14 +33,12 @@ void SecondCopy::receive(Group& group, std::string& mine, const std::vector<int6
   for (int q = 0; q < ranks; ++q)
     if (sizes[static_cast<size_t>(q)] > 0) any_[static_cast<size_t>(q)] = true;
   if (ranks == 1) return;
-  mine.resize(whole_floats(mine.size()) * sizeof(float));
   const auto size = static_cast<size_t>(sizes[static_cast<size_t>(before)]);
-  coming_.resize(whole_floats(size) * sizeof(float));
-  std::vector<std::vector<Piece>> to(static_cast<size_t>(ranks)), from(static_cast<size_t>(ranks));
-  if (!mine.empty()) to[static_cast<size_t>(next)].push_back(floats_of(mine));
-  if (!coming_.empty()) from[static_cast<size_t>(before)].push_back(floats_of(coming_));
-  group.exchange(to, from);
   coming_.resize(size);
+  std::vector<std::vector<Piece>> to(static_cast<size_t>(ranks)), from(static_cast<size_t>(ranks));
+  if (!mine.empty()) to[static_cast<size_t>(next)].push_back(piece_of(mine));
+  if (!coming_.empty()) from[static_cast<size_t>(before)].push_back(piece_of(coming_));
+  group.exchange(to, from);
   std::swap(staged_, coming_);
 }
 
@@ -126,7 +113,7 @@ ClientVectors ClientCopies::fetch(Group& group, const Visit& visit, const std::s
     vectors.clear();
   }
   ClientVectors mine;
-  for (const std::string& part : swap_bytes(group, std::move(to))) mine.merge(unpack(part));
+  for (const std::string& part : all_to_all(group, std::move(to))) mine.merge(unpack(part));
   return mine;
 }
 
@@ -134,7 +121,7 @@ void ClientCopies::stage(Group& group, int64_t number, std::vector<int64_t> work
   Placement next{number, std::move(workers), {}, std::move(mine), rounds};
   next.second.renew(group, copies_ ? next.mine : ClientVectors());
   next_ = std::move(next);
-  swap_floats(group, {1});
+  barrier(group);
 }
 
 void ClientCopies::adopt(const Visit& visit) {

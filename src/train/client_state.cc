@@ -12,6 +12,7 @@
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/zeros.h>
 
+#include "base/files.h"
 #include "tacet/error.h"
 
 namespace tacet {
@@ -26,18 +27,13 @@ std::shared_ptr<float> map_file(const std::string& folder, size_t bytes) {
     return UserError("run.client_state: " + path + " can't be made with " + std::to_string(bytes) +
                      " bytes: " + std::strerror(errno));
   };
-  const int file = mkstemp(path.data());
-  if (file < 0) throw failed();
+  const Fd file(mkstemp(path.data()));
+  if (file.get() < 0) throw failed();
   unlink(path.c_str());
   void* at = MAP_FAILED;
-  if (ftruncate(file, static_cast<off_t>(bytes)) == 0)
-    at = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
-  if (at == MAP_FAILED) {
-    const auto error = failed();
-    close(file);
-    throw error;
-  }
-  close(file);
+  if (ftruncate(file.get(), static_cast<off_t>(bytes)) == 0)
+    at = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
+  if (at == MAP_FAILED) throw failed();
   return {static_cast<float*>(at), [bytes](float* p) { munmap(p, bytes); }};
 }
 

@@ -2,7 +2,6 @@
 #include "train/fingerprint.h"
 
 #include <algorithm>
-#include <cstring>
 #include <sstream>
 
 #include <torch/version.h>
@@ -16,22 +15,6 @@
 
 namespace tacet {
 namespace {
-
-// Returns the text of every rank, in rank order, on all ranks: eight bytes a double. Collective.
-std::vector<std::string> gather_text(Group& group, const std::string& mine) {
-  const std::vector<double> sizes = all_gather(group, {static_cast<double>(mine.size())});
-  std::vector<double> packed((mine.size() + 7) / 8);
-  if (!mine.empty()) std::memcpy(packed.data(), mine.data(), mine.size());
-  const std::vector<double> all = all_gather(group, packed);
-  std::vector<std::string> texts;
-  const double* at = all.data();
-  for (const double size : sizes) {
-    const auto bytes = static_cast<size_t>(size);
-    texts.emplace_back(reinterpret_cast<const char*>(at), bytes);
-    at += (bytes + 7) / 8;
-  }
-  return texts;
-}
 
 std::vector<std::string> lines_of(const std::string& text) {
   std::istringstream in(text);
@@ -69,7 +52,7 @@ void require_same(Group& group, const Fingerprint& mine) {
   if (group.size() == 1) return;
   std::string text;
   for (const auto& [what, value] : mine) text += what + '\t' + value + '\n';
-  const std::vector<std::string> all = gather_text(group, text);
+  const std::vector<std::string> all = all_gather_bytes(group, text);
   for (size_t q = 1; q < all.size(); ++q) {
     if (all[q] == all[0]) continue;
     const auto first = lines_of(all[0]), theirs = lines_of(all[q]);

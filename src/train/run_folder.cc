@@ -7,12 +7,11 @@
 #include <cmath>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <utility>
 
 #include <nlohmann/json.hpp>
 
-#include "data/files/safetensors.h"
+#include "base/files.h"
 #include "tacet/error.h"
 #include "tacet/train.h"
 #include "train/checkpoint.h"
@@ -42,20 +41,6 @@ void check_run_folder(const std::string& out, bool resume) {
 
 nlohmann::json finite(double value) { return std::isfinite(value) ? nlohmann::json(value) : nlohmann::json(nullptr); }
 
-std::vector<std::string> read_lines(const std::string& path) {
-  std::ifstream in(path);
-  std::vector<std::string> lines;
-  for (std::string line; std::getline(in, line) && !in.eof();) lines.push_back(line);
-  return lines;
-}
-
-void replace_file(const std::string& path, const std::string& text) {
-  write_file(path + ".part", text);
-  std::error_code error;
-  fs::rename(path + ".part", path, error);
-  if (error) throw UserError(path + ": can't be put in place: " + error.message());
-}
-
 int64_t cut_log(const std::string& path, int64_t bytes, int64_t round, bool evaluated) {
   std::string text;
   bool reached = round == 0;
@@ -72,7 +57,7 @@ int64_t cut_log(const std::string& path, int64_t bytes, int64_t round, bool eval
   if (!reached && bytes > 0 && (!fs::exists(path, error) || fs::file_size(path, error) < static_cast<uintmax_t>(bytes)))
     throw UserError(path + ": must have the " + std::to_string(bytes) +
                     " bytes that it had when its checkpoint was written, but lines are missing");
-  replace_file(path, text);
+  write_atomically(path, text);
   return static_cast<int64_t>(text.size());
 }
 

@@ -7,6 +7,9 @@
 
 #include <nlohmann/json_fwd.hpp>
 
+#include "base/digest.h"
+#include "base/files.h"
+
 namespace tacet {
 
 // metrics.jsonl: one JSON object a line, flushed line by line, so that a reader never waits and a crash loses nothing.
@@ -36,10 +39,9 @@ class MetricsLog {
 // copied and renamed, so that whoever still writes into the old one does no harm. Throws UserError when lines are missing.
 int64_t cut_log(const std::string& path, int64_t bytes, int64_t round, bool evaluated);
 
-// The whole lines of a text file, without their ends; none where there is no file.
-std::vector<std::string> read_lines(const std::string& path);
-// Writes a file aside, syncs it and puts it in the place of `path`. Throws UserError.
-void replace_file(const std::string& path, const std::string& text);
+// Old names, for trainer.cc: write_atomically() says what they do.
+inline void write_file(const std::string& path, const std::string& text) { write_atomically(path, text); }
+inline void replace_file(const std::string& path, const std::string& text) { write_atomically(path, text); }
 
 // A number for JSON: null when it is not finite.
 nlohmann::json finite(double value);

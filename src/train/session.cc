@@ -10,6 +10,7 @@
 
 #include <ATen/ops/empty.h>
 
+#include "base/bytes.h"
 #include "comm/collectives.h"
 #include "engine/tree_sum.h"
 #include "recipe/same_run.h"
@@ -104,7 +105,7 @@ std::vector<std::string> Session::load(RunState& s) {
 void Session::checkpoint() {
   if (!log_.on()) return;
   // Only of a round that every rank has committed: no other rank can go back behind it, so the lines up to it stay.
-  if (guarded()) swap_floats(*group_, {1});
+  if (guarded()) barrier(*group_);
   checkpoints_.save(run_.state.round, *group_, run_.clients, run_.visitor());
 }
 
@@ -154,22 +155,18 @@ bool Session::commit_together(double busy_seconds) {
   phase_ = Phase::committing;
   changed_.clear();
   if (run_.settings.second_copy) pack_clients(run_.visitor(), backup_.touched(), changed_);
-  const auto size = static_cast<int64_t>(changed_.size());
-  std::vector<float> note(2);
-  std::memcpy(note.data(), &size, sizeof size);
-  note.push_back(static_cast<float>(busy_seconds));
-  note.push_back(membership_->someone_waits() ? 1 : 0);
-  const auto notes = swap_floats(*group_, note);
-  std::vector<int64_t> sizes(notes.size());
+  const auto notes =
+      all_gather_value(*group_, Note{static_cast<int64_t>(changed_.size()), busy_seconds, membership_->someone_waits()});
+  std::vector<int64_t> sizes;
   bool any = false, waiting = false;
-  for (size_t q = 0; q < notes.size(); ++q) {
-    std::memcpy(&sizes[q], notes[q].data(), sizeof(int64_t));
-    any = any || sizes[q] > 0;
-    waiting = waiting || notes[q][3] > 0;
+  for (const Note& note : notes) {
+    sizes.push_back(note.changed_bytes);
+    any = any || note.changed_bytes > 0;
+    waiting = waiting || note.someone_waits;
   }
   if (any) {
     copies_.second().receive(*group_, changed_, sizes);
-    swap_floats(*group_, {1});
+    barrier(*group_);
   }
   record_straggler(notes);
   return waiting;
@@ -193,14 +190,11 @@ void Session::roll_back() {
   phase_ = Phase::settled;
 }
 
-void Session::record_straggler(const std::vector<std::vector<float>>& notes) {
-  size_t slowest = 0;
-  float least = notes[0][2];
-  for (size_t q = 0; q < notes.size(); ++q) {
-    if (notes[q][2] > notes[slowest][2]) slowest = q;
-    least = std::min(least, notes[q][2]);
-  }
-  log_.record_straggler(membership_->workers()[slowest].number, notes[slowest][2] - least);
+void Session::record_straggler(const std::vector<Note>& notes) {
+  const auto [least, most] = std::minmax_element(
+      notes.begin(), notes.end(), [](const Note& a, const Note& b) { return a.busy_seconds < b.busy_seconds; });
+  const auto slowest = static_cast<size_t>(most - notes.begin());
+  log_.record_straggler(membership_->workers()[slowest].number, most->busy_seconds - least->busy_seconds);
 }
 
 // ---- going on with other workers ----
@@ -311,13 +305,13 @@ bool Session::share_numbers(int root, const std::set<int64_t>& holders) {
     std::string common;
     for (const int64_t n :
          {int64_t{copies_.complete(holders)}, log_.lines(), int64_t{s.stop}, static_cast<int64_t>(lines.size())})
-      put_value(common, n);
+      put(common, n);
     common += lines + pack_numbers(run_.visitor());
     to.assign(to.size(), common);
   }
-  const std::string common = swap_bytes(*group_, std::move(to))[static_cast<size_t>(root)];
+  const std::string common = all_to_all(*group_, std::move(to))[static_cast<size_t>(root)];
   size_t at = 0;
-  const auto next = [&] { return take_value<int64_t>(common, at); };
+  const auto next = [&] { return take<int64_t>(common, at); };
   if (next() == 0) return false;
   const int64_t lines = next(), stop = next(), length = next();
   if (!has_state()) {
@@ -342,7 +336,7 @@ void Session::share_globals(int root, const std::set<int64_t>& holders) {
       to[q] = globals;
     }
   }
-  const auto globals = swap_bytes(*group_, std::move(to));
+  const auto globals = all_to_all(*group_, std::move(to));
   if (!has_state()) unpack_globals(run_.visitor(), globals[static_cast<size_t>(root)]);
 }
 
@@ -400,7 +394,7 @@ void Session::record_membership(double seconds, int64_t repeated) {
 }
 
 void Session::finish() {
-  if (guarded()) swap_floats(*group_, {1});  // all stay until rank 0 has written everything
+  if (guarded()) barrier(*group_);  // all stay until rank 0 has written everything
   if (!membership_) return;
   phase_ = Phase::finished;
   if (first()) membership_->finish();

@@ -94,7 +94,13 @@ class Session {
   bool commit_together(double busy_seconds);
   void committed();
   void roll_back();
-  void record_straggler(const std::vector<std::vector<float>>& notes);
+  // A rank's message to the others at a round's end.
+  struct Note {
+    int64_t changed_bytes = 0;  // of its clients' vectors, packed
+    double busy_seconds = 0;
+    int64_t someone_waits = 0;  // 1: a worker asks to join
+  };
+  void record_straggler(const std::vector<Note>& notes);
 
   void form(const std::string& why);
   void settle();

@@ -7,36 +7,38 @@
 
 #include <ATen/ops/empty.h>
 
+#include "base/bytes.h"
+
 namespace tacet {
 namespace {
 
 // Appends nothing for a client that has no vector.
 void put_client(std::string& out, int client, const std::vector<Vec>& vectors) {
   if (std::none_of(vectors.begin(), vectors.end(), [](const Vec& v) { return v.defined(); })) return;
-  put_value(out, static_cast<int32_t>(client));
-  put_value(out, static_cast<int32_t>(vectors.size()));
+  put(out, static_cast<int32_t>(client));
+  put(out, static_cast<int32_t>(vectors.size()));
   for (const Vec& v : vectors) put_tensor(out, v);
 }
 
 }  // namespace
 
 void put_tensor(std::string& out, const Vec& v) {
-  put_value(out, v.defined() ? static_cast<int32_t>(v.scalar_type()) : int32_t{-1});
+  put(out, v.defined() ? static_cast<int32_t>(v.scalar_type()) : int32_t{-1});
   if (!v.defined()) return;
-  put_value(out, static_cast<int32_t>(v.dim()));
-  for (const int64_t n : v.sizes()) put_value(out, n);
+  put(out, static_cast<int32_t>(v.dim()));
+  for (const int64_t n : v.sizes()) put(out, n);
   const Vec flat = v.contiguous();
   out.append(static_cast<const char*>(flat.data_ptr()), flat.nbytes());
 }
 
 void take_tensor(const std::string& bytes, size_t& at, Vec& v) {
-  const auto type = take_value<int32_t>(bytes, at);
+  const auto type = take<int32_t>(bytes, at);
   if (type < 0) {
     v = Vec();
     return;
   }
-  std::vector<int64_t> sizes(static_cast<size_t>(take_value<int32_t>(bytes, at)));
-  for (int64_t& n : sizes) n = take_value<int64_t>(bytes, at);
+  std::vector<int64_t> sizes(static_cast<size_t>(take<int32_t>(bytes, at)));
+  for (int64_t& n : sizes) n = take<int64_t>(bytes, at);
   if (!v.defined() || v.sizes() != at::IntArrayRef(sizes) || v.scalar_type() != static_cast<at::ScalarType>(type))
     v = at::empty(sizes, static_cast<at::ScalarType>(type));
   assert(at + v.nbytes() <= bytes.size());
@@ -81,8 +83,8 @@ void put_one(PerClient& state, int client, const Vec& value) {
 
 void unpack_into(const std::string& bytes, ClientVectors& vectors) {
   for (size_t at = 0; at < bytes.size();) {
-    auto& of_client = vectors[take_value<int32_t>(bytes, at)];
-    of_client.resize(static_cast<size_t>(take_value<int32_t>(bytes, at)));
+    auto& of_client = vectors[take<int32_t>(bytes, at)];
+    of_client.resize(static_cast<size_t>(take<int32_t>(bytes, at)));
     for (Vec& v : of_client) take_tensor(bytes, at, v);
   }
 }
@@ -127,7 +129,7 @@ ClientVectors unpack(const std::string& bytes) {
 std::string pack_numbers(const Visit& visit) {
   std::string bytes;
   Walk walk;
-  walk.on_number = [&](const std::string&, double& value) { put_value(bytes, value); };
+  walk.on_number = [&](const std::string&, double& value) { put(bytes, value); };
   visit(walk);
   return bytes;
 }
@@ -135,7 +137,7 @@ std::string pack_numbers(const Visit& visit) {
 void unpack_numbers(const Visit& visit, const std::string& bytes) {
   size_t at = 0;
   Walk walk;
-  walk.on_number = [&](const std::string&, double& value) { value = take_value<double>(bytes, at); };
+  walk.on_number = [&](const std::string&, double& value) { value = take<double>(bytes, at); };
   visit(walk);
 }
 

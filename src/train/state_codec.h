@@ -2,8 +2,6 @@
 // vectors. Knows neither files nor workers.
 #pragma once
 
-#include <cassert>
-#include <cstring>
 #include <functional>
 #include <map>
 #include <set>
@@ -34,22 +32,6 @@ struct Walk : StateVisitor {
     if (on_number) on_number(name, value);
   }
 };
-
-// ---- single values ----
-
-template <typename T>
-void put_value(std::string& out, const T& value) {
-  out.append(reinterpret_cast<const char*>(&value), sizeof value);
-}
-
-template <typename T>
-T take_value(const std::string& bytes, size_t& at) {
-  T value;
-  assert(at + sizeof value <= bytes.size());
-  std::memcpy(&value, bytes.data() + at, sizeof value);
-  at += sizeof value;
-  return value;
-}
 
 // Appends type, sizes and elements; the type −1 stands for an undefined tensor.
 void put_tensor(std::string& out, const Vec& v);

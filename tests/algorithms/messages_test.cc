@@ -155,7 +155,7 @@ struct Slow : Group {
   void exchange(const std::vector<std::vector<Piece>>& to, const std::vector<std::vector<Piece>>& from) override {
     int64_t floats = 0;
     for (const auto& pieces : to)
-      for (const Piece& piece : pieces) floats += piece.size;
+      for (const Piece& piece : pieces) floats += piece.bytes / static_cast<int64_t>(sizeof(float));
     if (floats > 100) {
       std::unique_lock lock(steps.mutex);
       const int until = steps.taken / 4 * 4 + least;  // of a round's four

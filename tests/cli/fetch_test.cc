@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/digest.h"
 #include "cli/data_command.h"
 #include "data/files/safetensors.h"
 #include "data/fixtures.h"

@@ -252,7 +252,7 @@ TEST(Threads, SizesThatDiffer) {
     group.exchange(to, from);
     return std::string("ok");
   });
-  EXPECT_EQ(said[1], "error: exchange: worker 0 sends pieces of [3, 4] floats, but worker 1 expects [3, 5]");
+  EXPECT_EQ(said[1], "error: exchange: worker 0 sends pieces of [12, 16] bytes, but worker 1 expects [12, 20]");
 }
 
 TEST(Threads, AFailureIsBlamedOnWhoCausedIt) {

@@ -236,7 +236,7 @@ TEST_F(Roots, DoesNotTakeOneCorpusForAnother) {
 TEST_F(Roots, ListsEveryPlaceItLookedAt) {
   const Environment set("TACET_DATA", base.path());
   expect_mentions(complaint_of([&] { find_root(data, "ptb"); }),
-                  {base.path("ptb"), base.path() + ",", cache_home.path(".cache/tacet/ptb"), "ptb.train.txt, train.txt",
+                  {base.path("ptb"), base.path() + ",", cache_home.path(".cache/tacet/ptb"), "ptb.train.txt or train.txt",
                    "$TACET_DATA is \"" + base.path()});
 }
 

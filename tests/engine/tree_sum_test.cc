@@ -44,7 +44,7 @@ struct Hosts : Group {
   void exchange(const std::vector<std::vector<Piece>>& to, const std::vector<std::vector<Piece>>& from) override {
     for (int q = 0; q < size(); ++q)
       for (const Piece& piece : to[q])
-        if (q / ranks != rank() / ranks) crossed += piece.size;
+        if (q / ranks != rank() / ranks) crossed += piece.bytes / static_cast<int64_t>(sizeof(float));
     group.exchange(to, from);
   }
   int64_t bytes_sent() const override { return group.bytes_sent(); }

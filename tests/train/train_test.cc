@@ -14,6 +14,7 @@
 #include <rapidcheck/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "base/digest.h"
 #include "data/files/safetensors.h"
 #include "engine/message_coding.h"
 #include "support/quadratic.h"

@@ -1,6 +1,6 @@
 // The group of processes that c10d's ProcessGroupGloo connects. Messages go straight from and into the caller's memory. Each
-// wait has a limit, and each failure is turned into PeerLost with the peer that caused it. It never uses c10d's collectives,
-// whose sums depend on the number of processes.
+// wait has a limit, and each failure is turned into PeerLost with the worker that caused it. It never uses c10d's
+// collectives, whose sums depend on the number of processes.
 #include <ATen/ops/from_blob.h>
 #include <signal.h>
 
@@ -14,7 +14,8 @@
 #include <exception>
 #include <sstream>
 
-#include "comm/arguments.h"
+#include "base/clock.h"
+#include "comm/check_exchange.h"
 #include "comm/gloo/c10d_store.h"
 #include "comm/gloo/term.h"
 #include "comm/rendezvous/handshake.h"
@@ -24,19 +25,18 @@
 namespace tacet {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
-// A piece travels in messages of at most this many floats (4 MiB). The time limit is for one message, so a long piece over a
-// slow network is not mistaken for a silent peer.
-constexpr int64_t kMessageFloats = int64_t{1} << 20;
+// A piece travels in messages of at most this size. The time limit is for one message, so a long piece over a slow network
+// is not mistaken for a silent worker.
+constexpr int64_t kMessageBytes = int64_t{4} << 20;
 
 // A message's tag says which exchange it belongs to and which message it is between its two ranks. 0 is the final barrier's.
 constexpr int kExchangeBits = 15, kMessageBits = 16;
 constexpr int kBarrierTag = 0;
 
-// gloo writes with writev(), and writing to a lost peer raises SIGPIPE, which ends the process. While one of these lives the
-// signal is blocked for this thread and for the threads it starts (they inherit the mask), and what came is thrown away.
+// gloo writes with writev(), and writing to a lost worker raises SIGPIPE, which ends the process. While one of these lives
+// the signal is blocked for this thread and for the threads it starts (they inherit the mask), and what came is thrown away.
 class NoBrokenPipeSignal {
  public:
   NoBrokenPipeSignal() {
@@ -63,12 +63,6 @@ class NoBrokenPipeSignal {
   bool was_pending_;
 };
 
-std::string seconds_text(double seconds) {
-  std::ostringstream text;
-  text << seconds << " s";
-  return text.str();
-}
-
 std::string key_of(const std::string& what, int rank) { return "tacet/" + what + "/" + std::to_string(rank); }
 
 class GlooGroup : public Group {
@@ -93,7 +87,7 @@ class GlooGroup : public Group {
     // leave together. After a failure, here or elsewhere in this thread, leaving at once is what tells the others.
     if (group_ && !failed_ && std::uncaught_exceptions() <= unwinding_) {
       try {
-        std::vector<float> mine(options_.size, 1), theirs(options_.size);
+        std::vector<char> mine(options_.size, 1), theirs(options_.size);
         std::vector<Message> messages;
         for (const bool receive : {true, false}) {
           for (int q = 0; q < options_.size; ++q) {
@@ -102,7 +96,7 @@ class GlooGroup : public Group {
         }
         finish(messages);
       } catch (const std::exception&) {
-        // A peer that is gone now can't be waited for, and nothing is left to be sent.
+        // A worker that is gone now can't be waited for, and nothing is left to be sent.
       }
     }
     group_.reset();
@@ -113,27 +107,27 @@ class GlooGroup : public Group {
   int64_t bytes_sent() const override { return sent_; }
   std::string backend() const override { return "gloo"; }
 
-  // One lost peer makes the others give up one by one, and the last of them would blame the first. So the first to notice
+  // One lost worker makes the others give up one by one, and the last of them would blame the first. So the first to notice
   // writes the name down at the rendezvous, and all others believe that, as far as it can be reached.
-  PeerLost lost(int peer, const std::string& how, bool silent) override {
+  PeerLost lost(int lost_rank, const std::string& how, bool silent) override {
     std::string text = how;
-    const bool host_is_silent = silent && peer == 0 && !options_.hosted;
+    const bool host_is_silent = silent && lost_rank == 0 && !options_.hosted;
     if (client_ && !host_is_silent) {
       try {
-        const std::string mine = std::to_string(peer) + " " + text;
+        const std::string mine = std::to_string(lost_rank) + " " + text;
         const std::string agreed = client_->compare_set("tacet/lost" + term_.name, "", mine);
         int first = 0;
         const auto end = std::from_chars(agreed.data(), agreed.data() + agreed.size(), first).ptr;
         // Whoever is accused wrongly (it was slow, say) knows better than to accuse itself.
         if (first != rank() && *end == ' ') {
-          peer = first;
+          lost_rank = first;
           text = end + 1;
         }
       } catch (const std::exception&) {
         // The rendezvous is gone too; what was seen here has to do.
       }
     }
-    failed_ = std::make_unique<PeerLost>(peer, "worker " + std::to_string(name_of(peer)) + " " + text);
+    failed_ = std::make_unique<PeerLost>(lost_rank, "worker " + std::to_string(name_of(lost_rank)) + " " + text);
     return *failed_;
   }
 
@@ -148,13 +142,13 @@ class GlooGroup : public Group {
     post_all(messages, to, false);
     finish(messages);
     for (const auto& pieces : to) {
-      for (const Piece& piece : pieces) sent_ += piece.size * static_cast<int64_t>(sizeof(float));
+      for (const Piece& piece : pieces) sent_ += piece.bytes;
     }
   }
 
  private:
   struct Message {
-    int peer;
+    int rank;
     c10::intrusive_ptr<c10d::Work> work;
   };
 
@@ -186,7 +180,7 @@ class GlooGroup : public Group {
     return term_.name.empty() ? timeout_
                               : std::min(timeout_, milliseconds(static_cast<int64_t>(1000 * term_.connect_seconds)));
   }
-  int name_of(int peer) const { return term_.workers.empty() ? peer : term_.workers[static_cast<size_t>(peer)]; }
+  int name_of(int q) const { return term_.workers.empty() ? q : term_.workers[static_cast<size_t>(q)]; }
 
   std::string place() const { return options_.address + ":" + std::to_string(options_.port); }
 
@@ -266,21 +260,21 @@ class GlooGroup : public Group {
     for (int q = 0; q < size(); ++q) {
       int count = 0;
       for (const Piece& piece : pieces[q]) {
-        for (int64_t first = 0; first < piece.size; first += kMessageFloats, ++count) {
+        for (int64_t first = 0; first < piece.bytes; first += kMessageBytes, ++count) {
           if (count >= 1 << kMessageBits) throw std::logic_error("exchange: more than 65536 messages for one worker");
-          post(messages, q, {piece.data + first, std::min(kMessageFloats, piece.size - first)}, receive,
+          post(messages, q, {piece.data + first, std::min(kMessageBytes, piece.bytes - first)}, receive,
                exchanges_ << kMessageBits | count);
         }
       }
     }
   }
 
-  void post(std::vector<Message>& messages, int peer, Piece part, bool receive, int tag) {
-    std::vector<at::Tensor> tensor = {at::from_blob(part.data, {part.size}, at::kFloat)};
+  void post(std::vector<Message>& messages, int q, Piece part, bool receive, int tag) {
+    std::vector<at::Tensor> tensor = {at::from_blob(part.data, {part.bytes}, at::kByte)};
     try {
-      messages.push_back({peer, receive ? group_->recv(tensor, peer, tag) : group_->send(tensor, peer, tag)});
+      messages.push_back({q, receive ? group_->recv(tensor, q, tag) : group_->send(tensor, q, tag)});
     } catch (const std::exception& e) {
-      fail(peer, e.what(), false);
+      fail(q, e.what(), false);
     }
   }
 
@@ -290,19 +284,19 @@ class GlooGroup : public Group {
       try {
         message.work->wait(timeout_);
       } catch (const std::exception& e) {
-        fail(message.peer, e.what(), Clock::now() - start >= timeout_);
+        fail(message.rank, e.what(), Clock::now() - start >= timeout_);
       }
     }
   }
 
-  // Names the peer, for good: gloo closes all connections of a group after a failure.
-  [[noreturn]] void fail(int peer, const std::string& why, bool silent) {
+  // Names the worker, for good: gloo closes all connections of a group after a failure.
+  [[noreturn]] void fail(int q, const std::string& why, bool silent) {
     std::string text =
         silent ? "did not answer within " + seconds_text(options_.timeout_seconds) : "is gone: connection closed";
     if (!silent && why.find("closed") == std::string::npos && why.find("reset") == std::string::npos) {
       text = "is gone: " + first_line(why);
     }
-    throw lost(peer, text, silent);
+    throw lost(q, text, silent);
   }
 
   const GlooOptions options_;

@@ -76,8 +76,8 @@ bool connected_to_itself(int socket) {
          std::memcmp(&mine, &theirs, n) == 0;
 }
 
-Failure connect_to(const addrinfo& address, Descriptor& socket, Clock::time_point deadline) {
-  socket = Descriptor(::socket(address.ai_family, address.ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address.ai_protocol));
+Failure connect_to(const addrinfo& address, Fd& socket, Clock::time_point deadline) {
+  socket = Fd(::socket(address.ai_family, address.ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address.ai_protocol));
   if (socket.get() < 0) return std::strerror(errno);
   if (::connect(socket.get(), address.ai_addr, address.ai_addrlen) != 0) {
     if (errno != EINPROGRESS) return std::strerror(errno);
@@ -97,7 +97,7 @@ Failure connect_to(const addrinfo& address, Descriptor& socket, Clock::time_poin
 
 struct StoreClient::State {
   std::mutex mutex;
-  Descriptor socket;
+  Fd socket;
   std::string where, broken;
 
   [[noreturn]] void give_up(const std::string& why) {
@@ -115,7 +115,7 @@ struct StoreClient::State {
     const auto deadline = after(own_seconds + kReplySeconds);
     if (auto failure = send_all(socket.get(), message, deadline); !failure.empty()) give_up(failure);
     if (auto failure = receive_all(socket.get(), head, sizeof(uint32_t), deadline); !failure.empty()) give_up(failure);
-    const auto length = number_at<uint32_t>(head.data());
+    const auto length = value_at<uint32_t>(head.data());
     if (length == 0 || length > kLongestReply) give_up("it sent a malformed reply");
     if (auto failure = receive_all(socket.get(), reply, length, deadline); !failure.empty()) give_up(failure);
     const auto status = static_cast<uint8_t>(reply[0]);

@@ -25,7 +25,7 @@ constexpr auto kNever = Clock::time_point::max();
 constexpr size_t kMostWills = 8;
 
 struct Connection {
-  Descriptor socket;
+  Fd socket;
   bool greeted = false, turned_away = false;
   std::string challenges;  // the client's and ours, while a proof of the join token is awaited
   std::string in, out;
@@ -47,11 +47,11 @@ std::optional<int64_t> decimal(const std::string& text) {
   return value;
 }
 
-Descriptor listen_on(const std::string& address, int port) {
+Fd listen_on(const std::string& address, int port) {
   const auto addresses = resolve(address, port);
   int error = EADDRNOTAVAIL;
   for (const addrinfo* a = addresses.get(); a != nullptr; a = a->ai_next) {
-    Descriptor socket(::socket(a->ai_family, a->ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, a->ai_protocol));
+    Fd socket(::socket(a->ai_family, a->ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, a->ai_protocol));
     const int on = 1;
     if (socket.get() >= 0 && ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
         ::bind(socket.get(), a->ai_addr, a->ai_addrlen) == 0 && ::listen(socket.get(), 256) == 0) {
@@ -75,7 +75,7 @@ int port_of(int socket) {
 struct StoreServer::State {
   State(const std::string& address, int wanted_port, const StoreLimits& store_limits, const std::string& join_token)
       : limits(store_limits), token(join_token), listener(listen_on(address, wanted_port)), port(port_of(listener.get())) {
-    wake = Descriptor(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    wake = Fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (wake.get() < 0) throw UserError(std::string("rendezvous: no more files can be opened: ") + std::strerror(errno));
     thread = std::thread([this] { serve(); });
   }
@@ -114,7 +114,7 @@ struct StoreServer::State {
 
   void accept_all() {
     for (;;) {
-      Descriptor socket(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+      Fd socket(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
       if (socket.get() < 0) {
         // Out of descriptors: the waiting client would wake us again at once and for ever.
         if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR && errno != ECONNABORTED) accept_after = after(0.1);
@@ -198,7 +198,7 @@ struct StoreServer::State {
       return greet(c);
     }
     if (c.in.size() < sizeof(uint32_t)) return true;
-    const size_t length = number_at<uint32_t>(c.in.data());
+    const size_t length = value_at<uint32_t>(c.in.data());
     if (length == 0 || length > 2 * limits.value_bytes + limits.key_bytes + 64) return false;
     if (c.in.size() - sizeof(uint32_t) < length) return true;
     if (c.in.size() - sizeof(uint32_t) > length) return false;
@@ -371,9 +371,9 @@ struct StoreServer::State {
 
   const StoreLimits limits;
   const std::string token;
-  const Descriptor listener;
+  const Fd listener;
   const int port;
-  Descriptor wake;
+  Fd wake;
   Clock::time_point accept_after = Clock::time_point::min();
   std::list<Connection> connections;
   std::unordered_map<std::string, std::string> table;

@@ -5,7 +5,7 @@
 // Protocol, version 1. All numbers are little-endian.
 //   greeting   client: the 8 bytes "tacetS1?"; server: the 8 bytes "tacetS1!"; at most 10 s after connecting
 //              With a join token: the client's 8 bytes "tacetT1?" and a challenge of 32; the server's "tacetT1!" and
-//              challenge; the client's proof of 32 bytes (comm/handshake.h) for both challenges; the server's "tacetT1!" and
+//              challenge; the client's proof of 32 bytes (handshake.h) for both challenges; the server's "tacetT1!" and
 //              proof. Instead, and before it hangs up: "tacetTN!" (a token is needed), "tacetTU!" (there is none),
 //              "tacetTW!" (it is another).
 //   request    u32 length of the rest; u8 operation; its arguments

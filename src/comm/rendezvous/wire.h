@@ -1,5 +1,5 @@
-// What the two ends of the rendezvous share: numbers and strings as bytes, sockets, deadlines. Only store.cc and
-// store_server.cc include it; the protocol is described in store.h.
+// The parts that the two ends of the rendezvous share: messages as bytes, addresses. Only client.cc and server.cc include
+// it. The protocol is described in store.h.
 #pragma once
 
 #include <fcntl.h>
@@ -17,7 +17,9 @@
 #include <utility>
 #include <vector>
 
-#include "base/descriptor.h"
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/files.h"
 #include "tacet/error.h"
 
 namespace tacet::store_wire {
@@ -34,23 +36,6 @@ inline const std::string kTokenWrong = "tacetTW!";    // the proof was made with
 enum Operation : uint8_t { kSet = 1, kGet, kAdd, kCompareSet, kRemove, kCheck, kCount, kWait, kWill };
 enum Status : uint8_t { kDone = 0, kTimedOut = 1, kRefused = 2 };
 
-using Clock = std::chrono::steady_clock;
-
-inline Clock::time_point after(double seconds) {
-  return Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
-}
-
-// Milliseconds until then for poll(): 0 when it has passed, rounded up so that nobody spins.
-inline int poll_milliseconds(Clock::time_point deadline) {
-  const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
-  return static_cast<int>(std::clamp<int64_t>(left, 0, 1 << 30));
-}
-
-template <typename T>
-void put(std::string& out, T value) {
-  for (size_t i = 0; i < sizeof(T); ++i) out.push_back(static_cast<char>(static_cast<uint64_t>(value) >> (8 * i)));
-}
-
 inline void put_string(std::string& out, const std::string& text) {
   put(out, static_cast<uint32_t>(text.size()));
   out += text;
@@ -59,13 +44,6 @@ inline void put_string(std::string& out, const std::string& text) {
 inline void put_keys(std::string& out, const std::vector<std::string>& keys) {
   put(out, static_cast<uint32_t>(keys.size()));
   for (const auto& key : keys) put_string(out, key);
-}
-
-template <typename T>
-T number_at(const char* bytes) {
-  uint64_t value = 0;
-  for (size_t i = 0; i < sizeof(T); ++i) value |= static_cast<uint64_t>(static_cast<uint8_t>(bytes[i])) << (8 * i);
-  return static_cast<T>(value);
 }
 
 // Takes numbers and strings off the front of a message. Each says nothing when the message is too short or a string too
@@ -78,7 +56,7 @@ class Reader {
   std::optional<T> number() {
     if (bytes_.size() - at_ < sizeof(T)) return std::nullopt;
     at_ += sizeof(T);
-    return number_at<T>(bytes_.data() + at_ - sizeof(T));
+    return value_at<T>(bytes_.data() + at_ - sizeof(T));
   }
 
   std::optional<std::string> string(size_t longest) {

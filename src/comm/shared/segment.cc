@@ -14,8 +14,9 @@
 namespace tacet {
 namespace {
 
-// All slots of a rank together, in floats: few enough that what is in flight stays in the processors' cache.
-constexpr int64_t kFloats = int64_t{1} << 20;
+// All slots of a rank together: little enough that what is in flight stays in the processors' cache.
+constexpr int64_t kBytes = int64_t{4} << 20;
+constexpr int64_t kLeastSlot = 4 << 10, kLargestSlot = 256 << 10;
 
 struct Head {
   uint64_t nonce;
@@ -26,23 +27,24 @@ struct Head {
 static_assert(std::atomic<uint64_t>::is_always_lock_free && std::atomic<uint32_t>::is_always_lock_free);
 
 constexpr size_t kHeadBytes = 4096;  // head, rings and slot heads are counted in pages, so that data is aligned
-size_t rings_bytes(int peers) {
-  const size_t bytes = static_cast<size_t>(peers) * (sizeof(Ring) + Segment::kSlots * sizeof(SlotHead));
+size_t rings_bytes(int readers) {
+  const size_t bytes = static_cast<size_t>(readers) * (sizeof(Ring) + Segment::kSlots * sizeof(SlotHead));
   return (bytes + kHeadBytes - 1) / kHeadBytes * kHeadBytes;
 }
 
 }  // namespace
 
-Segment::Segment(Descriptor file, int peers)
+Segment::Segment(Fd file, int readers)
     : file_(std::move(file)),
-      peers_(peers),
-      slot_floats_(std::clamp<int64_t>(kFloats / ((int64_t{peers} + 1) * kSlots) / 1024 * 1024, 1024, 1 << 16)),
-      bytes_(kHeadBytes + rings_bytes(peers) + static_cast<size_t>((peers + 1) * kSlots * slot_floats_) * sizeof(float)) {}
+      readers_(readers),
+      slot_bytes_(
+          std::clamp(kBytes / ((int64_t{readers} + 1) * kSlots) / kLeastSlot * kLeastSlot, kLeastSlot, kLargestSlot)),
+      bytes_(kHeadBytes + rings_bytes(readers) + static_cast<size_t>((readers + 1) * kSlots * slot_bytes_)) {}
 
 Segment::Segment(Segment&& other) noexcept
     : file_(std::move(other.file_)),
-      peers_(other.peers_),
-      slot_floats_(other.slot_floats_),
+      readers_(other.readers_),
+      slot_bytes_(other.slot_bytes_),
       at_(std::exchange(other.at_, nullptr)),
       bytes_(other.bytes_) {}
 
@@ -57,18 +59,18 @@ bool Segment::map() {
   return true;
 }
 
-std::optional<Segment> Segment::create(int peers, uint64_t nonce) {
-  if (peers > kMostPeers) return {};
-  Segment s(Descriptor(::memfd_create("tacet", MFD_CLOEXEC)), peers);
+std::optional<Segment> Segment::create(int readers, uint64_t nonce) {
+  if (readers > kMostReaders) return {};
+  Segment s(Fd(::memfd_create("tacet", MFD_CLOEXEC)), readers);
   // Reserved at once: memory that is missing later would end the process at a write.
   if (s.file() < 0 || ::posix_fallocate(s.file(), 0, static_cast<off_t>(s.bytes_)) != 0 || !s.map()) return {};
   reinterpret_cast<Head*>(s.at_)->nonce = nonce;  // all else begins as 0
   return s;
 }
 
-std::optional<Segment> Segment::open(pid_t pid, int file, int peers, uint64_t nonce) {
+std::optional<Segment> Segment::open(pid_t pid, int file, int readers, uint64_t nonce) {
   const std::string path = "/proc/" + std::to_string(pid) + "/fd/" + std::to_string(file);
-  Segment s(Descriptor(::open(path.c_str(), O_RDWR | O_CLOEXEC)), peers);
+  Segment s(Fd(::open(path.c_str(), O_RDWR | O_CLOEXEC)), readers);
   struct stat status {};
   if (s.file() < 0 || ::fstat(s.file(), &status) != 0 || status.st_size != static_cast<off_t>(s.bytes_)) return {};
   if (!s.map() || reinterpret_cast<Head*>(s.at_)->nonce != nonce) return {};
@@ -95,16 +97,16 @@ void Segment::sleep(uint32_t shown, int64_t nanoseconds) const {
   head->asleep.store(0);
 }
 
-Ring& Segment::ring(int peer) const { return reinterpret_cast<Ring*>(at_ + kHeadBytes)[peer]; }
+Ring& Segment::ring(int reader) const { return reinterpret_cast<Ring*>(at_ + kHeadBytes)[reader]; }
 
-SlotHead& Segment::head(int peer, uint64_t slot) const {
-  auto* heads = reinterpret_cast<SlotHead*>(at_ + kHeadBytes + static_cast<size_t>(peers_) * sizeof(Ring));
-  return heads[static_cast<uint64_t>(peer) * kSlots + slot % kSlots];
+SlotHead& Segment::head(int reader, uint64_t slot) const {
+  auto* heads = reinterpret_cast<SlotHead*>(at_ + kHeadBytes + static_cast<size_t>(readers_) * sizeof(Ring));
+  return heads[static_cast<uint64_t>(reader) * kSlots + slot % kSlots];
 }
 
-float* Segment::data(int peer, uint64_t slot) const {
-  auto* floats = reinterpret_cast<float*>(at_ + kHeadBytes + rings_bytes(peers_));
-  return floats + (static_cast<int64_t>(peer) * kSlots + static_cast<int64_t>(slot % kSlots)) * slot_floats_;
+std::byte* Segment::data(int reader, uint64_t slot) const {
+  auto* slots = reinterpret_cast<std::byte*>(at_ + kHeadBytes + rings_bytes(readers_));
+  return slots + (static_cast<int64_t>(reader) * kSlots + static_cast<int64_t>(slot % kSlots)) * slot_bytes_;
 }
 
 }  // namespace tacet

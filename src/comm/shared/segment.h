@@ -1,16 +1,17 @@
-// The memory that a rank shares with the others of its host: a bell for whoever waits, for each peer a ring of slots that
-// this rank fills and the peer empties, and slots for what all peers are sent alike. Memory and its layout only; who waits
-// for what, and how long, is shared.cc's.
+// The memory that a rank shares with the others of its host: a bell for whoever waits, a ring of slots for each of them (a
+// reader), which this rank fills and the reader empties, and slots for what all readers are sent alike. Memory and its
+// layout only. Who waits for what, and how long, is in shared.cc.
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
 
 #include <sys/types.h>
 
-#include "base/descriptor.h"
+#include "base/files.h"
 
 namespace tacet {
 
@@ -24,8 +25,8 @@ struct Ring {
 };
 
 struct SlotHead {
-  int64_t exchange;  // which one the floats belong to
-  int64_t floats;
+  int64_t exchange;  // the one that the bytes belong to
+  int64_t bytes;
   int64_t common;  // which of the common slots holds them; −1: the ring's own
 };
 
@@ -34,13 +35,13 @@ class Segment {
   static constexpr int kSlots = 4;  // of a ring
 
   // Every rank maps every other's memory, and a ring has a smallest size, so there is a number beyond which it is too much.
-  static constexpr int kMostPeers = 255;
+  static constexpr int kMostReaders = 255;
 
-  // New memory for rings to `peers` others. Nothing when they are too many, or the system has no memfd.
-  static std::optional<Segment> create(int peers, uint64_t nonce);
-  // The memory that process `pid` holds as its descriptor `file`. Nothing when it can't be opened, or is not the one with
-  // this nonce: another container's process of the same number, say.
-  static std::optional<Segment> open(pid_t pid, int file, int peers, uint64_t nonce);
+  // Returns new memory with rings for so many readers; nothing when they are too many, or the system has no memfd.
+  static std::optional<Segment> create(int readers, uint64_t nonce);
+  // Returns the memory that process `pid` holds as its descriptor `file`; nothing when it can't be opened, or is not the one
+  // with this nonce: another container's process of the same number, say.
+  static std::optional<Segment> open(pid_t pid, int file, int readers, uint64_t nonce);
   Segment(Segment&& other) noexcept;
   Segment& operator=(Segment&& other) = delete;
   ~Segment();
@@ -49,29 +50,30 @@ class Segment {
   // The mapping stays. Once all have mapped it, nothing but them keeps the memory.
   void close_file() { file_.reset(); }
 
-  // How the owner stands, for those that wait for it.
+  // The owner's state, for those that wait for it.
   static constexpr int32_t kHere = 0, kLeft = 1, kLost = 2;  // kLost + q: it left because it lost worker q
   std::atomic<int32_t>& state() const;
 
   // Tells the owner that something has changed: a slot for it was filled, or one of its own was emptied.
   void ring_bell() const;
-  // What the bell shows; and sleep while it still shows that, at most so long.
+  // Returns what the bell shows.
   uint32_t bell() const;
+  // Sleeps while the bell still shows that, at most so long.
   void sleep(uint32_t shown, int64_t nanoseconds) const;
 
-  Ring& ring(int peer) const;
-  SlotHead& head(int peer, uint64_t slot) const;
-  float* data(int peer, uint64_t slot) const;
-  float* common(uint64_t slot) const { return data(peers_, slot); }
-  int64_t slot_floats() const { return slot_floats_; }
+  Ring& ring(int reader) const;
+  SlotHead& head(int reader, uint64_t slot) const;
+  std::byte* data(int reader, uint64_t slot) const;
+  std::byte* common(uint64_t slot) const { return data(readers_, slot); }
+  int64_t slot_bytes() const { return slot_bytes_; }
 
  private:
-  Segment(Descriptor file, int peers);
+  Segment(Fd file, int readers);
   bool map();
 
-  Descriptor file_;
-  int peers_;
-  int64_t slot_floats_;
+  Fd file_;
+  int readers_;
+  int64_t slot_bytes_;
   char* at_ = nullptr;
   size_t bytes_;
 };

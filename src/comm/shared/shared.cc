@@ -19,7 +19,10 @@
 #include <stdexcept>
 #include <thread>
 
-#include "comm/arguments.h"
+#include "base/clock.h"
+#include "base/files.h"
+#include "comm/check_exchange.h"
+#include "comm/collectives.h"
 #include "comm/shared/segment.h"
 #include "tacet/error.h"
 #include "tacet/group.h"
@@ -27,22 +30,14 @@
 namespace tacet {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 constexpr int64_t kLookNanoseconds = 100'000'000;
 constexpr int kLooks = 20;  // at the bell before going to sleep, letting others run in between
 
-std::string seconds_text(double seconds) {
-  std::ostringstream text;
-  text << seconds << " s";
-  return text.str();
-}
-
-// A text as a number that a double holds exactly.
-double digest(const std::string& text) {
+// Returns a number that stands for a text.
+int64_t number_of(const std::string& text) {
   uint64_t hash = 0xcbf29ce484222325;  // FNV-1a
   for (const char c : text) hash = (hash ^ static_cast<uint8_t>(c)) * 0x100000001b3;
-  return static_cast<double>(hash >> 16);
+  return static_cast<int64_t>(hash >> 16);
 }
 
 // What tells processes apart that can't see each other's memory: another machine, container or user. Empty if unknown.
@@ -54,20 +49,20 @@ std::string this_host() {
   return boot.empty() || error ? "" : boot + " " + processes.string() + " " + std::to_string(::geteuid());
 }
 
-// Where an exchange with one peer stands. The pieces in one direction are one stream of floats.
+// Where an exchange with one neighbour stands. The pieces in one direction are one stream of bytes.
 struct Stream {
   const std::vector<Piece>* pieces = nullptr;
   size_t end = 0;  // pieces [0, end)
   size_t piece = 0;
   int64_t done = 0;  // of that piece
 
-  // Calls move(at, n) for the next floats that lie together, at most `most`; returns how many they were, 0 at the end.
+  // Calls move(at, n) for the next bytes that lie together, at most `most`; returns how many they were, 0 at the end.
   template <class Move>
   int64_t advance(int64_t most, const Move& move) {
     skip();
     if (piece == end) return 0;
     const Piece& p = (*pieces)[piece];
-    const int64_t n = std::min(most, p.size - done);
+    const int64_t n = std::min(most, p.bytes - done);
     move(p.data + done, n);
     done += n;
     return n;
@@ -79,27 +74,28 @@ struct Stream {
 
  private:
   void skip() {
-    while (piece < end && done == (*pieces)[piece].size) ++piece, done = 0;
+    while (piece < end && done == (*pieces)[piece].bytes) ++piece, done = 0;
   }
 };
 
-struct Peer {
+// Another rank of this host.
+struct Neighbour {
   int rank;
-  Segment segment;     // theirs
-  Descriptor process;  // readable once it has ended
-  int theirs, mine;    // my ring in their segment, their ring in mine
+  Segment segment;   // theirs
+  Fd process;        // readable once it has ended
+  int theirs, mine;  // my ring in their segment, their ring in mine
   Stream out = {}, in = {};
   uint64_t common_at[Segment::kSlots] = {};  // how far they must have read before a common slot may be filled again
 };
 
 class SharedGroup : public Group {
  public:
-  // `mine` is there when there are peers.
-  SharedGroup(std::unique_ptr<Group> group, std::optional<Segment> mine, std::vector<Peer> peers, std::vector<int> hosts,
-              double timeout)
+  // `mine` is there when there are neighbours.
+  SharedGroup(std::unique_ptr<Group> group, std::optional<Segment> mine, std::vector<Neighbour> neighbours,
+              std::vector<int> hosts, double timeout)
       : group_(std::move(group)),
         mine_(std::move(mine)),
-        peers_(std::move(peers)),
+        neighbours_(std::move(neighbours)),
         hosts_(std::move(hosts)),
         timeout_(timeout),
         before_(group_->bytes_sent()) {}
@@ -111,8 +107,8 @@ class SharedGroup : public Group {
   int64_t bytes_sent() const override { return sent_ + group_->bytes_sent() - before_; }
   std::string backend() const override { return all_here() ? "shared" : "shared+" + group_->backend(); }
   std::vector<int> hosts() const override { return hosts_; }
-  PeerLost lost(int peer, const std::string& how, bool silent) override {
-    const PeerLost agreed = group_->lost(peer, how, silent);
+  PeerLost lost(int lost_rank, const std::string& how, bool silent) override {
+    const PeerLost agreed = group_->lost(lost_rank, how, silent);
     remember(agreed);
     return agreed;
   }
@@ -121,21 +117,21 @@ class SharedGroup : public Group {
     check_exchange(rank(), size(), to, from);
     if (failed_) throw PeerLost(failed_->rank, failed_->what());
     ++exchanges_;
-    for (Peer& peer : peers_) {
-      peer.out = {&to[peer.rank], to[peer.rank].size()};
-      peer.in = {&from[peer.rank], from[peer.rank].size()};
-      for (const Piece& piece : to[peer.rank]) sent_ += piece.size * static_cast<int64_t>(sizeof(float));
+    for (Neighbour& neighbour : neighbours_) {
+      neighbour.out = {&to[neighbour.rank], to[neighbour.rank].size()};
+      neighbour.in = {&from[neighbour.rank], from[neighbour.rank].size()};
+      for (const Piece& piece : to[neighbour.rank]) sent_ += piece.bytes;
     }
     find_common();
-    if (!peers_.empty()) exchange_here();
+    if (!neighbours_.empty()) exchange_here();
     if (!all_here()) exchange_elsewhere(to, from);
   }
 
  private:
-  bool all_here() const { return static_cast<int>(peers_.size()) == size() - 1; }
+  bool all_here() const { return static_cast<int>(neighbours_.size()) == size() - 1; }
 
   void exchange_elsewhere(std::vector<std::vector<Piece>> to, std::vector<std::vector<Piece>> from) {
-    for (const Peer& peer : peers_) to[peer.rank].clear(), from[peer.rank].clear();
+    for (const Neighbour& neighbour : neighbours_) to[neighbour.rank].clear(), from[neighbour.rank].clear();
     try {
       group_->exchange(to, from);
     } catch (const PeerLost& e) {
@@ -145,28 +141,24 @@ class SharedGroup : public Group {
   }
 
   void exchange_here() {
-    auto deadline = after_limit();
+    auto deadline = after(timeout_);
     for (;;) {
       const uint32_t shown = mine_->bell();
       bool ended = true, moved = false;
-      for (Peer& peer : peers_) {
-        const bool sent = send(peer), received = receive(peer);
-        if (sent || received) peer.segment.ring_bell(), moved = true;
-        ended = ended && peer.out.ended() && peer.in.ended();
+      for (Neighbour& neighbour : neighbours_) {
+        const bool sent = send(neighbour), received = receive(neighbour);
+        if (sent || received) neighbour.segment.ring_bell(), moved = true;
+        ended = ended && neighbour.out.ended() && neighbour.in.ended();
       }
       moved = send_common() || moved;
-      if (ended && common_.size == 0) return;
+      if (ended && common_.bytes == 0) return;
       if (moved) {
-        deadline = after_limit();
+        deadline = after(timeout_);
         continue;
       }
       look_for_losses(Clock::now() >= deadline);
       rest(shown);
     }
-  }
-
-  Clock::time_point after_limit() const {
-    return Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(timeout_));
   }
 
   void rest(uint32_t shown) const {
@@ -177,87 +169,90 @@ class SharedGroup : public Group {
     mine_->sleep(shown, std::min(kLookNanoseconds, static_cast<int64_t>(timeout_ * 1e9) / 4 + 1));
   }
 
-  bool send(Peer& peer) {
-    Ring& ring = mine_->ring(peer.mine);
+  bool send(Neighbour& neighbour) {
+    Ring& ring = mine_->ring(neighbour.mine);
     uint64_t slot = ring.written.value.load(std::memory_order_relaxed);
     bool moved = false;
-    while (!peer.out.ended() && slot - ring.read.value.load(std::memory_order_acquire) < Segment::kSlots) {
-      float* at = mine_->data(peer.mine, slot);
+    while (!neighbour.out.ended() && slot - ring.read.value.load(std::memory_order_acquire) < Segment::kSlots) {
+      std::byte* at = mine_->data(neighbour.mine, slot);
       int64_t filled = 0;
-      const auto copy = [&](const float* data, int64_t n) { std::memcpy(at + filled, data, bytes(n)); };
-      while (const int64_t n = peer.out.advance(mine_->slot_floats() - filled, copy)) {
+      const auto copy = [&](const std::byte* data, int64_t n) { std::memcpy(at + filled, data, static_cast<size_t>(n)); };
+      while (const int64_t n = neighbour.out.advance(mine_->slot_bytes() - filled, copy)) {
         filled += n;
-        if (filled == mine_->slot_floats()) break;
+        if (filled == mine_->slot_bytes()) break;
       }
-      mine_->head(peer.mine, slot) = {exchanges_, filled, -1};
+      mine_->head(neighbour.mine, slot) = {exchanges_, filled, -1};
       ring.written.value.store(++slot, std::memory_order_release);
       moved = true;
     }
     return moved;
   }
 
-  // What ends the pieces for every peer alike (a slice of a sum, say) is copied once, and read by all from there.
+  // What ends the pieces for every neighbour alike (a slice of a sum, say) is copied once, and read by all from there.
   void find_common() {
-    common_ = {nullptr, 0};
-    if (peers_.size() < 2) return;
-    for (const Peer& peer : peers_) {
-      if (peer.out.end == 0) return;
-      const Piece& last = peer.out.pieces->back();
-      if (peers_[0].out.end == 0 || last.data != peers_[0].out.pieces->back().data ||
-          last.size != peers_[0].out.pieces->back().size)
+    common_ = {};
+    if (neighbours_.size() < 2) return;
+    for (const Neighbour& neighbour : neighbours_) {
+      if (neighbour.out.end == 0) return;
+      const Piece& last = neighbour.out.pieces->back();
+      if (neighbours_[0].out.end == 0 || last.data != neighbours_[0].out.pieces->back().data ||
+          last.bytes != neighbours_[0].out.pieces->back().bytes)
         return;
     }
-    common_ = peers_[0].out.pieces->back();
-    for (Peer& peer : peers_) --peer.out.end;
+    common_ = neighbours_[0].out.pieces->back();
+    for (Neighbour& neighbour : neighbours_) --neighbour.out.end;
   }
 
-  // Whether the peer has room for the next common slot.
-  bool takes_common(Peer& peer) const {
-    const Ring& ring = mine_->ring(peer.mine);
+  // Whether the neighbour has room for the next common slot.
+  bool takes_common(Neighbour& neighbour) const {
+    const Ring& ring = mine_->ring(neighbour.mine);
     const uint64_t read = ring.read.value.load(std::memory_order_acquire);
-    return peer.out.ended() && ring.written.value.load(std::memory_order_relaxed) - read < Segment::kSlots &&
-           read >= peer.common_at[common_slot_];
+    return neighbour.out.ended() && ring.written.value.load(std::memory_order_relaxed) - read < Segment::kSlots &&
+           read >= neighbour.common_at[common_slot_];
   }
 
   bool send_common() {
     bool moved = false;
-    while (common_.size > 0 && std::all_of(peers_.begin(), peers_.end(), [&](Peer& p) { return takes_common(p); })) {
-      const int64_t n = std::min(common_.size, mine_->slot_floats());
-      std::memcpy(mine_->common(common_slot_), common_.data, bytes(n));
-      for (Peer& peer : peers_) {
-        std::atomic<uint64_t>& written = mine_->ring(peer.mine).written.value;
+    while (common_.bytes > 0 &&
+           std::all_of(neighbours_.begin(), neighbours_.end(), [&](Neighbour& p) { return takes_common(p); })) {
+      const int64_t n = std::min(common_.bytes, mine_->slot_bytes());
+      std::memcpy(mine_->common(common_slot_), common_.data, static_cast<size_t>(n));
+      for (Neighbour& neighbour : neighbours_) {
+        std::atomic<uint64_t>& written = mine_->ring(neighbour.mine).written.value;
         const uint64_t slot = written.load(std::memory_order_relaxed);
-        mine_->head(peer.mine, slot) = {exchanges_, n, static_cast<int64_t>(common_slot_)};
+        mine_->head(neighbour.mine, slot) = {exchanges_, n, static_cast<int64_t>(common_slot_)};
         written.store(slot + 1, std::memory_order_release);
-        peer.common_at[common_slot_] = slot + 1;
-        peer.segment.ring_bell();
+        neighbour.common_at[common_slot_] = slot + 1;
+        neighbour.segment.ring_bell();
       }
-      common_ = {common_.data + n, common_.size - n};
+      common_ = {common_.data + n, common_.bytes - n};
       common_slot_ = (common_slot_ + 1) % Segment::kSlots;
       moved = true;
     }
     return moved;
   }
 
-  bool waits_for(Peer& peer) { return !peer.out.ended() || !peer.in.ended() || (common_.size > 0 && !takes_common(peer)); }
+  bool waits_for(Neighbour& neighbour) {
+    return !neighbour.out.ended() || !neighbour.in.ended() || (common_.bytes > 0 && !takes_common(neighbour));
+  }
 
-  bool receive(Peer& peer) {
-    Ring& ring = peer.segment.ring(peer.theirs);
+  bool receive(Neighbour& neighbour) {
+    Ring& ring = neighbour.segment.ring(neighbour.theirs);
     uint64_t slot = ring.read.value.load(std::memory_order_relaxed);
     bool moved = false;
-    while (!peer.in.ended() && slot < ring.written.value.load(std::memory_order_acquire)) {
-      const SlotHead head = peer.segment.head(peer.theirs, slot);
-      const float* at =
-          head.common < 0 ? peer.segment.data(peer.theirs, slot) : peer.segment.common(static_cast<uint64_t>(head.common));
+    while (!neighbour.in.ended() && slot < ring.written.value.load(std::memory_order_acquire)) {
+      const SlotHead head = neighbour.segment.head(neighbour.theirs, slot);
+      const std::byte* at = head.common < 0 ? neighbour.segment.data(neighbour.theirs, slot)
+                                            : neighbour.segment.common(static_cast<uint64_t>(head.common));
       int64_t emptied = 0;
-      const auto copy = [&](float* data, int64_t n) { std::memcpy(data, at + emptied, bytes(n)); };
-      while (head.exchange == exchanges_ && emptied < head.floats) {
-        const int64_t n = peer.in.advance(head.floats - emptied, copy);
+      const auto copy = [&](std::byte* data, int64_t n) { std::memcpy(data, at + emptied, static_cast<size_t>(n)); };
+      while (head.exchange == exchanges_ && emptied < head.bytes) {
+        const int64_t n = neighbour.in.advance(head.bytes - emptied, copy);
         if (n == 0) break;
         emptied += n;
       }
-      if (emptied != head.floats) {
-        throw std::logic_error("exchange: worker " + std::to_string(peer.rank) + " sends other pieces than worker " +
+      if (emptied != head.bytes) {
+        throw std::logic_error("exchange: worker " + std::to_string(neighbour.rank) + " sends other pieces than worker " +
                                std::to_string(rank()) + " expects");
       }
       ring.read.value.store(++slot, std::memory_order_release);
@@ -266,33 +261,31 @@ class SharedGroup : public Group {
     return moved;
   }
 
-  static size_t bytes(int64_t floats) { return static_cast<size_t>(floats) * sizeof(float); }
-
-  // Called when nothing moves. What a peer wrote before it left or died is taken first.
+  // Called when nothing moves. What a neighbour wrote before it left or died is taken first.
   void look_for_losses(bool too_long) {
     const bool look = Clock::now() >= next_look_;
     if (look) next_look_ = Clock::now() + std::chrono::nanoseconds(kLookNanoseconds);
-    for (Peer& peer : peers_) {
-      if (!waits_for(peer)) continue;
-      const int32_t state = peer.segment.state().load();
-      const bool dead = look && has_ended(peer);
+    for (Neighbour& neighbour : neighbours_) {
+      if (!waits_for(neighbour)) continue;
+      const int32_t state = neighbour.segment.state().load();
+      const bool dead = look && has_ended(neighbour);
       if (state == Segment::kHere && !dead) continue;
-      if (send(peer) || receive(peer)) return peer.segment.ring_bell();
+      if (send(neighbour) || receive(neighbour)) return neighbour.segment.ring_bell();
       const int other = state - Segment::kLost;
       // Whoever lost somebody tells who it was; but I know better than to accuse myself.
-      throw lost(other >= 0 && other != rank() ? other : peer.rank, "is gone: connection closed", false);
+      throw lost(other >= 0 && other != rank() ? other : neighbour.rank, "is gone: connection closed", false);
     }
     if (!too_long) return;
     for (const bool incoming : {true, false}) {
-      for (Peer& peer : peers_) {
-        if (incoming ? !peer.in.ended() : waits_for(peer))
-          throw lost(peer.rank, "did not answer within " + seconds_text(timeout_), true);
+      for (Neighbour& neighbour : neighbours_) {
+        if (incoming ? !neighbour.in.ended() : waits_for(neighbour))
+          throw lost(neighbour.rank, "did not answer within " + seconds_text(timeout_), true);
       }
     }
   }
 
-  static bool has_ended(const Peer& peer) {
-    pollfd polled{peer.process.get(), POLLIN, 0};
+  static bool has_ended(const Neighbour& neighbour) {
+    pollfd polled{neighbour.process.get(), POLLIN, 0};
     return ::poll(&polled, 1, 0) == 1;
   }
 
@@ -306,29 +299,22 @@ class SharedGroup : public Group {
     if (!mine_) return;
     int32_t here = Segment::kHere;
     mine_->state().compare_exchange_strong(here, reason);
-    for (const Peer& peer : peers_) peer.segment.ring_bell();
+    for (const Neighbour& neighbour : neighbours_) neighbour.segment.ring_bell();
   }
 
   const std::unique_ptr<Group> group_;
   const std::optional<Segment> mine_;
-  std::vector<Peer> peers_;
+  std::vector<Neighbour> neighbours_;
   const std::vector<int> hosts_;
   const double timeout_;
   const int64_t before_;  // bytes that meeting here took
   std::unique_ptr<PeerLost> failed_;
   Clock::time_point next_look_ = {};
   int64_t exchanges_ = 0;
-  Piece common_ = {nullptr, 0};  // what is left of it
-  uint64_t common_slot_ = 0;     // the next one to fill
+  Piece common_ = {};         // what is left of it
+  uint64_t common_slot_ = 0;  // the next one to fill
   int64_t sent_ = 0;
 };
-
-// One number of every rank.
-std::vector<int64_t> of_all(Group& group, double mine) {
-  std::vector<int64_t> all;
-  for (const double x : all_gather(group, {mine})) all.push_back(static_cast<int64_t>(x));
-  return all;
-}
 
 }  // namespace
 
@@ -337,7 +323,7 @@ std::unique_ptr<Group> share_memory(std::unique_ptr<Group> group, const SharedOp
   if (size == 1) return group;
   std::string host = options.host.empty() ? this_host() : options.host;
   if (host.empty()) host = "unknown " + std::to_string(me);
-  const std::vector<int64_t> keys = of_all(*group, digest(host));
+  const std::vector<int64_t> keys = all_gather_values(*group, {number_of(host)});
   std::vector<int> hosts, here;
   for (int q = 0; q < size; ++q) {
     hosts.push_back(static_cast<int>(std::find(keys.begin(), keys.end(), keys[q]) - keys.begin()));
@@ -347,25 +333,25 @@ std::unique_ptr<Group> share_memory(std::unique_ptr<Group> group, const SharedOp
   std::random_device random;
   const uint64_t nonce = (uint64_t{random()} << 16 ^ random()) >> 1;
   std::optional<Segment> mine = here.empty() ? std::nullopt : Segment::create(static_cast<int>(here.size()), nonce);
-  const std::vector<int64_t> nonces = of_all(*group, static_cast<double>(nonce));
-  const std::vector<int64_t> pids = of_all(*group, mine ? ::getpid() : -1);
-  const std::vector<int64_t> files = of_all(*group, mine ? mine->file() : -1);
-  std::vector<Peer> peers;
+  const std::vector<int64_t> nonces = all_gather_values(*group, {static_cast<int64_t>(nonce)});
+  const std::vector<int64_t> pids = all_gather_values(*group, {mine ? ::getpid() : -1});
+  const std::vector<int64_t> files = all_gather_values(*group, {mine ? mine->file() : -1});
+  std::vector<Neighbour> neighbours;
   for (size_t k = 0; mine && k < here.size(); ++k) {
     const int q = here[k];
     if (pids[q] < 0) break;
     const auto pid = static_cast<pid_t>(pids[q]);
     auto theirs =
         Segment::open(pid, static_cast<int>(files[q]), static_cast<int>(here.size()), static_cast<uint64_t>(nonces[q]));
-    Descriptor process(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+    Fd process(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
     if (!theirs || process.get() < 0) break;
-    // A rank's rings are for its peers in ascending order, so mine for q is the k-th, and q's for me comes after those
+    // A rank's rings are for its neighbours in ascending order, so mine for q is the k-th, and q's for me comes after those
     // below.
     const auto below = std::count_if(here.begin(), here.end(), [&](int p) { return p < me && p != q; });
-    peers.push_back({q, std::move(*theirs), std::move(process), static_cast<int>(below), static_cast<int>(k)});
+    neighbours.push_back({q, std::move(*theirs), std::move(process), static_cast<int>(below), static_cast<int>(k)});
   }
   // All ranks of a host share memory, or none.
-  const std::vector<int64_t> good = of_all(*group, peers.size() == here.size() ? 1 : 0);
+  const std::vector<int64_t> good = all_gather_values(*group, {neighbours.size() == here.size() ? 1 : 0});
   for (int q = 0; q < size; ++q) {
     if (good[q] == 1) continue;
     if (options.required && keys[q] == keys[me])
@@ -374,9 +360,9 @@ std::unique_ptr<Group> share_memory(std::unique_ptr<Group> group, const SharedOp
       if (keys[r] == keys[q]) hosts[r] = r;
   }
   if (std::set<int>(hosts.begin(), hosts.end()).size() == hosts.size()) return group;  // nobody shares
-  if (std::count(hosts.begin(), hosts.end(), hosts[me]) == 1) mine.reset(), peers.clear();
+  if (std::count(hosts.begin(), hosts.end(), hosts[me]) == 1) mine.reset(), neighbours.clear();
   if (mine) mine->close_file();
-  return std::make_unique<SharedGroup>(std::move(group), std::move(mine), std::move(peers), std::move(hosts),
+  return std::make_unique<SharedGroup>(std::move(group), std::move(mine), std::move(neighbours), std::move(hosts),
                                        options.timeout_seconds);
 }
 

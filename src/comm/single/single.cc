@@ -1,5 +1,5 @@
 // The group of one process: nobody to talk to. It exists so that callers need no special case for one worker.
-#include "comm/arguments.h"
+#include "comm/check_exchange.h"
 #include "tacet/group.h"
 
 namespace tacet {

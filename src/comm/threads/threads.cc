@@ -6,15 +6,15 @@
 #include <mutex>
 #include <sstream>
 
-#include "comm/arguments.h"
+#include "comm/check_exchange.h"
 #include "tacet/error.h"
 #include "tacet/group.h"
 
 namespace tacet {
 namespace {
 
-// What p has laid out for q in the exchange both are in. The pieces belong to p's caller, who may not leave the exchange
-// while somebody reads them.
+// The pieces that p has laid out for q in the exchange both are in. They belong to p's caller, who may not leave the
+// exchange while somebody reads them.
 struct Box {
   enum State { kEmpty, kFull, kBeingRead } state = kEmpty;
   const std::vector<Piece>* pieces = nullptr;
@@ -27,16 +27,15 @@ struct Shared {
   std::mutex mutex;
   std::condition_variable changed;
   std::vector<std::vector<Box>> boxes;  // [sender][receiver]
-  // Members whose endpoint was destroyed. That harms only those who still wait for one: the others' exchange goes on.
+  // Ranks whose endpoint was destroyed. That harms only those who still wait for one: the others' exchange goes on.
   std::vector<bool> ended;
-  // The first member that failed; everybody is told this one, not whoever fell over it.
-  int lost = -1;
+  int lost = -1;  // the rank that failed first: everybody is told this one, not whoever fell over it
   std::string reason;
 };
 
 std::string sizes(const std::vector<Piece>& pieces) {
   std::string text = "[";
-  for (size_t k = 0; k < pieces.size(); ++k) text += (k ? ", " : "") + std::to_string(pieces[k].size);
+  for (size_t k = 0; k < pieces.size(); ++k) text += (k ? ", " : "") + std::to_string(pieces[k].bytes);
   return text + "]";
 }
 
@@ -69,7 +68,7 @@ class ThreadGroup : public Group {
       throw;
     }
     for (const auto& pieces : to) {
-      for (const Piece& piece : pieces) sent_ += piece.size * static_cast<int64_t>(sizeof(float));
+      for (const Piece& piece : pieces) sent_ += piece.bytes;
     }
   }
 
@@ -96,7 +95,7 @@ class ThreadGroup : public Group {
     shared_->changed.notify_all();
   }
 
-  // Waits for `ready`, which is about q, for at most the time limit. What is ready wins over a failure elsewhere: a member
+  // Waits for `ready`, which is about q, for at most the time limit. What is ready wins over a failure elsewhere: a rank
   // that took part and was then destroyed has done its duty.
   template <typename Ready>
   void await(int q, const std::string& fault, Ready ready) {
@@ -121,14 +120,14 @@ class ThreadGroup : public Group {
       theirs = box(q, rank_).pieces;
     }
     bool match = theirs->size() == mine.size();
-    for (size_t k = 0; match && k < mine.size(); ++k) match = (*theirs)[k].size == mine[k].size;
+    for (size_t k = 0; match && k < mine.size(); ++k) match = (*theirs)[k].bytes == mine[k].bytes;
     std::string mismatch;
     if (!match) {
-      mismatch = "exchange: worker " + std::to_string(q) + " sends pieces of " + sizes(*theirs) + " floats, but worker " +
+      mismatch = "exchange: worker " + std::to_string(q) + " sends pieces of " + sizes(*theirs) + " bytes, but worker " +
                  std::to_string(rank_) + " expects " + sizes(mine);
     }
     for (size_t k = 0; match && k < mine.size(); ++k) {
-      if (mine[k].size > 0) std::memcpy(mine[k].data, (*theirs)[k].data, mine[k].size * sizeof(float));
+      if (mine[k].bytes > 0) std::memcpy(mine[k].data, (*theirs)[k].data, static_cast<size_t>(mine[k].bytes));
     }
     {
       const std::lock_guard lock(shared_->mutex);

@@ -10,6 +10,7 @@
 #include <stdexcept>
 #include <vector>
 
+#include "base/files.h"
 #include "data/files/safetensors.h"
 #include "tacet/error.h"
 
@@ -62,7 +63,7 @@ struct Writer {
   void write(const std::string& name, const std::string& bytes) const {
     std::error_code error;
     fs::create_directories((folder / name).parent_path(), error);
-    write_file((folder / name).string(), bytes);
+    write_atomically((folder / name).string(), bytes);
   }
 };
 

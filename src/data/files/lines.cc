@@ -6,12 +6,14 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <memory>
 
-#include "data/text/corpus.h"
+#include "base/clock.h"
+#include "base/files.h"
+#include "base/places.h"
+#include "base/utf8.h"
 #include "tacet/error.h"
 
 namespace tacet {
@@ -28,13 +30,11 @@ struct Close {
 using File = std::unique_ptr<gzFile_s, Close>;
 
 File open(const std::string& path) {
-  std::error_code error;
-  const fs::file_status status = fs::status(path, error);
-  if (!fs::exists(status)) throw UserError(path + ": can't be read: No such file or directory");
-  if (fs::is_directory(status)) throw UserError(path + ": must be a text file, is a folder");
-  if (!fs::is_regular_file(status)) throw UserError(path + ": must be a plain text file, is a device, pipe or socket");
-  File file(gzopen(path.c_str(), "rbe"));
+  size_t size = 0;
+  Fd plain = open_plain_file(path, size);
+  File file(gzdopen(plain.get(), "rb"));
   if (!file) throw UserError(path + ": can't be read: " + std::strerror(errno));
+  plain.release();
   gzbuffer(file.get(), chunk);
   return file;
 }
@@ -43,8 +43,8 @@ File open(const std::string& path) {
 class Progress {
  public:
   explicit Progress(const std::string& path) : path_(path), next_(Clock::now() + patience) {
-    const char* rank = std::getenv("RANK");
-    silent_ = rank && std::string_view(rank) != "0";
+    const std::string rank = variable("RANK");
+    silent_ = !rank.empty() && rank != "0";
   }
   void at(gzFile file) {
     if (silent_ || Clock::now() < next_) return;
@@ -56,36 +56,10 @@ class Progress {
   }
 
  private:
-  using Clock = std::chrono::steady_clock;
   const std::string& path_;
   Clock::time_point next_;
   bool silent_;
 };
-
-bool is_ascii(std::string_view s) {
-  for (const char c : s)
-    if (static_cast<unsigned char>(c) >= 0x80) return false;
-  return true;
-}
-
-std::string from_latin1(std::string_view s) {
-  std::string out;
-  for (const char c : s) {
-    const auto b = static_cast<unsigned char>(c);
-    if (b < 0x80) {
-      out += c;
-    } else {
-      out += static_cast<char>(0xC0 | b >> 6);
-      out += static_cast<char>(0x80 | (b & 0x3F));
-    }
-  }
-  return out;
-}
-
-std::string home() {
-  const char* folder = std::getenv("HOME");
-  return folder ? folder : "";
-}
 
 UserError never_closed(const std::string& path, int64_t line) {
   return UserError(path + ":" + std::to_string(line) + ": a quoted field is never closed");
@@ -127,7 +101,7 @@ void for_each_line(const std::string& path, const std::function<void(std::string
   const auto hand_over = [&] {
     const auto size = static_cast<int64_t>(line.size());
     if (!line.empty() && line.back() == '\r') line.pop_back();
-    if (++number == 1 && line.starts_with("\xEF\xBB\xBF")) line.erase(0, 3);
+    if (++number == 1) line = without_mark(line);
     if (charset == Charset::utf8_or_latin1 && !is_ascii(line) && !is_utf8(line)) line = from_latin1(line);
     check_text(line, path, number, offset);
     f(line, number);
@@ -195,17 +169,6 @@ void for_each_record(const std::string& path, char separator,
       },
       charset);
   if (first != 0) throw never_closed(path, first);
-}
-
-std::string first_existing(const std::string& folder, const std::vector<std::string>& names) {
-  std::error_code ignored;
-  for (const std::string& name : names)
-    if (!name.empty() && fs::exists(fs::path(folder) / name, ignored)) return (fs::path(folder) / name).string();
-  return "";
-}
-
-std::string expand_home(const std::string& path) {
-  return path.starts_with("~/") && !home().empty() ? home() + path.substr(1) : path;
 }
 
 }  // namespace tacet

@@ -29,10 +29,4 @@ void for_each_record(const std::string& path, char separator,
                      const std::function<void(const std::vector<std::string>& fields, int64_t number)>& f,
                      Charset charset = Charset::utf8);
 
-// The first of `names` that exists in `folder`, as a path; empty when none does. "" never matches.
-std::string first_existing(const std::string& folder, const std::vector<std::string>& names);
-
-// The path with a leading ~/ replaced by the home folder.
-std::string expand_home(const std::string& path);
-
 }  // namespace tacet

@@ -1,27 +1,13 @@
 // See locate.h.
 #include "data/files/locate.h"
 
-#include <cstdlib>
 #include <filesystem>
 
+#include "base/places.h"
+
 namespace tacet {
-namespace {
 
 namespace fs = std::filesystem;
-
-std::string variable(const char* name) {
-  const char* value = std::getenv(name);
-  return value ? value : "";
-}
-
-bool holds(const fs::path& folder, const std::vector<std::string>& wanted) {
-  std::error_code ignored;
-  for (const std::string& name : wanted)
-    if (fs::exists(folder / name, ignored)) return true;
-  return false;
-}
-
-}  // namespace
 
 Option root_option() {
   return {.name = "root",
@@ -32,11 +18,6 @@ Option root_option() {
           .per_machine = true};
 }
 
-std::string cache_folder() {
-  const std::string home = variable("HOME");
-  return home.empty() ? "" : (fs::path(home) / ".cache" / "tacet").string();
-}
-
 std::string find_folder(const Values& data, const std::string& dataset, const std::string& subfolder,
                         const std::vector<std::string>& wanted, const std::vector<std::string>& system) {
   std::vector<fs::path> places;
@@ -44,8 +25,7 @@ std::string find_folder(const Values& data, const std::string& dataset, const st
   if (data.has("root")) {
     const std::string given = data.text("root");
     if (given.empty()) throw UserError("data.root must be the folder of data set \"" + dataset + "\", got \"\"");
-    const std::string home = variable("HOME");
-    const fs::path root = given.rfind("~/", 0) == 0 && !home.empty() ? home + given.substr(1) : given;
+    const fs::path root = expand_home(given);
     places = {root, root / subfolder};
     chosen_by = "data.root is \"" + given + "\"";
   } else {
@@ -56,7 +36,7 @@ std::string find_folder(const Values& data, const std::string& dataset, const st
     chosen_by = "data.root is not given and $TACET_DATA is " + (base.empty() ? "not set" : "\"" + base + "\"");
   }
   for (const fs::path& place : places)
-    if (holds(place, wanted)) return place.string();
+    if (!first_existing(place.string(), wanted).empty()) return place.string();
 
   std::string files, looked;
   for (const std::string& name : wanted) files += (files.empty() ? "" : " or ") + name;

@@ -25,7 +25,4 @@ std::string find_folder(const Values& data, const std::string& dataset, const st
 // Returns the key that names a data set's folder.
 Option root_option();
 
-// ~/.cache/tacet, or empty where there is no home folder.
-std::string cache_folder();
-
 }  // namespace tacet

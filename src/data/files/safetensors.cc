@@ -1,19 +1,15 @@
 // See safetensors.h. The format: https://huggingface.co/docs/safetensors
 #include "data/files/safetensors.h"
 
-#include <fcntl.h>
-#include <openssl/evp.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <memory>
 
 #include <ATen/ops/empty.h>
 #include <nlohmann/json.hpp>
 
+#include "base/files.h"
 #include "tacet/error.h"
 
 namespace tacet {
@@ -37,46 +33,6 @@ int64_t element_count(const std::vector<int64_t>& shape) {
   for (int64_t s : shape)
     if (s < 0 || __builtin_mul_overflow(n, s, &n)) return -1;
   return n;
-}
-
-class File {
- public:
-  File(const std::string& path, int flags) : fd_(::open(path.c_str(), flags | O_CLOEXEC, 0644)) {}
-  ~File() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
-  int fd() const { return fd_; }
-
- private:
-  int fd_;
-};
-
-void write_pieces(const std::string& path, const std::vector<std::pair<const char*, size_t>>& pieces) {
-  const std::string side = path + ".part";
-  const auto fail = [&](const std::string& what) {
-    const std::string reason = std::strerror(errno);
-    ::unlink(side.c_str());
-    throw UserError(path + ": can't " + what + ": " + reason);
-  };
-  {
-    const File file(side, O_WRONLY | O_CREAT | O_TRUNC);
-    if (file.fd() < 0) fail("create the file");
-    for (auto [data, left] : pieces)
-      while (left > 0) {
-        const ssize_t n = ::write(file.fd(), data, left);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) fail("write");
-        data += n;
-        left -= static_cast<size_t>(n);
-      }
-    if (::fsync(file.fd()) != 0) fail("sync");
-  }
-  if (::rename(side.c_str(), path.c_str()) != 0) fail("rename the finished file");
-  std::string folder = std::filesystem::path(path).parent_path().string();
-  const File dir(folder.empty() ? "." : folder, O_RDONLY | O_DIRECTORY);
-  if (dir.fd() >= 0) ::fsync(dir.fd());
 }
 
 }  // namespace
@@ -132,7 +88,7 @@ std::vector<NamedTensor> read_safetensors(const std::string& path) {
 void write_safetensors(const std::string& path, const std::vector<NamedTensor>& tensors) {
   json header = json::object();
   uint64_t at = 0;
-  std::vector<std::pair<const char*, size_t>> pieces(2);
+  std::vector<std::string_view> pieces(2);
   for (const auto& [name, tensor] : tensors) {
     const Type* type = nullptr;
     for (const Type& t : types)
@@ -149,8 +105,8 @@ void write_safetensors(const std::string& path, const std::vector<NamedTensor>& 
   char raw[8];
   for (int k = 0; k < 8; ++k) raw[k] = static_cast<char>(text.size() >> (8 * k));
   pieces[0] = {raw, 8};
-  pieces[1] = {text.data(), text.size()};
-  write_pieces(path, pieces);
+  pieces[1] = text;
+  write_atomically(path, pieces);
 }
 
 void save_parameters(const std::string& path, const std::vector<Layer>& layers, const Vec& x) {
@@ -181,30 +137,6 @@ void load_parameters(const std::string& path, const std::vector<Layer>& layers, 
     if (l.size > 0)
       std::memcpy(x.data_ptr<float>() + l.offset, found->tensor.data_ptr(), static_cast<size_t>(l.size) * sizeof(float));
   }
-}
-
-void write_file(const std::string& path, const std::string& bytes) { write_pieces(path, {{bytes.data(), bytes.size()}}); }
-
-std::string sha256_file(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) bad(path, "can't be opened");
-  const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
-  EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr);
-  std::vector<char> buffer(1 << 20);
-  while (in) {
-    in.read(buffer.data(), static_cast<std::streamsize>(buffer.size()));
-    EVP_DigestUpdate(context.get(), buffer.data(), static_cast<size_t>(in.gcount()));
-  }
-  unsigned char digest[EVP_MAX_MD_SIZE];
-  unsigned int size = 0;
-  EVP_DigestFinal_ex(context.get(), digest, &size);
-  std::string hex;
-  for (unsigned int k = 0; k < size; ++k) {
-    constexpr char digits[] = "0123456789abcdef";
-    hex += digits[digest[k] >> 4];
-    hex += digits[digest[k] & 15];
-  }
-  return hex;
 }
 
 }  // namespace tacet

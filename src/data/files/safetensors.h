@@ -27,10 +27,4 @@ void save_model(const std::string& path, const std::vector<Layer>& layers, const
 // Fills x from the file; every layer must be there with its shape (UserError otherwise).
 void load_parameters(const std::string& path, const std::vector<Layer>& layers, const Vec& x);
 
-// Bytes to a file: side file, fsync, rename, fsync of the folder.
-void write_file(const std::string& path, const std::string& bytes);
-
-// SHA-256 of a file's bytes, as lower-case hexadecimal.
-std::string sha256_file(const std::string& path);
-
 }  // namespace tacet

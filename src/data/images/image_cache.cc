@@ -3,13 +3,11 @@
 #include "data/images/image_cache.h"
 
 #include <fcntl.h>
-#include <openssl/evp.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
+#include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
@@ -17,7 +15,10 @@
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
 
-#include "data/files/locate.h"
+#include "base/clock.h"
+#include "base/digest.h"
+#include "base/files.h"
+#include "base/places.h"
 #include "tacet/error.h"
 
 namespace tacet {
@@ -40,58 +41,32 @@ PictureCache existing(const std::string& path, const std::string& head, int64_t 
   return {file, header_size};
 }
 
-struct Descriptor {
-  int fd;
-  explicit Descriptor(int f) : fd(f) {}
-  ~Descriptor() {
-    if (fd >= 0) ::close(fd);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-};
-
-bool write_whole(int fd, const char* data, size_t left) {
-  while (left > 0) {
-    const ssize_t n = ::write(fd, data, left);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return false;
-    data += n;
-    left -= static_cast<size_t>(n);
-  }
-  return true;
-}
-
-// Writes the file aside and renames it. False when there is no room or no permission.
+// Writes the file. Returns false when there is no room or no permission.
 bool make(const std::string& path, const std::string& head, int64_t count, int64_t bytes,
           const std::function<void(int64_t, uint8_t*)>& decode) {
-  using Clock = std::chrono::steady_clock;
-  const std::string side = path + ".part";
-  const Descriptor file(::open(side.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
-  if (file.fd < 0) return false;
-  bool good = write_whole(file.fd, head.data(), head.size());
   // A block at a time: enough for all threads, little memory.
   const int64_t block = std::clamp<int64_t>((int64_t{32} << 20) / bytes, 1, 4096);
   std::vector<uint8_t> pixels(static_cast<size_t>(block * bytes));
   auto said = Clock::now();
-  for (int64_t first = 0; good && first < count; first += block) {
-    const int64_t n = std::min(block, count - first);
-    try {
+  try {
+    AtomicFile file(path);
+    file.write(head);
+    for (int64_t first = 0; first < count; first += block) {
+      const int64_t n = std::min(block, count - first);
       at::parallel_for(0, n, 1, [&](int64_t begin, int64_t end) {
         for (int64_t k = begin; k < end; ++k) decode(first + k, pixels.data() + k * bytes);
       });
-    } catch (...) {
-      ::unlink(side.c_str());
-      throw;
+      file.write({reinterpret_cast<const char*>(pixels.data()), static_cast<size_t>(n * bytes)});
+      if (since(said) > 3) {
+        said = Clock::now();
+        fmt::print(stderr, "decoding pictures into {}: {} of {}\n", path, first + n, count);
+      }
     }
-    good = write_whole(file.fd, reinterpret_cast<const char*>(pixels.data()), static_cast<size_t>(n * bytes));
-    if (Clock::now() - said > std::chrono::seconds(3)) {
-      said = Clock::now();
-      fmt::print(stderr, "decoding pictures into {}: {} of {}\n", path, first + n, count);
-    }
+    file.commit();
+  } catch (const WriteError&) {
+    return false;
   }
-  good = good && ::fsync(file.fd) == 0 && ::rename(side.c_str(), path.c_str()) == 0;
-  if (!good) ::unlink(side.c_str());
-  return good;
+  return true;
 }
 
 }  // namespace
@@ -112,8 +87,8 @@ PictureCache open_cache(const std::string& folder, const std::string& name, cons
     std::error_code ignored;
     if (place == cache_folder()) fs::create_directories(place, ignored);
     const std::string path = (fs::path(place) / (stem + ".pictures")).string();
-    const Descriptor lock(::open((path + ".lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
-    if (lock.fd < 0 || ::flock(lock.fd, LOCK_EX) != 0) continue;
+    const Fd lock(::open((path + ".lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+    if (lock.get() < 0 || ::flock(lock.get(), LOCK_EX) != 0) continue;
     PictureCache found = existing(path, head, count * bytes);  // another worker may have made it meanwhile
     if (!found.file && make(path, head, count, bytes, decode)) found = existing(path, head, count * bytes);
     if (found.file) return found;
@@ -122,9 +97,8 @@ PictureCache open_cache(const std::string& folder, const std::string& name, cons
 }
 
 std::string fingerprint_of(const std::string& folder, const std::vector<std::string>& files, const std::string& settings) {
-  const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
-  EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr);
-  const auto add = [&](const std::string& text) { EVP_DigestUpdate(context.get(), text.data(), text.size() + 1); };
+  Digest digest;
+  const auto add = [&](const std::string& text) { digest.add({text.c_str(), text.size() + 1}); };
   add(settings);
   for (const std::string& name : files) {
     struct stat info {};
@@ -132,12 +106,7 @@ std::string fingerprint_of(const std::string& folder, const std::vector<std::str
       throw UserError((fs::path(folder) / name).string() + ": can't be read: " + std::strerror(errno));
     add(fmt::format("{} {} {}.{}", name, info.st_size, info.st_mtim.tv_sec, info.st_mtim.tv_nsec));
   }
-  unsigned char digest[EVP_MAX_MD_SIZE];
-  unsigned int size = 0;
-  EVP_DigestFinal_ex(context.get(), digest, &size);
-  std::string hex;
-  for (unsigned int k = 0; k < size; ++k) hex += fmt::format("{:02x}", digest[k]);
-  return hex;
+  return digest.hex();
 }
 
 }  // namespace tacet

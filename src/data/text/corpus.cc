@@ -2,16 +2,11 @@
 // corpus.h.
 #include "data/text/corpus.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <cstdlib>
-#include <cstring>
 #include <filesystem>
 
+#include "base/files.h"
+#include "base/utf8.h"
 #include "data/files/locate.h"
 #include "tacet/error.h"
 
@@ -55,69 +50,16 @@ const Style* style_in(const fs::path& folder, const std::vector<Style>& styles) 
   return nullptr;
 }
 
-struct File {
-  int descriptor;
-  ~File() {
-    if (descriptor >= 0) ::close(descriptor);
-  }
-};
-
-std::string read_whole(const std::string& path) {
-  // O_NONBLOCK: opening a pipe without a writer would wait for ever.
-  const File file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
-  struct stat info {};
-  if (file.descriptor < 0 || ::fstat(file.descriptor, &info) != 0)
-    throw UserError(path + ": can't be read: " + std::strerror(errno));
-  if (S_ISDIR(info.st_mode)) throw UserError(path + ": must be a text file, is a folder");
-  if (!S_ISREG(info.st_mode)) throw UserError(path + ": must be a plain text file, is a device, pipe or socket");
-  std::string text(static_cast<size_t>(info.st_size), '\0');
-  size_t done = 0;
-  while (done < text.size()) {
-    const ssize_t n = ::read(file.descriptor, text.data() + done, text.size() - done);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) throw UserError(path + ": can't be read at byte " + std::to_string(done) + ": " + std::strerror(errno));
-    if (n == 0)
-      throw UserError(path + ": ends at byte " + std::to_string(done) + " though its size is " +
-                      std::to_string(info.st_size) + "; another program is changing it");
-    done += static_cast<size_t>(n);
-  }
-  return text;
-}
-
-// The length of the UTF-8 character at s[i]; 0: wrong bytes; −1: the text ends inside it.
-int character_length(std::string_view s, size_t i) {
-  const auto byte = [&](size_t k) { return static_cast<unsigned char>(s[k]); };
-  const unsigned char lead = byte(i);
-  if (lead < 0x80) return 1;
-  const int length = lead >= 0xC2 && lead <= 0xDF ? 2 : (lead & 0xF0) == 0xE0 ? 3 : lead >= 0xF0 && lead <= 0xF4 ? 4 : 0;
-  if (length == 0) return 0;
-  // The second byte's range excludes longer forms than needed, surrogates and what lies beyond U+10FFFF.
-  const unsigned char low = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
-  const unsigned char high = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
-  for (int k = 1; k < length; ++k) {
-    if (i + k >= s.size()) return -1;
-    const unsigned char b = byte(i + k);
-    if (k == 1 ? b < low || b > high : (b & 0xC0) != 0x80) return 0;
-  }
-  return length;
-}
-
 bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
 void read_split(const std::string& path, Dictionary& dictionary, std::vector<int32_t>& out) {
-  const std::string text = read_whole(path);
+  const std::string text = read_file(path);
   if (text.empty()) throw UserError(path + ": must hold text, is empty");
   check_text(text, path);
-  std::string_view content = text;
-  if (content.substr(0, 3) == "\xEF\xBB\xBF") content.remove_prefix(3);  // a mark that some editors write
+  const std::string_view content = without_mark(text);
   if (std::all_of(content.begin(), content.end(), is_space))
     throw UserError(path + ": must hold words, has only blank lines (" + std::to_string(text.size()) + " bytes)");
   dictionary.add_lines(content, out);
-}
-
-std::string home() {
-  const char* folder = std::getenv("HOME");
-  return folder ? folder : "";
 }
 
 }  // namespace
@@ -157,35 +99,6 @@ std::vector<std::string> Dictionary::take() {
   return words;
 }
 
-bool is_utf8(std::string_view text) {
-  for (size_t i = 0; i < text.size();) {
-    const int length = character_length(text, i);
-    if (length <= 0) return false;
-    i += static_cast<size_t>(length);
-  }
-  return true;
-}
-
-void check_text(std::string_view text, const std::string& place, int64_t line, int64_t byte) {
-  const auto where = [&](size_t i) {
-    return place + ":" + std::to_string(line) + ": byte " + std::to_string(byte + static_cast<int64_t>(i));
-  };
-  for (size_t i = 0; i < text.size();) {
-    const char c = text[i];
-    if (c == '\0') throw UserError(where(i) + ": must be text, got a NUL byte");
-    line += c == '\n';
-    const int length = character_length(text, i);
-    if (length < 0) throw UserError(where(i) + ": the file is cut off: it ends in the middle of a UTF-8 character");
-    if (length == 0) {
-      constexpr char digits[] = "0123456789abcdef";
-      const auto b = static_cast<unsigned char>(c);
-      throw UserError(where(i) + ": must be UTF-8, got a malformed character that starts with byte 0x" + digits[b >> 4] +
-                      digits[b & 15]);
-    }
-    i += static_cast<size_t>(length);
-  }
-}
-
 Corpus read_ptb_layout(const std::string& folder, const std::string& dataset) {
   const std::vector<Style> styles = styles_of(dataset);
   std::error_code ignored;
@@ -214,29 +127,9 @@ Corpus read_ptb_layout(const std::string& folder, const std::string& dataset) {
 }
 
 std::string find_root(const Values& data, const std::string& dataset) {
-  const std::vector<Style> styles = styles_of(dataset);
-  std::vector<fs::path> places;
-  std::string chosen_by;
-  if (data.has("root")) {
-    std::string root = data.text("root");
-    if (root.empty()) throw UserError("data.root must be the folder of data set \"" + dataset + "\", got \"\"");
-    if (root.rfind("~/", 0) == 0 && !home().empty()) root = home() + root.substr(1);
-    places = {root, fs::path(root) / dataset};
-    chosen_by = "data.root is \"" + data.text("root") + "\"";
-  } else {
-    const char* variable = std::getenv("TACET_DATA");
-    const std::string base = variable ? variable : "";
-    if (!base.empty()) places = {fs::path(base) / dataset, base};
-    if (!home().empty()) places.push_back(fs::path(home()) / ".cache" / "tacet" / dataset);
-    chosen_by = std::string("data.root is not given and $TACET_DATA is ") + (base.empty() ? "not set" : "\"" + base + "\"");
-  }
-  for (const fs::path& place : places)
-    if (style_in(place, styles)) return place.string();
-
-  std::string looked;
-  for (const fs::path& place : places) looked += (looked.empty() ? "" : ", ") + place.string();
-  throw DataMissing("data set \"" + dataset + "\" was not found: no file " + names_of(styles, "train") + " in " +
-                    (looked.empty() ? "any folder" : looked) + " (" + chosen_by + "); " + how_chosen);
+  std::vector<std::string> wanted;
+  for (const Style& s : styles_of(dataset)) wanted.push_back(s.file("train"));
+  return find_folder(data, dataset, dataset, wanted);
 }
 
 }  // namespace tacet

@@ -33,21 +33,13 @@ class Dictionary {
   std::unordered_map<std::string, int32_t, Hash, std::equal_to<>> index_;
 };
 
-// Throws UserError naming `place`, the line and the byte offset (both in the file, lines from 1, bytes from 0) unless `text`
-// is UTF-8 without NUL bytes. The message tells a text that stops inside a character from one with wrong bytes. `line` and
-// `byte`: where in the file the text begins.
-void check_text(std::string_view text, const std::string& place, int64_t line = 1, int64_t byte = 0);
-bool is_utf8(std::string_view text);
-
 // Reads the folder's train, valid and test file. Names are tried in this order, and one style serves all three splits:
 // ptb.train.txt, train.txt, wiki.train.tokens, wiki.train.txt; `dataset` narrows them: "ptb" takes the first two,
 // "wikitext-2" and "wikitext-103" the last two and train.txt, "text" all. Throws UserError with the file and, where it makes
 // sense, line and byte offset when a file is missing, no plain file, unreadable, not UTF-8, holds NUL bytes or has no words.
 Corpus read_ptb_layout(const std::string& folder, const std::string& dataset = "text");
 
-// Returns the folder of a data set: data.root or its subfolder `dataset` when data.root is given; else
-// $TACET_DATA/<dataset>, $TACET_DATA itself or ~/.cache/tacet/<dataset>, whichever first holds a train file of that data
-// set. A leading ~/ in data.root means the home folder. Throws UserError listing every place looked at.
+// Returns the folder that find_folder() gives for a corpus in this layout, by its train file.
 std::string find_root(const Values& data, const std::string& dataset);
 
 // Reads the corpus of a language-model data set of the table, with its keys.

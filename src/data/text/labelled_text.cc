@@ -10,6 +10,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "base/places.h"
 #include "data/files/lines.h"
 #include "data/files/locate.h"
 #include "data/text/corpus.h"

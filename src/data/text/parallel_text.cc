@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/places.h"
 #include "data/files/lines.h"
 #include "data/files/locate.h"
 #include "tacet/error.h"

@@ -2,7 +2,6 @@
 #include "data/text/subwords.h"
 
 #include <fcntl.h>
-#include <openssl/evp.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -10,14 +9,14 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
-#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <optional>
 
-#include "data/files/locate.h"
+#include "base/digest.h"
+#include "base/files.h"
+#include "base/places.h"
 #include "tacet/error.h"
 
 namespace tacet {
@@ -25,31 +24,6 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr const char* space = "\xE2\x96\x81";  // ▁, how SentencePiece writes one
-
-// A temporary folder that is removed with its last owner.
-class Scratch {
- public:
-  Scratch() {
-    std::string name = (fs::temp_directory_path() / "tacet-subwords-XXXXXX").string();
-    if (!::mkdtemp(name.data())) throw UserError(name + ": can't be made: " + std::strerror(errno));
-    folder_ = name;
-  }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-  ~Scratch() {
-    std::error_code ignored;
-    fs::remove_all(folder_, ignored);
-  }
-  std::string path(const std::string& name) const { return (folder_ / name).string(); }
-
- private:
-  fs::path folder_;
-};
-
-std::string contents(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
 
 void write_lines(const std::string& path, const std::vector<std::string>& lines) {
   std::ofstream out(path, std::ios::binary);
@@ -60,7 +34,7 @@ void write_lines(const std::string& path, const std::vector<std::string>& lines)
 
 // Runs a program in `scratch` with the file "in" as its input and "out" and "err" for what it says. Returns what is wrong,
 // with the last line it said, or nothing.
-std::optional<std::string> run(const Scratch& scratch, std::vector<std::string> words) {
+std::optional<std::string> run(const ScratchFolder& scratch, std::vector<std::string> words) {
   posix_spawn_file_actions_t files;
   posix_spawn_file_actions_init(&files);
   posix_spawn_file_actions_addchdir_np(&files, scratch.path("").c_str());
@@ -81,26 +55,19 @@ std::optional<std::string> run(const Scratch& scratch, std::vector<std::string> 
   while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
   }
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return std::nullopt;
-  std::string said = contents(scratch.path("err"));
+  std::string said = read_file(scratch.path("err"));
   while (!said.empty() && said.back() == '\n') said.pop_back();
   return words[0] + ": " + (said.empty() ? "failed without a word" : said.substr(said.rfind('\n') + 1));
 }
 
 std::string hex_digest(const std::string& head, const std::vector<std::string>& texts) {
-  const std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
-  EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr);
-  EVP_DigestUpdate(context.get(), head.data(), head.size());
+  Digest digest;
+  digest.add(head);
   for (const std::string& text : texts) {
-    EVP_DigestUpdate(context.get(), "\n", 1);
-    EVP_DigestUpdate(context.get(), text.data(), text.size());
+    digest.add("\n");
+    digest.add(text);
   }
-  unsigned char bytes[EVP_MAX_MD_SIZE];
-  unsigned length = 0;
-  EVP_DigestFinal_ex(context.get(), bytes, &length);
-  constexpr char digits[] = "0123456789abcdef";
-  std::string out;
-  for (unsigned k = 0; k < length; ++k) out += {digits[bytes[k] >> 4], digits[bytes[k] & 15]};
-  return out;
+  return digest.hex();
 }
 
 // Copied aside and renamed, so that workers that learn the same model side by side do not read half of it. False when there
@@ -120,7 +87,7 @@ bool keep(const std::string& model, const fs::path& path) {
 
 // Every piece of a model by index, or what is wrong with it.
 std::optional<std::string> read_pieces(const std::string& model, std::vector<std::string>& pieces) {
-  const Scratch scratch;
+  const ScratchFolder scratch("tacet-subwords");
   if (const auto wrong = run(scratch, {"spm_export_vocab", "--model=" + model, "--output=vocabulary"})) return wrong;
   std::ifstream in(scratch.path("vocabulary"), std::ios::binary);
   for (std::string line; std::getline(in, line);) pieces.push_back(line.substr(0, line.rfind('\t')));
@@ -169,7 +136,7 @@ Subwords Subwords::learned(int64_t size, const std::vector<std::string>& texts) 
       // A damaged file is replaced.
     }
   }
-  const auto scratch = std::make_shared<const Scratch>();
+  const auto scratch = std::make_shared<const ScratchFolder>("tacet-subwords");
   write_lines(scratch->path("texts"), texts);
   std::vector<std::string> words = {"spm_train", "--input=texts", "--model_prefix=learned", "--minloglevel=2"};
   words.insert(words.end(), settings.begin(), settings.end());
@@ -183,7 +150,7 @@ Subwords Subwords::learned(int64_t size, const std::vector<std::string>& texts) 
 }
 
 std::vector<std::vector<int32_t>> Subwords::encode(const std::vector<std::string>& texts) const {
-  const Scratch scratch;
+  const ScratchFolder scratch("tacet-subwords");
   write_lines(scratch.path("in"), texts);
   if (const auto wrong = run(scratch, {"spm_encode", "--model=" + model_, "--output_format=id"})) throw UserError(*wrong);
   std::ifstream out(scratch.path("out"), std::ios::binary);

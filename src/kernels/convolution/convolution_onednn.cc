@@ -13,22 +13,15 @@
 
 #include "kernels/convolution/convolution.h"
 #include "kernels/convolution/convolution_winograd.h"
+#include "kernels/product/onednn.h"
 
 namespace tacet {
 namespace {
 
 using dnnl::memory;
+using onednn::engine;
+using onednn::stream;
 using Arguments = std::unordered_map<int, memory>;
-
-const dnnl::engine& engine() {
-  static const dnnl::engine cpu(dnnl::engine::kind::cpu, 0);
-  return cpu;
-}
-
-dnnl::stream& stream() {
-  thread_local dnnl::stream own(engine());
-  return own;
-}
 
 using Type = memory::data_type;
 using Tag = memory::format_tag;

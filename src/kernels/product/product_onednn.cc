@@ -12,6 +12,7 @@
 
 #include <dnnl.hpp>
 
+#include "kernels/product/onednn.h"
 #include "kernels/product/panels.h"
 #include "kernels/product/product.h"
 
@@ -19,16 +20,8 @@ namespace tacet {
 namespace {
 
 using dnnl::memory;
-
-const dnnl::engine& engine() {
-  static const dnnl::engine cpu(dnnl::engine::kind::cpu, 0);
-  return cpu;
-}
-
-dnnl::stream& stream() {
-  thread_local dnnl::stream own(engine());
-  return own;
-}
+using onednn::engine;
+using onednn::stream;
 
 memory::data_type type(Precision p) { return p == Precision::bf16 ? memory::data_type::bf16 : memory::data_type::f32; }
 

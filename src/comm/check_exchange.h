@@ -1,4 +1,4 @@
-// What every backend asks of the arguments of Group::exchange before it touches a peer. Nothing here talks to anybody.
+// The check of Group::exchange's arguments that every backend makes first. Nothing here talks to anybody.
 #pragma once
 
 #include <stdexcept>
@@ -25,7 +25,7 @@ inline void check_exchange(int rank, int size, const std::vector<std::vector<Pie
     }
     for (const auto& pieces : *side) {
       for (const Piece& piece : pieces) {
-        if (piece.size < 0 || (piece.size > 0 && piece.data == nullptr)) {
+        if (piece.bytes < 0 || (piece.bytes > 0 && piece.data == nullptr)) {
           throw std::logic_error("exchange: a piece of " + name + " has no memory or a size below 0");
         }
       }

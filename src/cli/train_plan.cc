@@ -1,0 +1,110 @@
+// See train_plan.h.
+#include "cli/train_plan.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "base/terminal.h"
+#include "comm/rendezvous/handshake.h"
+#include "launch/hosts.h"
+#include "tacet/error.h"
+#include "train/process.h"
+
+namespace tacet {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string free_run_folder(const std::string& recipe) {
+  const std::string base = (fs::path("runs") / fs::path(recipe).stem()).string();
+  std::error_code error;
+  for (int k = 1;; ++k) {
+    const std::string name = k == 1 ? base : base + "-" + std::to_string(k);
+    if (!fs::exists(name, error) || (fs::is_directory(name, error) && fs::is_empty(name, error))) return name;
+  }
+}
+
+// Returns the secret of a run on several machines, which no such run goes without.
+std::string token_for(const TrainArguments& a, const Placement& place) {
+  const std::string token = a.token_from_input ? token_from_input() : read_token(a.join_token);
+  if (token.empty() && !is_loopback(place.interface_address))
+    throw UserError("--join-token: workers on several machines (here at " + place.interface_address +
+                    ") must share a secret, but none was given; make one with: openssl rand -hex 32 > token, copy it to "
+                    "every machine, and give --join-token token or $TACET_JOIN_TOKEN there");
+  return token;
+}
+
+// Returns as many workers as, times threads, there are cores, unless fewer clients take part in a round. Where clients live
+// does not change results. 1 without clients.count, which is the number of workers then.
+int workers_that_fit(const Recipe& recipe) {
+  if (!recipe.clients.has("count")) return 1;
+  int64_t clients = recipe.clients.integer("count");
+  if (recipe.clients.has("participating")) clients = std::min(clients, recipe.clients.integer("participating"));
+  const int64_t fit = available_cores() / recipe.run.integer("threads");
+  return static_cast<int>(std::max<int64_t>(1, std::min(fit, clients)));
+}
+
+int workers_for(const Recipe& recipe, int asked) {
+  if (asked != kWorkersAuto) return std::max(1, asked);
+  if (!recipe.clients.has("count"))
+    throw UserError("--workers: auto needs clients.count in the recipe, which without it is the number of workers");
+  return workers_that_fit(recipe);
+}
+
+// Tells someone who watches about cores that idle or are asked for twice. Without --workers there is one worker, not as many
+// as fit: each takes the memory of a model.
+void tell_placement(const Recipe& recipe, int workers, bool asked) {
+  const int cores = available_cores(), fit = workers_that_fit(recipe);
+  const auto threads = static_cast<int>(recipe.run.integer("threads"));
+  if (workers * threads > cores)
+    fmt::print(stderr, "{} workers of {} threads share {} cores and wait for each other; --workers auto starts {}\n",
+               workers, threads, cores, fit);
+  else if (!asked && fit > workers)
+    fmt::print(stderr, "1 worker of {} threads on {} cores; --workers auto starts {}, for the same result\n", threads, cores,
+               fit);
+}
+
+// Returns true if this process starts workers instead of being one. Where torchrun's agent serves the rendezvous it also
+// starts lost workers again.
+bool starts_workers(const TrainPlan& plan) {
+  if (!plan.place) return plan.workers > 1;
+  return !plan.arguments.launched && plan.place->size > 1 && plan.place->store == "tacet";
+}
+
+}  // namespace
+
+TrainPlan resolve(const TrainArguments& a) {
+  TrainPlan plan;
+  plan.arguments = a;
+  plan.out = a.out;
+  if (!a.hosts.empty() && a.launched) {
+    plan.step = TrainPlan::Step::reach_host;
+    return plan;
+  }
+  plan.place = placement_from_environment();
+  plan.recipe = load_recipe(a.recipe, a.sets);
+  plan.workers = plan.place ? plan.place->size : workers_for(plan.recipe, a.workers);
+  if (a.dry_run) {
+    plan.step = TrainPlan::Step::dry_run;
+    return plan;
+  }
+  if (a.resume && a.out.empty()) throw UserError("--resume: give the run's folder with --out");
+  if (a.out.empty()) plan.out = free_run_folder(a.recipe);
+  if (!a.hosts.empty() && plan.place) throw UserError("--hosts: " + plan.place->from + " is set and places this worker");
+  if (!a.hosts.empty()) {
+    plan.step = TrainPlan::Step::start_hosts;
+    if (!a.join_token.empty()) plan.token = read_token(a.join_token);
+    return plan;
+  }
+  if (!plan.place && !a.quiet && is_terminal(STDERR_FILENO)) tell_placement(plan.recipe, plan.workers, a.workers != 0);
+  // A worker that a launcher started has its token from there; of --workers none, they meet over loopback.
+  if (plan.place) plan.token = a.launched ? read_token("") : token_for(a, *plan.place);
+  plan.step = starts_workers(plan) ? TrainPlan::Step::start_workers : TrainPlan::Step::run;
+  return plan;
+}
+
+}  // namespace tacet

@@ -1,0 +1,28 @@
+// The signals of a process that starts others and waits for them.
+#pragma once
+
+#include <signal.h>
+
+#include "base/files.h"
+
+namespace tacet {
+
+// Reads SIGINT, SIGTERM and SIGCHLD from a file, and blocks them for everybody else while it lives.
+class Signals {
+ public:
+  Signals();
+  ~Signals();
+  Signals(const Signals&) = delete;
+  Signals& operator=(const Signals&) = delete;
+
+  int file() const { return file_.get(); }
+  const sigset_t& mask_before() const { return before_; }
+  int next() const;  // returns the next signal that has come, or 0
+
+ private:
+  sigset_t mine_, before_;
+  struct sigaction child_before_ {};
+  Fd file_;
+};
+
+}  // namespace tacet

@@ -1,0 +1,36 @@
+// The folders and files of checkpoints on rank 0: written aside and put in place in steps that are atomic each, checked and
+// read again. What the state means is not known here. Format: docs/checkpoint-format.md.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "train/checkpoint_state.h"
+
+namespace tacet {
+
+// Returns where a checkpoint is written first, and where one that is to be removed goes.
+std::filesystem::path checkpoint_side(const std::string& folder);
+
+// Returns the folders that look like checkpoints, the newest first.
+std::vector<std::filesystem::path> checkpoints_in(const std::string& folder);
+
+// Removes half-written checkpoints, of whatever worker.
+void remove_parts(const std::string& folder);
+
+// Removes damaged checkpoints, which are not to push out whole ones, and finishes one that was about to be put in place.
+void tidy_checkpoints(const std::string& folder, int keep);
+
+// Writes a checkpoint to `part`, then puts it in place and keeps the last `keep`. Throws UserError, without having changed
+// the older ones, where `in_charge` says in between that another worker writes now.
+void write_checkpoint(const std::string& folder, const std::filesystem::path& part, int64_t round, int clients, int keep,
+                      const Saved& saved, const std::function<bool()>& in_charge);
+
+// Returns the newest whole checkpoint and puts its folder into `place`. Reasons why newer ones were passed over go to
+// `passed_over`. Throws UserError when none is whole, or it has another number of clients.
+Saved read_checkpoint(const std::string& folder, int clients, std::filesystem::path& place,
+                      std::vector<std::string>& passed_over);
+
+}  // namespace tacet
