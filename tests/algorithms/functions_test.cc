@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
+#include "support/error_of.h"
 #include "support/problems.h"
 
 namespace tacet {
@@ -128,12 +129,7 @@ TEST(Functions, RelaxedSmoothOnesAreNotSmooth) {
 }
 
 TEST(Functions, APairNeedsTwoClients) {
-  try {
-    problem("stuck-pair", 3);
-    FAIL();
-  } catch (const UserError& error) {
-    EXPECT_STREQ(error.what(), "clients.count must be 2 for stuck-pair, got 3");
-  }
+  EXPECT_EQ(test::error_of([] { problem("stuck-pair", 3); }), "clients.count must be 2 for stuck-pair, got 3");
 }
 
 // Mean 0 and the variance that the kind implies, each within five standard errors of 200,000 draws.

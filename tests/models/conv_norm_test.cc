@@ -11,6 +11,7 @@
 #include "kernels/convolution/image_ops.h"
 #include "kernels/product/product.h"
 #include "models/images/image_model.h"
+#include "support/row_values.h"
 
 namespace tacet {
 namespace {
@@ -105,11 +106,8 @@ TEST(ConvNorm, MomentsOfValuesFarFromZero) {
 }
 
 std::shared_ptr<ImageModel> network(const std::string& name, const ImageSizes& sizes, Precision precision) {
-  Values keys;
-  keys.set("name", name);
-  for (const Option& o : find_model(name).options)
-    if (o.fallback) keys.set(o.name, *o.fallback);
-  return make_image_model(keys, sizes, Stream(1, Stream::everyone, Purpose::initial_weights, 0, 0), precision);
+  return make_image_model(test::row_values(find_model(name)), sizes,
+                          Stream(1, Stream::everyone, Purpose::initial_weights, 0, 0), precision);
 }
 
 // The sizes of the images that `step` copies from one order into another: libtorch's clones of four dimensions, which is

@@ -16,6 +16,7 @@
 #include "data/text/corpus.h"
 #include "support/pass_on.h"
 #include "support/quadratic.h"
+#include "support/temp_folder.h"
 #include "support/test_name.h"
 #include "tacet/train.h"
 
@@ -53,23 +54,17 @@ json options_for_numpy(const AlgorithmInfo& method, const Values& options) {
 
 class WithNumpy : public testing::Test {
  protected:
-  void SetUp() override {
-    folder_ = fs::temp_directory_path() / ("tacet-methods-" + std::to_string(::getpid()));
-    fs::create_directories(folder_);
-  }
-  void TearDown() override { fs::remove_all(folder_); }
-
   json ask(const json& config, const std::string& option) const {
     const auto file = folder_ / "config.json", out = folder_ / "out.json";
     std::ofstream(file) << config;
-    const std::string command = std::string(TACET_ORACLE_PYTHON) + " " + TACET_METHODS_ORACLE + " " + file.string() +
-                                " --out " + out.string() + " " + option + " 2>" + (folder_ / "stderr").string();
+    const std::string command = std::string(TACET_ORACLE_PYTHON) + " " + TACET_METHODS_ORACLE + " " + file + " --out " +
+                                out + " " + option + " 2>" + folder_ / "stderr";
     EXPECT_EQ(0, std::system(command.c_str())) << command << "\n" << std::ifstream(folder_ / "stderr").rdbuf();
     std::ifstream in(out);
     return json::parse(in);
   }
 
-  fs::path folder_;
+  const test::TempFolder folder_;
 };
 
 // ‖a − b‖/‖b‖, the largest over the rounds.
@@ -326,8 +321,8 @@ TEST_P(OnNetworks, LstmLanguageModel) {
       out << "w" << w << (k % 11 == 10 ? "\n" : " ");
     }
   }
-  const std::string start = (folder_ / "start.safetensors").string();
-  const std::string base = "[data]\nname = \"text\"\nroot = \"" + folder_.string() +
+  const std::string start = folder_ / "start.safetensors";
+  const std::string base = "[data]\nname = \"text\"\nroot = \"" + folder_.path() +
                            "\"\nbatch_size = 2\nbptt = 6\neval_batch = 2\n[model]\nname = \"awd-lstm\"\nlayers = 2\n"
                            "embedding = 6\nhidden = 7\noutput_dropout = 0\nhidden_dropout = 0\ninput_dropout = 0\n"
                            "embedding_dropout = 0\nweight_drop = 0\nalpha = 0.3\nbeta = 3\n";
@@ -373,9 +368,9 @@ void write_images(const fs::path& folder, const std::string& part, int n, uint64
 TEST_P(OnNetworks, ConvolutionalNet) {
   write_images(folder_, "train", 240, 1);
   write_images(folder_, "t10k", 40, 2);
-  const std::string start = (folder_ / "start.safetensors").string();
+  const std::string start = folder_ / "start.safetensors";
   const std::string base =
-      "[data]\nname = \"mnist\"\nroot = \"" + folder_.string() +
+      "[data]\nname = \"mnist\"\nroot = \"" + folder_.path() +
       "\"\nbatch_size = 8\npartition.kind = \"similarity\"\npartition.similarity = 30\n"
       "[model]\nname = \"mnist-cnn\"\nfirst = 4\nsecond = 6\nhidden = 12\ndropout = 0\nhidden_dropout = 0\n";
   save_start(parse_recipe(base + rest(GetParam().small_rates), "cnn.toml"), start, 0.2);
@@ -390,7 +385,7 @@ TEST_P(OnNetworks, ConvolutionalNet) {
   std::vector<int32_t> all;
   for (int32_t i = 0; i < 240; ++i) all.push_back(i);
   const ImageInput input{.mean = images->mean, .deviation = images->deviation};
-  write_safetensors((folder_ / "images.safetensors").string(),
+  write_safetensors(folder_ / "images.safetensors",
                     {{"images", image_batch(images->train, images->shape, all, input, nullptr).contiguous()}});
   config["problem"] = {{"kind", "cnn"},
                        {"weights", "start.safetensors"},
