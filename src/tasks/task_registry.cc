@@ -3,7 +3,7 @@
 
 #include "tacet/error.h"
 #include "tacet/registry.h"
-#include "tacet/train.h"
+#include "tacet/task.h"
 #include "tasks/function_task.h"
 #include "tasks/image_classification.h"
 #include "tasks/language_modelling.h"

@@ -150,7 +150,7 @@ TEST_F(Written, ReplacesAnOlderPageAndLeavesNothingBeside) {
 }
 
 TEST_F(Written, APlaceThatCannotBeWrittenIsAUserError) {
-  EXPECT_THROW(write_report({named("a")}, (temp / "nowhere/page.html").string()), UserError);
+  EXPECT_THROW(write_report({named("a")}, temp / "nowhere/page.html"), UserError);
   std::filesystem::create_directory(temp / "folder");
   EXPECT_THROW(write_report({named("a")}, temp / "folder"), UserError);
   EXPECT_EQ(files(), 1u);
