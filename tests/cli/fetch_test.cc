@@ -36,7 +36,7 @@ struct Fetch : testing::Test {
       archive_write_set_format_pax_restricted(a);
       archive_write_add_filter_gzip(a);
     }
-    archive_write_open_filename(a, origin / name.c_str());
+    archive_write_open_filename(a, (origin / name).c_str());
     for (const auto& [path, bytes] : files) {
       archive_entry* entry = archive_entry_new();
       archive_entry_set_pathname(entry, path.c_str());
