@@ -43,10 +43,10 @@ double spectral_norm(const std::vector<double>& h, int64_t d) {
 struct EveryFunction : testing::TestWithParam<std::string> {
   // Clients that disagree, wherever the problem lets them.
   Problem make() const {
-    std::map<std::string, Value> more;
+    test::Given more;
     for (const Option& o : find_model(GetParam()).options) {
-      if (o.name == "heterogeneity") more["heterogeneity"] = 0.7;
-      if (o.name == "dimension") more["dimension"] = int64_t{4};
+      if (o.name == "heterogeneity") more.emplace_back("heterogeneity", 0.7);
+      if (o.name == "dimension") more.emplace_back("dimension", int64_t{4});
     }
     return problem(GetParam(), natural_clients(GetParam()), more);
   }
