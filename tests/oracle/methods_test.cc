@@ -370,7 +370,7 @@ void write_idx(const fs::path& file, const std::vector<uint32_t>& sizes, const s
 }
 
 // Images with a bright square whose place tells the class, under noise.
-void write_images(const fs::path& folder, const std::string& part, int n, uint64_t seed) {
+void write_images(const test::TempFolder& folder, const std::string& part, int n, uint64_t seed) {
   Stream s(seed, 0, Purpose::augmentation, 0, 0);
   std::vector<uint8_t> pixels, labels;
   for (int i = 0; i < n; ++i) {
