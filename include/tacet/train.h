@@ -9,6 +9,7 @@
 
 #include "tacet/objective.h"
 #include "tacet/recipe.h"
+#include "tacet/task.h"
 
 namespace tacet {
 
@@ -62,9 +63,6 @@ struct Result {
   std::map<std::string, Evaluation> final;  // by split
   std::string model_sha256;                 // of model.safetensors; empty when nothing is written
 };
-
-// The objective that a recipe describes. `clients` = N. Throws UserError when data is missing or model and data do not fit.
-std::unique_ptr<Objective> make_objective(const Recipe& recipe, int clients);
 
 // Trains. Collective: every rank of the group calls it with the same recipe. Only rank 0 writes files and calls the
 // observer. clients.count defaults to the number of ranks. Throws UserError or PeerLost; the run folder then says "failed".

@@ -7,7 +7,7 @@
 #include "tacet/objective.h"
 #include "tacet/recipe.h"
 #include "tacet/registry.h"
-#include "tacet/train.h"
+#include "tacet/task.h"
 #include "tasks/function_task.h"
 #include "tasks/image_classification.h"
 #include "tasks/language_modelling.h"

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
+#include "support/error_of.h"
 #include "support/problems.h"
 
 namespace tacet {
@@ -42,10 +43,10 @@ double spectral_norm(const std::vector<double>& h, int64_t d) {
 struct EveryFunction : testing::TestWithParam<std::string> {
   // Clients that disagree, wherever the problem lets them.
   Problem make() const {
-    std::map<std::string, Value> more;
+    test::Given more;
     for (const Option& o : find_model(GetParam()).options) {
-      if (o.name == "heterogeneity") more["heterogeneity"] = 0.7;
-      if (o.name == "dimension") more["dimension"] = int64_t{4};
+      if (o.name == "heterogeneity") more.emplace_back("heterogeneity", 0.7);
+      if (o.name == "dimension") more.emplace_back("dimension", int64_t{4});
     }
     return problem(GetParam(), natural_clients(GetParam()), more);
   }
@@ -128,12 +129,7 @@ TEST(Functions, RelaxedSmoothOnesAreNotSmooth) {
 }
 
 TEST(Functions, APairNeedsTwoClients) {
-  try {
-    problem("stuck-pair", 3);
-    FAIL();
-  } catch (const UserError& error) {
-    EXPECT_STREQ(error.what(), "clients.count must be 2 for stuck-pair, got 3");
-  }
+  EXPECT_EQ(test::error_of([] { problem("stuck-pair", 3); }), "clients.count must be 2 for stuck-pair, got 3");
 }
 
 // Mean 0 and the variance that the kind implies, each within five standard errors of 200,000 draws.

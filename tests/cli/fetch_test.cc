@@ -10,7 +10,8 @@
 #include "base/digest.h"
 #include "cli/data_command.h"
 #include "data/files/safetensors.h"
-#include "data/fixtures.h"
+#include "support/error_of.h"
+#include "support/temp_folder.h"
 
 namespace tacet {
 namespace {
@@ -21,7 +22,7 @@ std::string content(const std::string& path) {
 }
 
 struct Fetch : testing::Test {
-  Folder origin, target;
+  test::TempFolder origin, target;
   Source source{"set", "file://" + origin.path() + "/", "sub", {}};
   // Puts a file on offer.
   void offer(const std::string& name, const std::string& bytes, bool is_archive = false) {
@@ -36,7 +37,7 @@ struct Fetch : testing::Test {
       archive_write_set_format_pax_restricted(a);
       archive_write_add_filter_gzip(a);
     }
-    archive_write_open_filename(a, origin.path(name).c_str());
+    archive_write_open_filename(a, (origin / name).c_str());
     for (const auto& [path, bytes] : files) {
       archive_entry* entry = archive_entry_new();
       archive_entry_set_pathname(entry, path.c_str());
@@ -49,7 +50,7 @@ struct Fetch : testing::Test {
     }
     archive_write_close(a);
     archive_write_free(a);
-    offer(name, content(origin.path(name)), true);
+    offer(name, content(origin / name), true);
   }
   void run(const std::string& address = "") { fetch(source, target.path(), address); }
 };
@@ -58,15 +59,15 @@ TEST_F(Fetch, BringsEveryFile) {
   offer("one", "first file");
   offer("two", std::string(100000, 'x'));
   run();
-  EXPECT_EQ(content(target.path("sub/one")), "first file");
-  EXPECT_EQ(content(target.path("sub/two")).size(), 100000u);
-  EXPECT_FALSE(std::filesystem::exists(target.path("sub/one.part")));
+  EXPECT_EQ(content(target / "sub/one"), "first file");
+  EXPECT_EQ(content(target / "sub/two").size(), 100000u);
+  EXPECT_FALSE(std::filesystem::exists(target / "sub/one.part"));
 }
 
 TEST_F(Fetch, KeepsWhatIsThere) {
   offer("one", "first file");
   run();
-  std::filesystem::remove(origin.path("one"));
+  std::filesystem::remove(origin / "one");
   EXPECT_NO_THROW(run());
 }
 
@@ -76,47 +77,48 @@ TEST_F(Fetch, ContinuesWhatWasBegun) {
   target.write("sub/one.part", std::string(5000, 'a'));
   origin.write("one", std::string(5000, '?') + std::string(5000, 'b'));
   run();
-  EXPECT_EQ(content(target.path("sub/one")), std::string(5000, 'a') + std::string(5000, 'b'));
+  EXPECT_EQ(content(target / "sub/one"), std::string(5000, 'a') + std::string(5000, 'b'));
 }
 
 TEST_F(Fetch, RefusesAWrongFileAndLeavesNothing) {
   offer("one", "first file");
   origin.write("one", "other file");
-  expect_mentions(complaint_of([&] { run(); }),
-                  {"checksum sha256:", source.files[0].checksum, "10 bytes", "as " + target.path("sub/one")});
-  EXPECT_FALSE(std::filesystem::exists(target.path("sub/one")));
-  EXPECT_FALSE(std::filesystem::exists(target.path("sub/one.part")));
+  test::expect_mentions(test::error_of([&] { run(); }),
+                        {"checksum sha256:", source.files[0].checksum, "10 bytes", "as " + target / "sub/one"});
+  EXPECT_FALSE(std::filesystem::exists(target / "sub/one"));
+  EXPECT_FALSE(std::filesystem::exists(target / "sub/one.part"));
   origin.write("one", "shorter");
-  expect_mentions(complaint_of([&] { run(); }), {"must have 10 bytes, got 7"});
+  test::expect_mentions(test::error_of([&] { run(); }), {"must have 10 bytes, got 7"});
 }
 
 TEST_F(Fetch, SaysWhatIsMissingAndWhereItBelongs) {
   offer("one", "first file");
   offer("two", "second file");
-  std::filesystem::remove(origin.path("two"));
-  expect_mentions(complaint_of([&] { run(); }), {origin.path("two"), "11 bytes", "as " + target.path("sub/two")});
-  EXPECT_EQ(content(target.path("sub/one")), "first file");
+  std::filesystem::remove(origin / "two");
+  test::expect_mentions(test::error_of([&] { run(); }), {origin / "two", "11 bytes", "as " + target / "sub/two"});
+  EXPECT_EQ(content(target / "sub/one"), "first file");
   // Nobody listens on port 1 of this machine.
-  std::filesystem::remove(target.path("sub/one"));
-  expect_mentions(complaint_of([&] { run("http://127.0.0.1:1"); }), {"http://127.0.0.1:1/one", "http://127.0.0.1:1/two"});
+  std::filesystem::remove(target / "sub/one");
+  test::expect_mentions(test::error_of([&] { run("http://127.0.0.1:1"); }),
+                        {"http://127.0.0.1:1/one", "http://127.0.0.1:1/two"});
 }
 
 TEST_F(Fetch, UnpacksArchivesOnce) {
   pack("a.tar.gz", {{"sub/deep/x", "ex"}, {"sub/y", "why"}}, false);
   pack("b.zip", {{"sub/z", "zed"}}, true);
   run();
-  EXPECT_EQ(content(target.path("sub/deep/x")), "ex");
-  EXPECT_EQ(content(target.path("sub/y")), "why");
-  EXPECT_EQ(content(target.path("sub/z")), "zed");
-  EXPECT_FALSE(std::filesystem::exists(target.path("a.tar.gz")));
-  std::filesystem::remove(origin.path("a.tar.gz"));
+  EXPECT_EQ(content(target / "sub/deep/x"), "ex");
+  EXPECT_EQ(content(target / "sub/y"), "why");
+  EXPECT_EQ(content(target / "sub/z"), "zed");
+  EXPECT_FALSE(std::filesystem::exists(target / "a.tar.gz"));
+  std::filesystem::remove(origin / "a.tar.gz");
   EXPECT_NO_THROW(run());
 }
 
 TEST_F(Fetch, AnArchiveStaysWithinItsFolder) {
   pack("a.tar.gz", {{"../escaped", "!"}}, false);
-  expect_mentions(complaint_of([&] { run(); }), {"../escaped", "leads out of its folder"});
-  EXPECT_FALSE(std::filesystem::exists(target.path("../escaped")));
+  test::expect_mentions(test::error_of([&] { run(); }), {"../escaped", "leads out of its folder"});
+  EXPECT_FALSE(std::filesystem::exists(target / "../escaped"));
 }
 
 TEST(Bars, GrowWithTheirNumbers) {

@@ -12,6 +12,7 @@
 
 #include "comm/rendezvous/handshake.h"
 #include "comm/rendezvous/store.h"
+#include "support/error_of.h"
 #include "tacet/error.h"
 
 namespace tacet {
@@ -314,12 +315,7 @@ const std::string kToken = "a token of sufficient length";
 struct SecretStore : Store {
   SecretStore() : Store({}, kToken) {}
   std::string mistake(const std::string& token) {
-    try {
-      StoreClient c("127.0.0.1", port(), 10, token);
-    } catch (const UserError& e) {
-      return e.what();
-    }
-    return "let in";
+    return test::error_of([&] { StoreClient("127.0.0.1", port(), 10, token); });
   }
   void expect_serving_members() {
     StoreClient c("127.0.0.1", port(), 10, kToken);
@@ -337,12 +333,8 @@ TEST_F(SecretStore, LetsInWhoKnowsTheToken) {
 }
 
 TEST_F(Store, ATokenForAServerWithoutOne) {
-  try {
-    StoreClient c("127.0.0.1", port(), 10, kToken);
-    FAIL() << "let in";
-  } catch (const UserError& e) {
-    EXPECT_NE(std::string(e.what()).find("was started without a join token"), std::string::npos) << e.what();
-  }
+  test::expect_mentions(test::error_of([&] { StoreClient("127.0.0.1", port(), 10, kToken); }),
+                        {"was started without a join token"});
 }
 
 TEST_F(SecretStore, ARequestBeforeTheProofIsNotServed) {
@@ -419,13 +411,8 @@ TEST(StoreServer, ItsEndWakesWaitingClients) {
 
 TEST(StoreServer, APortThatIsTaken) {
   const StoreServer first("127.0.0.1", 0);
-  try {
-    const StoreServer second("127.0.0.1", first.port());
-    FAIL() << "nothing thrown";
-  } catch (const UserError& e) {
-    EXPECT_EQ(e.what(),
-              "rendezvous: can't listen on 127.0.0.1:" + std::to_string(first.port()) + ": Address already in use");
-  }
+  EXPECT_EQ(test::error_of([&] { StoreServer("127.0.0.1", first.port()); }),
+            "rendezvous: can't listen on 127.0.0.1:" + std::to_string(first.port()) + ": Address already in use");
 }
 
 TEST(StoreServer, AnAddressThatIsNotOurs) {

@@ -7,6 +7,9 @@
 #include "data/files/safetensors.h"
 #include "data/image_fixtures.h"
 #include "data/images/images.h"
+#include "support/environment.h"
+#include "support/error_of.h"
+#include "support/temp_folder.h"
 
 namespace tacet {
 namespace {
@@ -27,7 +30,7 @@ std::string bytes_of(const std::vector<T>& values) {
 }
 
 TEST(Npy, ReadsNumbers) {
-  Folder folder;
+  test::TempFolder folder;
   const at::Tensor f = read_npy(folder.write("f", npy("<f4", "(2, 3)", bytes_of<float>({1, 2, 3, 4, 5, 6.5f}))));
   EXPECT_EQ(f.sizes().vec(), (std::vector<int64_t>{2, 3}));
   EXPECT_EQ(f[1][2].item<float>(), 6.5f);
@@ -37,7 +40,7 @@ TEST(Npy, ReadsNumbers) {
 }
 
 TEST(Npy, TellsEveryDefect) {
-  Folder folder;
+  test::TempFolder folder;
   const std::string data = bytes_of<float>({1, 2, 3, 4});
   const struct {
     std::string bytes;
@@ -56,20 +59,20 @@ TEST(Npy, TellsEveryDefect) {
   };
   for (const auto& row : rows) {
     const std::string path = folder.write("file", row.bytes);
-    const std::string message = complaint_of([&] { read_npy(path); });
-    expect_mentions(message, row.mentions);
-    expect_mentions(message, {path});
+    const std::string message = test::error_of([&] { read_npy(path); });
+    test::expect_mentions(message, row.mentions);
+    test::expect_mentions(message, {path});
   }
 }
 
 struct ArrayFolder : testing::Test {
-  Folder folder;
-  Environment data{"TACET_DATA", folder.path()}, home{"HOME", folder.path()};
+  test::TempFolder folder;
+  test::Environment data{"TACET_DATA", folder.path()}, home{"HOME", folder.path()};
   void write(const std::string& split, const at::Tensor& images, const at::Tensor& labels, const at::Tensor& users = {}) {
     std::vector<NamedTensor> tensors = {{"images", images}, {"labels", labels}};
     if (users.defined()) tensors.push_back({"users", users});
-    std::filesystem::create_directories(folder.path("arrays"));
-    write_safetensors(folder.path("arrays/" + split + ".safetensors"), tensors);
+    std::filesystem::create_directories(folder / "arrays");
+    write_safetensors(folder / ("arrays/" + split + ".safetensors"), tensors);
   }
 };
 
@@ -104,21 +107,21 @@ TEST_F(ArrayFolder, ReadsNumpyVectors) {
 
 TEST_F(ArrayFolder, SaysWhatIsWrong) {
   const at::Tensor images = at::zeros({2, 3, 3});
-  const auto complain = [&] { return complaint_of([] { load_images(image_values("arrays")); }); };
+  const auto complain = [&] { return test::error_of([] { load_images(image_values("arrays")); }); };
   write("test", images, at::tensor({0, 1}, at::kLong));
   write("train", images, at::tensor({0, 1, 2}, at::kLong));
-  expect_mentions(complain(), {"train.safetensors", "labels", "one for each of the 2 images"});
+  test::expect_mentions(complain(), {"train.safetensors", "labels", "one for each of the 2 images"});
   write("train", images, at::tensor({0, -1}, at::kLong));
-  expect_mentions(complain(), {"labels", ">= 0, got -1 for image 1"});
+  test::expect_mentions(complain(), {"labels", ">= 0, got -1 for image 1"});
   write("train", images, at::tensor({0.0, 1.0}, at::kDouble));
-  expect_mentions(complain(), {"whole numbers"});
+  test::expect_mentions(complain(), {"whole numbers"});
   write("train", at::zeros({2}), at::tensor({0, 1}, at::kLong));
-  expect_mentions(complain(), {"2, 3 or 4 dimensions, got 1"});
+  test::expect_mentions(complain(), {"2, 3 or 4 dimensions, got 1"});
   write("train", at::zeros({2, 4, 4}), at::tensor({0, 1}, at::kLong));
-  expect_mentions(complain(), {"test images", "size of the training images"});
+  test::expect_mentions(complain(), {"test images", "size of the training images"});
   write("train", images, at::tensor({0, 0}, at::kLong));
   write("test", images, at::tensor({0, 2}, at::kLong));
-  expect_mentions(complain(), {"test.safetensors", "0 … 1", "got 2 for image 1"});
+  test::expect_mentions(complain(), {"test.safetensors", "0 … 1", "got 2 for image 1"});
 }
 
 }  // namespace

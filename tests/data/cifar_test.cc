@@ -9,6 +9,9 @@
 #include "data/image_fixtures.h"
 #include "data/images/cifar.h"
 #include "data/images/images.h"
+#include "support/environment.h"
+#include "support/error_of.h"
+#include "support/temp_folder.h"
 
 namespace tacet {
 namespace {
@@ -32,7 +35,7 @@ CifarFormat any(int label_bytes = 1, int64_t classes = 10) {
 }
 
 TEST(Cifar, ReadsFilesInARow) {
-  Folder folder;
+  test::TempFolder folder;
   for (const int label_bytes : {1, 2}) {
     const auto split = read_cifar(
         {folder.write("a", records(3, 0, label_bytes)), folder.write("b", records(4, 3, label_bytes))}, any(label_bytes));
@@ -48,34 +51,34 @@ TEST(Cifar, ReadsFilesInARow) {
 }
 
 TEST(Cifar, TellsEveryDefect) {
-  Folder folder;
+  test::TempFolder folder;
   const std::string path = folder.write("cut", records(2, 0).substr(0, 6000));
-  expect_mentions(complaint_of([&] { read_cifar({path}, any()); }),
-                  {path, "records of 3073 bytes", "got 1 records and 2927 bytes more"});
-  expect_mentions(complaint_of([&] { read_cifar({folder.write("empty", "")}, any()); }), {"empty", "got 0 records"});
+  test::expect_mentions(test::error_of([&] { read_cifar({path}, any()); }),
+                        {path, "records of 3073 bytes", "got 1 records and 2927 bytes more"});
+  test::expect_mentions(test::error_of([&] { read_cifar({folder.write("empty", "")}, any()); }), {"empty", "got 0 records"});
   std::string wrong = records(3, 0);
   wrong[2 * 3073] = 10;
-  expect_mentions(complaint_of([&] { read_cifar({folder.write("label", wrong)}, any()); }),
-                  {"record 2 (byte 6146)", "0 … 9", "got 10"});
+  test::expect_mentions(test::error_of([&] { read_cifar({folder.write("label", wrong)}, any()); }),
+                        {"record 2 (byte 6146)", "0 … 9", "got 10"});
   CifarFormat exact = any();
   exact.records = 4;
-  expect_mentions(complaint_of([&] { read_cifar({folder.write("few", records(3, 0))}, exact); }),
-                  {"must hold 4 records, got 3", "data.partial"});
-  expect_mentions(complaint_of([&] { read_cifar({folder.path("absent")}, any()); }), {"absent", "can't be read"});
-  expect_mentions(complaint_of([&] { read_cifar({folder.path()}, any()); }), {"plain file"});
+  test::expect_mentions(test::error_of([&] { read_cifar({folder.write("few", records(3, 0))}, exact); }),
+                        {"must hold 4 records, got 3", "data.partial"});
+  test::expect_mentions(test::error_of([&] { read_cifar({folder / "absent"}, any()); }), {"absent", "can't be read"});
+  test::expect_mentions(test::error_of([&] { read_cifar({folder.path()}, any()); }), {"plain file"});
 }
 
 struct CifarFolder : testing::Test {
-  Folder folder;
-  Environment data{"TACET_DATA", folder.path()}, home{"HOME", folder.path()};
+  test::TempFolder folder;
+  test::Environment data{"TACET_DATA", folder.path()}, home{"HOME", folder.path()};
 };
 
 TEST_F(CifarFolder, TakesAPartOnlyWhenAsked) {
   folder.write("cifar-10-batches-bin/data_batch_1.bin", records(3, 0));
   folder.write("cifar-10-batches-bin/data_batch_4.bin", records(5, 3));
   folder.write("cifar-10-batches-bin/test_batch.first2.bin", records(2, 5));
-  expect_mentions(complaint_of([] { load_images(image_values("cifar-10")); }),
-                  {"data_batch_2.bin", "does not exist", "data.partial = true"});
+  test::expect_mentions(test::error_of([] { load_images(image_values("cifar-10")); }),
+                        {"data_batch_2.bin", "does not exist", "data.partial = true"});
   const auto set = load_images(image_values("cifar-10", {{"partial", true}}));
   EXPECT_EQ(set->train.size(), 8);
   EXPECT_EQ(set->test.labels, (std::vector<int32_t>{5, 6}));

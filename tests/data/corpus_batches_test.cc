@@ -1,6 +1,7 @@
 // Client streams: what is served when, to whom, and how long; evaluation chunks; errors. Most corpora here count 0, 1, 2, …,
 // so that a token's value is its place in the text.
 #include "data/text/corpus_batches.h"
+#include "support/error_of.h"
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
@@ -9,8 +10,6 @@
 #include <cmath>
 #include <map>
 #include <numeric>
-
-#include "data/fixtures.h"
 
 namespace tacet {
 namespace {
@@ -342,20 +341,21 @@ RC_GTEST_PROP(TextEvaluationProperty, EveryPositionIsScoredOnce, ()) {
 
 // 3 clients × 4 streams × 3 tokens = 36: one token fewer is too short, 36 are enough.
 TEST(TextErrors, EveryStreamNeedsThreeTokens) {
-  expect_mentions(complaint_of([] { TextBatches(counting(35), fixed_lengths(4, 5), 3); }),
-                  {"data.batch_size × clients.count", "data.batch_size 4", "clients.count 3", "the corpus has only 35"});
+  test::expect_mentions(
+      test::error_of([] { TextBatches(counting(35), fixed_lengths(4, 5), 3); }),
+      {"data.batch_size × clients.count", "data.batch_size 4", "clients.count 3", "the corpus has only 35"});
   TextBatches enough(counting(36), fixed_lengths(4, 5), 3);
   EXPECT_EQ(enough.next(at_iteration(0, 0)).length, 2);
   TextOptions options = fixed_lengths(4, 5);
   options.max_tokens = 35;
-  expect_mentions(complaint_of([&] { TextBatches(counting(1000), options, 3); }), {"data.max_tokens is 35"});
+  test::expect_mentions(test::error_of([&] { TextBatches(counting(1000), options, 3); }), {"data.max_tokens is 35"});
 }
 
 TEST(TextErrors, EveryEvaluationStreamNeedsTwoTokens) {
   TextOptions options = fixed_lengths(1, 5);
   options.eval_batch = 10;
-  expect_mentions(complaint_of([&] { TextBatches(counting(100, 40, 19), options, 1); }),
-                  {"data.eval_batch", "got 10", "only 19 tokens", "test split"});
+  test::expect_mentions(test::error_of([&] { TextBatches(counting(100, 40, 19), options, 1); }),
+                        {"data.eval_batch", "got 10", "only 19 tokens", "test split"});
   EXPECT_EQ(TextBatches(counting(100, 40, 20), options, 1).eval_batches("test", 0).size(), 1u);
 }
 
@@ -378,7 +378,7 @@ TEST(TextErrors, PercentagesMustFit) {
     TextOptions options = fixed_lengths(1, 5);
     options.partition = row.partition;
     options.percent = row.percent;
-    expect_mentions(complaint_of([&] { TextBatches(counting(1000), options, 3); }), row.mentions);
+    test::expect_mentions(test::error_of([&] { TextBatches(counting(1000), options, 3); }), row.mentions);
   }
 }
 

@@ -7,8 +7,10 @@
 
 #include <set>
 
-#include "data/fixtures.h"
 #include "data/text/sotu.h"
+#include "support/environment.h"
+#include "support/error_of.h"
+#include "support/temp_folder.h"
 
 namespace tacet {
 namespace {
@@ -32,14 +34,14 @@ struct CorpusFiles : ::testing::Test {
     return read_ptb_layout(folder.path());
   }
   std::string complaint_about(const std::string& bytes) {
-    return complaint_of([&] { read_train(bytes); });
+    return test::error_of([&] { read_train(bytes); });
   }
-  Folder folder;
+  test::TempFolder folder;
 };
 
 // The vocabulary is a b <eos> c, then x from valid and y from test: order of first appearance, one <eos> a line.
 TEST(Corpus, NumbersWordsInOrderOfFirstAppearance) {
-  const Folder folder;
+  const test::TempFolder folder;
   folder.write("ptb.train.txt", " a b a \n c b \n");
   folder.write("ptb.valid.txt", "x a\n");
   folder.write("ptb.test.txt", "y x\n");
@@ -101,44 +103,44 @@ TEST_F(CorpusFiles, ComplainsAboutBytesWithLineAndOffset) {
   };
   for (const auto& row : rows) {
     SCOPED_TRACE(row.what);
-    expect_mentions(complaint_about(row.bytes), row.mentions);
+    test::expect_mentions(complaint_about(row.bytes), row.mentions);
   }
 }
 
 TEST_F(CorpusFiles, ComplainsAboutWhatIsNoFile) {
-  std::filesystem::create_directory(folder.path("train.txt"));
-  expect_mentions(complaint_of([&] { read_ptb_layout(folder.path()); }), {folder.path("train.txt"), "is a folder"});
-  std::filesystem::remove(folder.path("train.txt"));
+  std::filesystem::create_directory(folder / "train.txt");
+  test::expect_mentions(test::error_of([&] { read_ptb_layout(folder.path()); }), {folder / "train.txt", "is a folder"});
+  std::filesystem::remove(folder / "train.txt");
   // A pipe nobody writes to: must be refused, not waited for.
-  ASSERT_EQ(mkfifo(folder.path("train.txt").c_str(), 0600), 0);
-  expect_mentions(complaint_of([&] { read_ptb_layout(folder.path()); }), {folder.path("train.txt"), "pipe"});
+  ASSERT_EQ(mkfifo((folder / "train.txt").c_str(), 0600), 0);
+  test::expect_mentions(test::error_of([&] { read_ptb_layout(folder.path()); }), {folder / "train.txt", "pipe"});
 }
 
 TEST_F(CorpusFiles, ComplainsAboutMissingFilesWithNamesAndHowTheFolderIsChosen) {
-  expect_mentions(
-      complaint_of([&] { read_ptb_layout(folder.path()); }),
+  test::expect_mentions(
+      test::error_of([&] { read_ptb_layout(folder.path()); }),
       {folder.path(), "ptb.train.txt, train.txt, wiki.train.tokens, wiki.train.txt", "data.root", "$TACET_DATA"});
   folder.write("train.txt", "a\n");
-  std::filesystem::remove(folder.path("valid.txt"));
-  expect_mentions(complaint_of([&] { read_ptb_layout(folder.path()); }),
-                  {folder.path("valid.txt"), "does not exist", "train.txt, valid.txt, test.txt", "data.root"});
-  expect_mentions(complaint_of([&] { read_ptb_layout(folder.path("nowhere")); }),
-                  {folder.path("nowhere"), "does not exist"});
-  expect_mentions(complaint_of([&] { read_ptb_layout(folder.path("train.txt")); }), {"must be a folder", "is a file"});
+  std::filesystem::remove(folder / "valid.txt");
+  test::expect_mentions(test::error_of([&] { read_ptb_layout(folder.path()); }),
+                        {folder / "valid.txt", "does not exist", "train.txt, valid.txt, test.txt", "data.root"});
+  test::expect_mentions(test::error_of([&] { read_ptb_layout(folder / "nowhere"); }),
+                        {folder / "nowhere", "does not exist"});
+  test::expect_mentions(test::error_of([&] { read_ptb_layout(folder / "train.txt"); }), {"must be a folder", "is a file"});
 }
 
 // A folder may hold two corpora; a file of one is never taken for a split of the other.
 TEST(Corpus, DoesNotMixCorporaThatShareAFolder) {
-  const Folder folder;
+  const test::TempFolder folder;
   for (const char* split : {"train", "valid", "test"}) {
     folder.write(std::string("ptb.") + split + ".txt", "penn\n");
     folder.write(std::string("wiki.") + split + ".tokens", "wiki\n");
   }
   EXPECT_EQ(read_ptb_layout(folder.path(), "ptb").vocabulary[0], "penn");
   EXPECT_EQ(read_ptb_layout(folder.path(), "wikitext-2").vocabulary[0], "wiki");
-  std::filesystem::remove(folder.path("ptb.test.txt"));
+  std::filesystem::remove(folder / "ptb.test.txt");
   folder.write("test.txt", "x\n");
-  expect_mentions(complaint_of([&] { read_ptb_layout(folder.path(), "ptb"); }), {"ptb.test.txt"});
+  test::expect_mentions(test::error_of([&] { read_ptb_layout(folder.path(), "ptb"); }), {"ptb.test.txt"});
 }
 
 // Any bytes are either a corpus or a UserError, never a crash; a corpus's indices are all words of its vocabulary.
@@ -178,10 +180,10 @@ RC_GTEST_FIXTURE_PROP(CorpusFiles, GivesBackTheWordsOfEveryLine, ()) {
 // ---- where files are looked for ----
 
 struct Roots : ::testing::Test {
-  Roots() { std::filesystem::create_directory(cache_home.path(".cache")); }
-  std::string put(const Folder& folder, const std::string& below, const std::string& file = "ptb.train.txt") {
+  Roots() { std::filesystem::create_directory(cache_home / ".cache"); }
+  std::string put(const test::TempFolder& folder, const std::string& below, const std::string& file = "ptb.train.txt") {
     folder.write(below + file, "a\n");
-    return std::filesystem::path(folder.path(below)).lexically_normal().string();
+    return std::filesystem::path(folder / below).lexically_normal().string();
   }
   static std::string normal(const std::string& p) {
     std::string s = std::filesystem::path(p).lexically_normal().string();
@@ -189,55 +191,56 @@ struct Roots : ::testing::Test {
     return s;
   }
   std::string found(const std::string& dataset = "ptb") { return normal(find_root(data, dataset)); }
-  Folder base, cache_home;
-  Environment variable{"TACET_DATA", std::nullopt};
-  Environment home{"HOME", cache_home.path()};
+  test::TempFolder base, cache_home;
+  test::Environment variable{"TACET_DATA", std::nullopt};
+  test::Environment home{"HOME", cache_home.path()};
   Values data;
 };
 
 TEST_F(Roots, TakesDataRootItselfOrItsSubfolder) {
   data.set("root", base.path());
   put(base, "ptb/");
-  EXPECT_EQ(found(), base.path("ptb"));
+  EXPECT_EQ(found(), base / "ptb");
   put(base, "");
   EXPECT_EQ(found(), base.path());
 }
 
 TEST_F(Roots, TakesTheVariablesFolderOrItsSubfolderBeforeTheCache) {
   put(cache_home, ".cache/tacet/ptb/");
-  EXPECT_EQ(found(), cache_home.path(".cache/tacet/ptb"));
-  const Environment set("TACET_DATA", base.path());
-  EXPECT_EQ(found(), cache_home.path(".cache/tacet/ptb"));  // nothing in the variable's folder yet
+  EXPECT_EQ(found(), cache_home / ".cache/tacet/ptb");
+  const test::Environment set("TACET_DATA", base.path());
+  EXPECT_EQ(found(), cache_home / ".cache/tacet/ptb");  // nothing in the variable's folder yet
   put(base, "");
   EXPECT_EQ(found(), base.path());
   put(base, "ptb/");
-  EXPECT_EQ(found(), base.path("ptb"));
+  EXPECT_EQ(found(), base / "ptb");
 }
 
 TEST_F(Roots, DataRootIsNotReplacedByTheVariable) {
   put(base, "ptb/");
-  const Environment set("TACET_DATA", base.path());
+  const test::Environment set("TACET_DATA", base.path());
   data.set("root", std::string("/nonexistent"));
-  expect_mentions(complaint_of([&] { find_root(data, "ptb"); }), {"data.root is \"/nonexistent\"", "/nonexistent/ptb"});
+  test::expect_mentions(test::error_of([&] { find_root(data, "ptb"); }),
+                        {"data.root is \"/nonexistent\"", "/nonexistent/ptb"});
 }
 
 TEST_F(Roots, ReadsTheHomeFolderFromATilde) {
   put(cache_home, "mine/");
   data.set("root", std::string("~/mine"));
-  EXPECT_EQ(found(), cache_home.path("mine"));
+  EXPECT_EQ(found(), cache_home / "mine");
 }
 
 TEST_F(Roots, DoesNotTakeOneCorpusForAnother) {
   put(base, "", "ptb.train.txt");
   data.set("root", base.path());
-  expect_mentions(complaint_of([&] { find_root(data, "wikitext-2"); }), {"wikitext-2", "wiki.train.tokens"});
+  test::expect_mentions(test::error_of([&] { find_root(data, "wikitext-2"); }), {"wikitext-2", "wiki.train.tokens"});
 }
 
 TEST_F(Roots, ListsEveryPlaceItLookedAt) {
-  const Environment set("TACET_DATA", base.path());
-  expect_mentions(complaint_of([&] { find_root(data, "ptb"); }),
-                  {base.path("ptb"), base.path() + ",", cache_home.path(".cache/tacet/ptb"), "ptb.train.txt or train.txt",
-                   "$TACET_DATA is \"" + base.path()});
+  const test::Environment set("TACET_DATA", base.path());
+  test::expect_mentions(test::error_of([&] { find_root(data, "ptb"); }),
+                        {base / "ptb", base.path() + ",", cache_home / ".cache/tacet/ptb", "ptb.train.txt or train.txt",
+                         "$TACET_DATA is \"" + base.path()});
 }
 
 // ---- real files ----

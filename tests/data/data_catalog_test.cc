@@ -5,20 +5,14 @@
 #include <set>
 #include <stdexcept>
 
-#include "data/fixtures.h"
 #include "data/text/corpus_batches.h"
+#include "support/error_of.h"
+#include "support/row_values.h"
 #include "tacet/error.h"
 #include "tacet/registry.h"
 
 namespace tacet {
 namespace {
-
-Values defaults_of(const DatasetInfo& entry) {
-  Values values;
-  for (const Option& o : entry.options)
-    if (o.fallback) values.set(o.name, *o.fallback);
-  return values;
-}
 
 bool has_key(const DatasetInfo& entry, const std::string& key) {
   for (const Option& o : entry.options)
@@ -73,7 +67,7 @@ TEST(DataTable, DefaultsAreThoseOfTextOptions) {
       }
     }
     if (e.task != "language-model") continue;
-    const TextOptions got = text_options(defaults_of(e)), want;
+    const TextOptions got = text_options(test::row_values(e)), want;
     EXPECT_EQ(got.batch_size, want.batch_size);
     EXPECT_EQ(got.bptt, want.bptt);
     EXPECT_EQ(got.random_lengths, want.random_lengths);
@@ -101,15 +95,16 @@ TEST(DataTable, KeysRefuseWhatTheBatchesCannotUse) {
 }
 
 TEST(DataTable, NamesTheNearestRow) {
-  EXPECT_EQ(find_dataset("wikitext-2").name, "wikitext-2");
-  expect_mentions(complaint_of([] { find_dataset("wikitext2"); }),
-                  {"data.name", "sotu, ptb, wikitext-2", "got \"wikitext2\"", "did you mean \"wikitext-2\"?"});
+  std::string names;
+  for (const DatasetInfo& e : datasets()) names += (names.empty() ? "" : ", ") + e.name;
+  test::expect_mentions(test::error_of([] { find_dataset("wikitext2"); }),
+                        {"data.name", names, "got \"wikitext2\"", "did you mean \"wikitext-2\"?"});
 }
 
 TEST(DataTable, RefusesAnEmptyListOfPercents) {
-  Values values = defaults_of(find_dataset("ptb"));
+  Values values = test::row_values(find_dataset("ptb"));
   values.set("partition.percent", Numbers{});
-  expect_mentions(complaint_of([&] { text_options(values); }), {"data.partition.percent", "empty"});
+  test::expect_mentions(test::error_of([&] { text_options(values); }), {"data.partition.percent", "empty"});
 }
 
 }  // namespace

@@ -17,6 +17,9 @@
 #include "data/images/image_cache.h"
 #include "data/images/image_folder.h"
 #include "data/images/images.h"
+#include "support/environment.h"
+#include "support/error_of.h"
+#include "support/temp_folder.h"
 
 namespace tacet {
 namespace {
@@ -72,7 +75,7 @@ at::Tensor read(const std::string& path, const PictureCrop& crop, Stream* random
 double at_pixel(const at::Tensor& t, int c, int y, int x) { return t[c][y][x].item<double>(); }
 
 TEST(PictureFile, ReadsEveryPixelOfAPng) {
-  Folder folder;
+  test::TempFolder folder;
   const at::Tensor t = read(folder.write("a.png", png(slope(16, 16, 77))), {.side = 16});
   for (int y = 0; y < 16; ++y)
     for (int x = 0; x < 16; ++x) {
@@ -83,7 +86,7 @@ TEST(PictureFile, ReadsEveryPixelOfAPng) {
 }
 
 TEST(PictureFile, ReadsAJpegToAFewLevels) {
-  Folder folder;
+  test::TempFolder folder;
   const at::Tensor t = read(folder.write("a.JPEG", jpeg(slope(64, 64, 90))), {.side = 64});
   for (int y = 0; y < 64; y += 7)
     for (int x = 0; x < 64; x += 7) {
@@ -94,7 +97,7 @@ TEST(PictureFile, ReadsAJpegToAFewLevels) {
 }
 
 TEST(PictureFile, GreyBecomesThreeEqualPlanes) {
-  Folder folder;
+  test::TempFolder folder;
   Picture grey{8, 8, std::vector<uint8_t>(64, 130)};
   const at::Tensor t = read(folder.write("a.jpg", jpeg(grey, TJPF_GRAY, TJSAMP_GRAY)), {.side = 8});
   EXPECT_EQ(t.min().item<double>(), 130);
@@ -104,7 +107,7 @@ TEST(PictureFile, GreyBecomesThreeEqualPlanes) {
 // Inverted inks as Adobe's programs write them: paper white is 255, 255, 255, 255; red light is (255·255, 51·255,
 // 102·255)/255.
 TEST(PictureFile, InksBecomeColours) {
-  Folder folder;
+  test::TempFolder folder;
   Picture inks{8, 8, {}};
   for (int k = 0; k < 64; ++k) inks.rgb.insert(inks.rgb.end(), {200, 51, 102, 128});
   const at::Tensor t = read(folder.write("a.jpg", jpeg(inks, TJPF_CMYK)), {.side = 8});
@@ -114,7 +117,7 @@ TEST(PictureFile, InksBecomeColours) {
 
 // The centred square of a 64 × 128 picture is columns 32 … 95; of half the shorter side, columns 48 … 79 and rows 16 … 47.
 TEST(PictureFile, TakesTheCentredSquare) {
-  Folder folder;
+  test::TempFolder folder;
   const std::string path = folder.write("a.png", png(slope(64, 128, 0)));
   const at::Tensor whole = read(path, {.side = 64}), half = read(path, {.side = 32, .centre = 0.5});
   EXPECT_EQ(at_pixel(whole, 0, 0, 0), 255 * 32 / 127);
@@ -126,7 +129,7 @@ TEST(PictureFile, TakesTheCentredSquare) {
 
 // Halving a picture averages: with antialiasing, stripes of 0 and 255 become grey everywhere but at the rim.
 TEST(PictureFile, ResizingIsAntialiased) {
-  Folder folder;
+  test::TempFolder folder;
   Picture stripes{32, 32, {}};
   for (int k = 0; k < 32 * 32; ++k) stripes.rgb.insert(stripes.rgb.end(), 3, static_cast<uint8_t>(k % 2 * 255));
   const at::Tensor t = read(folder.write("a.png", png(stripes)), {.side = 8});
@@ -136,7 +139,7 @@ TEST(PictureFile, ResizingIsAntialiased) {
 
 // A picture eight times as large is decoded at an eighth of its size; what it shows is still in its place.
 TEST(PictureFile, DecodingSmallerShowsTheSame) {
-  Folder folder;
+  test::TempFolder folder;
   const at::Tensor t = read(folder.write("a.jpg", jpeg(slope(512, 512, 60))), {.side = 32});
   for (const int k : {0, 10, 31}) {
     EXPECT_NEAR(at_pixel(t, 0, 5, k), 255 * (16 * k + 7.5) / 511, 4);
@@ -147,7 +150,7 @@ TEST(PictureFile, DecodingSmallerShowsTheSame) {
 // Red and green tell where a crop lies. Of 400 crops: within the picture, areas between 0.08 and 1 with a mean near 0.54 (a
 // little less, as wide crops that don't fit are drawn again), both edges reached, and the aspect within 3/4 … 4/3.
 TEST(PictureFile, RandomCropsCoverThePicture) {
-  Folder folder;
+  test::TempFolder folder;
   const std::string path = folder.write("a.png", png(slope(256, 256, 0)));
   double area = 0, leftmost = 1, rightmost = 0, tallest = 9, widest = 0;
   for (int k = 0; k < 400; ++k) {
@@ -176,7 +179,7 @@ TEST(PictureFile, RandomCropsCoverThePicture) {
 }
 
 TEST(PictureFile, SaysWhatIsWrong) {
-  Folder folder;
+  test::TempFolder folder;
   const std::string good = jpeg(slope(64, 64, 0)), fine = png(slope(64, 64, 0));
   const struct {
     const char* name;
@@ -191,14 +194,14 @@ TEST(PictureFile, SaysWhatIsWrong) {
   };
   for (const auto& row : rows) {
     const std::string path = folder.write(row.name, row.bytes);
-    expect_mentions(complaint_of([&] { read(path, {.side = 8}); }), row.mentions);
-    expect_mentions(complaint_of([&] { read(path, {.side = 8}); }), {path});
+    test::expect_mentions(test::error_of([&] { read(path, {.side = 8}); }), row.mentions);
+    test::expect_mentions(test::error_of([&] { read(path, {.side = 8}); }), {path});
   }
 }
 
 // Odd extra bytes inside a file are common among published pictures, and harmless.
 TEST(PictureFile, ExtraBytesAreNoError) {
-  Folder folder;
+  test::TempFolder folder;
   std::string bytes = jpeg(slope(64, 64, 0));
   bytes.insert(bytes.size() - 2, "extra");
   EXPECT_NO_THROW(read(folder.write("a.jpg", bytes), {.side = 64}));
@@ -207,8 +210,8 @@ TEST(PictureFile, ExtraBytesAreNoError) {
 // ---- data sets ----
 
 struct PictureFolder : testing::Test {
-  Folder folder;
-  Environment data{"TACET_DATA", folder.path()}, home{"HOME", folder.path("home")};
+  test::TempFolder folder;
+  test::Environment data{"TACET_DATA", folder.path()}, home{"HOME", folder / "home"};
   // Two classes; the blue of a picture tells which one it is.
   void write_set(const std::string& root, const std::string& test_name) {
     for (int i = 0; i < 6; ++i)
@@ -245,7 +248,7 @@ TEST_F(PictureFolder, TheCacheHoldsWhatDecodingGives) {
                        nullptr);
   };
   const at::Tensor without = pixels(false);
-  const std::string file = folder.path("image-folder/train/tacet-16.pictures");
+  const std::string file = folder / "image-folder/train/tacet-16.pictures";
   EXPECT_FALSE(std::filesystem::exists(file));
   EXPECT_TRUE(at::equal(pixels(true), without));
   ASSERT_TRUE(std::filesystem::exists(file));
@@ -263,7 +266,7 @@ TEST_F(PictureFolder, AChangedPictureOrADamagedCacheIsDecodedAnew) {
   EXPECT_NEAR(first_blue(), 0, 4);
   folder.write("image-folder/train/cat/deep/p0.jpg", jpeg(slope(20, 31, 222)));
   EXPECT_NEAR(first_blue(), 222, 4);
-  const std::string file = folder.path("image-folder/train/tacet-16.pictures");
+  const std::string file = folder / "image-folder/train/tacet-16.pictures";
   std::filesystem::resize_file(file, 3000);
   EXPECT_NEAR(first_blue(), 222, 4);
   EXPECT_EQ(std::filesystem::file_size(file), 128u + 6 * 768);
@@ -271,10 +274,10 @@ TEST_F(PictureFolder, AChangedPictureOrADamagedCacheIsDecodedAnew) {
 
 // Two workers at once make one file, and both get it.
 TEST_F(PictureFolder, WorkersShareTheCache) {
-  std::filesystem::create_directories(folder.path("set"));
+  std::filesystem::create_directories(folder / "set");
   std::atomic<int> decoded{0};
   const auto open = [&] {
-    return open_cache(folder.path("set"), "c", "print", 50, 4, [&](int64_t i, uint8_t* out) {
+    return open_cache(folder / "set", "c", "print", 50, 4, [&](int64_t i, uint8_t* out) {
       ++decoded;
       std::fill_n(out, 4, static_cast<uint8_t>(i));
     });
@@ -289,17 +292,18 @@ TEST_F(PictureFolder, WorkersShareTheCache) {
 }
 
 TEST_F(PictureFolder, WhereTheFolderCannotBeWrittenTheCacheIsInTheHome) {
-  const PictureCache c = open_cache(folder.path("absent"), "c", "0123456789abcdef", 2, 4,
+  const PictureCache c = open_cache(folder / "absent", "c", "0123456789abcdef", 2, 4,
                                     [&](int64_t i, uint8_t* out) { std::fill_n(out, 4, static_cast<uint8_t>(i)); });
   ASSERT_TRUE(c.file);
-  EXPECT_TRUE(std::filesystem::exists(folder.path("home/.cache/tacet/c-0123456789ab.pictures")));
+  EXPECT_TRUE(std::filesystem::exists(folder / "home/.cache/tacet/c-0123456789ab.pictures"));
 }
 
 TEST_F(PictureFolder, ImageNetTrainsOnRandomCrops) {
   write_set("imagenet", "val");
-  expect_mentions(complaint_of([] { load_images(image_values("imagenet")); }), {"1000 classes, got 2", "data.partial"});
+  test::expect_mentions(test::error_of([] { load_images(image_values("imagenet")); }),
+                        {"1000 classes, got 2", "data.partial"});
   const auto set = load_images(image_values("imagenet", {{"partial", true}, {"size", int64_t{16}}}));
-  EXPECT_FALSE(std::filesystem::exists(folder.path("imagenet/train/tacet-16.pictures")));
+  EXPECT_FALSE(std::filesystem::exists(folder / "imagenet/train/tacet-16.pictures"));
   std::vector<float> a(768), b(768), c(768);
   Stream one(1, 0, Purpose::augmentation, 0, 1), same = one, two(1, 0, Purpose::augmentation, 0, 2);
   set->train.read(0, a.data(), &one);
@@ -316,16 +320,17 @@ TEST_F(PictureFolder, TinyImageNetNamesItsValidationPictures) {
                  jpeg(slope(64, 64, name[1] == '1' ? 50 : 150)));
   folder.write("tiny-imagenet-200/val/images/v0.JPEG", jpeg(slope(64, 64, 9)));
   folder.write("tiny-imagenet-200/val/val_annotations.txt", "v0.JPEG\tn2\t0\t1\t2\t3\nv1.JPEG\tn1\t0\t1\t2\t3\n");
-  expect_mentions(complaint_of([] { load_images(image_values("tiny-imagenet")); }), {"wnids.txt", "200 classes, got 2"});
+  test::expect_mentions(test::error_of([] { load_images(image_values("tiny-imagenet")); }),
+                        {"wnids.txt", "200 classes, got 2"});
   const auto set = load_images(image_values("tiny-imagenet", {{"partial", true}}));
   EXPECT_EQ(set->train.labels, (std::vector<int32_t>{0, 1}));  // n1, n2: sorted
   EXPECT_NEAR(blue(set->train, 0, 64), 50, 4);
   EXPECT_EQ(set->test.labels, (std::vector<int32_t>{1}));
   folder.write("tiny-imagenet-200/val/val_annotations.txt", "v0.JPEG\tn3\t0\t1\t2\t3\n");
-  expect_mentions(complaint_of([] {
-                    load_images(image_values("tiny-imagenet", {{"partial", true}}));
-                  }),
-                  {"val_annotations.txt:1", "wnids.txt", "n3"});
+  test::expect_mentions(test::error_of([] {
+                          load_images(image_values("tiny-imagenet", {{"partial", true}}));
+                        }),
+                        {"val_annotations.txt:1", "wnids.txt", "n3"});
 }
 
 TEST(TinyImageNet, ReadsTheRealFiles) {

@@ -7,7 +7,9 @@
 
 #include "data/files/idx.h"
 #include "data/files/locate.h"
-#include "data/fixtures.h"
+#include "support/environment.h"
+#include "support/error_of.h"
+#include "support/temp_folder.h"
 
 namespace tacet {
 namespace {
@@ -43,14 +45,14 @@ std::vector<int> values(const at::Tensor& t) {
 }
 
 TEST(Idx, ReadsSizesAndBytes) {
-  Folder folder;
+  test::TempFolder folder;
   const at::Tensor t = read_idx(folder.write("a", idx({2, 1, 3}, "\x01\x02\x03\xfd\xfe\xff")), 3);
   EXPECT_EQ(t.sizes().vec(), (std::vector<int64_t>{2, 1, 3}));
   EXPECT_EQ(values(t), (std::vector<int>{1, 2, 3, 253, 254, 255}));
 }
 
 TEST(Idx, ReadsGzipAsPlain) {
-  Folder folder;
+  test::TempFolder folder;
   const std::string data(70000, '\x07');  // compresses about 1,000 times, near the most that deflate can
   const at::Tensor t = read_idx(folder.write("a.gz", gzip(idx({70000}, data))), 1);
   EXPECT_EQ(t.numel(), 70000);
@@ -59,12 +61,12 @@ TEST(Idx, ReadsGzipAsPlain) {
 
 // Sizes go beyond one byte: 258 = 0x0102.
 TEST(Idx, SizesAreBigEndian) {
-  Folder folder;
+  test::TempFolder folder;
   EXPECT_EQ(read_idx(folder.write("a", idx({258}, std::string(258, 'x'))), 1).numel(), 258);
 }
 
 TEST(Idx, TellsEveryDefect) {
-  Folder folder;
+  test::TempFolder folder;
   const std::string good = idx({2, 3}, "abcdef"), zipped = gzip(idx({400}, std::string(400, 'x') + ""));
   const struct {
     const char* what;
@@ -91,39 +93,39 @@ TEST(Idx, TellsEveryDefect) {
   for (const auto& row : rows) {
     SCOPED_TRACE(row.what);
     const std::string path = folder.write("file", row.bytes);
-    const std::string message = complaint_of([&] { read_idx(path, row.dimensions); });
-    expect_mentions(message, row.mentions);
-    expect_mentions(message, {path + ": "});
+    const std::string message = test::error_of([&] { read_idx(path, row.dimensions); });
+    test::expect_mentions(message, row.mentions);
+    test::expect_mentions(message, {path + ": "});
   }
-  expect_mentions(complaint_of([&] { read_idx(folder.path("absent"), 1); }), {folder.path("absent"), "does not exist"});
-  expect_mentions(complaint_of([&] { read_idx(folder.path(), 1); }), {folder.path(), "no plain file"});
+  test::expect_mentions(test::error_of([&] { read_idx(folder / "absent", 1); }), {folder / "absent", "does not exist"});
+  test::expect_mentions(test::error_of([&] { read_idx(folder.path(), 1); }), {folder.path(), "no plain file"});
 }
 
 // ---- where data sets lie ----
 
 TEST(Locate, LooksInTheStatedOrder) {
-  Folder root, base, home, packaged;
-  const Environment data("TACET_DATA", base.path()), user("HOME", home.path());
+  test::TempFolder root, base, home, packaged;
+  const test::Environment data("TACET_DATA", base.path()), user("HOME", home.path());
   Values none, given;
   given.set("root", root.path());
   const auto find = [&](const Values& v) { return find_folder(v, "set", "sub", {"one", "two"}, {packaged.path()}); };
 
-  expect_mentions(complaint_of([&] { find(none); }),
-                  {"data set \"set\"", "one or two", base.path("sub"), home.path(".cache/tacet/sub"), packaged.path(),
-                   "data.root is not given"});
+  test::expect_mentions(test::error_of([&] { find(none); }),
+                        {"data set \"set\"", "one or two", base / "sub", home / ".cache/tacet/sub", packaged.path(),
+                         "data.root is not given"});
   packaged.write("two", "");
   EXPECT_EQ(find(none), packaged.path());
   home.write(".cache/tacet/sub/one", "");
-  EXPECT_EQ(find(none), home.path(".cache/tacet/sub"));
+  EXPECT_EQ(find(none), home / ".cache/tacet/sub");
   base.write("one", "");
   EXPECT_EQ(find(none), base.path());
   base.write("sub/one", "");
-  EXPECT_EQ(find(none), base.path("sub"));
+  EXPECT_EQ(find(none), base / "sub");
 
   // data.root is final: nothing else is searched.
-  expect_mentions(complaint_of([&] { find(given); }), {"data.root is \"" + root.path() + "\"", root.path("sub")});
+  test::expect_mentions(test::error_of([&] { find(given); }), {"data.root is \"" + root.path() + "\"", root / "sub"});
   root.write("sub/one", "");
-  EXPECT_EQ(find(given), root.path("sub"));
+  EXPECT_EQ(find(given), root / "sub");
   root.write("one", "");
   EXPECT_EQ(find(given), root.path());
   Values tilde;

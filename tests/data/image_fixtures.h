@@ -5,7 +5,8 @@
 #include <utility>
 #include <vector>
 
-#include "data/fixtures.h"
+#include "support/row_values.h"
+#include "support/temp_folder.h"
 #include "tacet/registry.h"
 
 namespace tacet {
@@ -21,7 +22,7 @@ inline std::string idx_bytes(const std::vector<uint32_t>& sizes, const std::stri
 inline int idx_pixel(int i, int k) { return (37 * i + 11 * k + (k == 0 ? i : 0)) % 251; }
 
 // Four IDX files with side × side images whose labels are i % classes.
-inline void write_idx_set(const Folder& folder, int train, int test, int side, int classes) {
+inline void write_idx_set(const test::TempFolder& folder, int train, int test, int side, int classes) {
   for (const auto& [stem, n] : {std::pair<std::string, int>{"train", train}, {"t10k", test}}) {
     std::string pixels, labels;
     for (int i = 0; i < n; ++i) {
@@ -34,14 +35,8 @@ inline void write_idx_set(const Folder& folder, int train, int test, int side, i
   }
 }
 
-// A data set's keys: the defaults and what is given.
-inline Values image_values(const std::string& name, const std::vector<std::pair<std::string, Value>>& given = {}) {
-  Values values;
-  values.set("name", name);
-  for (const Option& o : find_dataset(name).options)
-    if (o.fallback) values.set(o.name, *o.fallback);
-  for (const auto& [key, value] : given) values.set(key, value);
-  return values;
+inline Values image_values(const std::string& name, const test::Given& given = {}) {
+  return test::row_values(find_dataset(name), given);
 }
 
 }  // namespace tacet

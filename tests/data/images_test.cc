@@ -6,9 +6,11 @@
 #include <map>
 #include <set>
 
-#include "data/fixtures.h"
 #include "data/image_fixtures.h"
 #include "data/images/images.h"
+#include "support/environment.h"
+#include "support/error_of.h"
+#include "support/temp_folder.h"
 
 namespace tacet {
 namespace {
@@ -73,8 +75,8 @@ TEST(Images, AugmentationIsAFunctionOfTheStreamAndLeavesEvaluationAlone) {
 }
 
 struct IdxFolder : testing::Test {
-  Folder folder;
-  Environment data{"TACET_DATA", folder.path()}, home{"HOME", folder.path()};
+  test::TempFolder folder;
+  test::Environment data{"TACET_DATA", folder.path()}, home{"HOME", folder.path()};
   void SetUp() override { write_idx_set(folder, 40, 12, 5, 4); }
 };
 
@@ -104,30 +106,31 @@ TEST_F(IdxFolder, HoldsOutAndCutsAtRandom) {
       seen.insert(pixels);
     }
   EXPECT_EQ(seen.size(), 30u);
-  expect_mentions(complaint_of([] {
-                    load_images(image_values("idx", {{"valid", int64_t{40}}}));
-                  }),
-                  {"data.valid", "less than the 40", "got 40"});
+  test::expect_mentions(test::error_of([] {
+                          load_images(image_values("idx", {{"valid", int64_t{40}}}));
+                        }),
+                        {"data.valid", "less than the 40", "got 40"});
 }
 
 TEST_F(IdxFolder, SaysWhatIsWrong) {
-  expect_mentions(complaint_of([] {
-                    load_images(image_values("idx", {{"mean", Numbers{1, 2}}}));
-                  }),
-                  {"data.mean", "each of the 1 channels", "got 2"});
-  expect_mentions(complaint_of([] { load_images(image_values("mnist")); }),
-                  {"train-images-idx3-ubyte", "28 × 28", "got 5 × 5"});
-  std::filesystem::remove(folder.path("t10k-labels-idx1-ubyte"));
-  expect_mentions(complaint_of([] { load_images(image_values("idx")); }), {"t10k-labels-idx1-ubyte", "does not exist"});
+  test::expect_mentions(test::error_of([] {
+                          load_images(image_values("idx", {{"mean", Numbers{1, 2}}}));
+                        }),
+                        {"data.mean", "each of the 1 channels", "got 2"});
+  test::expect_mentions(test::error_of([] { load_images(image_values("mnist")); }),
+                        {"train-images-idx3-ubyte", "28 × 28", "got 5 × 5"});
+  std::filesystem::remove(folder / "t10k-labels-idx1-ubyte");
+  test::expect_mentions(test::error_of([] { load_images(image_values("idx")); }),
+                        {"t10k-labels-idx1-ubyte", "does not exist"});
   folder.write("t10k-labels-idx1-ubyte", idx_bytes({13}, std::string(13, '\1')));
-  expect_mentions(complaint_of([] { load_images(image_values("idx")); }), {"equally many", "12 and 13"});
+  test::expect_mentions(test::error_of([] { load_images(image_values("idx")); }), {"equally many", "12 and 13"});
 }
 
 TEST(Images, LabelsMustBeBelowTheNumberOfClasses) {
-  expect_mentions(complaint_of([] {
-                    split_of_bytes(at::zeros({2, 1, 1}, at::kByte), {0, 10}, 10, "there");
-                  }),
-                  {"there", "0 … 9", "got 10 for image 1"});
+  test::expect_mentions(test::error_of([] {
+                          split_of_bytes(at::zeros({2, 1, 1}, at::kByte), {0, 10}, 10, "there");
+                        }),
+                        {"there", "0 … 9", "got 10 for image 1"});
 }
 
 // The files of Debian's package: sizes, the first labels of the published set, and the mean and deviation that the table
@@ -135,8 +138,8 @@ TEST(Images, LabelsMustBeBelowTheNumberOfClasses) {
 TEST(Images, ReadsFashionMnist) {
   if (!std::filesystem::exists("/usr/share/datasets/fashion-mnist"))
     GTEST_SKIP() << "the package dataset-fashion-mnist is not installed";
-  Folder empty;
-  const Environment data("TACET_DATA", {}), home("HOME", empty.path());
+  test::TempFolder empty;
+  const test::Environment data("TACET_DATA", {}), home("HOME", empty.path());
   const auto set = load_images(image_values("fashion-mnist"));
   EXPECT_EQ(set->train.size(), 60000);
   EXPECT_EQ(set->test.size(), 10000);

@@ -8,7 +8,9 @@
 #include <cstdlib>
 
 #include "data/files/lines.h"
-#include "data/fixtures.h"
+#include "support/error_of.h"
+#include "support/row_values.h"
+#include "support/temp_folder.h"
 #include "tacet/registry.h"
 
 namespace tacet {
@@ -29,8 +31,8 @@ std::vector<Lines> records_of(const std::string& path, char separator) {
   return all;
 }
 
-std::string zipped(const Folder& folder, const std::string& name, const std::string& text) {
-  const std::string path = folder.path(name);
+std::string zipped(const test::TempFolder& folder, const std::string& name, const std::string& text) {
+  const std::string path = folder / name;
   gzFile file = gzopen(path.c_str(), "wb");
   gzwrite(file, text.data(), static_cast<unsigned>(text.size()));
   gzclose(file);
@@ -45,60 +47,60 @@ std::string bytes_of(const std::string& path) {
 // ---- lines ----
 
 TEST(TextLines, EndsAreRemovedAndTheLastOneMayBeMissing) {
-  const Folder f;
+  const test::TempFolder f;
   EXPECT_EQ(lines_of(f.write("a", "one\r\n\ntwo")), (Lines{"one", "", "two"}));
   EXPECT_EQ(lines_of(f.write("b", "\xEF\xBB\xBFone\n")), (Lines{"one"}));
 }
 
 TEST(TextLines, ReadsGzipWhateverTheName) {
-  const Folder f;
+  const test::TempFolder f;
   EXPECT_EQ(lines_of(zipped(f, "plain.txt", "one\ntwo\n")), (Lines{"one", "two"}));
 }
 
 // A chunk of the reader is 1 MiB; the line here ends beyond the first one.
 TEST(TextLines, LinesMayBeLongerThanAChunk) {
-  const Folder f;
+  const test::TempFolder f;
   const std::string line((1 << 20) + 7, 'x');
   EXPECT_EQ(lines_of(f.write("a", line + "\ny\n")), (Lines{line, "y"}));
 }
 
 TEST(TextLines, MistakesNameFileAndLine) {
-  const Folder f;
-  const auto complaint = [&](const std::string& path) { return complaint_of([&] { lines_of(path); }); };
-  expect_mentions(complaint(f.path("none")), {f.path("none"), "No such file"});
-  expect_mentions(complaint(f.path()), {"is a folder"});
-  expect_mentions(complaint(f.write("empty", "")), {"is empty"});
-  expect_mentions(complaint(f.write("latin", "one\ntw\xF6 \n")), {"latin:2: byte 6", "0xf6"});
-  expect_mentions(complaint(f.write("nul", std::string("a\nb\0", 4))), {"nul:2: byte 3", "NUL"});
+  const test::TempFolder f;
+  const auto complaint = [&](const std::string& path) { return test::error_of([&] { lines_of(path); }); };
+  test::expect_mentions(complaint(f / "none"), {f / "none", "No such file"});
+  test::expect_mentions(complaint(f.path()), {"is a folder"});
+  test::expect_mentions(complaint(f.write("empty", "")), {"is empty"});
+  test::expect_mentions(complaint(f.write("latin", "one\ntw\xF6 \n")), {"latin:2: byte 6", "0xf6"});
+  test::expect_mentions(complaint(f.write("nul", std::string("a\nb\0", 4))), {"nul:2: byte 3", "NUL"});
   const std::string whole = bytes_of(zipped(f, "whole.gz", std::string(5000, 'a') + "\nend\n"));
-  expect_mentions(complaint(f.write("cut.gz", whole.substr(0, whole.size() - 9))), {"cut.gz", "cut off"});
+  test::expect_mentions(complaint(f.write("cut.gz", whole.substr(0, whole.size() - 9))), {"cut.gz", "cut off"});
 }
 
 // "ö" is F6 in Latin-1 and C3 B6 in UTF-8; a line that is UTF-8 already stays as it is.
 TEST(TextLines, Latin1LinesBecomeUtf8WhereAllowed) {
-  const Folder f;
+  const test::TempFolder f;
   EXPECT_EQ(lines_of(f.write("a", "tw\xF6\ntw\xC3\xB6\n"), Charset::utf8_or_latin1), (Lines{"tw\xC3\xB6", "tw\xC3\xB6"}));
 }
 
 TEST(TextRecords, CommaSeparatedFollowsRfc4180) {
-  const Folder f;
+  const test::TempFolder f;
   EXPECT_EQ(records_of(f.write("a.csv", "\"a\",\"b, \"\"c\"\"\",d\n\n,,\n\"x\ny\",\"\"\n"), ','),
             (std::vector<Lines>{{"a", "b, \"c\"", "d"}, {"", "", ""}, {"x\ny", ""}}));
 }
 
 TEST(TextRecords, TabSeparatedTakesQuotesAsTheyAre) {
-  const Folder f;
+  const test::TempFolder f;
   EXPECT_EQ(records_of(f.write("a.tsv", "\"a\t\tb\"\n"), '\t'), (std::vector<Lines>{{"\"a", "", "b\""}}));
 }
 
 TEST(TextRecords, StrayQuotesAreErrorsWithTheirLine) {
-  const Folder f;
-  expect_mentions(complaint_of([&] { records_of(f.write("a.csv", "a,b\n\"open,c\nd,e\n"), ','); }),
-                  {"a.csv:2", "never closed"});
-  expect_mentions(complaint_of([&] { records_of(f.write("b.csv", "\"a\"b,c\n"), ','); }), {"b.csv:1", "separator"});
+  const test::TempFolder f;
+  test::expect_mentions(test::error_of([&] { records_of(f.write("a.csv", "a,b\n\"open,c\nd,e\n"), ','); }),
+                        {"a.csv:2", "never closed"});
+  test::expect_mentions(test::error_of([&] { records_of(f.write("b.csv", "\"a\"b,c\n"), ','); }), {"b.csv:1", "separator"});
   std::string long_file = "\"open\n";
   for (int k = 0; k < 40000; ++k) long_file += "a,b\n";
-  expect_mentions(complaint_of([&] { records_of(f.write("c.csv", long_file), ','); }), {"c.csv:1", "never closed"});
+  test::expect_mentions(test::error_of([&] { records_of(f.write("c.csv", long_file), ','); }), {"c.csv:1", "never closed"});
 }
 
 std::string quoted(const std::string& field) {
@@ -113,7 +115,7 @@ RC_GTEST_PROP(TextRecords, QuotedFieldsComeBack, ()) {
   const auto record = *rc::gen::nonEmpty(rc::gen::container<Lines>(field));
   std::string text;
   for (const std::string& f : record) text += (text.empty() ? "" : ",") + quoted(f);
-  const Folder folder;
+  const test::TempFolder folder;
   RC_ASSERT(records_of(folder.write("a.csv", text + "\n"), ',') == std::vector<Lines>{record});
 }
 
@@ -132,12 +134,7 @@ TEST(Words, LeavesOfAParseAreItsWords) {
 // ---- readers ----
 
 Values values(const std::string& name, const std::string& root) {
-  Values v;
-  v.set("name", name);
-  v.set("root", root);
-  for (const Option& o : find_dataset(name).options)
-    if (o.fallback) v.set(o.name, *o.fallback);
-  return v;
+  return test::row_values(find_dataset(name), {{"root", root}});
 }
 
 Lines words_at(const LabelledText& t, const Texts& texts, int64_t k) {
@@ -152,7 +149,7 @@ std::string row(const std::string& gold, const std::string& a, const std::string
 }
 
 struct Snli : testing::Test {
-  Folder f;
+  test::TempFolder f;
   void json(const std::string& train) {
     f.write("snli_1.0_train.jsonl", train);
     f.write("snli_1.0_dev.jsonl", row("neutral", "( A dog )", "Runs."));
@@ -179,13 +176,13 @@ TEST_F(Snli, OriginalFilesGiveParseLeavesAndDropPairsWithoutAgreement) {
 
 TEST_F(Snli, MistakesInARowNameFileAndLine) {
   json(row("neutral", "( a )", "b") + "{\"gold_label\": \n");
-  expect_mentions(complaint_of([&] { load(); }), {"snli_1.0_train.jsonl:2", "JSON"});
+  test::expect_mentions(test::error_of([&] { load(); }), {"snli_1.0_train.jsonl:2", "JSON"});
   json(row("sideways", "( a )", "b"));
-  expect_mentions(complaint_of([&] { load(); }), {"train.jsonl:1", "entailment", "got \"sideways\""});
+  test::expect_mentions(test::error_of([&] { load(); }), {"train.jsonl:1", "entailment", "got \"sideways\""});
   json("{\"gold_label\": \"neutral\", \"sentence1\": \"x\"}\n");
-  expect_mentions(complaint_of([&] { load(); }), {"train.jsonl:1", "\"sentence2\""});
+  test::expect_mentions(test::error_of([&] { load(); }), {"train.jsonl:1", "\"sentence2\""});
   json(row("-", "( a )", "b"));
-  expect_mentions(complaint_of([&] { load(); }), {"train.jsonl", "has none"});
+  test::expect_mentions(test::error_of([&] { load(); }), {"train.jsonl", "has none"});
 }
 
 struct SnliLines : Snli {
@@ -214,7 +211,7 @@ TEST_F(SnliLines, PairsWithoutAgreementAreLeftOutOfAllThree) {
 
 TEST_F(SnliLines, FilesMustBeEquallyLong) {
   f.write("s2.dev", "It runs .\n");
-  expect_mentions(complaint_of([&] { load(); }), {"s2.dev", "as many lines as", "labels.dev (2)", "got 1"});
+  test::expect_mentions(test::error_of([&] { load(); }), {"s2.dev", "as many lines as", "labels.dev (2)", "got 1"});
 }
 
 TEST_F(SnliLines, MaxSamplesCountsTrainingPairsOnly) {
@@ -227,7 +224,7 @@ TEST_F(SnliLines, MaxSamplesCountsTrainingPairsOnly) {
 }
 
 struct Sentiment : testing::Test {
-  Folder f;
+  test::TempFolder f;
   static std::string tweet(int polarity, const std::string& user, const std::string& text) {
     return "\"" + std::to_string(polarity) + "\",\"1\",\"Mon\",\"NO_QUERY\",\"" + user + "\",\"" + text + "\"\n";
   }
@@ -256,13 +253,13 @@ TEST_F(Sentiment, UsersLabelsAndHeldOutRows) {
 
 TEST_F(Sentiment, MistakesNameFileAndLine) {
   files(tweet(0, "ann", "bad") + tweet(3, "bob", "odd"));
-  expect_mentions(complaint_of([&] { load_labelled_text(keys()); }), {"noemoticon.csv:2", "0, 2 or 4", "got \"3\""});
+  test::expect_mentions(test::error_of([&] { load_labelled_text(keys()); }), {"noemoticon.csv:2", "0, 2 or 4", "got \"3\""});
   files("\"0\",\"1\"\n");
-  expect_mentions(complaint_of([&] { load_labelled_text(keys()); }), {"noemoticon.csv:1", "six fields", "got 2"});
+  test::expect_mentions(test::error_of([&] { load_labelled_text(keys()); }), {"noemoticon.csv:1", "six fields", "got 2"});
 }
 
 struct OwnFiles : testing::Test {
-  Folder f;
+  test::TempFolder f;
   OwnFiles() {
     for (const char* split : {"train", "valid", "test"})
       f.write(std::string(split) + ".tsv", "text\tlabel\twho\nb b a\tred\tx\nb c\tblue\ty\n");
@@ -283,16 +280,16 @@ TEST_F(OwnFiles, ClassesAreInByteOrderAndColumnsFoundByTitle) {
 }
 
 TEST_F(OwnFiles, MistakesNameTheColumnTheLabelAndTheFile) {
-  expect_mentions(complaint_of([&] {
-                    load({{"column.text", std::string("body")}});
-                  }),
-                  {"train.tsv:1", "\"body\" (data.column.text)", "\"text\", \"label\""});
+  test::expect_mentions(test::error_of([&] {
+                          load({{"column.text", std::string("body")}});
+                        }),
+                        {"train.tsv:1", "\"body\" (data.column.text)", "\"text\", \"label\""});
   f.write("valid.tsv", "text\tlabel\nb\tgreen\n");
-  expect_mentions(complaint_of([&] { load(); }), {"valid.tsv:2", "\"blue\", \"red\"", "got \"green\""});
+  test::expect_mentions(test::error_of([&] { load(); }), {"valid.tsv:2", "\"blue\", \"red\"", "got \"green\""});
   f.write("valid.tsv", "text\tlabel\nb\n");
-  expect_mentions(complaint_of([&] { load(); }), {"valid.tsv:2", "at least 2 fields, got 1"});
-  std::filesystem::remove(f.path("valid.tsv"));
-  expect_mentions(complaint_of([&] { load(); }), {"valid.tsv", "does not exist", "valid split"});
+  test::expect_mentions(test::error_of([&] { load(); }), {"valid.tsv:2", "at least 2 fields, got 1"});
+  std::filesystem::remove(f / "valid.tsv");
+  test::expect_mentions(test::error_of([&] { load(); }), {"valid.tsv", "does not exist", "valid split"});
 }
 
 TEST_F(OwnFiles, RareAndLateWordsAreUnknownOrDropped) {
@@ -314,7 +311,7 @@ TEST_F(OwnFiles, LongTextsAreCutAndEmptyOnesAreOneUnknownWord) {
 TEST_F(OwnFiles, PairsHaveTwoTextsEach) {
   for (const char* split : {"train", "valid", "test"})
     f.write(std::string(split) + ".csv", "label,sentence1,sentence2\nyes,a b,c\nno,\"d, e\",f\n");
-  for (const char* split : {"train", "valid", "test"}) std::filesystem::remove(f.path(std::string(split) + ".tsv"));
+  for (const char* split : {"train", "valid", "test"}) std::filesystem::remove(f / (std::string(split) + ".tsv"));
   const LabelledText t = load_labelled_text(values("labelled-pairs", f.path()));
   EXPECT_EQ(words_at(t, t.train.first, 1), (Lines{"d", ",", "e"}));
   EXPECT_EQ(words_at(t, t.train.second, 1), (Lines{"f"}));
@@ -340,7 +337,7 @@ std::unordered_map<std::string, std::vector<float>> vectors(const std::string& p
 }
 
 TEST(WordVectorFiles, WordsWithSpacesHeadersAndRepetitions) {
-  const Folder f;
+  const test::TempFolder f;
   const auto v = vectors(f.write("v", "3 2\n. 1 2\n. . 3 4\n. 5 6\na 7 8 \n"), {".", "a", ". ."});
   EXPECT_EQ(v.at("."), (std::vector<float>{1, 2}));
   EXPECT_EQ(v.at(". ."), (std::vector<float>{3, 4}));
@@ -348,9 +345,11 @@ TEST(WordVectorFiles, WordsWithSpacesHeadersAndRepetitions) {
 }
 
 TEST(WordVectorFiles, MistakesNameFileAndLine) {
-  const Folder f;
-  expect_mentions(complaint_of([&] { vectors(f.write("v", "a 1 2\nb 1\n"), {"b"}); }), {"v:2", "2 numbers", "got 1"});
-  expect_mentions(complaint_of([&] { vectors(f.write("v", "a 1 2\nb 1 x\n"), {"b"}); }), {"v:2", "number 2 is malformed"});
+  const test::TempFolder f;
+  test::expect_mentions(test::error_of([&] { vectors(f.write("v", "a 1 2\nb 1\n"), {"b"}); }),
+                        {"v:2", "2 numbers", "got 1"});
+  test::expect_mentions(test::error_of([&] { vectors(f.write("v", "a 1 2\nb 1 x\n"), {"b"}); }),
+                        {"v:2", "number 2 is malformed"});
   EXPECT_EQ(vectors(f.write("v", "a 1 2\nb 1 x\n"), {"a"}).size(), 1u);  // a word nobody asked for is not looked at
 }
 
@@ -361,11 +360,11 @@ TEST(RealFiles, HaveTheKnownNumbersOfPairs) {
   if (!folder) GTEST_SKIP() << "TACET_DATA is not set: real SNLI files are not compared";
   const std::string from = std::string(folder) + "/snli/infersent-format/";
   if (!std::filesystem::exists(from + "s1.dev")) GTEST_SKIP() << "no s1.dev below TACET_DATA/snli";
-  const Folder f;
+  const test::TempFolder f;
   for (const char* name : {"s1.", "s2.", "labels."}) {
-    std::filesystem::create_symlink(from + name + "dev", f.path(std::string(name) + "dev"));
-    std::filesystem::create_symlink(from + name + "dev", f.path(std::string(name) + "train"));
-    std::filesystem::create_symlink(from + name + "test", f.path(std::string(name) + "test"));
+    std::filesystem::create_symlink(from + name + "dev", f / (std::string(name) + "dev"));
+    std::filesystem::create_symlink(from + name + "dev", f / (std::string(name) + "train"));
+    std::filesystem::create_symlink(from + name + "test", f / (std::string(name) + "test"));
   }
   const LabelledText t = load_labelled_text(values("snli", f.path()));
   EXPECT_EQ(t.valid.size(), 9842);  // the official counts of pairs with a gold label

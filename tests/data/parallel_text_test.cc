@@ -4,15 +4,18 @@
 #include <gtest/gtest.h>
 #include <zlib.h>
 
-#include "data/fixtures.h"
+#include "support/environment.h"
+#include "support/error_of.h"
+#include "support/row_values.h"
+#include "support/temp_folder.h"
 #include "tacet/registry.h"
 
 namespace tacet {
 namespace {
 
 struct Parallel : testing::Test {
-  Folder f;
-  Environment home{"HOME", f.path("home")};  // the cache of learned vocabularies
+  test::TempFolder f;
+  test::Environment home{"HOME", f / "home"};  // the cache of learned vocabularies
   Parallel() {
     for (const char* split : {"train", "val", "test_2016_flickr"}) {
       f.write(std::string(split) + ".de", german());
@@ -21,15 +24,7 @@ struct Parallel : testing::Test {
   }
   static std::string german() { return "Ein Hund l\xC3\xA4uft.\nZwei Hunde laufen.\n\nEin Mann und ein Hund.\n"; }
   static std::string english() { return "A dog runs.\nTwo dogs run.\nnothing\nA man and a dog.\n"; }
-  Values keys() const {
-    Values v;
-    v.set("name", std::string("multi30k"));
-    v.set("root", f.path());
-    for (const Option& o : find_dataset("multi30k").options)
-      if (o.fallback) v.set(o.name, *o.fallback);
-    v.set("pieces", int64_t{60});
-    return v;
-  }
+  Values keys() const { return test::row_values(find_dataset("multi30k"), {{"root", f.path()}, {"pieces", int64_t{60}}}); }
   ParallelText load(const std::vector<std::pair<std::string, Value>>& more = {}) const {
     Values v = keys();
     for (const auto& [key, value] : more) v.set(key, value);
@@ -61,7 +56,7 @@ TEST_F(Parallel, SpecialPiecesStandInFrontAndAreNeverInAText) {
 // What SentencePiece's own program makes of the same pieces.
 TEST_F(Parallel, DecodingIsThatOfSentencePiece) {
   load();
-  const std::string model = std::filesystem::directory_iterator(f.path("home/.cache/tacet/subwords"))->path();
+  const std::string model = std::filesystem::directory_iterator(f / "home/.cache/tacet/subwords")->path();
   const Subwords s = Subwords::from_file(model);
   for (const std::vector<int32_t>& pieces : {std::vector<int32_t>{5, 1, 9, 10},
                                              {1, 1},
@@ -70,7 +65,7 @@ TEST_F(Parallel, DecodingIsThatOfSentencePiece) {
                                              {4, 5, 6, 7, 8, 9, 10, 11, 12, 13}}) {
     std::string line;
     for (const int32_t piece : pieces) line += std::to_string(piece) + " ";
-    const std::string out = f.path("decoded");
+    const std::string out = f / "decoded";
     const std::string command =
         "spm_decode --model=" + model + " --input_format=id < " + f.write("ids", line + "\n") + " > " + out;
     ASSERT_EQ(std::system(command.c_str()), 0);
@@ -82,13 +77,13 @@ TEST_F(Parallel, DecodingIsThatOfSentencePiece) {
 }
 
 TEST_F(Parallel, MissingProgramsAreTheUsersToInstall) {
-  const Environment path("PATH", f.path());
-  expect_mentions(complaint_of([&] { load(); }), {"sentencepiece", "spm_train", "not in $PATH"});
+  const test::Environment path("PATH", f.path());
+  test::expect_mentions(test::error_of([&] { load(); }), {"sentencepiece", "spm_train", "not in $PATH"});
 }
 
 TEST_F(Parallel, ALearnedVocabularyIsAFunctionOfTheTextsAndIsKept) {
   const ParallelText first = load();
-  const std::string kept = f.path("home/.cache/tacet/subwords");
+  const std::string kept = f / "home/.cache/tacet/subwords";
   ASSERT_TRUE(std::filesystem::exists(kept));
   const auto files = std::distance(std::filesystem::directory_iterator(kept), std::filesystem::directory_iterator{});
   EXPECT_EQ(files, 1);
@@ -103,20 +98,23 @@ TEST_F(Parallel, ALearnedVocabularyIsAFunctionOfTheTextsAndIsKept) {
 
 TEST_F(Parallel, ADamagedOrUnwritableCacheIsDoneWithout) {
   const auto words = load().train.source.words;
-  for (const auto& entry : std::filesystem::directory_iterator(f.path("home/.cache/tacet/subwords")))
+  for (const auto& entry : std::filesystem::directory_iterator(f / "home/.cache/tacet/subwords"))
     std::ofstream(entry.path(), std::ios::binary) << "not a model";
   EXPECT_EQ(load().train.source.words, words);
-  std::filesystem::remove_all(f.path("home"));
+  std::filesystem::remove_all(f / "home");
   f.write("home", "a file where the folder should be");
   EXPECT_EQ(load().train.source.words, words);
 }
 
 TEST_F(Parallel, AModelOfOnesOwnIsUsed) {
   load();
-  const auto kept = std::filesystem::directory_iterator(f.path("home/.cache/tacet/subwords"))->path();
-  std::filesystem::copy(kept, f.path("own.model"));
-  EXPECT_EQ(load({{"subwords", f.path("own.model")}, {"pieces", int64_t{30}}}).subwords.size(), load().subwords.size());
-  expect_mentions(complaint_of([&] { load({{"subwords", f.write("bad.model", "text")}}); }), {"bad.model", "SentencePiece"});
+  const auto kept = std::filesystem::directory_iterator(f / "home/.cache/tacet/subwords")->path();
+  std::filesystem::copy(kept, f / "own.model");
+  EXPECT_EQ(load({{"subwords", f / "own.model"}, {"pieces", int64_t{30}}}).subwords.size(), load().subwords.size());
+  test::expect_mentions(test::error_of([&] {
+                          load({{"subwords", f.write("bad.model", "text")}});
+                        }),
+                        {"bad.model", "SentencePiece"});
 }
 
 TEST_F(Parallel, LongPairsAreLeftOutOfTrainingAndLongSourcesCut) {
@@ -127,54 +125,49 @@ TEST_F(Parallel, LongPairsAreLeftOutOfTrainingAndLongSourcesCut) {
   EXPECT_LT(t.train.size(), 3);
   EXPECT_EQ(t.valid.size(), 4);
   for (int64_t k = 0; k < 4; ++k) EXPECT_LT(t.valid.source[k].size(), longest);
-  expect_mentions(complaint_of([&] { load({{"max_length", int64_t{1}}}); }), {"data.max_length", "got 1"});
+  test::expect_mentions(test::error_of([&] { load({{"max_length", int64_t{1}}}); }), {"data.max_length", "got 1"});
 }
 
 TEST_F(Parallel, PreparedAndPackedFilesAreFound) {
   for (const char* split : {"train", "val", "test_2016_flickr"})
     for (const char* language : {"de", "en"}) {
-      const std::string plain = f.path(std::string(split) + "." + language);
+      const std::string plain = f / (std::string(split) + "." + language);
       gzFile out = gzopen((plain + ".gz").c_str(), "wb");
       const std::string text = language[0] == 'd' ? german() : english();
       gzwrite(out, text.data(), static_cast<unsigned>(text.size()));
       gzclose(out);
-      std::filesystem::rename(plain, f.path(std::string(split) + ".lc.norm.tok." + language));
+      std::filesystem::rename(plain, f / (std::string(split) + ".lc.norm.tok." + language));
     }
   EXPECT_EQ(load().train.size(), 3);  // .gz comes first
   for (const char* language : {"de", "en"})
     for (const char* split : {"train", "val", "test_2016_flickr"})
-      std::filesystem::remove(f.path(std::string(split) + "." + language + ".gz"));
+      std::filesystem::remove(f / (std::string(split) + "." + language + ".gz"));
   EXPECT_EQ(load().train.size(), 3);
   for (const char* split : {"train", "val", "test_2016_flickr"})
     for (const char* language : {"de", "en"}) {
       const std::string name = std::string(split) + ".lc.norm.tok." + language;
-      std::filesystem::create_directories(f.path("task1/tok"));
-      std::filesystem::rename(f.path(name), f.path("task1/tok/" + name));
+      std::filesystem::create_directories(f / "task1/tok");
+      std::filesystem::rename(f / name, f / ("task1/tok/" + name));
     }
   EXPECT_EQ(load().train.size(), 3);
 }
 
 TEST_F(Parallel, MistakesNameTheFile) {
   f.write("val.en", "one line\n");
-  expect_mentions(complaint_of([&] { load(); }), {"val.en", "as many lines as", "val.de (4)", "got 1"});
-  std::filesystem::remove(f.path("val.en"));
-  expect_mentions(complaint_of([&] { load(); }), {"val.en", "does not exist", "data.valid"});
-  expect_mentions(complaint_of([&] { load({{"source", std::string("fr")}}); }), {"train.fr", "multi30k"});
+  test::expect_mentions(test::error_of([&] { load(); }), {"val.en", "as many lines as", "val.de (4)", "got 1"});
+  std::filesystem::remove(f / "val.en");
+  test::expect_mentions(test::error_of([&] { load(); }), {"val.en", "does not exist", "data.valid"});
+  test::expect_mentions(test::error_of([&] { load({{"source", std::string("fr")}}); }), {"train.fr", "multi30k"});
 }
 
 TEST(RealParallel, Multi30kHasItsKnownSizes) {
   const char* folder = std::getenv("TACET_DATA");
   const std::string root = std::string(folder ? folder : "") + "/multi30k";
   if (!folder || !std::filesystem::exists(root)) GTEST_SKIP() << "TACET_DATA has no multi30k";
-  const Folder f;
-  const Environment home("HOME", f.path());
-  Values v;
-  v.set("name", std::string("multi30k"));
-  v.set("root", root);
-  for (const Option& o : find_dataset("multi30k").options)
-    if (o.fallback) v.set(o.name, *o.fallback);
-  v.set("pieces", int64_t{1000});
-  v.set("pieces_from", int64_t{2000});
+  const test::TempFolder f;
+  const test::Environment home("HOME", f.path());
+  const Values v = test::row_values(find_dataset("multi30k"),
+                                    {{"root", root}, {"pieces", int64_t{1000}}, {"pieces_from", int64_t{2000}}});
   const ParallelText t = load_parallel_text(v);
   EXPECT_EQ(t.train.size(), 29000);
   EXPECT_EQ(t.valid.size(), 1014);

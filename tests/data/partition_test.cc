@@ -9,7 +9,7 @@
 
 #include "data/clients/client_batches.h"
 #include "data/clients/partition.h"
-#include "data/fixtures.h"
+#include "support/error_of.h"
 
 namespace tacet {
 namespace {
@@ -243,20 +243,20 @@ TEST(Partition, PercentCutsTheFilesOrder) {
 TEST(Partition, SaysWhatDoesNotFit) {
   const auto labels = cyclic(100, 10);
   const auto complain = [&](const PartitionOptions& o, int clients) {
-    return complaint_of([&] { partition(o, labels, {}, clients); });
+    return test::error_of([&] { partition(o, labels, {}, clients); });
   };
-  expect_mentions(complain(of("iid"), 101), {"clients.count must be <= the 100 training samples", "got 101"});
-  expect_mentions(complain(of("one-class"), 9), {"number of classes, 10", "one-class", "got 9"});
-  expect_mentions(complain(of("users"), 2), {"users", "none"});
+  test::expect_mentions(complain(of("iid"), 101), {"clients.count must be <= the 100 training samples", "got 101"});
+  test::expect_mentions(complain(of("one-class"), 9), {"number of classes, 10", "one-class", "got 9"});
+  test::expect_mentions(complain(of("users"), 2), {"users", "none"});
   PartitionOptions o = of("percent");
   o.percent = {50, 50};
-  expect_mentions(complain(o, 3), {"data.partition.percent", "clients.count is 3", "got 2"});
+  test::expect_mentions(complain(o, 3), {"data.partition.percent", "clients.count is 3", "got 2"});
   o.percent = {50, 40};
-  expect_mentions(complain(o, 2), {"sum 100", "got 90"});
+  test::expect_mentions(complain(o, 2), {"sum 100", "got 90"});
   o = of("classes");
   o.classes = 60;
-  expect_mentions(complain(o, 2), {"data.partition.classes", "got 60 × 2"});
-  expect_mentions(complaint_of([&] { partition(of("users"), labels, cyclic(100, 3), 4); }), {"users, 3", "got 4"});
+  test::expect_mentions(complain(o, 2), {"data.partition.classes", "got 60 × 2"});
+  test::expect_mentions(test::error_of([&] { partition(of("users"), labels, cyclic(100, 3), 4); }), {"users, 3", "got 4"});
 }
 
 // ---- batches ----

@@ -1,5 +1,6 @@
 // Client sampling: rules for every kind, and how often each client comes.
 #include "engine/client_sampling.h"
+#include "support/error_of.h"
 
 #include <algorithm>
 #include <cmath>
@@ -8,8 +9,6 @@
 
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
-
-#include "data/fixtures.h"
 
 namespace tacet {
 namespace {
@@ -92,11 +91,11 @@ TEST(ClientSampling, RefusesMoreThanThereAre) {
   v.set("period", int64_t{3});
   v.set("alpha", 1.0);
   v.set("participating", int64_t{5});
-  expect_mentions(complaint_of([&] { client_sampling(v, 4); }),
-                  {"clients.participating must be <= clients.count = 4, got 5"});
+  test::expect_mentions(test::error_of([&] { client_sampling(v, 4); }),
+                        {"clients.participating must be <= clients.count = 4, got 5"});
   v.set("sampling", std::string("periodic"));
-  expect_mentions(complaint_of([&] { client_sampling(v, 10); }),
-                  {"clients.participating must be <= 3", "clients.period = 3", "got 5"});
+  test::expect_mentions(test::error_of([&] { client_sampling(v, 10); }),
+                        {"clients.participating must be <= 3", "clients.period = 3", "got 5"});
 }
 
 }  // namespace

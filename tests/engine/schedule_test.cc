@@ -2,11 +2,12 @@
 #include "engine/schedule.h"
 
 #include <cmath>
-#include <filesystem>
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include "support/error_of.h"
+#include "support/temp_folder.h"
 #include "tacet/error.h"
 #include "tacet/recipe.h"
 #include "train/client_state.h"
@@ -78,20 +79,14 @@ TEST(Schedule, ACosineCountsRoundsWhenAsked) {
 }
 
 TEST(Schedule, ACosineNeedsItsEnd) {
-  try {
-    schedule("rounds = 100\ncosine = true");
-    FAIL();
-  } catch (const UserError& error) {
-    EXPECT_STREQ(
-        error.what(),
-        "schedule.toml:13: schedule.cosine needs schedule.epochs, where it ends (schedule.unit = \"epochs\"), got nothing");
-  }
+  EXPECT_EQ(
+      test::error_of([] { schedule("rounds = 100\ncosine = true"); }),
+      "schedule.toml:13: schedule.cosine needs schedule.epochs, where it ends (schedule.unit = \"epochs\"), got nothing");
 }
 
 struct Spill : testing::Test {
-  void SetUp() override { std::filesystem::create_directories(folder); }
-  void TearDown() override { std::filesystem::remove_all(folder); }
-  std::string folder = (std::filesystem::temp_directory_path() / ("tacet-spill-" + std::to_string(::getpid()))).string();
+  test::TempFolder temp;
+  const std::string folder = temp.path();
 };
 
 // 100,000 clients with 1,000 floats each would be 400 MB: only those that are touched take room, and nothing stays behind.

@@ -13,7 +13,7 @@
 #include "kernels/convolution/conv_bias.h"
 #include "kernels/convolution/conv_norm.h"
 #include "kernels/product/product.h"
-#include "near.h"
+#include "reference.h"
 
 namespace tacet {
 namespace {

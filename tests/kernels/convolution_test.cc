@@ -14,7 +14,7 @@
 #include "kernels/convolution/batch_norm.h"
 #include "kernels/convolution/convolution_winograd.h"
 #include "kernels/convolution/winograd.h"
-#include "near.h"
+#include "reference.h"
 
 namespace tacet {
 namespace {

@@ -14,7 +14,7 @@
 #include "kernels/product/linear.h"
 #include "kernels/product/panels.h"
 #include "kernels/recurrent/weight_drop.h"
-#include "near.h"
+#include "reference.h"
 
 namespace tacet {
 namespace {

@@ -14,7 +14,7 @@
 #include "kernels/product/product.h"
 #include "kernels/recurrent/lstm.h"
 #include "kernels/recurrent/recurrent_layer.h"
-#include "near.h"
+#include "reference.h"
 
 namespace tacet {
 namespace {

@@ -6,7 +6,7 @@
 #include <cstdlib>
 #include <vector>
 
-#include "tacet/error.h"
+#include "support/error_of.h"
 
 namespace tacet {
 namespace {
@@ -51,12 +51,7 @@ class Scheduler : public testing::Test {
   std::string error(Variables values, const Variables& more = {}) {
     values.insert(values.end(), more.begin(), more.end());
     set(values);
-    try {
-      placement_from_environment();
-    } catch (const UserError& e) {
-      return e.what();
-    }
-    return "nothing thrown";
+    return test::error_of([] { placement_from_environment(); });
   }
 
   const Variables open_mpi = {{"OMPI_COMM_WORLD_RANK", "2"},
@@ -110,12 +105,8 @@ TEST_F(Scheduler, OnSeveralMachinesTheyMeetAtTheFirst) {
   ::setenv("OMPI_COMM_WORLD_LOCAL_SIZE", "2", 1);
   ::setenv("OMPI_MCA_orte_hnp_uri", "714997760.0;tcp://127.0.0.1,203.0.113.5:44989;tcp6://[::1]:1", 1);
   std::string address;
-  try {
-    address = placement_from_environment()->address;
-  } catch (const UserError& e) {
-    address = e.what();
-  }
-  EXPECT_NE(address.find("203.0.113.5"), std::string::npos) << address;
+  const std::string said = test::error_of([&] { address = placement_from_environment()->address; });
+  EXPECT_NE((address + said).find("203.0.113.5"), std::string::npos) << address << said;
   EXPECT_NE(error(open_mpi, {{"OMPI_COMM_WORLD_LOCAL_SIZE", "2"}}).find("MASTER_ADDR must be"), std::string::npos);
   EXPECT_NE(error(hydra, {{"MPI_LOCALNRANKS", "1"}}).find("MASTER_ADDR must be"), std::string::npos);
   EXPECT_NE(error(hydra, {{"MPI_LOCALNRANKS", "1"}, {"MASTER_ADDR", "127.0.0.1"}}).find("MASTER_PORT must be"),

@@ -13,6 +13,8 @@
 #include <sstream>
 
 #include "launch/launch.h"
+#include "support/error_of.h"
+#include "support/temp_folder.h"
 #include "tacet/error.h"
 
 namespace tacet {
@@ -30,20 +32,16 @@ class Launch : public testing::Test {
       ::kill(pid_, SIGKILL);
       ::waitpid(pid_, nullptr, 0);
     }
-    std::filesystem::remove_all(folder_);
   }
 
   void SetUp() override {
     // Orphans come to us instead of to init, so that we can look for them.
     ASSERT_EQ(::prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
-    std::string name = (std::filesystem::temp_directory_path() / "tacet-launch-XXXXXX").string();
-    ASSERT_NE(::mkdtemp(name.data()), nullptr);
-    folder_ = name;
   }
 
   // Launches `workers` shells that run the script, in which $RANK and the like are set. $F is a scratch folder.
   void start(int workers, const std::string& script) {
-    std::ofstream(folder_ / "worker") << "#!/bin/sh\nF=" << folder_.string() << "\n" << script << "\n";
+    std::ofstream(folder_ / "worker") << "#!/bin/sh\nF=" << folder_.path() << "\n" << script << "\n";
     std::filesystem::permissions(folder_ / "worker", std::filesystem::perms::owner_all);
     ASSERT_EQ(::pipe(out_), 0);
     ASSERT_EQ(::pipe(err_), 0);
@@ -54,7 +52,7 @@ class Launch : public testing::Test {
       ::dup2(err_[1], STDERR_FILENO);
       for (const int fd : {out_[0], out_[1], err_[0], err_[1]}) ::close(fd);
       LaunchOptions options;
-      options.program = (folder_ / "worker").string();
+      options.program = folder_ / "worker";
       options.report_seconds = 0.3;
       options.stop_seconds = 0.3;
       options.interrupt_seconds = 600;
@@ -133,7 +131,7 @@ class Launch : public testing::Test {
     return ended;
   }
 
-  std::filesystem::path folder_;
+  const test::TempFolder folder_;
   pid_t pid_ = -1;
   int out_[2], err_[2];
 };
@@ -321,13 +319,9 @@ TEST_F(Launch, AProcessThatAWorkerLeavesBehindDoesNotHoldTheLauncher) {
 
 TEST_F(Launch, AProgramThatCannotBeRun) {
   LaunchOptions options;
-  options.program = (folder_ / "missing").string();
-  try {
-    launch_local({"tacet"}, 2, options);
-    FAIL() << "nothing thrown";
-  } catch (const UserError& e) {
-    EXPECT_EQ(e.what(), "can't start the workers (" + options.program + "): No such file or directory");
-  }
+  options.program = folder_ / "missing";
+  EXPECT_EQ(test::error_of([&] { launch_local({"tacet"}, 2, options); }),
+            "can't start the workers (" + options.program + "): No such file or directory");
   expect_nobody_left();
 }
 
@@ -347,12 +341,7 @@ class Environment : public testing::Test {
     for (const auto& [name, value] : values) ::setenv(name.c_str(), value.c_str(), 1);
   }
   std::string error() {
-    try {
-      placement_from_environment();
-    } catch (const UserError& e) {
-      return e.what();
-    }
-    return "nothing thrown";
+    return test::error_of([] { placement_from_environment(); });
   }
 };
 

@@ -12,6 +12,7 @@
 #include "kernels/convolution/conv_norm.h"
 #include "kernels/convolution/image_ops.h"
 #include "kernels/product/product.h"
+#include "support/row_values.h"
 #include "tacet/image_model.h"
 
 namespace tacet {
@@ -107,11 +108,8 @@ TEST(ConvNorm, MomentsOfValuesFarFromZero) {
 }
 
 std::shared_ptr<ImageModel> network(const std::string& name, const ImageShape& sizes, Precision precision) {
-  Values keys;
-  keys.set("name", name);
-  for (const Option& o : find_model(name).options)
-    if (o.fallback) keys.set(o.name, *o.fallback);
-  return make_image_model(keys, sizes, Stream(1, Stream::everyone, Purpose::initial_weights, 0, 0), precision);
+  return make_image_model(test::row_values(find_model(name)), sizes,
+                          Stream(1, Stream::everyone, Purpose::initial_weights, 0, 0), precision);
 }
 
 // The sizes of the images that `step` copies from one order into another: libtorch's clones of four dimensions, which is

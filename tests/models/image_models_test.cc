@@ -6,7 +6,6 @@
 #include <torch/utils.h>
 
 #include <cstdlib>
-#include <filesystem>
 #include <fstream>
 
 #include <nlohmann/json.hpp>
@@ -14,6 +13,8 @@
 #include "data/files/safetensors.h"
 #include "kernels/product/product.h"
 #include "models/images/image_layers.h"
+#include "support/row_values.h"
+#include "support/temp_folder.h"
 #include "tacet/error.h"
 #include "tacet/flat_module.h"
 #include "tacet/image_model.h"
@@ -21,17 +22,9 @@
 namespace tacet {
 namespace {
 
-namespace fs = std::filesystem;
 using nlohmann::json;
 
-Values keys(const std::string& name, const std::vector<std::pair<std::string, Value>>& given = {}) {
-  Values values;
-  values.set("name", name);
-  for (const Option& o : find_model(name).options)
-    if (o.fallback) values.set(o.name, *o.fallback);
-  for (const auto& [key, value] : given) values.set(key, value);
-  return values;
-}
+Values keys(const std::string& name, const test::Given& given = {}) { return test::row_values(find_model(name), given); }
 
 Stream weights(uint64_t seed) { return {seed, Stream::everyone, Purpose::initial_weights, 0, 0}; }
 
@@ -122,8 +115,7 @@ double difference(const torch::Tensor& a, const torch::Tensor& b) {
 
 TEST(ImageModels, AgreeWithIndependentDefinitions) {
   if (std::system(TACET_ORACLE_PYTHON " -c 'import torch' 2>/dev/null") != 0) GTEST_SKIP() << "python3-torch is missing";
-  const fs::path folder = fs::temp_directory_path() / ("tacet-models-" + std::to_string(::getpid()));
-  fs::create_directories(folder);
+  const test::TempFolder folder;
   json config = json::array();
   struct Ours {
     std::map<std::string, torch::Tensor> values;
@@ -149,7 +141,7 @@ TEST(ImageModels, AgreeWithIndependentDefinitions) {
 
     std::vector<NamedTensor> in = {{"x", x}, {"target", target}};
     for (const auto& p : model->named_parameters()) in.push_back({"parameter/" + p.key(), p.value().detach().clone()});
-    write_safetensors((folder / (label(c) + ".in.safetensors")).string(), in);
+    write_safetensors(folder / (label(c) + ".in.safetensors"), in);
     config.push_back({{"case", label(c)},
                       {"name", c.name},
                       {"channels", c.sizes.channels},
@@ -172,11 +164,11 @@ TEST(ImageModels, AgreeWithIndependentDefinitions) {
     o.values["logits"] = model->forward(x, nullptr);
   }
   std::ofstream(folder / "cases.json") << config;
-  const std::string command = std::string(TACET_ORACLE_PYTHON) + " " + TACET_IMAGE_ORACLE + " " + folder.string();
+  const std::string command = std::string(TACET_ORACLE_PYTHON) + " " + TACET_IMAGE_ORACLE + " " + folder.path();
   ASSERT_EQ(0, std::system(command.c_str())) << command;
   for (const auto& [name, o] : ours) {
     SCOPED_TRACE(name);
-    const auto theirs = read_safetensors((folder / (name + ".out.safetensors")).string());
+    const auto theirs = read_safetensors(folder / (name + ".out.safetensors"));
     EXPECT_EQ(theirs.size(), o.values.size());
     double worst = 0;
     for (const auto& t : theirs) {
@@ -187,7 +179,6 @@ TEST(ImageModels, AgreeWithIndependentDefinitions) {
     }
     std::printf("%-20s %3zu tensors, largest relative difference %.1e\n", name.c_str(), theirs.size(), worst);
   }
-  fs::remove_all(folder);
 }
 
 // ---- weights, masks, statistics ----

@@ -2,12 +2,13 @@
 """Breaks one rule after the other in tacet's own sources and lists the tests that notice: a test that no broken rule fails proves nothing.
 
     tests/mutations/break_rules.py BUILD [--only FILE] [--jobs N]
+    tests/mutations/break_rules.py --check
 
 BUILD is a configured build folder of this source tree; use a copy of the tree, since sources change while it runs (they are put back,
 also after Ctrl-C). Every rule of RULES is a piece of text that occurs once in a file of src/, and what it is replaced with. A rule is
 caught when a test of `algorithms` (without the slow claims) or `oracle` (quadratics) fails. Exit code: 0 when all
 were caught, 1 when some were not, 2 for wrong input. It takes some ten seconds a rule, so it is run by hand and not by test.sh; its output
-is kept in docs/algorithms.md.
+is kept in docs/algorithms.md. --check builds nothing: it says whether every rule's text still occurs once, and test.sh runs it.
 """
 
 import argparse
@@ -80,7 +81,7 @@ RULES = [
     (A + "normalized.cc", "the norm of g", "const double length = l2_norm(m);", "const double length = l2_norm(g);"),
     ("src/engine/round.cc", "the round's first mini-batch again and again", "  ++draws_;\n", ""),
     ("src/engine/round.cc", "resampling moves the schedule", "if (local_step) ++steps_;", "++steps_;"),
-    ("src/engine/round.cc", "buffers of the client before", "if (b > 0) buffers.copy_(buffers_before);", ""),
+    ("src/engine/round.cc", "buffers of the client before", "    if (b > 0) buffers.copy_(buffers_before);\n    std::fill(", "    std::fill("),
     ("src/engine/round.cc", "no guard in γ/‖g‖", "rates.gamma / (1e-10 + norm)", "rates.gamma / norm"),
     ("src/engine/message_coding.cc", "what int8 left out is not saved", "v.clients(uses[use], residuals_[use]);", "(void)v;"),
     ("src/engine/message_coding.cc", "what int8 left out is forgotten", "int8_encode(given, size, left_out);", ""),
@@ -107,17 +108,33 @@ def failures(folder):
     return []
 
 
+def misplaced(rules):
+    """What is wrong with rules whose text is not once in its file."""
+    wrong = []
+    for file, what, text, instead in rules:
+        path = ROOT / file
+        found = path.read_text(encoding="utf-8").count(text) if path.is_file() else "no file"
+        if found != 1 or text == instead:
+            wrong.append(f"{file}: the text of \"{what}\" must occur once and be replaced by another, it occurs {found} times")
+    return wrong
+
+
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("build")
+    parser.add_argument("build", nargs="?")
+    parser.add_argument("--check", action="store_true", help="only look whether every rule's text occurs once in its file")
     parser.add_argument("--only", default="", help="rules of files whose name contains this")
     parser.add_argument("--jobs", type=int, default=1)
     arguments = parser.parse_args()
     chosen = [rule for rule in RULES if arguments.only in rule[0]]
-    for file, what, text, _ in chosen:
-        found = (ROOT / file).read_text(encoding="utf-8").count(text)
-        if found != 1:
-            sys.exit(f"{file}: the text of \"{what}\" must occur once, it occurs {found} times")
+    wrong = misplaced(chosen)
+    if wrong or not chosen:
+        sys.exit("\n".join(wrong) or f"no rule is of a file whose name contains {arguments.only}")
+    if arguments.check:
+        print(f"each of {len(chosen)} rules is a text that occurs once")
+        return 0
+    if arguments.build is None:
+        parser.error("a build folder is needed")
     if not build(arguments.build, arguments.jobs) or failures(arguments.build):
         sys.exit("the tests must pass before rules are broken")
     missed = 0

@@ -7,6 +7,7 @@ float64. Networks compute their gradients in float32 PyTorch.
 
     methods_oracle.py CONFIG.json [--out OUT.json] [--break RULE | --every-break]
     methods_oracle.py --list-breaks [CONFIG.json]
+    methods_oracle.py --list-methods [--out OUT.json]
     methods_oracle.py --selfcheck
     methods_oracle.py --example DIR
 
@@ -299,6 +300,17 @@ def load_config(path):
         raise InputError(f"{path}: {problem}") from problem
 
 
+def write(result, out):
+    """The result as JSON to a file, or to standard output without one; -> exit code."""
+    text = json.dumps(for_json(result), allow_nan=False)
+    if out:
+        with open(out, "w", encoding="utf-8") as file:
+            file.write(text + "\n")
+    else:
+        print(text)
+    return 0
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("config", nargs="?")
@@ -306,6 +318,7 @@ def main():
     parser.add_argument("--break", dest="broken", choices=BREAKS, metavar="RULE", help="break this rule on purpose")
     parser.add_argument("--every-break", action="store_true", help="one run for each applicable rule, all in one output")
     parser.add_argument("--list-breaks", action="store_true", help="rules, what breaking them does and what must be on")
+    parser.add_argument("--list-methods", action="store_true", help="the names of the methods that are defined here")
     parser.add_argument("--selfcheck", action="store_true", help="check the oracle itself")
     parser.add_argument("--example", metavar="DIR", help="write one configuration a problem kind into this new folder")
     options = parser.parse_args()
@@ -327,6 +340,8 @@ def main():
                 what, of, when, _ = BREAKS[rule]
                 print(f"{rule}\t{what}\t{', '.join(of)}\t{when}")
             return 0
+        if options.list_methods:
+            return write(list(METHODS), options.out)
         if options.config is None:
             parser.error("a configuration is needed")
         config, folder = load_config(options.config)
@@ -342,13 +357,7 @@ def main():
                 raise InputError(f"--break {options.broken} needs {what} in {options.config}")
             with np.errstate(all="ignore"):
                 result = simulate(config, folder, options.broken)[0]
-        text = json.dumps(for_json(result), allow_nan=False)
-        if options.out:
-            with open(options.out, "w", encoding="utf-8") as file:
-                file.write(text + "\n")
-        else:
-            print(text)
-        return 0
+        return write(result, options.out)
     except InputError as problem:
         print(f"methods_oracle.py: {problem}", file=sys.stderr)
         return 2

@@ -2,7 +2,6 @@
 // test breaks one rule after the other in the PyTorch program and checks that the comparison notices.
 #include <cmath>
 #include <cstdlib>
-#include <filesystem>
 #include <fstream>
 
 #include <ATen/ATen.h>
@@ -12,6 +11,7 @@
 #include "data/files/safetensors.h"
 #include "data/text/corpus.h"
 #include "support/pass_on.h"
+#include "support/temp_folder.h"
 #include "tacet/algorithm.h"
 #include "tacet/group.h"
 #include "tacet/train.h"
@@ -19,7 +19,6 @@
 namespace tacet {
 namespace {
 
-namespace fs = std::filesystem;
 using nlohmann::json;
 
 // Passes everything on and keeps every mini-batch's loss, by iteration and client.
@@ -44,8 +43,6 @@ struct Case {
 class Witness : public testing::Test {
  protected:
   void SetUp() override {
-    folder_ = fs::temp_directory_path() / ("tacet-oracle-" + std::to_string(::getpid()));
-    fs::create_directories(folder_);
     // A text with some order in it: the next word is mostly a function of the last one.
     Stream s(5, 0, Purpose::shuffle, 0, 0);
     for (const auto& [name, words] : {std::pair{"train.txt", 700}, {"valid.txt", 60}, {"test.txt", 60}}) {
@@ -57,7 +54,6 @@ class Witness : public testing::Test {
       }
     }
   }
-  void TearDown() override { fs::remove_all(folder_); }
 
   struct Outcome {
     json config;
@@ -66,9 +62,9 @@ class Witness : public testing::Test {
   };
 
   Outcome run_tacet(const Case& c) {
-    const std::string init = (folder_ / "init.safetensors").string();
+    const std::string init = folder_ / "init.safetensors";
     const std::string base =
-        "[data]\nname = \"text\"\nroot = \"" + folder_.string() + "\"\nbatch_size = 2\nbptt = 6\neval_batch = 2\n" + c.data +
+        "[data]\nname = \"text\"\nroot = \"" + folder_.path() + "\"\nbatch_size = 2\nbptt = 6\neval_batch = 2\n" + c.data +
         "\n[model]\nname = \"awd-lstm\"\nlayers = 2\nembedding = 6\nhidden = 7\noutput_dropout = 0\n"
         "hidden_dropout = 0\ninput_dropout = 0\nembedding_dropout = 0\nweight_drop = 0\nalpha = 0.3\nbeta = 3\n";
     const std::string rest = "[algorithm]\nname = \"" + c.algorithm + "\"\n" +
@@ -132,8 +128,8 @@ class Witness : public testing::Test {
   json run_oracle(const json& config, const std::string& option) {
     const auto file = folder_ / "config.json", out = folder_ / "out.json";
     std::ofstream(file) << config;
-    const std::string command = std::string(TACET_ORACLE_PYTHON) + " " + TACET_ORACLE_SCRIPT + " " + file.string() +
-                                " --out " + out.string() + " " + option;
+    const std::string command =
+        std::string(TACET_ORACLE_PYTHON) + " " + TACET_ORACLE_SCRIPT + " " + file + " --out " + out + " " + option;
     EXPECT_EQ(0, std::system(command.c_str())) << command;
     std::ifstream in(out);
     return json::parse(in);
@@ -153,7 +149,7 @@ class Witness : public testing::Test {
     return worst;
   }
 
-  fs::path folder_;
+  const test::TempFolder folder_;
 };
 
 class WitnessCases : public Witness, public testing::WithParamInterface<Case> {};

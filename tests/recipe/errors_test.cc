@@ -18,7 +18,7 @@ void PrintTo(const Mistake& m, std::ostream* out) { *out << m.name; }
 
 class Mistakes : public testing::TestWithParam<Mistake> {};
 
-TEST_P(Mistakes, are_explained) { EXPECT_EQ(error_of(GetParam().toml, GetParam().sets), GetParam().error); }
+TEST_P(Mistakes, are_explained) { EXPECT_EQ(parse_error(GetParam().toml, GetParam().sets), GetParam().error); }
 
 const std::vector<Mistake> value_mistakes = {
     {"out_of_range", with("gamma = 7.5", "gamma = -1"), {}, "r.toml:12: algorithm.gamma must be > 0, got -1"},
@@ -261,11 +261,11 @@ INSTANTIATE_TEST_SUITE_P(Sets, Mistakes, testing::ValuesIn(set_mistakes), name_o
 
 // The rest of such a message is the TOML library's.
 TEST(Syntax, is_reported_with_line_and_column) {
-  EXPECT_EQ(error_of("[data]\nname = \n").find("r.toml:2:8: must be TOML: "), 0u) << error_of("[data]\nname = \n");
-  EXPECT_EQ(error_of("[data]\nname = \"a\"\nname = \"b\"").find("r.toml:3:"), 0u);
-  EXPECT_EQ(error_of("[data").find("r.toml:1:6: must be TOML: "), 0u) << error_of("[data");
-  EXPECT_EQ(error_of(std::string("a\0b", 3)).find("r.toml:1:"), 0u);
-  EXPECT_EQ(error_of("[data]\nname = \"a\xff\"\n"), "r.toml:2: must be UTF-8 text, got the byte 0xff at offset 16");
+  EXPECT_EQ(parse_error("[data]\nname = \n").find("r.toml:2:8: must be TOML: "), 0u) << parse_error("[data]\nname = \n");
+  EXPECT_EQ(parse_error("[data]\nname = \"a\"\nname = \"b\"").find("r.toml:3:"), 0u);
+  EXPECT_EQ(parse_error("[data").find("r.toml:1:6: must be TOML: "), 0u) << parse_error("[data");
+  EXPECT_EQ(parse_error(std::string("a\0b", 3)).find("r.toml:1:"), 0u);
+  EXPECT_EQ(parse_error("[data]\nname = \"a\xff\"\n"), "r.toml:2: must be UTF-8 text, got the byte 0xff at offset 16");
 }
 
 // In a comment, where any character is fine.
@@ -274,15 +274,16 @@ TEST(Encoding, ill_formed_sequences_are_refused) {
                              "\xe0\x9f\xbf", "\xed\xa0\x80", "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80",
                              "\xf0\x9f\x98", "\xff"};
   for (const std::string& text : bad)
-    EXPECT_EQ(error_of("\n# " + text).find("r.toml:2: must be UTF-8 text, got the byte 0x"), 0u) << error_of("\n# " + text);
+    EXPECT_EQ(parse_error("\n# " + text).find("r.toml:2: must be UTF-8 text, got the byte 0x"), 0u)
+        << parse_error("\n# " + text);
   for (const char* text : {"é", "\xed\x9f\xbf", "中", "😀", "\xf4\x8f\xbf\xbd"})
-    EXPECT_EQ(error_of(good_recipe + "# " + text + "\n"), "") << text;
+    EXPECT_EQ(parse_error(good_recipe + "# " + text + "\n"), "") << text;
 }
 
 TEST(Several, are_reported_together_in_the_order_of_the_file) {
-  EXPECT_EQ(error_of("[run]\nseed = -1\nthreads = 0\n[data]\nname = \"sotu\"\n[model]\nname = \"awd-lstm\"\nlayers = 0\n"
-                     "[algorithm]\nname = \"celgc\"\neta = 1\ngamma = 1\n[schedule]\nrounds = 1\n",
-                     {"run.threads=-5"}),
+  EXPECT_EQ(parse_error("[run]\nseed = -1\nthreads = 0\n[data]\nname = \"sotu\"\n[model]\nname = \"awd-lstm\"\nlayers = 0\n"
+                        "[algorithm]\nname = \"celgc\"\neta = 1\ngamma = 1\n[schedule]\nrounds = 1\n",
+                        {"run.threads=-5"}),
             "--set run.threads: must be >= 1 and <= 1024, got -5\n"
             "r.toml:2: run.seed must be >= 0, got -1\n"
             "r.toml:8: model.layers must be >= 1 and <= 10000000, got 0");
@@ -291,7 +292,7 @@ TEST(Several, are_reported_together_in_the_order_of_the_file) {
 TEST(Several, are_ten_at_most) {
   std::string text = good_recipe + "[run]\n";  // its first key stands on line 20
   for (int k = 0; k < 13; ++k) text += "zzzzzzz" + std::to_string(k) + " = 1\n";
-  const std::string error = error_of(text);
+  const std::string error = parse_error(text);
   EXPECT_EQ(std::count(error.begin(), error.end(), '\n'), 10);
   EXPECT_NE(error.find("r.toml:29: run.zzzzzzz9 is"), std::string::npos) << error;
   EXPECT_EQ(error.find("r.toml:30"), std::string::npos) << error;

@@ -1,15 +1,13 @@
 // What the recipe tests share: a recipe that is right, ways to make it wrong, and folders with recipe files.
 #pragma once
 
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
+#include "support/error_of.h"
+#include "support/temp_folder.h"
 #include "tacet/algorithm.h"
-#include "tacet/error.h"
 #include "tacet/recipe.h"
 #include "tacet/registry.h"
 
@@ -44,14 +42,9 @@ inline std::string with(const std::string& from, const std::string& to) {
   return text.replace(at, from.size(), to);
 }
 
-// What parsing says, or "" when it succeeds.
-inline std::string error_of(const std::string& toml, const std::vector<std::string>& sets = {}) {
-  try {
-    (void)parse_recipe(toml, "r.toml", sets);
-  } catch (const UserError& error) {
-    return error.what();
-  }
-  return "";
+// Returns what parsing says, or "" when it succeeds.
+inline std::string parse_error(const std::string& toml, const std::vector<std::string>& sets = {}) {
+  return test::error_of([&] { (void)parse_recipe(toml, "r.toml", sets); });
 }
 
 // "celgc, naive-clip, …": how messages list the rows of a table, and the keys of one row.
@@ -73,40 +66,14 @@ inline bool same(const Recipe& a, const Recipe& b) {
          a.clients.all() == b.clients.all() && a.schedule.all() == b.schedule.all() && a.run.all() == b.run.all();
 }
 
-// A fresh folder that goes away with the test.
-class Folder {
- public:
-  Folder() {
-    std::string name = (std::filesystem::temp_directory_path() / "recipe-XXXXXX").string();
-    if (!mkdtemp(name.data())) throw std::runtime_error("no temporary folder");
-    path_ = name;
+struct RecipeFolder : test::TempFolder {
+  // Returns the error of loading a file of the folder, with the folder's own path left out.
+  std::string load_error(const std::string& name, const std::vector<std::string>& sets = {}) const {
+    std::string text = test::error_of([&] { (void)load_recipe(*this / name, sets); });
+    const std::string prefix = path() + "/";
+    for (size_t at = text.find(prefix); at != std::string::npos; at = text.find(prefix)) text.erase(at, prefix.size());
+    return text;
   }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  ~Folder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  std::string operator/(const std::string& name) const { return (path_ / name).string(); }
-  void write(const std::string& name, const std::string& text) const {
-    std::filesystem::create_directories((path_ / name).parent_path());
-    std::ofstream(path_ / name, std::ios::binary) << text;
-  }
-  // The error of loading a file of the folder, with the folder's own path left out.
-  std::string error_of(const std::string& name, const std::vector<std::string>& sets = {}) const {
-    try {
-      (void)load_recipe(*this / name, sets);
-    } catch (const UserError& error) {
-      std::string text = error.what();
-      const std::string prefix = path_.string() + "/";
-      for (size_t at = text.find(prefix); at != std::string::npos; at = text.find(prefix)) text.erase(at, prefix.size());
-      return text;
-    }
-    return "";
-  }
-
- private:
-  std::filesystem::path path_;
 };
 
 }  // namespace tacet

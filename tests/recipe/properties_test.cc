@@ -123,7 +123,7 @@ RC_GTEST_PROP(Property, what_is_written_is_read_back, ()) {
 
 // Success or a message, and nothing else: anything but UserError escapes and fails the test.
 void must_not_crash(const std::string& toml, const std::vector<std::string>& sets = {}) {
-  const std::string error = error_of(toml, sets);
+  const std::string error = parse_error(toml, sets);
   for (const char c : error) RC_ASSERT(static_cast<unsigned char>(c) >= ' ' || c == '\n');
 }
 

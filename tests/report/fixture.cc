@@ -1,28 +1,14 @@
 // Makes up run folders. Curves are smooth decays with noise from a small counter-based hash, the same on every machine.
 #include "report/fixture.h"
 
-#include <unistd.h>
-
 #include <cmath>
 #include <cstdint>
 #include <fstream>
-#include <stdexcept>
 
 namespace tacet::report_test {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
-
-TempFolder::TempFolder() {
-  std::string pattern = (fs::temp_directory_path() / "tacet-report-XXXXXX").string();
-  if (mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("no temporary folder");
-  path = pattern;
-}
-
-TempFolder::~TempFolder() {
-  std::error_code ignored;
-  fs::remove_all(path, ignored);
-}
 
 void write(const fs::path& file, const std::string& text) {
   fs::create_directories(file.parent_path());

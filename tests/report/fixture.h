@@ -7,17 +7,11 @@
 #include <vector>
 
 #include "report/runs.h"
+#include "support/temp_folder.h"
 
 namespace tacet::report_test {
 
-// A folder that goes away with the object.
-struct TempFolder {
-  TempFolder();
-  ~TempFolder();
-  TempFolder(const TempFolder&) = delete;
-  TempFolder& operator=(const TempFolder&) = delete;
-  std::filesystem::path path;
-};
+using test::TempFolder;
 
 void write(const std::filesystem::path& file, const std::string& text);
 

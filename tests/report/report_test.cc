@@ -85,8 +85,8 @@ RC_GTEST_PROP(Columns, ThinningKeepsTheMeanOfEqualBins, ()) {
 
 TEST(Page, CarriesTheRunsNumbers) {
   TempFolder temp;
-  write_run(temp.path / "a", {});
-  json data = embedded_data(report_page(read_runs({(temp.path / "a").string()})));
+  write_run(temp / "a", {});
+  json data = embedded_data(report_page(read_runs({temp / "a"})));
   EXPECT_EQ(data["runs"][0]["name"], "a");
   EXPECT_EQ(data["runs"][0]["rounds"]["train_loss"].size(), 120u);  // 12 epochs of 80 steps, 8 a round
   EXPECT_EQ(data["runs"][0]["evals"]["eval_perplexity"].size(), 12u);
@@ -138,30 +138,30 @@ struct Written : ::testing::Test {
   TempFolder temp;
   size_t files() const {
     return static_cast<size_t>(
-        std::distance(std::filesystem::directory_iterator(temp.path), std::filesystem::directory_iterator()));
+        std::distance(std::filesystem::directory_iterator(temp.path()), std::filesystem::directory_iterator()));
   }
 };
 
 TEST_F(Written, ReplacesAnOlderPageAndLeavesNothingBeside) {
-  write(temp.path / "page.html", "old");
-  write_report({named("a")}, (temp.path / "page.html").string());
-  EXPECT_EQ(content(temp.path / "page.html"), report_page({named("a")}));
+  write(temp / "page.html", "old");
+  write_report({named("a")}, temp / "page.html");
+  EXPECT_EQ(content(temp / "page.html"), report_page({named("a")}));
   EXPECT_EQ(files(), 1u);
 }
 
 TEST_F(Written, APlaceThatCannotBeWrittenIsAUserError) {
-  EXPECT_THROW(write_report({named("a")}, (temp.path / "nowhere" / "page.html").string()), UserError);
-  std::filesystem::create_directory(temp.path / "folder");
-  EXPECT_THROW(write_report({named("a")}, (temp.path / "folder").string()), UserError);
+  EXPECT_THROW(write_report({named("a")}, temp / "nowhere/page.html"), UserError);
+  std::filesystem::create_directory(temp / "folder");
+  EXPECT_THROW(write_report({named("a")}, temp / "folder"), UserError);
   EXPECT_EQ(files(), 1u);
 }
 
 TEST_F(Written, OneRunsPageGoesIntoItsFolder) {
-  write_run(temp.path / "a", {});
-  EXPECT_EQ(cmd_report({(temp.path / "a").string()}, ""), 0);
-  EXPECT_TRUE(std::filesystem::exists(temp.path / "a" / "report.html"));
-  EXPECT_EQ(cmd_report({(temp.path / "a").string()}, (temp.path / "other.html").string()), 0);
-  EXPECT_TRUE(std::filesystem::exists(temp.path / "other.html"));
+  write_run(temp / "a", {});
+  EXPECT_EQ(cmd_report({temp / "a"}, ""), 0);
+  EXPECT_TRUE(std::filesystem::exists(temp / "a/report.html"));
+  EXPECT_EQ(cmd_report({temp / "a"}, temp / "other.html"), 0);
+  EXPECT_TRUE(std::filesystem::exists(temp / "other.html"));
 }
 
 }  // namespace

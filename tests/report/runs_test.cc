@@ -6,25 +6,21 @@
 #include <cmath>
 
 #include "report/fixture.h"
+#include "support/error_of.h"
 #include "tacet/error.h"
 
 namespace tacet::report_test {
 namespace {
 
 struct Runs : ::testing::Test {
-  std::string folder(const std::string& name) { return (temp.path / name).string(); }
+  std::string folder(const std::string& name) { return temp / name; }
   // A folder whose metrics.jsonl holds `text`.
   std::string with_metrics(const std::string& text) {
-    write(temp.path / "run" / "metrics.jsonl", text);
+    write(temp / "run/metrics.jsonl", text);
     return folder("run");
   }
-  std::string error_of(const std::string& dir) {
-    try {
-      read_run(dir);
-    } catch (const UserError& e) {
-      return e.what();
-    }
-    return "no error";
+  std::string mistake(const std::string& dir) {
+    return test::error_of([&] { read_run(dir); });
   }
   TempFolder temp;
 };
@@ -36,7 +32,7 @@ std::string round_line(int round, double loss = 1) {
 TEST_F(Runs, AFinishedRunIsReadWhole) {
   Shape shape;
   shape.epochs = 3, shape.steps = 40, shape.interval = 8;
-  write_run(temp.path / "a", shape);
+  write_run(temp / "a", shape);
   auto run = read_run(folder("a"));
   EXPECT_EQ(run.name, "a");
   EXPECT_EQ(run.rounds.size(), 15u);  // 3 epochs of 40 steps, 8 a round
@@ -80,31 +76,31 @@ TEST_F(Runs, RepeatedRoundsReplaceTheOnesRolledBack) {
 
 TEST_F(Runs, AMalformedLineIsNamed) {
   EXPECT_NE(
-      error_of(with_metrics(round_line(1) + "{oops}\n" + round_line(2))).find("metrics.jsonl:2: must be one JSON object"),
+      mistake(with_metrics(round_line(1) + "{oops}\n" + round_line(2))).find("metrics.jsonl:2: must be one JSON object"),
       std::string::npos);
-  EXPECT_NE(error_of(with_metrics("[1,2]\n")).find("metrics.jsonl:1: must be a JSON object, got array"), std::string::npos);
-  EXPECT_NE(error_of(with_metrics("{\"round\":1}\n")).find("metrics.jsonl:1: must have text \"event\", got none"),
+  EXPECT_NE(mistake(with_metrics("[1,2]\n")).find("metrics.jsonl:1: must be a JSON object, got array"), std::string::npos);
+  EXPECT_NE(mistake(with_metrics("{\"round\":1}\n")).find("metrics.jsonl:1: must have text \"event\", got none"),
             std::string::npos);
 }
 
 TEST_F(Runs, WhatIsNoRunFolderIsSaidSo) {
-  EXPECT_NE(error_of(folder("nowhere")).find("nowhere: must be a run folder, got no such folder"), std::string::npos);
-  write(temp.path / "file", "");
-  EXPECT_NE(error_of(folder("file")).find("got a file"), std::string::npos);
-  write(temp.path / "other" / "recipe.toml", "");
-  EXPECT_NE(error_of(folder("other")).find("without metrics.jsonl and summary.json"), std::string::npos);
+  EXPECT_NE(mistake(folder("nowhere")).find("nowhere: must be a run folder, got no such folder"), std::string::npos);
+  write(temp / "file", "");
+  EXPECT_NE(mistake(folder("file")).find("got a file"), std::string::npos);
+  write(temp / "other/recipe.toml", "");
+  EXPECT_NE(mistake(folder("other")).find("without metrics.jsonl and summary.json"), std::string::npos);
   EXPECT_THROW(read_runs({}), UserError);
 }
 
 TEST_F(Runs, AMalformedSummaryIsNamed) {
-  write(temp.path / "run" / "summary.json", "{\"status\": ");
-  EXPECT_NE(error_of(folder("run")).find("summary.json: must be a JSON object"), std::string::npos);
-  write(temp.path / "run" / "summary.json", "3");
-  EXPECT_NE(error_of(folder("run")).find("summary.json: must be a JSON object, got number"), std::string::npos);
+  write(temp / "run/summary.json", "{\"status\": ");
+  EXPECT_NE(mistake(folder("run")).find("summary.json: must be a JSON object"), std::string::npos);
+  write(temp / "run/summary.json", "3");
+  EXPECT_NE(mistake(folder("run")).find("summary.json: must be a JSON object, got number"), std::string::npos);
 }
 
 TEST_F(Runs, AlikeFoldersGetNamesThatDiffer) {
-  for (const char* name : {"x/run", "y/run", "z"}) write(temp.path / name / "metrics.jsonl", "");
+  for (const char* name : {"x/run", "y/run", "z"}) write(temp / (std::string(name) + "/metrics.jsonl"), "");
   auto runs = read_runs({folder("x/run"), folder("y/run/"), folder("z"), folder("z")});
   EXPECT_EQ(runs[0].name, "x/run");
   EXPECT_EQ(runs[1].name, "y/run");

@@ -3,22 +3,13 @@
 
 #include "problems/function_objective.h"
 #include "support/quadratic.h"
+#include "support/row_values.h"
 #include "tacet/error.h"
 
 namespace tacet::test {
 
-// The problem by name with its defaults, but for `more`.
-inline Values model_values(const std::string& name, const std::map<std::string, Value>& more = {}) {
-  Values v;
-  v.set("name", name);
-  for (const Option& o : find_model(name).options)
-    if (o.fallback) v.set(o.name, *o.fallback);
-  for (const auto& [key, value] : more) v.set(key, value);
-  return v;
-}
-
-inline Problem problem(const std::string& name, int clients, const std::map<std::string, Value>& more = {}) {
-  return make_problem(model_values(name, more), 1, clients);
+inline Problem problem(const std::string& name, int clients, const Given& more = {}) {
+  return make_problem(row_values(find_model(name), more), 1, clients);
 }
 
 // N that the problem asks for; 4 where it does not care.

@@ -13,8 +13,11 @@
 #include "data/images/images.h"
 #include "engine/client_sampling.h"
 #include "kernels/product/product.h"
+#include "support/environment.h"
+#include "support/error_of.h"
 #include "support/pass_on.h"
 #include "support/placements.h"
+#include "support/temp_folder.h"
 #include "tacet/algorithm.h"
 #include "tacet/train.h"
 #include "train/evaluate.h"
@@ -23,8 +26,8 @@ namespace tacet {
 namespace {
 
 struct Classification : testing::Test {
-  Folder data;
-  Environment root{"TACET_DATA", data.path()}, home{"HOME", data.path()};
+  test::TempFolder data;
+  test::Environment root{"TACET_DATA", data.path()}, home{"HOME", data.path()};
   Observer quiet;
   void SetUp() override { write_idx_set(data, 90, 31, 18, 3); }
 
@@ -72,11 +75,11 @@ TEST_P(Placement, DoesNotChangeTheAnswer) {
 }
 
 TEST_P(Placement, StoppingDoesNotChangeTheAnswer) {
-  const Folder runs;
+  const test::TempFolder runs;
   const auto run = [&](const std::string& out, int rounds, bool resume) {
     const auto group = single_group();
     TrainOptions options;
-    options.out = runs.path(out);
+    options.out = runs / out;
     options.resume = resume;
     return outcome(train(recipe(text(GetParam(), "", "participating = 3", "rounds = " + std::to_string(rounds))), *group,
                          options, quiet));
@@ -182,8 +185,8 @@ TEST_F(Classification, DealingAnewNeedsEnoughClientsInARound) {
                                "participating = " + participating)),
                    5);
   };
-  expect_mentions(complaint_of([&] { make("2"); }),
-                  {"number of classes, 3", "got 2 clients", "data.partition.every_round", "clients.participating"});
+  test::expect_mentions(test::error_of([&] { make("2"); }),
+                        {"number of classes, 3", "got 2 clients", "data.partition.every_round", "clients.participating"});
   EXPECT_NO_THROW(make("3"));
 }
 
@@ -219,7 +222,7 @@ TEST_F(Classification, TheDriverSamplesTheClientsThatTheDataIsDealtTo) {
 // Weights of zero leave the biases as logits, 11 … 0 for 12 classes: of the test labels i % 12, 24 of them, those below 5
 // are among the five largest, 10 of 24, and 0 is the largest, 2 of 24. The model of 3 classes has no such figure.
 TEST_F(Classification, CountsTheFiveLargest) {
-  Folder twelve;
+  test::TempFolder twelve;
   write_idx_set(twelve, 60, 24, 18, 12);
   const Recipe r = recipe(text("name = \"logistic\"", "root = \"" + twelve.path() + "\"\n"));
   const auto objective = make_objective(r, 5);

@@ -1,12 +1,14 @@
 // Text tasks from a recipe on small files: they learn, and neither placement nor stopping changes a bit.
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
+#include "support/environment.h"
+#include "support/error_of.h"
 #include "support/placements.h"
+#include "support/temp_folder.h"
 #include "tacet/error.h"
 #include "tacet/group.h"
 #include "tacet/train.h"
@@ -21,15 +23,11 @@ namespace fs = std::filesystem;
 struct Observe : Observer {};
 
 struct SequenceTask : testing::Test {
-  fs::path folder = fs::temp_directory_path() / ("tacet-sequence-" + std::to_string(::getpid()));
-  SequenceTask() { fs::create_directories(folder); }
-  ~SequenceTask() override { fs::remove_all(folder); }
+  test::TempFolder folder;
 
-  void write(const std::string& name, const std::string& text) const {
-    std::ofstream(folder / name, std::ios::binary) << text;
-  }
+  void write(const std::string& name, const std::string& text) const { folder.write(name, text); }
   Recipe recipe(const std::string& tables, const std::vector<std::string>& sets = {}) const {
-    const std::string text = "[data]\nroot = \"" + folder.string() + "\"\n" + tables + R"(
+    const std::string text = "[data]\nroot = \"" + folder.path() + "\"\n" + tables + R"(
 [algorithm]
 name = "celgc"
 interval = 2
@@ -38,7 +36,7 @@ gamma = 1.0
 [clients]
 count = 3
 )";
-    return parse_recipe(text, (folder / "recipe.toml").string(), sets);
+    return parse_recipe(text, folder / "recipe.toml", sets);
   }
   static Result run(const Recipe& recipe, Group& group, TrainOptions options = {}) {
     Observe nobody;
@@ -54,7 +52,7 @@ count = 3
       for (const auto& [split, e] : alone.final) EXPECT_EQ(e.loss, other.final.at(split).loss) << split;
     }
     TrainOptions options;
-    options.out = (folder / "run").string();
+    options.out = folder / "run";
     run(recipe(tables, {"schedule.rounds=3"}), *single_group(), options);
     options.resume = true;
     EXPECT_TRUE(at::equal(alone.x, run(whole, *single_group(), options).x));
@@ -173,22 +171,18 @@ TEST_F(Language, PlacementAndStoppingDoNotChangeTheAnswer) {
 }
 
 TEST_F(Language, ContextMustHoldTheLongestBatch) {
-  try {
-    run(recipe(tables(gpt2), {"model.context=27", "schedule.rounds=1"}));
-    FAIL();
-  } catch (const UserError& e) {
-    EXPECT_NE(std::string(e.what()).find("model.context must be at least the longest batch, 28"), std::string::npos)
-        << e.what();
-  }
+  test::expect_mentions(test::error_of([&] {
+                          run(recipe(tables(gpt2), {"model.context=27", "schedule.rounds=1"}));
+                        }),
+                        {"model.context must be at least the longest batch, 28"});
 }
 
 // ---- translation ----
 
 // The other language has each word's letters doubled, and says the words in reverse order.
 struct Translation : SequenceTask {
-  std::string old_home = std::getenv("HOME") ? std::getenv("HOME") : "";
+  test::Environment home{"HOME", folder.path()};  // the cache of learned vocabularies
   Translation() {
-    setenv("HOME", folder.c_str(), 1);  // the cache of learned vocabularies
     std::string source, target;
     const std::vector<std::pair<std::string, std::string>> words = {{"a", "aa"}, {"b", "bb"}, {"c", "cc"}, {"d", "dd"}};
     for (int k = 0; k < 256; ++k) {
@@ -205,7 +199,6 @@ struct Translation : SequenceTask {
       write(std::string(split) + ".target", target);
     }
   }
-  ~Translation() override { setenv("HOME", old_home.c_str(), 1); }
   const std::string tables = R"(name = "parallel-text"
 batch_size = 16
 pieces = 24

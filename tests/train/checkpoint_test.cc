@@ -19,7 +19,9 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "support/error_of.h"
 #include "support/quadratic.h"
+#include "support/temp_folder.h"
 #include "tacet/error.h"
 #include "tacet/train.h"
 #include "train/run_folder.h"
@@ -77,19 +79,9 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-struct Folder {
-  fs::path path;
-  Folder() {
-    // In memory where that can be: syncing is what takes time, and it makes no difference to a process that is killed.
-    const fs::path place = ::access("/dev/shm", W_OK) == 0 ? "/dev/shm" : fs::temp_directory_path();
-    std::string name = (place / "tacet-checkpoint.XXXXXX").string();
-    path = ::mkdtemp(name.data());
-  }
-  ~Folder() {
-    std::error_code error;
-    fs::remove_all(path, error);
-  }
-  std::string operator/(const std::string& name) const { return (path / name).string(); }
+// In memory where that can be: syncing is what takes time, and it makes no difference to a process that is killed.
+struct Folder : test::TempFolder {
+  Folder() : TempFolder(::access("/dev/shm", W_OK) == 0 ? "/dev/shm" : fs::temp_directory_path()) {}
 };
 
 // Two clients, their own momentum, an epoch a round.
@@ -271,12 +263,8 @@ TEST(Checkpoints, WhenAllAreDamagedTheNewestIsNamedAndNothingIsTouched) {
     const Folder f;
     run(recipe(4), f / "run");
     for (const char* name : {"run/checkpoint", "run/checkpoint-3"}) damage(f / name);
-    try {
-      run(recipe(6), f / "run", true);
-      ADD_FAILURE() << what;
-    } catch (const UserError& error) {
-      EXPECT_NE(std::string(error.what()).find("/run"), std::string::npos) << what << ": " << error.what();
-    }
+    const std::string said = test::error_of([&] { run(recipe(6), f / "run", true); });
+    EXPECT_NE(said.find("/run"), std::string::npos) << what << ": " << said;
     expect_rounds(f / "run", 4);
     EXPECT_EQ(checkpoints(f / "run"), (std::vector<std::string>{"checkpoint", "checkpoint-3"})) << what;
   }
@@ -303,7 +291,7 @@ TEST(Checkpoints, LostLinesOfTheMetricsAreNoticed) {
 TEST(Checkpoints, AFullDiskKeepsTheOlderOneAndTheRunGoesOn) {
   const Folder f;
   constexpr int64_t d = 300'000;  // a checkpoint of x and two clients' momentum: 3.6 MB; two, and one being written: 10.8 MB
-  if (::mount("tacet-test", f.path.c_str(), "tmpfs", 0, "size=16m") != 0) {
+  if (::mount("tacet-test", f.path().c_str(), "tmpfs", 0, "size=16m") != 0) {
     std::printf("left out: no small disk can be mounted here: %s\n", std::strerror(errno));
     GTEST_SKIP();
   }
@@ -313,7 +301,7 @@ TEST(Checkpoints, AFullDiskKeepsTheOlderOneAndTheRunGoesOn) {
     if (round == 2) {
       for (int k = 0; k < 1000 && !fs::exists(f / "run/checkpoint"); ++k)
         std::this_thread::sleep_for(std::chrono::milliseconds(10));
-      const auto left = fs::space(f.path).available;
+      const auto left = fs::space(f.path()).available;
       std::ofstream(f / "filler") << std::string(left - (2 << 20), 'x');
     }
     if (round == 5) fs::remove(f / "filler");
@@ -332,7 +320,7 @@ TEST(Checkpoints, AFullDiskKeepsTheOlderOneAndTheRunGoesOn) {
   const Folder whole;
   Watcher quiet;
   EXPECT_EQ(disturbed.model_sha256, run(r, whole / "run", false, quiet, d).model_sha256);
-  EXPECT_EQ(::umount(f.path.c_str()), 0);
+  EXPECT_EQ(::umount(f.path().c_str()), 0);
 }
 
 // On 3 ranks, of which only the first may look at the files.

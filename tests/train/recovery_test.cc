@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "comm/rendezvous/store.h"
+#include "support/temp_folder.h"
 #include "tacet/error.h"
 #include "tacet/membership.h"
 #include "tacet/train.h"
@@ -329,11 +330,9 @@ struct Outcome {
 
 class Runs : public testing::Test {
  protected:
-  ~Runs() override { fs::remove_all(folder_); }
-
   // hold: in this term worker 0 does not begin another round before a new worker asks to join.
   Outcome run(int workers, const std::vector<Fault>& faults, int min_workers = 1, int64_t hold = 0) {
-    const std::string out = (folder_ / std::to_string(count_++)).string();
+    const std::string out = folder_ / std::to_string(count_++);
     if (count_ == 1) first_ = out;
     StoreServer store("127.0.0.1", 0);
     Events events;
@@ -393,7 +392,7 @@ class Runs : public testing::Test {
   std::string first_;  // the folder of the first run
 
  private:
-  const fs::path folder_ = fs::temp_directory_path() / ("tacet-recovery-" + std::to_string(::getpid()));
+  const test::TempFolder folder_;
   std::atomic<int> count_{0};
 };
 

@@ -17,8 +17,9 @@
 #include "base/digest.h"
 #include "data/files/safetensors.h"
 #include "engine/message_coding.h"
+#include "support/error_of.h"
 #include "support/quadratic.h"
-#include "tacet/error.h"
+#include "support/temp_folder.h"
 #include "tasks/run_precision.h"
 #include "train/tensorboard.h"
 
@@ -28,31 +29,10 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-struct Folder {
-  fs::path path =
-      fs::temp_directory_path() / ("tacet-train-" + std::to_string(::getpid()) + "-" + std::to_string(counter()++));
-  Folder() { fs::create_directories(path); }
-  ~Folder() { fs::remove_all(path); }
-  std::string operator/(const std::string& name) const { return (path / name).string(); }
-  static std::atomic<int>& counter() {
-    static std::atomic<int> n = 0;
-    return n;
-  }
-};
-
-std::string message(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const UserError& e) {
-    return e.what();
-  }
-  return "";
-}
-
 // ---- tensors in files ----
 
 TEST(Safetensors, RoundTripKeepsNamesShapesTypesAndBits) {
-  const Folder f;
+  const test::TempFolder f;
   const std::vector<NamedTensor> tensors = {{"b", at::arange(6, at::kFloat).view({2, 3})},
                                             {"a", at::full({1}, 0.1, at::kDouble)},
                                             {"empty", at::empty({0, 4})},
@@ -69,19 +49,19 @@ TEST(Safetensors, RoundTripKeepsNamesShapesTypesAndBits) {
 }
 
 TEST(Safetensors, EveryTruncationIsAnErrorThatNamesTheFile) {
-  const Folder f;
+  const test::TempFolder f;
   write_safetensors(f / "t", {{"x", at::ones({5})}});
   std::ifstream in(f / "t", std::ios::binary);
   const std::string whole((std::istreambuf_iterator<char>(in)), {});
   for (size_t n = 0; n < whole.size(); ++n) {
     std::ofstream(f / "cut", std::ios::binary) << whole.substr(0, n);
-    EXPECT_NE(message([&] { read_safetensors(f / "cut"); }).find("cut"), std::string::npos) << n;
+    EXPECT_NE(test::error_of([&] { read_safetensors(f / "cut"); }).find("cut"), std::string::npos) << n;
   }
 }
 
 // Headers that claim the impossible: no allocation of what they claim.
 TEST(Safetensors, LyingHeadersAreRefused) {
-  const Folder f;
+  const test::TempFolder f;
   for (const std::string header : {R"({"x":{"dtype":"F32","shape":[4000000000000],"data_offsets":[0,16000000000000]}})",
                                    R"({"x":{"dtype":"F32","shape":[4611686018427387905,4],"data_offsets":[0,16]}})",
                                    R"({"x":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}})",
@@ -91,27 +71,27 @@ TEST(Safetensors, LyingHeadersAreRefused) {
     std::string bytes(8, '\0');
     bytes[0] = static_cast<char>(header.size());
     std::ofstream(f / "t", std::ios::binary) << bytes << header << std::string(16, 'x');
-    EXPECT_NE(message([&] { read_safetensors(f / "t"); }), "") << header;
+    EXPECT_NE(test::error_of([&] { read_safetensors(f / "t"); }), "") << header;
   }
 }
 
 RC_GTEST_PROP(Safetensors, RandomBytesNeverCrash, (const std::string& junk)) {
-  static const Folder f;
+  static const test::TempFolder f;
   std::string bytes(8, '\0');
   bytes[0] = static_cast<char>(junk.size());
   std::ofstream(f / "t", std::ios::binary) << bytes << junk;
-  RC_ASSERT(message([&] { read_safetensors(f / "t"); }) != "" || junk.find('{') != std::string::npos);
+  RC_ASSERT(test::error_of([&] { read_safetensors(f / "t"); }) != "" || junk.find('{') != std::string::npos);
 }
 
 TEST(Safetensors, AFullFolderLosesNothing) {
-  const Folder f;
+  const test::TempFolder f;
   write_safetensors(f / "t", {{"x", at::ones({5})}});
-  EXPECT_NE(message([&] { write_safetensors(f / "t/below", {{"x", at::zeros({5})}}); }), "");
+  EXPECT_NE(test::error_of([&] { write_safetensors(f / "t/below", {{"x", at::zeros({5})}}); }), "");
   EXPECT_EQ(read_safetensors(f / "t")[0].tensor.sum().item<float>(), 5);
 }
 
 TEST(Sha256, KnownAnswer) {
-  const Folder f;
+  const test::TempFolder f;
   std::ofstream(f / "abc") << "abc";  // FIPS 180-2, appendix B.1
   EXPECT_EQ(sha256_file(f / "abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }
@@ -156,7 +136,7 @@ std::vector<json> lines(const std::string& file, const std::string& event) {
 // An epoch is 100 samples: 2 clients × 5 steps × 10 samples, so one round. nonmono = 2: the trigger is the first evaluation
 // (the k-th) whose loss exceeds the smallest of the first k−1−2; with 5 4 3 2 3.5 6 …: the 6th, since 6 > min(5, 4, 3).
 TEST(NtAsgd, IsTriggeredByTheRuleAndAveragesFromThere) {
-  const Folder f;
+  const test::TempFolder f;
   Scripted objective({5, 4, 3, 2, 3.5, 6, 1, 1});
   const auto group = single_group();
   Observer quiet;
@@ -178,7 +158,7 @@ TEST(NtAsgd, IsTriggeredByTheRuleAndAveragesFromThere) {
 TEST(NtAsgd, IsNotTriggeredWithoutBeingAsked) {
   Scripted objective({1, 2, 3, 4, 5, 6, 7, 8});
   Observer quiet;
-  const Folder f;
+  const test::TempFolder f;
   train(recipe("epochs = 8"), objective, *single_group(), {.out = f / "run"}, quiet);
   for (const auto& e : lines(f / "run/metrics.jsonl", "eval")) EXPECT_FALSE(e["averaged"].get<bool>());
 }
@@ -188,12 +168,12 @@ TEST(Resume, AtAnyRoundGivesTheSameModelAndMetrics) {
   Observer quiet;
   const auto group = single_group();
   const std::vector<double> script = {5, 4, 3, 2, 3.5, 6, 1, 1};
-  const Folder whole;
+  const test::TempFolder whole;
   Scripted objective(script);
   const Recipe full = recipe("epochs = 8\nnt_asgd = true\nnonmono = 2");
   const Result straight = train(full, objective, *group, {.out = whole / "run"}, quiet);
   for (int cut = 1; cut < 8; ++cut) {
-    const Folder f;
+    const test::TempFolder f;
     struct StopAt : Observer {
       int round;
       std::atomic<bool> stop{false};
@@ -240,7 +220,7 @@ struct Late {
 const std::vector<std::vector<int>> everyone = {{0, 1}};
 
 void expect_the_late_one_was_not_there(const Late& p) {
-  const Folder f;
+  const test::TempFolder f;
   std::string options = "name = \"" + std::string(p.method) + "\"\neta = 0.1\ninterval = 3\n";
   if (find_algorithm(p.method).options[1].name == "gamma") options += "gamma = 0.2\n";
   for (const auto& [key, value] : p.more) options += key + " = " + to_toml(value) + "\n";
@@ -306,18 +286,18 @@ TEST(Deadline, WhoComesTooLateWasNotThere) {
 }
 
 TEST(RunFolder, IsNeverWrittenOver) {
-  const Folder f;
+  const test::TempFolder f;
   std::ofstream(f / "precious") << "data";
   Scripted objective({1});
   Observer quiet;
   const std::string said =
-      message([&] { train(recipe("rounds = 1"), objective, *single_group(), {.out = f.path.string()}, quiet); });
+      test::error_of([&] { train(recipe("rounds = 1"), objective, *single_group(), {.out = f.path()}, quiet); });
   EXPECT_NE(said.find("is not empty"), std::string::npos);
-  EXPECT_EQ(std::distance(fs::directory_iterator(f.path), {}), 1);
+  EXPECT_EQ(std::distance(fs::directory_iterator(f.path()), {}), 1);
 }
 
 TEST(RunFolder, ADivergingRunSaysSoAndIsMarkedFailed) {
-  const Folder f;
+  const test::TempFolder f;
   Scripted objective({1});
   objective.a = {1e30, 1e30};
   Observer quiet;
@@ -325,7 +305,7 @@ TEST(RunFolder, ADivergingRunSaysSoAndIsMarkedFailed) {
       "[data]\nname = \"sotu\"\n[model]\nname = \"awd-lstm\"\n[algorithm]\nname = \"fedavg\"\neta = 1e10\ninterval = 5\n"
       "[clients]\ncount = 2\n[schedule]\nrounds = 3\n",
       "test.toml");
-  const std::string said = message([&] { train(r, objective, *single_group(), {.out = f / "run"}, quiet); });
+  const std::string said = test::error_of([&] { train(r, objective, *single_group(), {.out = f / "run"}, quiet); });
   EXPECT_NE(said.find("round 1, client 0, local step"), std::string::npos) << said;
   std::ifstream in(f / "run/summary.json");
   EXPECT_EQ(json::parse(in)["status"], "failed");
@@ -337,7 +317,7 @@ TEST(RunDtype, Bf16NeedsAMachineThatMultipliesIt) {
   Values run;
   run.set("dtype", std::string("bf16"));
   EXPECT_EQ(precision_of(run, /*bf16=*/true), Precision::bf16);
-  const std::string said = message([&] { precision_of(run, /*bf16=*/false); });
+  const std::string said = test::error_of([&] { precision_of(run, /*bf16=*/false); });
   for (const char* word : {"run.dtype", "bf16", "f32"}) EXPECT_NE(said.find(word), std::string::npos) << said;
   run.set("dtype", std::string("f32"));
   EXPECT_EQ(precision_of(run, /*bf16=*/false), Precision::f32);
