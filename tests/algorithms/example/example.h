@@ -1,4 +1,4 @@
-// The worked example of docs/adding-an-algorithm.md as a row beside those of the table, for the suites.
+// The worked example of docs/guide/adding-an-algorithm.md as a row beside those of the table, for the suites.
 #pragma once
 
 #include <string>
