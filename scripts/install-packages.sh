@@ -13,7 +13,7 @@ packages=(
   python3-torch nodejs
   iproute2
   openmpi-bin mpich
-  clang libclang-rt-14-dev
+  clang libclang-rt-14-dev clang-format
   dataset-fashion-mnist
 )
 # Chromium is only used to check the report page; a test that lacks it says so.
