@@ -1,6 +1,6 @@
 // Self-describing options: a method, a model or a data set says which keys it has, of which kind and range, and why.
-// The recipe parser, `tacet algorithms`, `tacet models` and docs/recipes.md all read the same list, so they can't disagree.
-// This file knows nothing of TOML.
+// The recipe parser, `tacet algorithms`, `tacet models` and docs/reference/recipes.md all read the same list, so they can't
+// disagree. This file knows nothing of TOML.
 #pragma once
 
 #include <cstdint>

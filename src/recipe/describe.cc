@@ -165,7 +165,7 @@ std::string markdown_section(const std::string& section) {
   if (section == "algorithms") return markdown_cards(method_cards());
   if (section == "models") return markdown_cards(entry_cards(models(), false));
   if (section == "datasets") return markdown_cards(entry_cards(datasets(), true));
-  throw std::logic_error("docs/recipes.md has no generated section \"" + section + "\"");
+  throw std::logic_error("docs/reference/recipes.md has no generated section \"" + section + "\"");
 }
 
 }  // namespace tacet
