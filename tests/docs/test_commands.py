@@ -149,6 +149,8 @@ class Algorithms(unittest.TestCase):
         cards = subprocess.run([TACET, "algorithms"], capture_output=True, text=True, timeout=60).stdout.strip().split("\n\n")
         names = {card.split("\n")[0] for card in cards}
         self.assertEqual(set(re.findall(r"^\| `([\w+-]+)` \|", page, re.M)), names)
+        rows = re.search(r"^\| \| methods \|\n(?:\|.*\n)+", (ROOT / "README.md").read_text(), re.M).group()
+        self.assertEqual(names - set(re.findall(r"[\w+-]+", rows)), set(), "methods that README.md leaves out")
         for card in cards:
             name = card.split("\n")[0]
             rows = re.findall(r"^\| `%s` \|.*$" % re.escape(name), page, re.M)
