@@ -1,5 +1,6 @@
 """Checks the links of every page: a relative link names a file or folder of the tree, and an anchor names a heading of its
-page. Links to other sites are not followed. Recipes and sources name pages by path ("docs/…"); those paths must exist too."""
+page. Links to other sites are not followed. Pages name sources by path ("src/…"), and recipes and sources name pages ("docs/…");
+those paths must exist too."""
 
 import pathlib
 import re
@@ -50,6 +51,16 @@ class Links(unittest.TestCase):
                     if anchor:
                         self.assertIn(anchor, anchors(goal))
         self.assertGreater(count, 50)
+
+    def test_paths_of_sources_in_the_pages_exist(self):
+        count = 0
+        for page in pages():
+            text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.S | re.M)
+            for cited in re.findall(r"`((?:src|include|tests|scripts|recipes|python|cmake|examples)/[\w./+-]*)`", text):
+                count += 1
+                with self.subTest(page=str(page.relative_to(ROOT)), cites=cited):
+                    self.assertTrue((ROOT / cited).exists(), "no such file")
+        self.assertGreater(count, 20)
 
     def test_every_page_is_listed_in_the_index(self):
         index = ROOT / "docs" / "README.md"
