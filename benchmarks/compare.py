@@ -1,4 +1,4 @@
-"""Measures tacet and its peers in turn, prints a table, and keeps everything as JSON; docs/performance.md tells the method.
+"""Measures tacet and its peers in turn, prints a table, and keeps everything as JSON; docs/reference/performance.md tells the method.
 cases.py says what is measured, files.py writes the data, flops.py counts operations."""
 
 import argparse
@@ -16,7 +16,7 @@ import cases
 import files
 
 HERE = pathlib.Path(__file__).resolve().parent
-PAGE = HERE.parent / "docs" / "performance.md"
+PAGE = HERE.parent / "docs" / "reference" / "performance.md"
 TACET = os.environ.get("TACET_COMMAND", str(HERE.parent / "build" / "release" / "tacet"))
 LIMIT = 300  # seconds for any one program
 INTERVAL = 4  # local steps in a round of the recipes
@@ -245,7 +245,7 @@ def arguments():
     parser.add_argument("--smoke", action="store_true", help="a tiny case of each peer: does it run? numbers mean nothing")
     parser.add_argument("--out", type=pathlib.Path, help="JSON file of the results (default: results/DATE.json here)")
     parser.add_argument("--update-docs", nargs="?", const=PAGE, type=pathlib.Path, metavar="PAGE",
-                        help="put the table into docs/performance.md")
+                        help="put the table into docs/reference/performance.md")
     options = parser.parse_args()
     if options.out and (options.out.is_dir() or not options.out.absolute().parent.is_dir()):  # told before, not after, measuring
         parser.error("argument --out: a file in a folder that there is, got %s" % options.out)

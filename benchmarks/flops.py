@@ -1,6 +1,6 @@
 """Floating-point operations of one training step, counted from the shapes: a multiplication and an addition are two. Only
 matrix products and convolutions count. A product costs as much again for the gradient of each of its two factors that needs
-one. The formulas are told in docs/performance.md."""
+one. The formulas are told in docs/reference/performance.md."""
 
 
 def awd_lstm(vocabulary, embedding, hidden, layers, length, batch):

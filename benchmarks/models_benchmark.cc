@@ -1,6 +1,6 @@
-// A training step of image networks in f32 and in bf16, as the table of docs/performance.md: forward and backward pass of
-// one batch of random images, without an optimiser. Both take steps in turn; medians over SECONDS of each pair. No peer:
-// benchmarks/compare.sh has one. Usage: models_benchmark [THREADS [SECONDS]], by default 1 and 3.
+// A training step of image networks in f32 and in bf16, as the table of docs/reference/performance.md: forward and backward
+// pass of one batch of random images, without an optimiser. Both take steps in turn; medians over SECONDS of each pair. No
+// peer: benchmarks/compare.sh has one. Usage: models_benchmark [THREADS [SECONDS]], by default 1 and 3.
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>

@@ -2,7 +2,7 @@
 # Trains over slow networks, for real: hosts are network namespaces of this machine, one tacet process in each, and between them
 # lies a path with a rate and a delay. Measures the path, then naive-clip and celgc at several I, and writes a table, results as
 # JSON and a picture. It needs root, iproute2 and /dev/net/tun; it contacts nothing but its own namespaces and loopback, and
-# removes whatever it made, also when it is interrupted. docs/networks.md explains the columns.
+# removes whatever it made, also when it is interrupted. docs/guide/networks.md explains the columns.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -1,4 +1,4 @@
-"""Reads a checkpoint of tacet (docs/checkpoint-format.md) with nothing but Python's standard library: load(folder) returns its
+"""Reads a checkpoint of tacet (docs/reference/checkpoint-format.md) with nothing but Python's standard library: load(folder) returns its
 numbers and tensors. As a program it lists them. It writes nothing; to continue a run, use tacet train --resume."""
 
 import array

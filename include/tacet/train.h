@@ -71,7 +71,7 @@ Result train(const Recipe& recipe, Group& group, const TrainOptions& options, Ob
 Result train(const Recipe& recipe, Objective& objective, Group& group, const TrainOptions& options, Observer& observer);
 
 // The same with workers that may be lost and come back: a lost one costs the round in flight, which the others repeat
-// without it, with the same result; a new one joins at a round's end (docs/faults.md). clients.count must be given.
+// without it, with the same result; a new one joins at a round's end (docs/guide/faults.md). clients.count must be given.
 Result train(const Recipe& recipe, Membership& membership, const TrainOptions& options, Observer& observer);
 
 // Checks `out` as train() would (absent or empty, or with resume: a run with a checkpoint) without touching it.

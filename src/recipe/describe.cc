@@ -170,7 +170,7 @@ std::string markdown_section(const std::string& section) {
   if (section == "algorithms") return markdown_cards(method_cards());
   if (section == "models") return markdown_cards(model_cards());
   if (section == "datasets") return markdown_cards(dataset_cards());
-  throw std::logic_error("docs/recipes.md has no generated section \"" + section + "\"");
+  throw std::logic_error("docs/reference/recipes.md has no generated section \"" + section + "\"");
 }
 
 }  // namespace tacet

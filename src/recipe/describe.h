@@ -1,5 +1,5 @@
 // The tables of methods, models, data sets and recipe keys as text: for `tacet algorithms`, `tacet models`, `tacet data
-// list` and for the generated parts of docs/recipes.md. Nothing is written here that is not in those tables.
+// list` and for the generated parts of docs/reference/recipes.md. Nothing is written here that is not in those tables.
 #pragma once
 
 #include <string>
@@ -13,7 +13,8 @@ std::string describe_methods(int width = 80);
 std::string describe_models(int width = 80);
 std::string describe_datasets(int width = 80);
 
-// The sections of docs/recipes.md that are generated: "clients", "schedule", "run", "algorithms", "models", "datasets".
+// The sections of docs/reference/recipes.md that are generated: "clients", "schedule", "run", "algorithms", "models",
+// "datasets".
 const std::vector<std::string>& generated_sections();
 // One of them as Markdown, ending with a newline. Any other name is a defect of the caller (std::logic_error).
 std::string markdown_section(const std::string& section);

@@ -1,6 +1,6 @@
 // Complete checkpoints: everything that lives across rounds, keyed by client and never by rank, so that a run continues
-// bitwise on any number of workers. Format: docs/checkpoint-format.md. Collected at a round's boundary, written beside the
-// training by a thread of rank 0: to a side folder, synced, renamed, with checksums. Only rank 0 touches files.
+// bitwise on any number of workers. Format: docs/reference/checkpoint-format.md. Collected at a round's boundary, written
+// beside the training by a thread of rank 0: to a side folder, synced, renamed, with checksums. Only rank 0 touches files.
 #pragma once
 
 #include <functional>

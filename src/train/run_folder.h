@@ -1,4 +1,4 @@
-// The files of a run (contract: docs/run-files.md): who may write where, and the two that describe the run. Rank 0 only.
+// The files of a run (docs/reference/run-files.md): who may write where, and the two that describe the run. Rank 0 only.
 #pragma once
 
 #include <cstdio>

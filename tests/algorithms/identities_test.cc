@@ -142,7 +142,7 @@ TEST(Identities, SgdAndParallelSgdAreMomentumWithOtherDefaults) {
                    run(trial("naive-clip", 3, 2, {{"gamma", inf}, {"momentum", 0.9}}), three(), 5));
 }
 
-// The example of docs/adding-an-algorithm.md: x − η (x − mean)/η is the mean, up to rounding.
+// The example of docs/guide/adding-an-algorithm.md: x − η (x − mean)/η is the mean, up to rounding.
 TEST(Identities, SlowMoWithoutMomentumIsFedAvg) {
   (void)test::every_method();  // adds it
   const Trace a = run(trial("slowmo", 3, 4, {{"beta", 0.0}}), three(), 6);

@@ -33,7 +33,7 @@ class Smoke(unittest.TestCase):
     def test_every_peer_runs_beside_tacet(self):
         with tempfile.TemporaryDirectory() as folder:
             page, out = pathlib.Path(folder) / "performance.md", pathlib.Path(folder) / "results.json"
-            shutil.copy(ROOT / "docs" / "performance.md", page)
+            shutil.copy(ROOT / "docs" / "reference" / "performance.md", page)
             ran = subprocess.run([ROOT / "benchmarks" / "compare.sh", "--smoke", "--out", out, "--update-docs", page],
                                  capture_output=True, text=True, timeout=280)
             self.assertEqual(ran.returncode, 0, ran.stderr)

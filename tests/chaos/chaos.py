@@ -9,7 +9,7 @@ comes back, a switch that loses every packet, a slow link, a host that vanishes 
 out, with the reason, where there is none.
 
 Every run must end by itself, with the model and the metrics of an undisturbed run, without a process left behind and without
-a half-written file. DIR gets faults.json, faults.md and faults.svg; --update puts the last two into docs. TACET_COMMAND is the
+a half-written file. DIR gets faults.json, faults.md and faults.svg; --update puts the last two into docs/guide. TACET_COMMAND is the
 path of the command. The moments are the clock's, so a seed gives the same kinds of faults, not the same run."""
 
 import argparse
@@ -35,7 +35,7 @@ LIMIT = 90     # seconds without a round that are a hang
 LOCAL = {"killed in a round": 8, "killed while it joins": 3, "killed in an evaluation": 3, "killed in a checkpoint": 3,
          "two killed at once": 2, "stopped": 2, "rendezvous killed": 1, "all killed, resumed": 4, "disk full": 2}
 REMOTE = {"cable cut": 2, "all packets lost": 2, "slow link": 2, "host vanishes": 3}  # how often, relative to each other
-PAGE = os.path.join(HERE, "..", "..", "docs", "faults.md")
+PAGE = os.path.join(HERE, "..", "..", "docs", "guide", "faults.md")
 MARKS = ("<!-- tests/chaos/chaos.py --update -->\n", "<!-- end of chaos -->\n")
 
 
@@ -411,7 +411,7 @@ def update_page(text):
         before, begin, rest = f.read().partition(MARKS[0])
     _, end, after = rest.partition(MARKS[1])
     if not begin or not end:
-        sys.exit("docs/faults.md has lost its marks " + " and ".join(m.strip() for m in MARKS))
+        sys.exit("docs/guide/faults.md has lost its marks " + " and ".join(m.strip() for m in MARKS))
     with open(PAGE, "w", encoding="utf-8") as f:
         f.write(before + begin + "\n" + text + "\n" + end + after)
 
@@ -425,7 +425,7 @@ def main():
     parser.add_argument("--only", choices=["one host", "hosts"], help="runs of this sort alone")
     parser.add_argument("--kind", action="append", choices=[*LOCAL, *REMOTE], help="faults of this kind alone; may be repeated")
     parser.add_argument("--out", default="runs/chaos", help="folder of faults.json, faults.md, faults.svg")
-    parser.add_argument("--update", action="store_true", help="put table and picture into docs")
+    parser.add_argument("--update", action="store_true", help="put table and picture into docs/guide")
     a = parser.parse_args()
     end_by_exception()
     draw = random.Random(a.seed)

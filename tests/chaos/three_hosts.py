@@ -4,7 +4,7 @@ cable and all its processes at once, the others go on, and it joins again. The m
 
 Needs root and iproute2; exit code 77, with the reason, where it may not make namespaces. The namespaces have names of their own
 and are removed at the end, also after Ctrl-C. TACET_COMMAND is the path of the command. It says nothing about speed. With
---update the transcript in docs/clusters.md is replaced by this run's."""
+--update the transcript in docs/guide/clusters.md is replaced by this run's."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ sys.path[:0] = [os.path.join(HERE, "..", "cli"), HERE]
 from hosts import HOSTS, HostsCase, end_by_exception, unable  # noqa: E402
 from program import write_corpus  # noqa: E402
 
-PAGE = os.path.join(HERE, "..", "..", "docs", "clusters.md")
+PAGE = os.path.join(HERE, "..", "..", "docs", "guide", "clusters.md")
 MARKS = ("<!-- tests/chaos/three_hosts.py --update -->\n", "<!-- end -->\n")
 
 
@@ -25,7 +25,7 @@ def update(transcript):
         before, begin, rest = f.read().partition(MARKS[0])
     _, end, after = rest.partition(MARKS[1])
     if not begin or not end:
-        sys.exit("docs/clusters.md has lost its marks " + " and ".join(m.strip() for m in MARKS))
+        sys.exit("docs/guide/clusters.md has lost its marks " + " and ".join(m.strip() for m in MARKS))
     with open(PAGE, "w", encoding="utf-8") as f:
         f.write(before + begin + "\n```text\n" + "\n".join(transcript) + "\n```\n\n" + end + after)
 

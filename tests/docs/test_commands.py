@@ -1,4 +1,6 @@
-"""What the pages say against what is there. Every command that README.md and docs/*.md show in a ```sh block is run or checked, so that a page can't go stale; the page of algorithms has a row for each; the worked example is the file that is compiled.
+"""Compares the pages with what is there. Every command that README.md, CONTRIBUTING.md and the pages of docs show in a ```sh
+block is run or checked, so that a page can't go stale. Every recipe that they show whole is read. The page of algorithms has a
+row for each method, and the worked example is the file that is compiled.
 
 `tacet train` is run with --dry-run: a recipe whose data has to be fetched may answer that the data is missing (exit code 2) and
 nothing else. Scripts must exist and be executable. Other subcommands must know the options that are shown."""
@@ -8,6 +10,7 @@ import pathlib
 import re
 import shlex
 import subprocess
+import tempfile
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -15,24 +18,35 @@ TACET = os.environ["TACET_COMMAND"]
 RUN_LATER = ("git ", "cd ", "sudo ", "cmake ", "ctest ", "xdg-open ", "tensorboard ", "export ", "openssl rand ")
 
 
+def pages():
+    return [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("**/*.md"))]
+
+
 def commands():
-    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]:
+    """Yields (page, command) for each line of each ```sh block."""
+    for page in pages():
         for block in re.findall(r"^```sh\n(.*?)^```", page.read_text(), re.S | re.M):
             for line in block.replace("\\\n", " ").splitlines():
                 line = line.split("  #")[0].strip()
                 if line and not line.startswith("#"):
-                    yield page.name, line
+                    yield str(page.relative_to(ROOT)), line
 
 
 class Commands(unittest.TestCase):
     def test_there_are_some(self):
-        self.assertGreater(len(list(commands())), 5)
+        found = list(commands())
+        self.assertGreater(len(found), 5)
+        self.assertTrue(any(page.startswith("docs/guide/") for page, _ in found))
 
     def test_each(self):
+        seen = set()  # pages repeat each other's commands
         for page, line in commands():
+            if line in seen:
+                continue
+            seen.add(line)
             with self.subTest(page=page, line=line):
                 words = shlex.split(line)
-                if words[0].startswith("./"):
+                if words[0].startswith(("./", "scripts/")):
                     self.assertTrue(os.access(ROOT / words[0], os.X_OK))
                 elif words[0] in ("tacet", "build/release/tacet"):
                     self.check(words[1:])
@@ -59,11 +73,42 @@ class Commands(unittest.TestCase):
             self.assertEqual(ran.returncode, 0, ran.stderr)
 
 
+class Recipes(unittest.TestCase):
+    def test_each_recipe_that_a_page_shows_is_one(self):
+        count = 0
+        for page in pages():
+            for block in re.findall(r"^```toml\n(.*?)^```", page.read_text(), re.S | re.M):
+                if not all(table in block for table in ("data", "model", "algorithm", "schedule")):
+                    continue  # a few keys, not a whole recipe
+                count += 1
+                with self.subTest(page=str(page.relative_to(ROOT))), tempfile.TemporaryDirectory() as folder:
+                    recipe = pathlib.Path(folder) / "recipe.toml"
+                    recipe.write_text(block)
+                    ran = subprocess.run([TACET, "train", recipe, "--dry-run"], capture_output=True, text=True, timeout=120)
+                    if not (ran.returncode == 2 and "was not found" in ran.stderr):  # files of the reader's own
+                        self.assertEqual(ran.returncode, 0, ran.stderr)
+        self.assertGreaterEqual(count, 3)
+
+    def test_the_first_recipe_is_the_one_that_is_run(self):
+        lines = (ROOT / "recipes" / "demo" / "quickstart.toml").read_text().splitlines(keepends=True)
+        recipe = "".join(line for line in lines if not line.startswith("#"))
+        for page in (ROOT / "README.md", ROOT / "docs" / "guide" / "getting-started.md"):
+            self.assertIn("```toml\n" + recipe + "```", page.read_text())
+
+    def test_each_recipe_cites_its_source(self):
+        for recipe in sorted((ROOT / "recipes").glob("*/*.toml")):
+            with self.subTest(recipe=str(recipe.relative_to(ROOT))):
+                header = re.match(r"(#.*\n)+", recipe.read_text())
+                self.assertTrue(header)
+                self.assertRegex(" ".join(header.group().replace("#", " ").split()), r"(Paper|Method|Source): .*\b(19|20)\d\d\b")
+                self.assertNotRegex(header.group(), r"\b\d{3}_[0-9a-f]{8}")
+
+
 class Clusters(unittest.TestCase):
-    """What docs/clusters.md shows for programs that are not here is only looked at."""
+    """What docs/guide/clusters.md shows for programs that are not here is only looked at."""
 
     def block(self, kind):
-        found = re.findall(r"^```%s\n(.*?)^```" % kind, (ROOT / "docs" / "clusters.md").read_text(), re.S | re.M)
+        found = re.findall(r"^```%s\n(.*?)^```" % kind, (ROOT / "docs" / "guide" / "clusters.md").read_text(), re.S | re.M)
         self.assertEqual(len(found), 1)
         return found[0]
 
@@ -94,21 +139,24 @@ class Clusters(unittest.TestCase):
 
 class Algorithms(unittest.TestCase):
     def test_the_worked_example_is_the_one_that_is_compiled(self):
-        page = (ROOT / "docs" / "adding-an-algorithm.md").read_text()
+        page = (ROOT / "docs" / "guide" / "adding-an-algorithm.md").read_text()
         for name in ("slowmo.cc",):
             source = (ROOT / "tests" / "algorithms" / "example" / name).read_text()
             self.assertIn("```cpp\n" + source + "```", page, name)
 
     def test_every_method_has_a_row_with_its_file_and_cost(self):
-        page = (ROOT / "docs" / "algorithms.md").read_text()
+        page = (ROOT / "docs" / "reference" / "algorithms.md").read_text()
         cards = subprocess.run([TACET, "algorithms"], capture_output=True, text=True, timeout=60).stdout.strip().split("\n\n")
-        self.assertGreater(len(cards), 1)
+        names = {card.split("\n")[0] for card in cards}
+        self.assertEqual(set(re.findall(r"^\| `([\w+-]+)` \|", page, re.M)), names)
+        rows = re.search(r"^\| \| methods \|\n(?:\|.*\n)+", (ROOT / "README.md").read_text(), re.M).group()
+        self.assertEqual(names - set(re.findall(r"[\w+-]+", rows)), set(), "methods that README.md leaves out")
         for card in cards:
             name = card.split("\n")[0]
             rows = re.findall(r"^\| `%s` \|.*$" % re.escape(name), page, re.M)
             self.assertEqual(len(rows), 1, name)
             cells = [c.strip() for c in rows[0].strip("|").split("|")]
-            file = re.search(r"\]\(\.\./(src/algorithms/\w+\.cc)\)", cells[1])
+            file = re.search(r"\]\(\.\./\.\./(src/algorithms/\w+\.cc)\)", cells[1])
             self.assertTrue(file and (ROOT / file.group(1)).is_file(), rows[0])
             talks = {"0 / 0": "never talks", "1 / 1": "Talks once a round; a client sends 1 vector",
                      "1 / 2": "Talks once a round; a client sends 2 vectors",

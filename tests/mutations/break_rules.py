@@ -8,7 +8,7 @@ BUILD is a configured build folder of this source tree; use a copy of the tree, 
 also after Ctrl-C). Every rule of RULES is a piece of text that occurs once in a file of src/, and what it is replaced with. A rule is
 caught when a test of `algorithms` (without the slow claims) or `oracle` (quadratics) fails. Exit code: 0 when all
 were caught, 1 when some were not, 2 for wrong input. It takes some ten seconds a rule, so it is run by hand and not by test.sh; its output
-is kept in docs/algorithms.md. --check builds nothing: it says whether every rule's text still occurs once, and test.sh runs it.
+is kept in docs/reference/algorithms.md. --check builds nothing: it says whether every rule's text still occurs once, and test.sh runs it.
 """
 
 import argparse

@@ -60,14 +60,14 @@ TEST(Describe, there_is_no_other_section) { EXPECT_THROW(markdown_section("engin
 TEST(Docs, generated_parts_are_up_to_date) {
   const std::string page = recipe_docs();
   ASSERT_FALSE(page.empty()) << recipe_docs_path;
-  EXPECT_TRUE(regenerated(page) == page) << "docs/recipes.md is not what the tables say: run test_recipe --update";
+  EXPECT_TRUE(regenerated(page) == page) << "docs/reference/recipes.md is not what the tables say: run test_recipe --update";
 }
 
 // The page's own example is the first block of TOML and must be a recipe.
 TEST(Docs, the_example_is_a_recipe) {
   const std::string page = recipe_docs(), fence = "```toml\n";
   const size_t begin = page.find(fence) + fence.size();
-  EXPECT_NO_THROW(parse_recipe(page.substr(begin, page.find("```", begin) - begin), "docs/recipes.md"));
+  EXPECT_NO_THROW(parse_recipe(page.substr(begin, page.find("```", begin) - begin), "docs/reference/recipes.md"));
 }
 
 }  // namespace

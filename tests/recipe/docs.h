@@ -1,4 +1,5 @@
-// The generated parts of docs/recipes.md stand between `<!-- generated: NAME -->` and `<!-- end of generated: NAME -->`.
+// The generated parts of docs/reference/recipes.md stand between `<!-- generated: NAME -->` and `<!-- end of generated: NAME
+// -->`.
 #pragma once
 
 #include <fstream>
@@ -10,7 +11,7 @@
 
 namespace tacet {
 
-inline const std::string recipe_docs_path = std::string(TACET_SOURCE_DIR) + "/docs/recipes.md";
+inline const std::string recipe_docs_path = std::string(TACET_SOURCE_DIR) + "/docs/reference/recipes.md";
 
 inline std::string recipe_docs() {
   std::ifstream file(recipe_docs_path, std::ios::binary);
@@ -23,7 +24,7 @@ inline std::string regenerated(std::string page) {
     const std::string open = "<!-- generated: " + section + " -->\n", close = "<!-- end of generated: " + section + " -->";
     const size_t first = page.find(open), last = page.find(close);
     if (first == std::string::npos || last == std::string::npos || last < first)
-      throw std::runtime_error("docs/recipes.md has no pair of markers for " + section);
+      throw std::runtime_error("docs/reference/recipes.md has no pair of markers for " + section);
     const size_t begin = first + open.size();
     page.replace(begin, last - begin, markdown_section(section));
   }

@@ -1,4 +1,5 @@
-// GoogleTest's main with one more switch: --update rewrites the generated parts of docs/recipes.md instead of testing.
+// GoogleTest's main with one more switch: --update rewrites the generated parts of docs/reference/recipes.md instead of
+// testing.
 #include <cstring>
 #include <fstream>
 #include <iostream>

@@ -1,6 +1,6 @@
 // The join token: a secret that all workers of a run share. Each side of a connection proves that it knows the token without
-// sending it (HMAC-SHA-256 of random challenges of both sides). Nothing is encrypted here; docs/clusters.md says what is
-// protected.
+// sending it (HMAC-SHA-256 of random challenges of both sides). Nothing is encrypted here; docs/guide/clusters.md says what
+// is protected.
 #pragma once
 
 #include <string>

@@ -19,7 +19,7 @@ struct PictureCache {
 // The cache called `name` in `folder`, or in ~/.cache/tacet where the folder can't be written, with `count` pictures of
 // `bytes` each. It is taken as it is when its fingerprint and its size are right; else it is made with `decode` (picture,
 // out), on the threads there are, and with a line on stderr every few seconds. Where no place can be written, the result's
-// file is null. The layout: docs/data.md.
+// file is null. The layout: docs/guide/data.md.
 PictureCache open_cache(const std::string& folder, const std::string& name, const std::string& fingerprint, int64_t count,
                         int64_t bytes, const std::function<void(int64_t, uint8_t*)>& decode);
 
