@@ -6,6 +6,7 @@
 #include <rapidcheck/gtest.h>
 
 #include "support/problems.h"
+#include "tacet/registry.h"
 
 namespace tacet {
 namespace {

@@ -9,6 +9,7 @@
 
 #include "data/files/lines.h"
 #include "data/fixtures.h"
+#include "data/text/word_vectors.h"
 #include "tacet/registry.h"
 
 namespace tacet {

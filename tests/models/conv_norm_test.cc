@@ -11,6 +11,7 @@
 #include "kernels/convolution/image_ops.h"
 #include "kernels/product/product.h"
 #include "tacet/image_model.h"
+#include "tacet/registry.h"
 
 namespace tacet {
 namespace {

@@ -4,6 +4,7 @@
 #include "problems/function_objective.h"
 #include "support/quadratic.h"
 #include "tacet/error.h"
+#include "tacet/registry.h"
 
 namespace tacet::test {
 
