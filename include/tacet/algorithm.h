@@ -227,5 +227,4 @@ struct AlgorithmInfo {
   bool droppable() const { return !single_client && !every_client && !keeps_models && collectives(2) == 1; }
 };
 
-
 }  // namespace tacet

@@ -1,6 +1,6 @@
 // Self-describing options: a method, a model, a data set or a table of a recipe says which keys it has, of which kind and
-// range, and why. The recipe parser, `tacet algorithms`, `tacet models` and docs/reference/recipes.md read the same list, so they
-// can't disagree. This file knows nothing of TOML.
+// range, and why. The recipe parser, `tacet algorithms`, `tacet models` and docs/reference/recipes.md read the same list, so
+// they can't disagree. This file knows nothing of TOML.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// The one type of vectors, and arithmetic on whole vectors in one pass each (src/engine/vector.cc). Sums and norms take fixed
-// blocks, so that their bits do not depend on the number of threads. Nothing here knows clients or rounds.
+// The one type of vectors, and arithmetic on whole vectors in one pass each (src/engine/vector.cc). Sums and norms take
+// fixed blocks, so that their bits do not depend on the number of threads. Nothing here knows clients or rounds.
 #pragma once
 
 #include <ATen/TensorOperators.h>

@@ -8,6 +8,7 @@
 #include "problems/problem.h"
 #include "tacet/error.h"
 #include "tacet/random.h"
+#include "tacet/registry.h"
 
 namespace tacet {
 namespace {

@@ -52,21 +52,21 @@ void CheckpointWriter::save(int64_t round, Group& group, int clients, const Visi
   wait();
   const std::string before = trouble();
   outcome_ = std::make_shared<Outcome>();
-  thread_ = std::thread(
-      [this, round, clients, before, saved = std::move(state), outcome = outcome_, first = first_, holds_lease = holds_lease_] {
-        outcome->trouble = before;
-        try {
-          if (first && !holds_lease) remove_parts(folder_);  // else acquire() did it
-          if (first) tidy_checkpoints(folder_, keep_);
-          write_checkpoint(folder_, side_, round, clients, keep_, saved, holds_lease);
-        } catch (const std::exception& error) {
-          std::error_code ignored;
-          fs::remove_all(side_, ignored);
-          outcome->trouble += (before.empty() ? "" : "; ") + std::string("the checkpoint of round ") +
-                              std::to_string(round) + " could not be written, the one before is kept: " + error.what();
-        }
-        outcome->done = true;
-      });
+  thread_ = std::thread([this, round, clients, before, saved = std::move(state), outcome = outcome_, first = first_,
+                         holds_lease = holds_lease_] {
+    outcome->trouble = before;
+    try {
+      if (first && !holds_lease) remove_parts(folder_);  // else acquire() did it
+      if (first) tidy_checkpoints(folder_, keep_);
+      write_checkpoint(folder_, side_, round, clients, keep_, saved, holds_lease);
+    } catch (const std::exception& error) {
+      std::error_code ignored;
+      fs::remove_all(side_, ignored);
+      outcome->trouble += (before.empty() ? "" : "; ") + std::string("the checkpoint of round ") + std::to_string(round) +
+                          " could not be written, the one before is kept: " + error.what();
+    }
+    outcome->done = true;
+  });
   first_ = false;
 }
 

@@ -7,6 +7,7 @@
 
 #include "support/error_of.h"
 #include "support/problems.h"
+#include "tacet/registry.h"
 
 namespace tacet {
 namespace {

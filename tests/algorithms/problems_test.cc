@@ -8,6 +8,7 @@
 #include "support/placements.h"
 #include "support/problems.h"
 #include "support/test_name.h"
+#include "tacet/registry.h"
 
 namespace tacet {
 namespace {

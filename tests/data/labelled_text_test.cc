@@ -8,9 +8,11 @@
 #include <cstdlib>
 
 #include "data/files/lines.h"
+#include "data/text/word_vectors.h"
 #include "support/error_of.h"
 #include "support/row_values.h"
 #include "support/temp_folder.h"
+
 #include "tacet/registry.h"
 
 namespace tacet {

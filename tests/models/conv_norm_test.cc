@@ -14,6 +14,7 @@
 #include "kernels/product/product.h"
 #include "support/row_values.h"
 #include "tacet/image_model.h"
+#include "tacet/registry.h"
 
 namespace tacet {
 namespace {

@@ -18,6 +18,7 @@
 #include "tacet/error.h"
 #include "tacet/flat_module.h"
 #include "tacet/image_model.h"
+#include "tacet/registry.h"
 
 namespace tacet {
 namespace {

@@ -5,6 +5,7 @@
 #include "support/quadratic.h"
 #include "support/row_values.h"
 #include "tacet/error.h"
+#include "tacet/registry.h"
 
 namespace tacet::test {
 

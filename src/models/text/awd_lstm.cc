@@ -11,9 +11,9 @@
 #include "kernels/product/linear.h"
 #include "kernels/recurrent/lstm.h"
 #include "kernels/recurrent/weight_drop.h"
-#include "models/model_catalog.h"
 #include "models/weights.h"
 #include "tacet/language_model.h"
+#include "tacet/registry.h"
 
 namespace tacet {
 namespace {

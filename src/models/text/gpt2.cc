@@ -8,10 +8,10 @@
 #include <torch/types.h>
 
 #include "kernels/product/linear.h"
-#include "models/model_catalog.h"
 #include "models/text/attention.h"
 #include "tacet/error.h"
 #include "tacet/language_model.h"
+#include "tacet/registry.h"
 
 namespace tacet {
 namespace {

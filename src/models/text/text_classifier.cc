@@ -12,6 +12,7 @@
 #include "kernels/product/linear.h"
 #include "models/model_catalog.h"
 #include "tacet/error.h"
+#include "tacet/registry.h"
 
 namespace tacet {
 namespace {

@@ -11,6 +11,7 @@
 #include "models/text/attention.h"
 #include "models/text/transformer_parts.h"
 #include "tacet/error.h"
+#include "tacet/registry.h"
 
 namespace tacet {
 
