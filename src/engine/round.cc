@@ -59,13 +59,6 @@ void count_step(Counters& c, double norm, bool clipped) {
 
 double longest_step(Rates rates, double norm) { return rates.gamma / (1e-10 + norm); }
 
-void count_step(Counters& counters, double norm, bool clipped) {
-  counters.norm += norm;
-  counters.norms += 1;
-  counters.steps += 1;
-  if (clipped) counters.clipped += 1;
-}
-
 // Rounds and steps are counted from 1, as in metrics.jsonl.
 std::string at_step(int64_t round, int client, int64_t step) {
   return "round " + std::to_string(round + 1) + ", client " + std::to_string(client) + ", local step " +
