@@ -137,8 +137,8 @@ class Reader {
   std::optional<Given> read_file(const std::string& text, const std::string& source) {
     if (const size_t bad = first_bad_byte(text); bad != std::string::npos) {
       const auto line = 1 + std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(bad), '\n');
-      throw UserError(source + ":" + std::to_string(line) + ": must be UTF-8 text, got the byte " +
-                      hex_byte(static_cast<unsigned char>(text[bad])) + " at offset " + std::to_string(bad));
+      throw UserError(source + ":" + std::to_string(line) + ": must be UTF-8 text, got the byte " + "0x" +
+                      hexadecimal({&text[bad], 1}) + " at offset " + std::to_string(bad));
     }
     toml::table document;
     try {
