@@ -1,6 +1,6 @@
 // A recipe: everything that determines a run, as plain checked values, read from TOML with errors that name the line. The
-// keys and their meaning stand in the tables of methods, models and data sets (tacet/registry.h) and in the three lists
-// below.
+// keys and their meaning stand in the tables of methods, models, data sets and objectives (tacet/registry.h) and in the three
+// lists below.
 #pragma once
 
 #include <string>
@@ -12,11 +12,13 @@ namespace tacet {
 
 struct Recipe {
   std::string source;  // the file's path, for messages
-  // One per TOML table; nested tables are flattened with dots ("partition.kind"). Every default is filled in.
-  Values data, model, algorithm, clients, schedule, run;
+  // One per TOML table; nested tables are flattened with dots ("partition.kind"). Every default is filled in. A recipe has
+  // either `data` and `model` or `objective`, and the others are empty.
+  Values data, model, objective, algorithm, clients, schedule, run;
 };
 
-// Return the keys of [clients], [schedule] and [run]; the other tables' keys come from the named data set, model and method.
+// Return the keys of [clients], [schedule] and [run]; the other tables' keys come from the named data set, model, objective
+// and method.
 const std::vector<Option>& client_options();
 const std::vector<Option>& schedule_options();
 const std::vector<Option>& run_options();

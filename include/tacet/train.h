@@ -67,12 +67,16 @@ struct Result {
 // Trains. Collective: every rank of the group calls it with the same recipe. Only rank 0 writes files and calls the
 // observer. clients.count defaults to the number of ranks. Throws UserError or PeerLost; the run folder then says "failed".
 Result train(const Recipe& recipe, Group& group, const TrainOptions& options, Observer& observer);
-// The same with an objective of the caller's own; the recipe's [data] and [model] are then only written down.
+// Trains an objective of the caller's own, on each rank another object. The recipe names it in [objective] and has neither
+// [data] nor [model]; add_objective (registry.h) has made the name known.
 Result train(const Recipe& recipe, Objective& objective, Group& group, const TrainOptions& options, Observer& observer);
 
-// The same with workers that may be lost and come back: a lost one costs the round in flight, which the others repeat
-// without it, with the same result; a new one joins at a round's end (docs/guide/faults.md). clients.count must be given.
+// Return what the first two do, with workers that may be lost and rejoin: a lost one costs the round in flight, which the
+// others repeat without it, with the same result; a new one joins at a round's end (docs/guide/faults.md). clients.count
+// must be given.
 Result train(const Recipe& recipe, Membership& membership, const TrainOptions& options, Observer& observer);
+Result train(const Recipe& recipe, Objective& objective, Membership& membership, const TrainOptions& options,
+             Observer& observer);
 
 // Checks `out` as train() would (absent or empty, or with resume: a run with a checkpoint) without touching it.
 void check_run_folder(const std::string& out, bool resume);

@@ -48,8 +48,6 @@ RunSettings settings_of(const Recipe& recipe) {
   s.nonmono = recipe.schedule.integer("nonmono");
   s.interval = static_cast<int>(integer_of(recipe.algorithm, "interval").value_or(1));
   if (recipe.algorithm.has("message")) s.messages = message_kind(recipe.algorithm.text("message"));
-  s.model = recipe.model.text("name");
-  s.data = recipe.data.text("name");
   return s;
 }
 
@@ -67,6 +65,8 @@ Training::Training(const Recipe& given_recipe, int workers, Objective* given)
                     ", where every client takes part in every step, got " + std::to_string(sampling.participating));
   set_threads(settings.threads);
   release_large_blocks();
+  if (given && !recipe.objective.has("name"))
+    throw UserError(recipe.source + ": must name the program's own objective in [objective], instead of [data] and [model]");
   if (!given) own_objective = make_objective(recipe, clients);
   objective = given ? given : own_objective.get();
   make_algorithm();

@@ -40,7 +40,6 @@ struct RunSettings {
   int64_t nonmono = 0;  // evaluations that NT-ASGD looks back
   int interval = 1;     // I
   MessageKind messages = MessageKind::f32;
-  std::string model, data;  // names
 };
 
 RunSettings settings_of(const Recipe& recipe);
