@@ -1,5 +1,6 @@
-// Runs a recipe: rounds, schedules, evaluation, metrics, checkpoints. Writes contract.md's files into a run folder. Drawing
-// progress on a terminal is not here (src/cli); a program that embeds tacet may pass its own Observer.
+// Runs a recipe: rounds, schedules, evaluation, metrics, checkpoints. Writes the files of docs/reference/run-files.md into
+// the run's folder. Progress on a terminal is not drawn here (src/cli). A program that embeds tacet may pass an Observer of
+// its own.
 #pragma once
 
 #include <atomic>
@@ -16,17 +17,17 @@ namespace tacet {
 class Group;
 class Membership;  // include/tacet/membership.h
 
-// Where a run stands; handed to the observer after every round, on rank 0.
+// The state of a run after a round, as the leader's observer gets it.
 struct Progress {
   double fraction = 0;  // 0 … 1 of the run
   double epoch = 0;
   int64_t round = 0;      // finished rounds
   int64_t iteration = 0;  // local steps per client so far
   double train_loss = 0;  // mean over the round
-  double eval_loss = 0;   // of the last evaluation; NaN before the first
+  double eval_loss = 0;   // the last evaluation's; NaN before the first
   double clipped_fraction = 0;
   int64_t communications = 0;
-  int64_t bytes_sent = 0;   // by this worker
+  int64_t bytes_sent = 0;   // by the leader
   double seconds = 0;       // training only
   bool perplexity = false;  // the losses are per-token cross-entropies
 };
@@ -35,16 +36,17 @@ class Observer {
  public:
   virtual ~Observer() = default;
   virtual void progress(const Progress&) {}
-  virtual void message(const std::string& /*line*/) {}  // a line worth keeping: evaluations, NT-ASGD's trigger, …
-  // Something went wrong and the run goes on: a checkpoint that could not be written, a damaged one that was passed over.
+  // Takes a line worth keeping: an evaluation, NT-ASGD's trigger, …
+  virtual void message(const std::string& /*line*/) {}
+  // Takes what went wrong in a run that goes on: a checkpoint that could not be written, a damaged one that was passed over.
   virtual void warning(const std::string& line) { message("warning: " + line); }
 };
 
 struct TrainOptions {
-  std::string out;                          // the run's folder; empty: nothing is written
-  bool resume = false;                      // continue from out/checkpoint
-  const std::atomic<bool>* stop = nullptr;  // set it to end the run after the round in flight, with a checkpoint
-  bool rejoin = false;  // this worker was started again during the run: what is in `out` is the run's own
+  std::string out;                          // run folder; empty: nothing is written
+  bool resume = false;                      // continue from the newest whole checkpoint in `out`
+  const std::atomic<bool>* stop = nullptr;  // true ends the run after the round in flight, with a checkpoint
+  bool rejoin = false;                      // this worker rejoins: `out` holds this run's own files
 };
 
 struct Evaluation {
@@ -53,34 +55,37 @@ struct Evaluation {
 };
 
 struct Result {
-  std::string status;  // "done" or "interrupted"; "ended": others had finished the run before this worker could join
-  Vec x;               // the final model: NT-ASGD's average once that was triggered, else the averaged iterate
+  std::string status;  // "done", "interrupted", or "ended": others finished the run before this worker could join
+  Vec x;               // final model [d]: NT-ASGD's average once that was triggered, else the common model
   int64_t rounds = 0, iterations = 0, communications = 0, bytes_sent = 0, client_bytes = 0;
   double epoch = 0, seconds = 0;
   double train_loss = 0;                    // mean over the last finished epoch, or over the run when it was shorter
   bool perplexity = false;                  // the losses are per-token cross-entropies
-  bool first = true;                        // on rank 0, which writes files and calls the observer
+  bool first = true;                        // this worker was the leader, which writes files and calls the observer
   std::map<std::string, Evaluation> final;  // by split
-  std::string model_sha256;                 // of model.safetensors; empty when nothing is written
+  std::string model_sha256;                 // checksum of model.safetensors; empty when nothing is written
 };
 
-// Trains. Collective: every rank of the group calls it with the same recipe. Only rank 0 writes files and calls the
+// Trains a recipe. Collective: every rank of the group calls it with an equal recipe. Only rank 0 writes files and calls the
 // observer. clients.count defaults to the number of ranks. Throws UserError or PeerLost; the run folder then says "failed".
 Result train(const Recipe& recipe, Group& group, const TrainOptions& options, Observer& observer);
 // Trains an objective of the caller's own, on each rank another object. The recipe names it in [objective] and has neither
-// [data] nor [model]; add_objective (registry.h) has made the name known.
+// [data] nor [model]; add_objective (registry.h) has made the name known. Collective, and throws, as above.
 Result train(const Recipe& recipe, Objective& objective, Group& group, const TrainOptions& options, Observer& observer);
 
-// Return what the first two do, with workers that may be lost and rejoin: a lost one costs the round in flight, which the
-// others repeat without it, with the same result; a new one joins at a round's end (docs/guide/faults.md). clients.count
-// must be given.
+// Train a recipe, or the caller's objective, on workers that may be lost and rejoin. A lost worker costs the round in flight,
+// which the others repeat without it, with the same result. A new one joins at a round's end (docs/guide/faults.md). Throw
+// UserError or PeerLost.
+// REQUIRES: the recipe gives clients.count.
 Result train(const Recipe& recipe, Membership& membership, const TrainOptions& options, Observer& observer);
 Result train(const Recipe& recipe, Objective& objective, Membership& membership, const TrainOptions& options,
              Observer& observer);
 
-// Checks `out` as train() would (absent or empty, or with resume: a run with a checkpoint) without touching it.
+// Checks a run folder as train() does and changes nothing. `out` must be absent or an empty folder that can be written; with
+// `resume` it must have a checkpoint. Throws UserError.
 void check_run_folder(const std::string& out, bool resume);
 
-std::string version();  // tacet's own
+// Returns tacet's version, "0.1.0".
+std::string version();
 
 }  // namespace tacet

@@ -1,5 +1,5 @@
-// Implements command.h: the subcommands and the exit codes (0 done, 2 the user's input, 3 a lost worker, 1 a defect). The work
-// of a subcommand is in a file of its own.
+// Implements command.h: the subcommands and the exit codes (0 done, 2 the user's input, 3 a lost worker, 1 a defect). Each
+// larger subcommand has a file of its own.
 #include "tacet/command.h"
 
 #include <algorithm>
@@ -32,7 +32,7 @@
 namespace tacet {
 namespace {
 
-// A subcommand and what runs it.
+// A subcommand and the function that runs it.
 struct Command {
   CLI::App* app;
   std::function<int()> run;
@@ -136,7 +136,7 @@ void add_data(CLI::App& app, Commands& commands) {
   commands.push_back({fetch, [=] { return cmd_data_fetch(a->name, a->folder, a->address); }});
 }
 
-// Throws UserError for a misspelt subcommand, with the name that is nearest: CLI11 only says that one is missing.
+// Throws UserError for a misspelt subcommand, with the nearest name. CLI11 only says that one is missing.
 void check_subcommand(const CLI::App& app, const std::string& given) {
   std::vector<std::string> names;
   for (const auto* sub : app.get_subcommands([](const CLI::App*) { return true; })) names.push_back(sub->get_name());

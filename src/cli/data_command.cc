@@ -24,7 +24,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The checked keys: a recipe's, or of the data set's defaults, with any model of its task.
+// Returns the recipe of `file`, or one with the data set's defaults and any model of its task.
 Recipe recipe_for(const DatasetInfo& data, const std::string& file, const std::vector<std::string>& sets) {
   if (!file.empty()) return load_recipe(file, sets);
   for (const ModelInfo& model : models())
@@ -41,7 +41,7 @@ std::vector<int64_t> histogram(const std::vector<int32_t>& labels, int64_t class
   return counts;
 }
 
-// A bar of `width` characters for the largest.
+// Returns a bar, `width` characters long for the largest.
 std::string bar(int64_t count, int64_t largest, int width) {
   std::string out;
   const auto length = largest > 0 ? static_cast<int>((count * width + largest - 1) / largest) : 0;
@@ -49,11 +49,11 @@ std::string bar(int64_t count, int64_t largest, int width) {
   return out;
 }
 
-// What a partition sees of a training set.
+// The part of a training set that partitions read.
 struct Labelled {
   std::vector<int32_t> labels, users;
   std::vector<std::string> classes;  // names, where known
-  int64_t count = 0;                 // of classes
+  int64_t count = 0;                 // number of classes
 };
 
 void print_labels(const Labelled& set) {

@@ -33,7 +33,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr double patience = 15;  // seconds that a step may take to be timed
+constexpr double patience = 15;  // seconds; a longer step is not timed
 
 int64_t parameter_count(const Objective& objective) {
   int64_t d = 0;
@@ -41,7 +41,7 @@ int64_t parameter_count(const Objective& objective) {
   return d;
 }
 
-// A line "KEY:  number kB" of a file of /proc, in bytes; 0 where there is none.
+// Returns the bytes of a line "KEY:  number kB" in a file of /proc; 0 where there is none.
 double proc_bytes(const std::string& file, const std::string& key) {
   std::ifstream in(file);
   for (std::string line; std::getline(in, line);)
@@ -49,7 +49,8 @@ double proc_bytes(const std::string& file, const std::string& key) {
   return 0;
 }
 
-// The most memory this process has had since forget_peak(), in bytes; where the system can't forget, since its start.
+// Returns the most bytes of memory that this process has had since forget_peak(), or since its start where the system can't
+// forget.
 double peak_memory() {
   if (const double peak = proc_bytes("/proc/self/status", "VmHWM"); peak > 0) return peak;
   rusage usage{};
@@ -57,16 +58,17 @@ double peak_memory() {
   return 1024.0 * static_cast<double>(usage.ru_maxrss);
 }
 void forget_peak() {
-  ::malloc_trim(0);  // what an earlier measurement left behind is not this one's
+  ::malloc_trim(0);  // frees the leftovers of earlier measurements
   std::ofstream("/proc/self/clear_refs") << 5;
 }
 
 struct Cost {
-  double seconds = 0;  // of one local step
-  double bytes = 0;    // most memory of the process during it
+  double seconds = 0;  // a local step's
+  double bytes = 0;    // the process's most memory during it
 };
 
-// The second of two steps, since the first one also fills caches, which hardly counts where it is long. Nothing is trained.
+// Returns the cost of the second of two steps, since the first one also fills caches. A first step of more than 2 s counts
+// itself. Trains nothing.
 Cost step_cost(Objective& objective, uint64_t seed, int client) {
   forget_peak();
   const Vec initial = objective.initial();
@@ -83,13 +85,13 @@ Cost step_cost(Objective& objective, uint64_t seed, int client) {
   return cost;
 }
 
-// Seconds at batch b, on the line through two measured ones, b1 < b2 < b. On a busy machine the larger one may have been the
-// quicker: then in proportion to it.
+// Returns the seconds at batch b, on the line through two measured batches, b1 < b2 < b. Where a busy machine made the
+// larger batch the quicker one, returns them in proportion to it.
 double line_through(double b1, double y1, double b2, double y2, double b) {
   return y2 > y1 ? y1 + (y2 - y1) * (b - b1) / (b2 - b1) : y2 * b / b2;
 }
 
-// A recipe on stand-in data, with another batch size.
+// Returns the objective of a recipe on stand-in data, with another batch size.
 std::unique_ptr<Objective> stand_in_objective(Recipe recipe, int clients, int64_t batch, const ScratchFolder& scratch) {
   const std::string folder = scratch.path(std::to_string(batch));
   fs::create_directory(folder);
@@ -99,15 +101,16 @@ std::unique_ptr<Objective> stand_in_objective(Recipe recipe, int clients, int64_
   return make_objective(recipe, clients);
 }
 
-// A step and the size of its model, judged from smaller batches.
+// A step's cost and its model's size, judged from smaller batches.
 struct Guess {
-  double seconds = 0;  // of the step itself
-  int64_t batch = 0;   // the largest that was measured,
-  double bytes = 0;    // and its memory: less than the step needs, and too noisy to be carried further
+  double seconds = 0;  // the step's, extrapolated
+  int64_t batch = 0;   // largest that was measured
+  double bytes = 0;    // memory of that batch: less than the step needs, and too noisy to extrapolate
   int64_t parameters = 0;
 };
 
-// Of a large batch from two smaller ones, if a step at the batch itself would be too much.
+// Judges a step from two smaller batches where one at the batch itself would take too long or too much memory. Returns
+// nothing where it would not, or for fewer than 16 samples.
 std::optional<Guess> extrapolated(const Recipe& recipe, int clients, int client, const ScratchFolder& scratch) {
   const int64_t batch = recipe.data.integer("batch_size"), small = (batch + 31) / 32;
   if (batch < 16) return std::nullopt;
@@ -126,7 +129,7 @@ std::optional<Guess> extrapolated(const Recipe& recipe, int clients, int client,
            times * (one.bytes - before) > 0.5 * proc_bytes("/proc/meminfo", "MemAvailable");
   };
   if (!too_much(batch)) return std::nullopt;
-  int64_t larger = batch / 2;  // the further from the small one, the less noise in between
+  int64_t larger = batch / 2;  // far from the small one, so that noise counts less
   while (larger > 2 * small && too_much(larger)) larger /= 2;
   const Cost two = measure(larger);
   const auto n = [](int64_t size) { return static_cast<double>(size); };
@@ -154,7 +157,7 @@ int dry_run(const Recipe& recipe, int workers) {
   const int I = recipe.algorithm.has("interval") ? static_cast<int>(recipe.algorithm.integer("interval")) : 1;
   const auto seed = static_cast<uint64_t>(recipe.run.integer("seed"));
   const std::vector<int> present = sample_clients(client_sampling(recipe.clients, clients), seed, 0);
-  const int turns = (static_cast<int>(present.size()) + workers - 1) / workers;  // clients of the busiest worker
+  const int turns = (static_cast<int>(present.size()) + workers - 1) / workers;  // clients on the busiest worker
   set_threads(static_cast<int>(recipe.run.integer("threads")));
   keep_large_blocks();
 

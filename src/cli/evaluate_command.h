@@ -1,4 +1,4 @@
-// `tacet eval`: a model on its validation and test data.
+// `tacet eval`: evaluates a model on its validation and test data.
 #pragma once
 
 #include <string>
@@ -6,8 +6,8 @@
 
 namespace tacet {
 
-// Prints the figures of a model: a run's folder or a safetensors file. `recipe` may be empty for a run's folder. Returns the
-// exit code. Throws UserError.
+// Prints the figures of a model, which is a run's folder or a safetensors file. `recipe` may be empty for a run's folder.
+// Returns the exit code. Throws UserError.
 int cmd_eval(const std::string& model, const std::string& recipe, const std::vector<std::string>& sets);
 
 }  // namespace tacet

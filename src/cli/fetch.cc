@@ -35,7 +35,7 @@ std::string checksum_of(const std::string& path, const std::string& like) {
 struct Transfer {
   std::FILE* file;
   std::string name;
-  int64_t before, bytes;  // there already, expected in all
+  int64_t before, bytes;  // bytes that are there already, and in all
   Clock::time_point said = Clock::now();
 };
 
@@ -59,7 +59,7 @@ int64_t size_of(const std::string& path) {
   return error ? 0 : static_cast<int64_t>(size);
 }
 
-// Unpacks into a folder; nothing may leave it.
+// Unpacks an archive into a folder and writes nothing outside it. Returns an empty text, or what went wrong.
 std::string unpack(const std::string& path, const std::string& folder) {
   const std::unique_ptr<archive, int (*)(archive*)> in(archive_read_new(), archive_read_free);
   const std::unique_ptr<archive, int (*)(archive*)> out(archive_write_disk_new(), archive_write_free);
@@ -146,7 +146,7 @@ void fetch(const Source& source, const std::string& folder, const std::string& a
   std::string missing, first;
   for (const SourceFile& file : source.files) {
     const std::string path = ((file.is_archive ? fs::path(folder) : home) / file.name).string();
-    // An archive is removed once it is unpacked; this remembers that it was.
+    // An archive is removed once it is unpacked. This file remembers that it was.
     const std::string mark = (home / (".unpacked-" + file.name)).string();
     std::string wrong;
     if (file.is_archive && fs::exists(mark, error)) {

@@ -56,7 +56,7 @@ void TerminalProgress::warning(const std::string& line) {
 void TerminalProgress::progress(const Progress& p) {
   const auto now = Clock::now();
   if (first_fraction_ < 0) first_fraction_ = p.fraction;
-  // A moving average over about fifty rounds: single rounds of a language model are noisy.
+  // The losses shown are a moving average over about fifty rounds, since single rounds of a language model are noisy.
   if (std::isfinite(p.train_loss)) {
     smooth_loss_ = 0.98 * smooth_loss_ + 0.02 * p.train_loss;
     smooth_clipped_ = 0.98 * smooth_clipped_ + 0.02 * p.clipped_fraction;
@@ -69,7 +69,7 @@ void TerminalProgress::progress(const Progress& p) {
   const double loss = smooth_weight_ > 0 ? smooth_loss_ / smooth_weight_ : p.train_loss;
   const double clipped = smooth_weight_ > 0 ? smooth_clipped_ / smooth_weight_ : 0;
 
-  // The most important first; what does not fit a narrow terminal is left out from the end.
+  // The most important part comes first. A narrow terminal cuts from the end.
   std::vector<std::string> parts = {fmt::format("{:3.0f}%", 100 * p.fraction), fmt::format("epoch {:.2f}", p.epoch),
                                     fmt::format("loss {:.3f}", loss)};
   if (p.perplexity) parts.push_back(fmt::format("ppl {:.1f}", std::exp(loss)));

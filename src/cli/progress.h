@@ -1,5 +1,5 @@
-// What a person sees while a run goes on: one live line on a terminal, plain lines otherwise. Writes to stderr, so that
-// standard output stays for results.
+// The progress of a run, for a person: one live line on a terminal, plain lines otherwise. It goes to stderr; standard
+// output is for results.
 #pragma once
 
 #include <chrono>
@@ -11,7 +11,7 @@ namespace tacet {
 
 class TerminalProgress : public Observer {
  public:
-  // quiet: nothing is printed but warnings; evaluations neither.
+  // `quiet` prints warnings only.
   explicit TerminalProgress(bool quiet);
   ~TerminalProgress() override;
   void progress(const Progress& p) override;
@@ -26,9 +26,9 @@ class TerminalProgress : public Observer {
   double smooth_loss_ = 0, smooth_clipped_ = 0, smooth_weight_ = 0;
 };
 
-// "1.5 MB", "12.0 GB"; decimal units.
+// Returns a size in decimal units: "1.5 MB", "12.0 GB".
 std::string human_bytes(double bytes);
-// "1:05", "2:03:04".
+// Returns a duration, rounded up to seconds: "1:05", "2:03:04".
 std::string human_time(double seconds);
 
 }  // namespace tacet

@@ -25,12 +25,12 @@
 namespace tacet {
 namespace {
 
-// Set by the first SIGINT or SIGTERM: the round in flight is finished, then the run stops with a checkpoint.
+// True after the first SIGINT or SIGTERM. The run finishes the round in flight and stops with a checkpoint.
 std::atomic<bool> stop_requested{false};
 std::atomic<int> stop_signal{0};
 
 void on_signal(int signal) {
-  if (stop_requested.exchange(true)) _exit(128 + signal);  // the second one ends the process at once
+  if (stop_requested.exchange(true)) _exit(128 + signal);  // a second signal ends the process at once
   stop_signal = signal;
 }
 
@@ -38,7 +38,7 @@ void catch_signals(bool launched) {
   struct sigaction action {};
   action.sa_handler = on_signal;
   sigaction(SIGTERM, &action, nullptr);
-  // A terminal sends Ctrl-C to every process of the job; workers wait for the launcher's word.
+  // A terminal sends Ctrl-C to every process of the job. Workers wait for the launcher's SIGTERM.
   if (launched) action.sa_handler = SIG_IGN;
   sigaction(SIGINT, &action, nullptr);
 }
@@ -67,7 +67,7 @@ int start_hosts(const TrainPlan& plan) {
 }
 
 int start_workers(const TrainPlan& plan) {
-  // One message now instead of one from every worker; of several machines only the first one writes.
+  // This check complains once, where every worker would. On several machines only the first one writes.
   if (!plan.place || plan.place->rank == 0) check_run_folder(plan.out, plan.arguments.resume);
   std::vector<std::string> argv = words(for_workers(plan.arguments, plan.out));
   argv.insert(argv.begin(), {program_name(), "train"});
@@ -93,7 +93,7 @@ GlooOptions gloo_options(const TrainPlan& plan) {
   return options;
 }
 
-// Returns the group of a run whose workers stay the same: torchrun's agent starts all of them again by itself.
+// Returns the group of a run that never forms a second term. torchrun's agent starts all workers anew by itself.
 std::unique_ptr<Group> fixed_group(const TrainPlan& plan) {
   if (!plan.place) return single_group();
   const GlooOptions options = gloo_options(plan);
@@ -122,7 +122,7 @@ int run(TrainPlan plan) {
   options.resume = plan.arguments.resume;
   options.rejoin = plan.arguments.rejoin;
   options.stop = &stop_requested;
-  TerminalProgress progress(plan.arguments.quiet);  // only rank 0 tells it anything
+  TerminalProgress progress(plan.arguments.quiet);  // hears from rank 0 only
   if (!plan.place || plan.place->store != "tacet" || plan.place->size == 1) {
     const auto group = fixed_group(plan);
     return report(train(plan.recipe, *group, options, progress), group->rank() == 0, plan.out);

@@ -28,7 +28,7 @@ std::string free_run_folder(const std::string& recipe) {
   }
 }
 
-// Returns the secret of a run on several machines, which no such run goes without.
+// Returns the secret of a run on several machines. Throws UserError when there is none.
 std::string token_for(const TrainArguments& a, const Placement& place) {
   const std::string token = a.token_from_input ? token_from_input() : read_token(a.join_token);
   if (token.empty() && !is_loopback(place.interface_address))
@@ -38,8 +38,8 @@ std::string token_for(const TrainArguments& a, const Placement& place) {
   return token;
 }
 
-// Returns as many workers as, times threads, there are cores, unless fewer clients take part in a round. Where clients live
-// does not change results. 1 without clients.count, which is the number of workers then.
+// Returns the largest number of workers whose threads have a core each, but at most one for each client of a round.
+// Placement does not change results. Returns 1 without clients.count, which then is the number of workers.
 int workers_that_fit(const Recipe& recipe) {
   if (!recipe.clients.has("count")) return 1;
   int64_t clients = recipe.clients.integer("count");
@@ -55,8 +55,8 @@ int workers_for(const Recipe& recipe, int asked) {
   return workers_that_fit(recipe);
 }
 
-// Tells someone who watches about cores that idle or are asked for twice. Without --workers there is one worker, not as many
-// as fit: each takes the memory of a model.
+// Tells the user about cores that idle or are shared. The default is one worker, not as many as fit, because each takes the
+// memory of a model.
 void tell_placement(const Recipe& recipe, int workers, bool asked) {
   const int cores = available_cores(), fit = workers_that_fit(recipe);
   const auto threads = static_cast<int>(recipe.run.integer("threads"));
@@ -68,8 +68,8 @@ void tell_placement(const Recipe& recipe, int workers, bool asked) {
                fit);
 }
 
-// Returns true if this process starts workers instead of being one. Where torchrun's agent serves the rendezvous it also
-// starts lost workers again.
+// Returns true if this process starts workers instead of being one. torchrun's agent starts lost workers by itself, so a
+// process that finds it is a worker.
 bool starts_workers(const TrainPlan& plan) {
   if (!plan.place) return plan.workers > 1;
   return !plan.arguments.launched && plan.place->size > 1 && plan.place->store == "tacet";
@@ -101,7 +101,7 @@ TrainPlan resolve(const TrainArguments& a) {
     return plan;
   }
   if (!plan.place && !a.quiet && is_terminal(STDERR_FILENO)) tell_placement(plan.recipe, plan.workers, a.workers != 0);
-  // A worker that a launcher started has its token from there; of --workers none, they meet over loopback.
+  // A launcher gives its workers their token. Workers of --workers meet over loopback and need none.
   if (plan.place) plan.token = a.launched ? read_token("") : token_for(a, *plan.place);
   plan.step = starts_workers(plan) ? TrainPlan::Step::start_workers : TrainPlan::Step::run;
   return plan;

@@ -1,4 +1,4 @@
-// Client, PerClient and Round: what happens around an algorithm's callbacks. See algorithm.h for the contracts.
+// Client and Round: what happens around an algorithm's callbacks. See algorithm.h for the contracts.
 #include <algorithm>
 #include <array>
 #include <cassert>
@@ -165,25 +165,6 @@ struct Round::Inside {
   std::map<int, Drawn> drawn = {};  // this round, by client
   Pending started = {};             // the last member: its end waits for what reads the others
 };
-
-Vec PerClient::make(int client, const Vec& like) const {
-  if (allocate_ && like.dim() == 1 && like.scalar_type() == at::kFloat) return allocate_(client, like.numel());
-  return at::zeros_like(like);
-}
-
-Vec& PerClient::at(const Client& i, const Vec& like) {
-  const std::lock_guard lock(mutex_);
-  Vec& v = vectors_[i.id()];
-  if (!v.defined()) v = make(i.id(), like);
-  return v;
-}
-
-void PerClient::put(int client, const Vec& value) {
-  const std::lock_guard lock(mutex_);
-  Vec& v = vectors_[client];
-  v = make(client, value);
-  v.copy_(value);
-}
 
 double Client::weight() const { return turn_->setup.objective->client_weight(id_); }
 

@@ -26,8 +26,8 @@ Evaluation ModelSelection::evaluate(Group& group, const std::string& split, cons
 // to the end (Merity et al. 2018, Algorithm 1).
 bool ModelSelection::triggers(double loss) const {
   const RunState& s = run_.state;
-  const int64_t past = s.selection_losses.numel(), nonmono = run_.settings.nonmono;
-  return run_.settings.nt_asgd && !s.average.defined() && past > nonmono &&
+  const int64_t past = s.selection_losses.numel(), nonmono = run_.ends.nonmono;
+  return run_.ends.nt_asgd && !s.average.defined() && past > nonmono &&
          loss > s.selection_losses.narrow(0, 0, past - nonmono).min().item<double>();
 }
 

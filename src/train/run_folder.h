@@ -7,9 +7,6 @@
 
 #include <nlohmann/json_fwd.hpp>
 
-#include "base/digest.h"
-#include "base/files.h"
-
 namespace tacet {
 
 // metrics.jsonl: one JSON object a line, flushed line by line, so that a reader never waits and a crash loses nothing.
@@ -38,10 +35,6 @@ class MetricsLog {
 // took the log over since may have written the same rounds anew, in lines of other lengths, so rounds decide. The file is
 // copied and renamed, so that whoever still writes into the old one does no harm. Throws UserError when lines are missing.
 int64_t cut_log(const std::string& path, int64_t bytes, int64_t round, bool evaluated);
-
-// Old names, for trainer.cc: write_atomically() says what they do.
-inline void write_file(const std::string& path, const std::string& text) { write_atomically(path, text); }
-inline void replace_file(const std::string& path, const std::string& text) { write_atomically(path, text); }
 
 // A number for JSON: null when it is not finite.
 nlohmann::json finite(double value);

@@ -9,6 +9,8 @@
 
 #include <torch/version.h>
 
+#include "base/digest.h"
+#include "base/files.h"
 #include "data/files/safetensors.h"
 #include "kernels/convolution/convolution.h"
 #include "kernels/recurrent/recurrent.h"
@@ -50,7 +52,7 @@ void RunLog::open(bool resume) {
   std::error_code error;
   fs::create_directories(folder_, error);
   if (error) throw UserError("--out: " + folder_ + " can't be created: " + error.message());
-  write_file(file("recipe.toml"), to_toml(run_.recipe));
+  write_atomically(file("recipe.toml"), to_toml(run_.recipe));
   const std::string path = file("metrics.jsonl");
   log_ = MetricsLog(path, resume ? cut_log(path, s.metrics_bytes, s.round, s.eval_round == s.round) : s.metrics_bytes);
   s.metrics_bytes = log_.bytes();
@@ -62,7 +64,7 @@ void RunLog::acquire() {
   opened_ = true;
   std::error_code error;
   fs::create_directories(folder_, error);
-  write_file(file("recipe.toml"), to_toml(run_.recipe));
+  write_atomically(file("recipe.toml"), to_toml(run_.recipe));
   const std::string path = file("metrics.jsonl");
   std::vector<std::string> lines = read_lines(path);
   if (static_cast<int64_t>(lines.size()) > lines_) lines.resize(static_cast<size_t>(lines_));
@@ -71,7 +73,7 @@ void RunLog::acquire() {
   std::string text;
   for (const std::string& line : lines) text += line + "\n";
   close();
-  replace_file(path, text);
+  write_atomically(path, text);
   log_ = MetricsLog(path, static_cast<int64_t>(text.size()));
   run_.state.metrics_bytes = log_.bytes();
   events_ = TensorBoardLog(folder_);
@@ -84,12 +86,12 @@ void RunLog::write_summary(const std::string& status, const json& more) {
   for (const Layer& l : run_.objective->layers()) parameters += l.size;
   json j = {{"status", status},
             {"algorithm", run_.method.name},
-            {"interval", run_.settings.interval},
+            {"interval", run_.interval},
             {"parameters", parameters},
             {"workers", group_->size()},
             {"clients", run_.clients},
             {"participating", run_.sampling.participating},
-            {"threads", run_.settings.threads},
+            {"threads", run_.options.threads},
             {"backend", group_->backend()},
             {"recurrent_path", recurrent_path()},
             {"convolution_path", fast_convolutions() ? "onednn" : "libtorch"},
@@ -99,7 +101,7 @@ void RunLog::write_summary(const std::string& status, const json& more) {
   if (status != "running")
     j["faults"] = {{"groups", f.groups}, {"lost", f.lost}, {"rounds_repeated", f.rounds_repeated}, {"seconds", f.seconds}};
   j.update(more);
-  write_file(file("summary.json"), j.dump(1) + "\n");
+  write_atomically(file("summary.json"), j.dump(1) + "\n");
 }
 
 void RunLog::failed(const std::string& why) {
@@ -177,7 +179,7 @@ json RunLog::line(const char* event) const {
           {"client_bytes", s.client_bytes}};
 }
 
-bool RunLog::wants_round() const { return on() && run_.state.round % run_.settings.log_every == 0; }
+bool RunLog::wants_round() const { return on() && run_.state.round % run_.options.log_every == 0; }
 
 void RunLog::record_round(const RoundReport& report, Rates rates, double exchange_seconds) {
   const Counters& c = report.counters;

@@ -10,12 +10,12 @@
 
 #include <ATen/ops/empty.h>
 
-#include "base/bytes.h"
 #include "comm/collectives.h"
 #include "engine/tree_sum.h"
 #include "recipe/same_run.h"
 #include "tacet/error.h"
 #include "train/fingerprint.h"
+#include "train/state_sharing.h"
 
 namespace tacet {
 namespace {
@@ -26,6 +26,27 @@ double since(Clock::time_point start) { return std::chrono::duration<double>(Clo
 
 // Marks fault totals that a checkpoint does not have.
 constexpr int64_t kNotSaved = -1;
+
+// Returns the line that tells people of a new group of workers.
+std::string membership_line(const std::vector<std::string>& losses, int workers, int64_t round, double seconds) {
+  std::string text;
+  for (const std::string& loss : losses) text += (text.empty() ? "" : ", ") + loss;
+  char end[100];
+  std::snprintf(end, sizeof end, "%s%d worker%s from round %lld, %.2f s later", text.empty() ? "" : ": ", workers,
+                workers == 1 ? "" : "s", static_cast<long long>(round), seconds);
+  return text + end;
+}
+
+PeerLost too_few(int left, int needed, const std::string& why) {
+  return PeerLost(-1, "run.min_workers: " + std::to_string(needed) + " workers are needed, only " + std::to_string(left) +
+                          " are left (" + why + "); there is a checkpoint, go on with --resume");
+}
+
+std::vector<int64_t> ids_of(const Membership& membership) {
+  std::vector<int64_t> ids;
+  for (const auto& w : membership.workers()) ids.push_back(w.id);
+  return ids;
+}
 
 }  // namespace
 
@@ -40,8 +61,8 @@ Session::Session(Training& run, RunLog& log, Observer& observer, const TrainOpti
       group_(&group),
       timed_(group),
       begin_(std::move(begin)),
-      checkpoints_(options.out, run.settings.checkpoint_keep),
-      copies_(run.clients, run.settings.second_copy) {
+      checkpoints_(options.out, run.options.checkpoint_keep),
+      copies_(run.clients, run.options.second_copy) {
   log_.use(group_);
 }
 
@@ -74,8 +95,8 @@ void Session::restore(bool resume) {
   run_.place_client_state(*group_, options_.out);
   if (!resume) {
     s.selection_losses = at::empty({0}, at::kDouble);
-    s.next_eval = run_.settings.eval_every;
-    s.next_checkpoint = run_.settings.checkpoint_every;
+    s.next_eval = run_.options.eval_every;
+    s.next_checkpoint = run_.options.checkpoint_every;
     return;
   }
   if (first()) {
@@ -113,7 +134,7 @@ void Session::checkpoint_if_due() {
   RunState& s = run_.state;
   const double next = s.next_checkpoint;
   warn_of_checkpoints();
-  if (!s.stop && !run_.due(run_.settings.checkpoint_every, s.next_checkpoint)) return;
+  if (!s.stop && !run_.due(run_.options.checkpoint_every, s.next_checkpoint)) return;
   try {
     checkpoint();
   } catch (const PeerLost&) {
@@ -154,7 +175,7 @@ void Session::commit(double busy_seconds) {
 bool Session::commit_together(double busy_seconds) {
   phase_ = Phase::committing;
   changed_.clear();
-  if (run_.settings.second_copy) pack_clients(run_.visitor(), backup_.touched(), changed_);
+  if (run_.options.second_copy) pack_clients(run_.visitor(), backup_.touched(), changed_);
   const auto notes =
       all_gather_value(*group_, Note{static_cast<int64_t>(changed_.size()), busy_seconds, membership_->someone_waits()});
   std::vector<int64_t> sizes;
@@ -226,16 +247,8 @@ void Session::regroup(const std::string& why) {
     } catch (const PeerLost&) {
       continue;
     }
-    throw PeerLost(-1, "run.min_workers: " + std::to_string(membership_->min_workers()) + " workers are needed, only " +
-                           std::to_string(group_->size()) + " are left (" + why +
-                           "); there is a checkpoint, go on with --resume");
+    throw too_few(group_->size(), membership_->min_workers(), why);
   }
-}
-
-std::vector<int64_t> Session::worker_ids() const {
-  std::vector<int64_t> ids;
-  for (const auto& w : membership_->workers()) ids.push_back(w.id);
-  return ids;
 }
 
 // Makes all workers of a new group agree on one state: that of the last round that any of them committed. Collective.
@@ -269,17 +282,17 @@ void Session::settle() {
 void Session::go_on_from(const Agreement& agreed) {
   if (agreed.root < 0) return begin_again();
   std::set<int64_t> holders;
-  const auto ids = worker_ids();
+  const auto ids = ids_of(*membership_);
   for (size_t q = 0; q < ids.size(); ++q)
     if (agreed.holds[q]) holders.insert(ids[q]);
-  if (!share_common(agreed.root, holders)) return begin_again();
+  if (!share_common(agreed, holders)) return begin_again();
   settled(copies_.fetch(*group_, run_.visitor(), holders, has_state() ? id_ : -1), agreed.rounds);
   if (log_.writes()) log_.acquire();
 }
 
 // Puts a placement in force in which `mine` are the vectors of the clients that live here from now on. Collective.
 void Session::settled(ClientVectors mine, double rounds) {
-  copies_.stage(*group_, membership_->term(), worker_ids(), std::move(mine), rounds);
+  copies_.stage(*group_, membership_->term(), ids_of(*membership_), std::move(mine), rounds);
   adopt();
 }
 
@@ -291,69 +304,32 @@ void Session::adopt() {
 }
 
 // Sends what is equal on all ranks from the root to all. Returns false if some clients' state is lost. Collective.
-bool Session::share_common(int root, const std::set<int64_t>& holders) {
-  if (!share_numbers(root, holders)) return false;
-  share_globals(root, holders);
-  return true;
-}
-
-bool Session::share_numbers(int root, const std::set<int64_t>& holders) {
-  RunState& s = run_.state;
-  std::vector<std::string> to(static_cast<size_t>(group_->size()));
-  if (group_->rank() == root) {
-    const std::string lines = log_.recent();
-    std::string common;
-    for (const int64_t n :
-         {int64_t{copies_.complete(holders)}, log_.lines(), int64_t{s.stop}, static_cast<int64_t>(lines.size())})
-      put(common, n);
-    common += lines + pack_numbers(run_.visitor());
-    to.assign(to.size(), common);
-  }
-  const std::string common = all_to_all(*group_, std::move(to))[static_cast<size_t>(root)];
-  size_t at = 0;
-  const auto next = [&] { return take<int64_t>(common, at); };
-  if (next() == 0) return false;
-  const int64_t lines = next(), stop = next(), length = next();
+bool Session::share_common(const Agreement& agreed, const std::set<int64_t>& holders) {
+  CommonState mine;
+  if (group_->rank() == agreed.root)
+    mine = {copies_.complete(holders), log_.lines(), run_.state.stop, log_.recent(), pack_numbers(run_.visitor())};
+  const CommonState common = share(*group_, agreed.root, mine);
+  if (!common.complete) return false;
   if (!has_state()) {
     run_.reset();
     run_.place_client_state(*group_, options_.out);
   }
-  s.stop = stop > 0;
-  log_.set_lines(lines);
-  log_.set_recent(common.substr(at, static_cast<size_t>(length)));
-  unpack_numbers(run_.visitor(), common.substr(at + static_cast<size_t>(length)));
+  run_.state.stop = common.stop;
+  log_.set_lines(common.lines);
+  log_.set_recent(common.recent);
+  unpack_numbers(run_.visitor(), common.numbers);
+  std::vector<bool> lacks = agreed.holds;
+  lacks.flip();
+  share_globals(*group_, agreed.root, lacks, run_.visitor());
   return true;
-}
-
-void Session::share_globals(int root, const std::set<int64_t>& holders) {
-  std::vector<std::string> to(static_cast<size_t>(group_->size()));
-  if (group_->rank() == root) {
-    std::string globals;
-    const auto ids = worker_ids();
-    for (size_t q = 0; q < ids.size(); ++q) {
-      if (holders.count(ids[q]) > 0) continue;
-      if (globals.empty()) globals = pack_globals(run_.visitor());
-      to[q] = globals;
-    }
-  }
-  const auto globals = all_to_all(*group_, std::move(to));
-  if (!has_state()) unpack_globals(run_.visitor(), globals[static_cast<size_t>(root)]);
 }
 
 // Returns true if the run goes on from a checkpoint: there is one, and it is this run's. Brings the fault totals, which a
 // return to a checkpoint keeps, to all ranks. Collective.
 bool Session::resumes(bool begun) {
-  FaultTotals& f = run_.state.faults;
-  double saved = 0;
-  if (log_.writes() && (options_.resume || options_.rejoin || begun)) saved = has_checkpoint(options_.out);
-  const std::vector<double> told = all_gather(*group_, {saved, static_cast<double>(f.groups), static_cast<double>(f.lost),
-                                                        static_cast<double>(f.rounds_repeated), f.seconds});
-  for (size_t k = 0; k < told.size(); k += 5) {
-    if (told[k + 1] <= static_cast<double>(f.groups)) continue;
-    f = {static_cast<int64_t>(told[k + 1]), static_cast<int64_t>(told[k + 2]), static_cast<int64_t>(told[k + 3]),
-         told[k + 4]};
-  }
-  return told.front() > 0;
+  run_.state.faults = agree_on_faults(*group_, run_.state.faults);
+  const bool may = log_.writes() && (options_.resume || options_.rejoin || begun);
+  return all_gather_value(*group_, int64_t{may && has_checkpoint(options_.out)}).front() > 0;
 }
 
 // Goes on from the last checkpoint, or from the start: nobody has the run's state, or not all of it. Collective.
@@ -385,12 +361,7 @@ void Session::record_membership(double seconds, int64_t repeated) {
   f = {f.groups + 1, f.lost + static_cast<int64_t>(losses.size()), f.rounds_repeated + repeated, f.seconds + seconds};
   log_.record_membership(membership_->term(), losses, seconds, repeated);
   log_.commit();
-  std::string text;
-  for (const std::string& loss : losses) text += (text.empty() ? "" : ", ") + loss;
-  char end[100];
-  std::snprintf(end, sizeof end, "%s%d worker%s from round %lld, %.2f s later", text.empty() ? "" : ": ", group_->size(),
-                group_->size() == 1 ? "" : "s", static_cast<long long>(run_.state.round) + 1, seconds);
-  if (first()) observer_.message(text + end);
+  if (first()) observer_.message(membership_line(losses, group_->size(), run_.state.round + 1, seconds));
 }
 
 void Session::finish() {

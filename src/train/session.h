@@ -105,16 +105,13 @@ class Session {
   void form(const std::string& why);
   void settle();
   void go_on_from(const Agreement& agreed);
-  bool share_common(int root, const std::set<int64_t>& holders);
-  bool share_numbers(int root, const std::set<int64_t>& holders);
-  void share_globals(int root, const std::set<int64_t>& holders);
+  bool share_common(const Agreement& agreed, const std::set<int64_t>& holders);
   void begin_again();
   bool resumes(bool begun);
   void settled(ClientVectors mine, double rounds);
   void adopt();
   void record_membership(double seconds, int64_t repeated);
   int64_t own_id() const { return membership_->workers()[static_cast<size_t>(group_->rank())].id; }
-  std::vector<int64_t> worker_ids() const;
 
   Training& run_;
   RunLog& log_;

@@ -74,15 +74,15 @@ class Trainer {
     setup.group = &session_.timed();
     setup.messages = run_.messages.get();
     setup.buffers = &buffers_;
-    setup.seed = run_.settings.seed;
+    setup.seed = static_cast<uint64_t>(run_.options.seed);
     setup.number = run_.state.round;
     setup.first_iteration = run_.state.iteration;
-    setup.interval = run_.settings.interval;
+    setup.interval = run_.interval;
     setup.clients = run_.clients;
     setup.sampled = std::move(sampled);
     setup.stop = options_.stop;
     setup.broken = session_.broken();
-    setup.skip_non_finite = run_.settings.skip_non_finite;
+    setup.skip_non_finite = run_.options.non_finite == "skip";
     setup.rates = [rates = rates_](int) { return rates; };
     return setup;
   }
@@ -98,7 +98,7 @@ class Trainer {
       };
     if (!deadline) return setup;
     turns_.begin(run_.visitor());
-    const std::chrono::duration<double> allowed(run_.settings.round_deadline);
+    const std::chrono::duration<double> allowed(run_.options.round_deadline);
     setup.deadline = Clock::now() + std::chrono::duration_cast<Clock::duration>(allowed);
     setup.dropped = [this](int client) { turns_.restore(client); };
     return setup;
@@ -134,12 +134,12 @@ class Trainer {
       // Before the next round rather than after the last one: a run that was stopped in between makes up for it when it is
       // resumed.
       uncounted([&] {
-        if (run_.due(run_.settings.eval_every, s.next_eval)) selection_.evaluate_selecting(session_.group());
+        if (run_.due(run_.options.eval_every, s.next_eval)) selection_.evaluate_selecting(session_.group());
       });
       if (run_.fraction() >= 1) break;
       const double epoch_before = run_.epoch();
       const auto start = Clock::now();
-      const auto sampled = sample_clients(run_.sampling, run_.settings.seed, s.round);
+      const auto sampled = sample_clients(run_.sampling, static_cast<uint64_t>(run_.options.seed), s.round);
       Round r(guarded_setup(sampled));
       compute(r, sampled);
       s.seconds += since(start);

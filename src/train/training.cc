@@ -7,6 +7,7 @@
 #include "engine/tree_sum.h"
 #include "tacet/error.h"
 #include "tacet/group.h"
+#include "tacet/registry.h"
 #include "tasks/data_wait.h"
 #include "train/client_state.h"
 #include "train/process.h"
@@ -14,56 +15,26 @@
 namespace tacet {
 namespace {
 
-std::optional<int64_t> integer_of(const Values& table, const char* key) {
-  return table.has(key) ? std::optional(table.integer(key)) : std::nullopt;
+int interval_of(const Values& algorithm) {
+  return algorithm.has("interval") ? static_cast<int>(algorithm.integer("interval")) : 1;
 }
 
-int clients_of(const Recipe& recipe, int workers) {
-  return static_cast<int>(recipe.clients.has("count") ? recipe.clients.integer("count") : workers);
-}
-
-Recipe with_clients(Recipe recipe, int workers) {
-  recipe.clients.set("count", int64_t{clients_of(recipe, workers)});
-  return recipe;
+MessageKind messages_of(const Values& algorithm) {
+  return algorithm.has("message") ? message_kind(algorithm.text("message")) : MessageKind::f32;
 }
 
 }  // namespace
 
-RunSettings settings_of(const Recipe& recipe) {
-  RunSettings s;
-  s.seed = static_cast<uint64_t>(recipe.run.integer("seed"));
-  s.threads = static_cast<int>(recipe.run.integer("threads"));
-  s.eval_every = recipe.run.number("eval_every");
-  s.checkpoint_every = recipe.run.number("checkpoint_every");
-  s.checkpoint_keep = static_cast<int>(recipe.run.integer("checkpoint_keep"));
-  s.log_every = recipe.run.integer("log_every");
-  s.second_copy = recipe.run.flag("second_copy");
-  s.state_in_file = recipe.run.text("client_state") == "file";
-  s.skip_non_finite = recipe.run.text("non_finite") == "skip";
-  s.round_deadline = recipe.run.number("round_deadline");
-  if (recipe.schedule.has("epochs")) s.epochs = recipe.schedule.number("epochs");
-  s.rounds = integer_of(recipe.schedule, "rounds");
-  s.iterations = integer_of(recipe.schedule, "iterations");
-  s.nt_asgd = recipe.schedule.flag("nt_asgd");
-  s.nonmono = recipe.schedule.integer("nonmono");
-  s.interval = static_cast<int>(integer_of(recipe.algorithm, "interval").value_or(1));
-  if (recipe.algorithm.has("message")) s.messages = message_kind(recipe.algorithm.text("message"));
-  return s;
-}
-
 Training::Training(const Recipe& given_recipe, int workers, Objective* given)
     : recipe(with_clients(given_recipe, workers)),
-      settings(settings_of(recipe)),
+      options(read_options<RunOptions>(recipe.run)),
+      ends(read_options<ScheduleOptions>(recipe.schedule)),
+      interval(interval_of(recipe.algorithm)),
       method(find_algorithm(recipe.algorithm.text("name"))),
       clients(clients_of(recipe, workers)),
       sampling(client_sampling(recipe.clients, clients)),
       schedule(make_schedule(recipe.schedule, recipe.algorithm, clients)) {
-  if (method.single_client && clients != 1)
-    throw UserError("algorithm.name: " + method.name + " runs on one client, clients.count is " + std::to_string(clients));
-  if (method.every_client && sampling.participating != clients)
-    throw UserError("clients.participating must be clients.count = " + std::to_string(clients) + " for " + method.name +
-                    ", where every client takes part in every step, got " + std::to_string(sampling.participating));
-  set_threads(settings.threads);
+  set_threads(options.threads);
   release_large_blocks();
   if (given && !recipe.objective.has("name"))
     throw UserError(recipe.source + ": must name the program's own objective in [objective], instead of [data] and [model]");
@@ -76,9 +47,9 @@ Training::Training(const Recipe& given_recipe, int workers, Objective* given)
 double Training::fraction() const {
   const auto round = static_cast<double>(state.round), iteration = static_cast<double>(state.iteration);
   double done = 0;
-  if (settings.epochs) done = std::max(done, epoch() / *settings.epochs);
-  if (settings.rounds) done = std::max(done, round / static_cast<double>(*settings.rounds));
-  if (settings.iterations) done = std::max(done, iteration / static_cast<double>(*settings.iterations));
+  if (ends.epochs) done = std::max(done, epoch() / *ends.epochs);
+  if (ends.rounds) done = std::max(done, round / static_cast<double>(*ends.rounds));
+  if (ends.iterations) done = std::max(done, iteration / static_cast<double>(*ends.iterations));
   return std::min(done, 1.0);
 }
 
@@ -104,7 +75,7 @@ Visit Training::visitor() {
 
 void Training::make_algorithm() {
   algorithm = method.make(recipe.algorithm);
-  messages = std::make_unique<MessageCoder>(settings.messages);
+  messages = std::make_unique<MessageCoder>(messages_of(recipe.algorithm));
 }
 
 void Training::reset() {
@@ -117,7 +88,7 @@ void Training::reset() {
 }
 
 void Training::place_client_state(const Group& group, const std::string& folder) {
-  if (!settings.state_in_file) return;
+  if (options.client_state != "file") return;
   if (folder.empty()) throw UserError("run.client_state: file needs a run folder (--out)");
   const auto homes = block_bounds(clients, group.size());
   const auto rank = static_cast<size_t>(group.rank());

@@ -13,6 +13,7 @@
 #include "engine/client_sampling.h"
 #include "engine/message_coding.h"
 #include "engine/schedule.h"
+#include "recipe/run_options.h"
 #include "tacet/algorithm.h"
 #include "tacet/recipe.h"
 #include "tacet/train.h"
@@ -22,27 +23,6 @@
 namespace tacet {
 
 class Group;
-
-// The recipe's keys that the driver itself reads.
-struct RunSettings {
-  uint64_t seed = 0;
-  int threads = 1;
-  double eval_every = 0, checkpoint_every = 0;  // epochs; 0: never
-  int checkpoint_keep = 2;
-  int64_t log_every = 1;       // rounds
-  bool second_copy = true;     // the next rank is sent what changed: a lost worker then costs one round
-  bool state_in_file = false;  // clients' vectors lie in mapped files
-  bool skip_non_finite = false;
-  double round_deadline = 0;     // seconds; 0: none
-  std::optional<double> epochs;  // ends of the run; the first one reached counts
-  std::optional<int64_t> rounds, iterations;
-  bool nt_asgd = false;
-  int64_t nonmono = 0;  // evaluations that NT-ASGD looks back
-  int interval = 1;     // I
-  MessageKind messages = MessageKind::f32;
-};
-
-RunSettings settings_of(const Recipe& recipe);
 
 // The figures of a split evaluated last by this process.
 struct SplitFigures {
@@ -56,7 +36,9 @@ struct Training {
   Training(const Recipe& recipe, int workers, Objective* given);
 
   Recipe recipe;
-  const RunSettings settings;
+  const RunOptions options;
+  const ScheduleOptions ends;  // and NT-ASGD
+  const int interval;          // I
   const AlgorithmInfo& method;
   const int clients;
   const ClientSampling sampling;
@@ -69,7 +51,7 @@ struct Training {
   std::map<std::string, SplitFigures> evaluated;  // by split; not saved
   Vec first_buffers;                              // the objective's, at the start
 
-  bool has_deadline() const { return settings.round_deadline > 0; }
+  bool has_deadline() const { return options.round_deadline > 0; }
   double epoch() const { return static_cast<double>(state.samples) / static_cast<double>(objective->training_samples()); }
   double fraction() const;  // 0 … 1 of the run
   // Returns true if the epoch that `next` waits for has come, and moves `next` on. `every` is 0 for never.

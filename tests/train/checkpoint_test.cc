@@ -361,7 +361,7 @@ double saved_round(const fs::path& folder, Group& group) {
 TEST(CheckpointWriter, PutsNothingInPlaceOnceOthersWentOnWithoutIt) {
   const Folder folder;
   const auto group = single_group();
-  CheckpointWriter stale(folder.path.string(), 2), current(folder.path.string(), 2);
+  CheckpointWriter stale(folder.path(), 2), current(folder.path(), 2);
   bool holds_lease = true;
   stale.acquire("1", [&] { return holds_lease; });
   save_round(stale, *group, 3);
@@ -369,16 +369,16 @@ TEST(CheckpointWriter, PutsNothingInPlaceOnceOthersWentOnWithoutIt) {
   holds_lease = false;
   save_round(stale, *group, 4);
   EXPECT_NE(stale.trouble().find("went on without this one"), std::string::npos);
-  EXPECT_EQ(saved_round(folder.path, *group), 3);
+  EXPECT_EQ(saved_round(folder.path(), *group), 3);
   current.acquire("2", [] { return true; });
   save_round(current, *group, 5);
-  EXPECT_EQ(saved_round(folder.path, *group), 5);
+  EXPECT_EQ(saved_round(folder.path(), *group), 5);
 }
 
 TEST(CheckpointWriter, TakesAwayWhatAnotherOneIsAboutToPutInPlace) {
   const Folder folder;
   const auto group = single_group();
-  CheckpointWriter stale(folder.path.string(), 2), current(folder.path.string(), 2);
+  CheckpointWriter stale(folder.path(), 2), current(folder.path(), 2);
   // Stopped between the question and the rename; meanwhile another one takes over.
   stale.acquire("1", [&] {
     current.acquire("2", [] { return true; });
@@ -387,12 +387,12 @@ TEST(CheckpointWriter, TakesAwayWhatAnotherOneIsAboutToPutInPlace) {
   });
   save_round(stale, *group, 4);
   EXPECT_NE(stale.trouble(), "");
-  EXPECT_EQ(saved_round(folder.path, *group), 5);
+  EXPECT_EQ(saved_round(folder.path(), *group), 5);
 }
 
 TEST(MetricsLog, IsCutByRoundsBecauseAnotherWorkersLinesHaveOtherLengths) {
   const Folder folder;
-  const std::string path = (folder.path / "metrics.jsonl").string();
+  const std::string path = folder / "metrics.jsonl";
   const std::string head = R"({"event":"round","round":1}
 {"event":"membership","round":1}
 {"event":"round","round":2,"longer":"than when the checkpoint was written"}
