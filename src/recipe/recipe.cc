@@ -123,6 +123,7 @@ class Checker {
     }
     std::vector<std::string> names;
     for (const Named& e : table.entries) names.push_back(e.name);
+    const std::string allowed = names.empty() ? "an objective of the program, and this one has none" : "one of " + join(names);
     for (size_t k = 0; k < input_.layers.size(); ++k) {
       const Given* given = given_in(k, table.name, "name");
       if (!given) continue;
@@ -137,19 +138,14 @@ class Checker {
         (recipe_.*table.values).set("name", *text);
         return;
       }
-      if (names.empty()) {
-        complain(k, *given,
-                 "must be an objective of this program, which has none, got " + describe_given(*text) +
-                     ": run this with the program that adds it");
-        return;
-      }
       const auto near = nearest(*text, names);
+      const std::string advice = near ? "; did you mean " + *near + "?" : "";
       complain(k, *given,
-               "must be one of " + join(names) + ", got " + describe_given(*given->value) +
-                   (near ? "; did you mean " + *near + "?" : ""));
+               "must be " + allowed + ", got " + describe_given(*given->value) +
+                   (names.empty() ? "; the program that adds it runs this recipe" : advice));
       return;
     }
-    complain_about(table.name, table.name + ".name must be given (" + join(names) + "), got nothing");
+    complain_about(table.name, table.name + ".name must be given (" + (names.empty() ? allowed : join(names)) + "), got nothing");
   }
 
   // Complains about unknown tables and keys of a layer, whether or not their values are in force.
