@@ -1,5 +1,5 @@
-// A model of one's own, and a program that trains it as `tacet` trains the built-in ones: a language model that sees the last
-// word only. Its scores of the next word are D E[word] + b, with tables E [V, rank] and D [V, rank].
+// A model of one's own, and a program that trains it as `tacet` trains the built-in ones: a language model that sees the
+// last word only. Its scores of the next word are D E[word] + b, with tables E [V, rank] and D [V, rank].
 #include <cmath>
 #include <memory>
 

@@ -1,6 +1,6 @@
 // A recipe: everything that determines a run, as plain checked values, read from TOML with errors that name the line. The
-// keys and their meaning stand in the tables of methods, models, data sets and objectives (tacet/registry.h) and in the three
-// lists below.
+// keys and their meaning stand in the tables of methods, models, data sets and objectives (tacet/registry.h) and in the
+// three lists below.
 #pragma once
 
 #include <string>

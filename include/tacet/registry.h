@@ -1,5 +1,6 @@
-// Tables of what a recipe can name: methods, models, data sets, tasks and objectives, each with its keys. Built-in rows stand beside the
-// code they describe. A program may add its own to them: once each, before it reads a recipe, from one thread.
+// Tables of what a recipe can name: methods, models, data sets, tasks and objectives, each with its keys. Built-in rows
+// stand beside the code they describe. A program may add its own to them: once each, before it reads a recipe, from one
+// thread.
 #pragma once
 
 #include <deque>

@@ -73,10 +73,9 @@ Result train(const Recipe& recipe, Group& group, const TrainOptions& options, Ob
 // [data] nor [model]; add_objective (registry.h) has made the name known. Collective, and throws, as above.
 Result train(const Recipe& recipe, Objective& objective, Group& group, const TrainOptions& options, Observer& observer);
 
-// Train a recipe, or the caller's objective, on workers that may be lost and rejoin. A lost worker costs the round in flight,
-// which the others repeat without it, with the same result. A new one joins at a round's end (docs/guide/faults.md). Throw
-// UserError or PeerLost.
-// REQUIRES: the recipe gives clients.count.
+// Train a recipe, or the caller's objective, on workers that may be lost and rejoin. A lost worker costs the round in
+// flight, which the others repeat without it, with the same result. A new one joins at a round's end (docs/guide/faults.md).
+// Throw UserError or PeerLost. REQUIRES: the recipe gives clients.count.
 Result train(const Recipe& recipe, Membership& membership, const TrainOptions& options, Observer& observer);
 Result train(const Recipe& recipe, Objective& objective, Membership& membership, const TrainOptions& options,
              Observer& observer);

@@ -143,7 +143,7 @@ void check_subcommand(const CLI::App& app, const std::string& given) {
   if (std::find(names.begin(), names.end(), given) != names.end()) return;
   const auto near = nearest(given, names);
   throw UserError("there is no subcommand \"" + given + "\"" +
-                         (near ? "; did you mean \"" + *near + "\"?" : "; " + program_name() + " --help lists them"));
+                  (near ? "; did you mean \"" + *near + "\"?" : "; " + program_name() + " --help lists them"));
 }
 
 // Returns false in a program that calls command() with something of its own.

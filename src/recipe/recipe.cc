@@ -96,7 +96,8 @@ class Checker {
     return false;
   }
 
-  // Returns false for a recipe that says nothing of its subject, in a program with objectives of its own, and complains once.
+  // Returns false for a recipe that says nothing of its subject, in a program with objectives of its own, and complains
+  // once.
   bool subject_is_given(const std::string& table) {
     if (objectives().empty() || is_given("data") || is_given("model")) return true;
     std::vector<std::string> names;
@@ -123,7 +124,8 @@ class Checker {
     }
     std::vector<std::string> names;
     for (const Named& e : table.entries) names.push_back(e.name);
-    const std::string allowed = names.empty() ? "an objective of the program, and this one has none" : "one of " + join(names);
+    const std::string allowed =
+        names.empty() ? "an objective of the program, and this one has none" : "one of " + join(names);
     for (size_t k = 0; k < input_.layers.size(); ++k) {
       const Given* given = given_in(k, table.name, "name");
       if (!given) continue;
@@ -145,7 +147,8 @@ class Checker {
                    (names.empty() ? "; the program that adds it runs this recipe" : advice));
       return;
     }
-    complain_about(table.name, table.name + ".name must be given (" + (names.empty() ? allowed : join(names)) + "), got nothing");
+    complain_about(table.name,
+                   table.name + ".name must be given (" + (names.empty() ? allowed : join(names)) + "), got nothing");
   }
 
   // Complains about unknown tables and keys of a layer, whether or not their values are in force.

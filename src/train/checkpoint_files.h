@@ -1,5 +1,5 @@
 // The folders and files of checkpoints on rank 0: written aside and put in place in steps that are atomic each, checked and
-// read again. What the state means is not known here. Format: docs/checkpoint-format.md.
+// read again. What the state means is not known here. Format: docs/reference/checkpoint-format.md.
 #pragma once
 
 #include <filesystem>

@@ -1,4 +1,5 @@
-// Models, data sets, a task and an objective that tacet does not know, added through public headers only and trained from recipes.
+// Models, data sets, a task and an objective that tacet does not know, added through public headers only and trained from
+// recipes.
 #include <cmath>
 #include <stdexcept>
 
@@ -237,19 +238,24 @@ TEST_F(Outside, AnObjectiveIsHandedToTrain) {
 
 TEST_F(Outside, ARecipeHasOneSubject) {
   const std::string own = "[objective]\nname = \"disagreement\"\n";
-  EXPECT_EQ(error_in(own + "[model]\nname = \"templates\"\n"),
-            "outside.toml:3: model must not be given beside [objective]: an objective of the program's own has no model and no "
-            "data set");
-  EXPECT_EQ(error_in(own, {"data.name=stripes"}),
-            "--set data.name: must not be given beside [objective]: an objective of the program's own has no model and no data "
-            "set");
-  EXPECT_EQ(error_in(""), "outside.toml:1: objective.name must be given (disagreement, handed), or data.name and model.name, "
-                          "got nothing");
-  EXPECT_EQ(error_in("[objective]\nname = \"disagrement\"\n"),
-            "outside.toml:2: objective.name must be one of disagreement, handed, got the string \"disagrement\"; did you mean "
-            "disagreement?");
-  EXPECT_EQ(error_in(own + "third = 1\n"), "outside.toml:3: objective.third is not a key of disagreement; its keys are name, "
-                                          "second");
+  EXPECT_EQ(
+      error_in(own + "[model]\nname = \"templates\"\n"),
+      "outside.toml:3: model must not be given beside [objective]: an objective of the program's own has no model and no "
+      "data set");
+  EXPECT_EQ(
+      error_in(own, {"data.name=stripes"}),
+      "--set data.name: must not be given beside [objective]: an objective of the program's own has no model and no data "
+      "set");
+  EXPECT_EQ(error_in(""),
+            "outside.toml:1: objective.name must be given (disagreement, handed), or data.name and model.name, "
+            "got nothing");
+  EXPECT_EQ(
+      error_in("[objective]\nname = \"disagrement\"\n"),
+      "outside.toml:2: objective.name must be one of disagreement, handed, got the string \"disagrement\"; did you mean "
+      "disagreement?");
+  EXPECT_EQ(error_in(own + "third = 1\n"),
+            "outside.toml:3: objective.third is not a key of disagreement; its keys are name, "
+            "second");
 }
 
 TEST_F(Outside, RowsHaveTheSharedKeysAndErrorsOfOurs) {

@@ -22,8 +22,8 @@
 #include "support/error_of.h"
 #include "support/quadratic.h"
 #include "support/temp_folder.h"
-#include "tacet/registry.h"
 #include "tacet/error.h"
+#include "tacet/registry.h"
 #include "tacet/train.h"
 #include "train/run_folder.h"
 
