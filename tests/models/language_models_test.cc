@@ -1,7 +1,7 @@
 // GPT-2 and AWD-GRU beside definitions of them in torch's own modules; known parameter counts; what is carried between
 // batches. AWD-LSTM's arithmetic is witnessed by tests/oracle.
 #include <gtest/gtest.h>
-#include <torch/nn/module.h>
+#include <torch/nn.h>
 #include <torch/types.h>
 #include <torch/utils.h>
 

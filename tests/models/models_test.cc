@@ -1,7 +1,6 @@
 // The flat buffers behind a module, and what AWD-LSTM's masks do. That its arithmetic is right is witnessed by tests/oracle.
 #include <gtest/gtest.h>
-#include <torch/nn/module.h>
-#include <torch/nn/modules/batchnorm.h>
+#include <torch/nn.h>
 #include <torch/types.h>
 
 #include "kernels/recurrent/lstm.h"

@@ -3,7 +3,7 @@
 #include "models/text/text_classifier.h"
 
 #include <gtest/gtest.h>
-#include <torch/nn/module.h>
+#include <torch/nn.h>
 #include <torch/types.h>
 
 #include "gradients.h"

@@ -3,7 +3,7 @@
 #include "models/text/transformer.h"
 
 #include <gtest/gtest.h>
-#include <torch/nn/module.h>
+#include <torch/nn.h>
 #include <torch/types.h>
 #include <torch/utils.h>
 

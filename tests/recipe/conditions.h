@@ -90,7 +90,10 @@ inline void make(bool hold, const OnlyWith& condition, const std::string& table,
   if (hold) {
     values.set(key, condition.values.empty() ? other_value(*other, other->fallback) : condition.values.front());
   } else if (condition.values.empty()) {
-    values.erase(key);
+    Values others;
+    for (const auto& [name, value] : values.all())
+      if (name != key) others.set(name, value);
+    values = others;
   } else {
     for (const std::string& word : other->one_of)
       if (std::find(condition.values.begin(), condition.values.end(), Value(word)) == condition.values.end())

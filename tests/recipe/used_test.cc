@@ -20,7 +20,7 @@ struct EveryCondition : testing::TestWithParam<Place> {
     make_used(*place.option, place.table, r);
     change(r);
     values_of(r, place.table).set(place.option->name, other_value(*place.option, place.option->fallback));
-    return error_of(every_value(r));
+    return parse_error(every_value(r));
   }
 };
 
@@ -121,7 +121,7 @@ struct Case {
 void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
 
 struct Unused : testing::TestWithParam<Case> {};
-TEST_P(Unused, is_explained) { EXPECT_EQ(error_of(GetParam().toml, GetParam().sets), GetParam().error); }
+TEST_P(Unused, is_explained) { EXPECT_EQ(parse_error(GetParam().toml, GetParam().sets), GetParam().error); }
 
 const std::vector<Case> cases = {
     {"in_the_file",
@@ -175,14 +175,14 @@ INSTANTIATE_TEST_SUITE_P(Cases, Unused, testing::ValuesIn(cases),
                          [](const auto& param_info) { return param_info.param.name; });
 
 TEST(UnusedOptions, of_the_base_go_with_the_kind_that_used_them) {
-  Folder folder;
+  RecipeFolder folder;
   folder.write("base.toml", with("count = 8", "count = 8\nsampling = \"dirichlet\"\nalpha = 3"));
   folder.write("derived.toml", "extends = \"base.toml\"\n[clients]\nsampling = \"fixed\"\n");
   const Recipe r = load_recipe(folder / "derived.toml");
   EXPECT_EQ(to_toml(r).find("alpha"), std::string::npos);
   EXPECT_TRUE(same(parse_recipe(to_toml(r), "again.toml"), r));
   folder.write("own.toml", "extends = \"base.toml\"\n[clients]\nsampling = \"fixed\"\nalpha = 2\n");
-  EXPECT_EQ(folder.error_of("own.toml"),
+  EXPECT_EQ(folder.load_error("own.toml"),
             "own.toml:4: clients.alpha is used with clients.sampling = \"dirichlet\" only, which is \"fixed\"");
 }
 
@@ -205,18 +205,18 @@ const std::string old_recipe = [] {
 }();
 
 TEST(ResolvedRecipes, of_earlier_versions_may_hold_unused_options) {
-  EXPECT_EQ(error_of(old_recipe), "");
+  EXPECT_EQ(parse_error(old_recipe), "");
   EXPECT_TRUE(same(parse_recipe(old_recipe, "r.toml"), parse_recipe(good_recipe, "r.toml", {"run.seed=3"})));
-  Folder folder;
+  RecipeFolder folder;
   folder.write("recipe.toml", old_recipe);
   folder.write("derived.toml", "extends = \"recipe.toml\"\n[run]\nseed = 4\n");
-  EXPECT_EQ(folder.error_of("derived.toml"), "");
+  EXPECT_EQ(folder.load_error("derived.toml"), "");
 }
 
 TEST(ResolvedRecipes, excuse_only_themselves) {
-  EXPECT_EQ(error_of(old_recipe, {"clients.alpha=0.5"}),
+  EXPECT_EQ(parse_error(old_recipe, {"clients.alpha=0.5"}),
             "--set clients.alpha: is used with clients.sampling = \"dirichlet\" only, which is \"uniform\"");
-  EXPECT_NE(error_of(resolved_before), "");  // without period and alpha it is none
+  EXPECT_NE(parse_error(resolved_before), "");  // without period and alpha it is none
 }
 
 }  // namespace
