@@ -80,7 +80,7 @@ class OwnAlgorithm(Lived):
     name = "own_algorithm"
 
     def test_the_method_is_listed(self):
-        self.assertIn("slow momentum", self.tacet("algorithms").stdout)
+        self.assertIn("slowmo", self.tacet("algorithms").stdout)
         self.assertEqual(self.summary(self.whole)["algorithm"], "slowmo")
 
     def test_the_installed_command_says_that_it_has_no_such_method(self):
@@ -102,7 +102,7 @@ class OwnObjective(Lived):
         self.assertIn("spread", self.tacet("objectives").stdout)
 
     def test_it_learns(self):
-        losses = [m["eval_loss"] for m in self.metrics(self.whole, "eval")]
+        losses = [m["train_loss"] for m in self.metrics(self.whole, "round")]
         self.assertLess(losses[-1], 0.5 * losses[0])
 
     def test_the_installed_command_reads_the_run_but_does_not_go_on(self):
