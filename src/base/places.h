@@ -1,5 +1,5 @@
 // Places of the file system that the environment names: the home folder, tacet's cache, the folder of data sets; and
-// this program's own. What is kept there is not known here.
+// this program's own. Knows nothing of what is kept there.
 #pragma once
 
 #include <string>
