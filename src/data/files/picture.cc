@@ -10,6 +10,7 @@
 #include <memory>
 #include <vector>
 
+#include <ATen/ops/_upsample_bilinear2d_aa.h>
 #include <ATen/ops/from_blob.h>
 
 #include "base/mapped_file.h"
