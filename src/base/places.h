@@ -1,5 +1,5 @@
-// Places of the file system that the environment names: the home folder, tacet's cache, the folder of data sets. What is
-// kept there is not known here.
+// Places of the file system that the environment names: the home folder, tacet's cache, the folder of data sets. Their
+// contents are not known here.
 #pragma once
 
 #include <string>

@@ -5,7 +5,7 @@
 
 namespace tacet {
 
-// Names and order are those of the checkpoint format (docs/checkpoint-format.md).
+// Names and order are those of the checkpoint format (docs/reference/checkpoint-format.md).
 void RunState::visit(StateVisitor& v, bool fresh_models) {
   fresh_models ? v.value("x", x) : v.global("x", x);
   v.global("average", average);

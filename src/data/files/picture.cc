@@ -1,4 +1,4 @@
-// See image_file.h. libjpeg-turbo and libpng decode, ATen resizes.
+// See picture.h. libjpeg-turbo and libpng decode, ATen resizes.
 #include "data/files/picture.h"
 
 #include <png.h>

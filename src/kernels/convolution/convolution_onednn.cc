@@ -1,4 +1,4 @@
-// convolution.h on the own kernels where there are some for the shape, else on oneDNN. Making a primitive costs as much as a
+// convolution.h on tacet's kernels where there are some for the shape, else on oneDNN. Making a primitive costs as much as a
 // small convolution, so each thread keeps those of the shapes it met, with the packed weights they work in. For bf16 the
 // factors are rounded into memory that a thread keeps: one copy of an image is read once, by the convolution behind it.
 #include <array>
@@ -86,7 +86,7 @@ memory scratchpad(const memory::desc& desc) {
 // Everything of one shape. Packed weights are valid within one call only. Throws dnnl::error where oneDNN has no such
 // convolution.
 struct Shape {
-  Type type;  // of the factors
+  Type type;  // the factors'
   Factor image_in, image_out;
   memory::desc plain;
   memory::desc forward_scratch, input_scratch, weights_scratch;
@@ -131,10 +131,11 @@ struct Shape {
   }
 };
 
-// Of 1 × 1 convolutions with an odd number of maps, oneDNN 2.6 gets x's gradient in bf16 wrong for some images (9 × 20).
+// Returns true for 1 × 1 convolutions with an odd number of maps. oneDNN 2.6 gets x's gradient in bf16 wrong there for some
+// images (9 × 20).
 bool wrong_in_bf16(at::IntArrayRef w) { return w[2] == 1 && w[3] == 1 && w[0] % 2 == 1; }
 
-// In bf16 where asked for, right and fast, else in f32.
+// Makes the shape in bf16 where that is asked for, right and fast, else in f32.
 std::unique_ptr<Shape> made(at::IntArrayRef x, at::IntArrayRef w, at::IntArrayRef y, const Convolution& c) {
   if (c.precision == Precision::bf16 && !wrong_in_bf16(w)) {
     try {
