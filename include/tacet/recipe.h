@@ -1,5 +1,6 @@
 // A recipe: everything that determines a run, as checked values, read from TOML with errors that name the line. The keys and
-// their meaning stand in the tables of methods, models and data sets (tacet/registry.h) and in the three lists below.
+// their meaning stand in the tables of methods, models, data sets and objectives (tacet/registry.h) and in the three lists
+// below.
 #pragma once
 
 #include <string>
@@ -12,10 +13,12 @@ namespace tacet {
 struct Recipe {
   std::string source;  // file's path, for messages
   // The values of each TOML table, with every default filled in. Nested tables are flattened with dots ("partition.kind").
-  Values data, model, algorithm, clients, schedule, run;
+  // A recipe has either `data` and `model` or `objective`. The others are empty.
+  Values data, model, objective, algorithm, clients, schedule, run;
 };
 
-// Return the keys of [clients], [schedule] and [run]. The other tables' keys come from the named data set, model and method.
+// Return the keys of [clients], [schedule] and [run]. The other tables' keys come from the named data set, model, objective
+// and method.
 const std::vector<Option>& client_options();
 const std::vector<Option>& schedule_options();
 const std::vector<Option>& run_options();

@@ -1,5 +1,5 @@
-// The tables of methods, models, data sets and tasks that a recipe can name, each with its keys. Built-in rows stand beside
-// the code they describe. A program may add rows of its own, from one thread, before it reads a recipe.
+// The tables of methods, models, data sets, tasks and objectives that a recipe can name, each with its keys. Built-in rows
+// stand beside the code they describe. A program may add rows of its own, from one thread, before it reads a recipe.
 #pragma once
 
 #include <deque>
@@ -73,5 +73,21 @@ const DatasetInfo& find_dataset(const std::string& name);
 void add_model(ModelInfo model);
 void add_dataset(DatasetInfo dataset);
 void add_task(const std::string& name, MakeTask make);
+
+// An objective of a program's own. A recipe that names it in [objective] has neither [data] nor [model].
+struct ObjectiveInfo {
+  std::string name;
+  std::string summary;               // one sentence
+  std::vector<Option> options = {};  // keys of [objective], without "name"
+  // The maker; its values are recipe.objective. Absent where the program hands its objective to train() itself.
+  MakeTask make = {};
+};
+
+// Returns the objectives that were added. References to rows stay valid.
+const std::deque<ObjectiveInfo>& objectives();
+// Throws UserError naming the nearest row.
+const ObjectiveInfo& find_objective(const std::string& name);
+// Adds a row. Throws std::logic_error for a name that is missing or taken.
+void add_objective(ObjectiveInfo objective);
 
 }  // namespace tacet

@@ -1,4 +1,4 @@
-// Makes the objective that a recipe's [data] and [model] describe. Training it is in train.h.
+// Makes the objective that a recipe describes, by [data] and [model] or by [objective]. Training it is in train.h.
 #pragma once
 
 #include <memory>

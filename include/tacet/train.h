@@ -69,14 +69,16 @@ struct Result {
 // Trains a recipe. Collective: every rank of the group calls it with an equal recipe. Only rank 0 writes files and calls the
 // observer. clients.count defaults to the number of ranks. Throws UserError or PeerLost; the run folder then says "failed".
 Result train(const Recipe& recipe, Group& group, const TrainOptions& options, Observer& observer);
-// Trains an objective of the caller's own. The recipe's [data] and [model] are only written down. Collective, and throws, as
-// above.
+// Trains an objective of the caller's own, on each rank another object. The recipe names it in [objective] and has neither
+// [data] nor [model]; add_objective (registry.h) has made the name known. Collective, and throws, as above.
 Result train(const Recipe& recipe, Objective& objective, Group& group, const TrainOptions& options, Observer& observer);
 
-// Trains a recipe on workers that may be lost and rejoin. A lost worker costs the round in flight, which the others repeat
-// without it, with the same result. A new one joins at a round's end (docs/guide/faults.md). Throws UserError or PeerLost.
-// REQUIRES: the recipe gives clients.count.
+// Train a recipe, or the caller's objective, on workers that may be lost and rejoin. A lost worker costs the round in
+// flight, which the others repeat without it, with the same result. A new one joins at a round's end (docs/guide/faults.md).
+// Throw UserError or PeerLost. REQUIRES: the recipe gives clients.count.
 Result train(const Recipe& recipe, Membership& membership, const TrainOptions& options, Observer& observer);
+Result train(const Recipe& recipe, Objective& objective, Membership& membership, const TrainOptions& options,
+             Observer& observer);
 
 // Checks a run folder as train() does and changes nothing. `out` must be absent or an empty folder that can be written; with
 // `resume` it must have a checkpoint. Throws UserError.

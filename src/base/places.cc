@@ -28,6 +28,11 @@ std::string data_folder() {
   return folder.empty() ? cache_folder() : folder;
 }
 
+std::string program_name() {
+  std::error_code ignored;
+  return fs::read_symlink("/proc/self/exe", ignored).filename().string();
+}
+
 std::string first_existing(const std::string& folder, const std::vector<std::string>& names) {
   std::error_code ignored;
   for (const std::string& name : names)

@@ -1,5 +1,5 @@
-// Places of the file system that the environment names: the home folder, tacet's cache, the folder of data sets. Their
-// contents are not known here.
+// Places of the file system that the environment names: the home folder, tacet's cache, the folder of data sets, and this
+// program's own file. Their contents are not known here.
 #pragma once
 
 #include <string>
@@ -18,6 +18,9 @@ std::string cache_folder();
 
 // Returns $TACET_DATA, else cache_folder().
 std::string data_folder();
+
+// Returns the file name of the program that this process runs.
+std::string program_name();
 
 // Returns the first of `names` that exists in `folder`, as a path; empty when none does. "" never matches.
 std::string first_existing(const std::string& folder, const std::vector<std::string>& names);

@@ -151,8 +151,8 @@ std::string bars(const std::vector<int64_t>& counts, int64_t largest) {
 int cmd_data_info(const std::string& name, const std::string& file, const std::vector<std::string>& sets) {
   const DatasetInfo& entry = find_dataset(name);
   const Recipe recipe = recipe_for(entry, file, sets);
-  if (recipe.data.text("name") != name)
-    throw UserError("--recipe: must be a recipe for " + name + ", is one for " + recipe.data.text("name"));
+  const std::string other = recipe.data.has("name") ? recipe.data.text("name") : "an objective without a data set";
+  if (other != name) throw UserError("--recipe: must be a recipe for " + name + ", is one for " + other);
   fmt::print("{}: {}\ntask       {}\norigin     {}\n", entry.name, entry.summary, entry.task, entry.paper);
   for (size_t k = 0; k < entry.files.size(); ++k) fmt::print("{:<10} {}\n", k == 0 ? "files" : "", entry.files[k]);
   if (!entry.files.empty()) {

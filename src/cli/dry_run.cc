@@ -153,7 +153,7 @@ void print_missing(const DatasetInfo& data, const std::string& what) {
 int dry_run(const Recipe& recipe, int workers) {
   const int clients = clients_of(recipe, workers);
   const AlgorithmInfo& method = find_algorithm(recipe.algorithm.text("name"));
-  const DatasetInfo& data = find_dataset(recipe.data.text("name"));
+  const bool own = recipe.objective.has("name");
   const int I = recipe.algorithm.has("interval") ? static_cast<int>(recipe.algorithm.integer("interval")) : 1;
   const auto seed = static_cast<uint64_t>(recipe.run.integer("seed"));
   const std::vector<int> present = sample_clients(client_sampling(recipe.clients, clients), seed, 0);
@@ -162,7 +162,7 @@ int dry_run(const Recipe& recipe, int workers) {
   keep_large_blocks();
 
   const ScratchFolder scratch("tacet-dry-run");
-  const auto known = known_size(recipe.data);
+  const auto known = own ? std::nullopt : known_size(recipe.data);
   const auto guess = known ? extrapolated(recipe, clients, present.front(), scratch) : std::nullopt;
   std::unique_ptr<Objective> objective;
   std::string missing;
@@ -177,13 +177,14 @@ int dry_run(const Recipe& recipe, int workers) {
   const int64_t d = objective ? parameter_count(*objective) : guess->parameters;
   const double vectors = clients > 1 ? method.vectors_sent(I) : 0;
   fmt::print("recipe      {}\n", recipe.source);
-  fmt::print("model       {}, {} parameters ({})\n", recipe.model.text("name"), d,
-             human_bytes(4.0 * static_cast<double>(d)));
+  fmt::print("{:<11} {}, {} parameters ({})\n", own ? "objective" : "model",
+             (own ? recipe.objective : recipe.model).text("name"), d, human_bytes(4.0 * static_cast<double>(d)));
+  const std::string data = own ? "its own" : recipe.data.text("name");
   if (missing.empty()) {
-    fmt::print("data        {}, {} training samples an epoch\n", data.name, objective->training_samples());
+    fmt::print("data        {}, {} training samples an epoch\n", data, objective->training_samples());
   } else {
-    fmt::print("data        {}, {} training {}\n", data.name, known->training, known->unit);
-    print_missing(data, missing);
+    fmt::print("data        {}, {} training {}\n", data, known->training, known->unit);
+    print_missing(find_dataset(data), missing);
   }
   fmt::print("method      {}, {} clients, I = {}\n", method.name, clients, I);
   const MessageKind kind =

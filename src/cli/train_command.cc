@@ -11,6 +11,7 @@
 
 #include <fmt/format.h>
 
+#include "base/places.h"
 #include "cli/dry_run.h"
 #include "cli/progress.h"
 #include "cli/train_plan.h"
@@ -69,7 +70,7 @@ int start_workers(const TrainPlan& plan) {
   // This check complains once, where every worker would. On several machines only the first one writes.
   if (!plan.place || plan.place->rank == 0) check_run_folder(plan.out, plan.arguments.resume);
   std::vector<std::string> argv = words(for_workers(plan.arguments, plan.out));
-  argv.insert(argv.begin(), {"tacet", "train"});
+  argv.insert(argv.begin(), {program_name(), "train"});
   LaunchOptions launch;
   launch.supervise = true;
   launch.restarts = static_cast<int>(plan.recipe.run.integer("restarts"));

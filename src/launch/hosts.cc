@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "base/digest.h"
+#include "base/places.h"
 #include "comm/rendezvous/handshake.h"
 #include "launch/launch.h"
 #include "tacet/error.h"
@@ -71,7 +72,7 @@ int launch_hosts(const HostsOptions& options, const std::vector<std::string>& ar
   std::string list;
   for (const std::string& host : options.hosts) list += (list.empty() ? "" : ",") + host;
   const int port = options.port > 0 ? options.port : 20000 + static_cast<int>(::getpid() % 10000);
-  std::vector<std::string> argv = {"tacet", "train"};
+  std::vector<std::string> argv = {program_name(), "train"};
   argv.insert(argv.end(), arguments.begin(), arguments.end());
   argv.insert(argv.end(), {"--hosts", list, "--ssh", options.ssh, "--port", std::to_string(port)});
   for (size_t rank = 0; rank < options.hosts.size(); ++rank)

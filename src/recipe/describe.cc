@@ -67,6 +67,12 @@ std::vector<Card> dataset_cards() {
   return cards;
 }
 
+std::vector<Card> objective_cards() {
+  std::vector<Card> cards;
+  for (const ObjectiveInfo& o : objectives()) cards.push_back({o.name, "", o.summary, {}, &o.options});
+  return cards;
+}
+
 // Returns the text with a capital and a full stop.
 std::string sentence(std::string text) {
   if (text.empty()) return text;
@@ -106,7 +112,9 @@ std::string describe_cards(const std::vector<Card>& cards, int width) {
   std::string out;
   for (const Card& card : cards) {
     if (!out.empty()) out += '\n';
-    out += card.name + "\n" + wrap(sentence(card.paper), 2, line) + wrap(sentence(card.summary), 2, line);
+    out += card.name + "\n";
+    for (const std::string& text : {card.paper, card.summary})
+      if (!text.empty()) out += wrap(sentence(text), 2, line);
     for (const std::string& note : card.notes) out += wrap(note, 2, line);
     for (const Option& option : *card.options)
       out += wrap(option.name + ": " + describe(option), 4, line) + wrap(option.doc, 8, line);
@@ -157,6 +165,7 @@ std::string markdown_cards(const std::vector<Card>& cards) {
 std::string describe_methods(int width) { return describe_cards(method_cards(), width); }
 std::string describe_models(int width) { return describe_cards(model_cards(), width); }
 std::string describe_datasets(int width) { return describe_cards(dataset_cards(), width); }
+std::string describe_objectives(int width) { return describe_cards(objective_cards(), width); }
 
 const std::vector<std::string>& generated_sections() {
   static const std::vector<std::string> names = {"datasets", "models", "algorithms", "clients", "schedule", "run"};

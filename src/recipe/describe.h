@@ -12,6 +12,7 @@ namespace tacet {
 std::string describe_methods(int width = 80);
 std::string describe_models(int width = 80);
 std::string describe_datasets(int width = 80);
+std::string describe_objectives(int width = 80);  // of the program; empty where it has none
 
 // The sections of docs/reference/recipes.md that are generated: "clients", "schedule", "run", "algorithms", "models",
 // "datasets".

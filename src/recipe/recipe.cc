@@ -9,6 +9,7 @@
 #include "recipe/recipe_file.h"
 #include "recipe/tables.h"
 #include "tacet/error.h"
+#include "tacet/registry.h"
 
 namespace tacet {
 namespace {
@@ -33,7 +34,8 @@ class Checker {
   }
 
   Recipe check() {
-    for (const Table& table : tables_) choose_entry(table);
+    for (const Table& table : tables_)
+      if (concerns_run(table)) choose_entry(table);
     for (size_t k = 0; k < input_.layers.size(); ++k) check_names(k);
     for (const Table& table : tables_) check_values(table);
     check_together();
@@ -77,6 +79,43 @@ class Checker {
     return "";
   }
 
+  bool is_given(const std::string& table) const {
+    for (size_t k = 0; k < input_.layers.size(); ++k)
+      if (given_table(k, table)) return true;
+    return false;
+  }
+
+  // Returns false for the tables of the subject that the run does not have: an objective of the program's own, or a model
+  // and its data. Complains where they are given nevertheless.
+  bool concerns_run(const Table& table) {
+    if (table.name == "objective") return is_given("objective");
+    if (table.name != "data" && table.name != "model") return true;
+    if (!is_given("objective")) return subject_is_given(table.name);
+    for (size_t k = 0; k < input_.layers.size(); ++k)
+      if (const GivenTable* given = given_table(k, table.name)) complain_beside_objective(k, table.name, *given);
+    return false;
+  }
+
+  // Returns false for a recipe that says nothing of its subject, in a program with objectives of its own, and complains
+  // once.
+  bool subject_is_given(const std::string& table) {
+    if (objectives().empty() || is_given("data") || is_given("model")) return true;
+    std::vector<std::string> names;
+    for (const ObjectiveInfo& row : objectives()) names.push_back(row.name);
+    if (table == "data")
+      complain_about("objective",
+                     "objective.name must be given (" + join(names) + "), or data.name and model.name, got nothing");
+    return false;
+  }
+
+  void complain_beside_objective(size_t layer, const std::string& table, const GivenTable& given) {
+    const bool set = layer == 0;  // --set
+    const std::string at = set ? "--set " + table + "." + given.keys.begin()->first + ":"
+                               : input_.layers[layer].file + ":" + std::to_string(given.line) + ": " + table;
+    complain(layer, set ? given.keys.begin()->second.line : given.line,
+             at + " must not be given beside [objective]: an objective of the program's own has no model and no data set");
+  }
+
   // Decides whose keys a table has.
   void choose_entry(const Table& table) {
     if (table.fixed) {
@@ -85,6 +124,8 @@ class Checker {
     }
     std::vector<std::string> names;
     for (const Named& e : table.entries) names.push_back(e.name);
+    const std::string allowed =
+        names.empty() ? "an objective of the program, and this one has none" : "one of " + join(names);
     for (size_t k = 0; k < input_.layers.size(); ++k) {
       const Given* given = given_in(k, table.name, "name");
       if (!given) continue;
@@ -100,12 +141,14 @@ class Checker {
         return;
       }
       const auto near = nearest(*text, names);
+      const std::string advice = near ? "; did you mean " + *near + "?" : "";
       complain(k, *given,
-               "must be one of " + join(names) + ", got " + describe_given(*given->value) +
-                   (near ? "; did you mean " + *near + "?" : ""));
+               "must be " + allowed + ", got " + describe_given(*given->value) +
+                   (names.empty() ? "; the program that adds it runs this recipe" : advice));
       return;
     }
-    complain_about(table.name, table.name + ".name must be given (" + join(names) + "), got nothing");
+    complain_about(table.name,
+                   table.name + ".name must be given (" + (names.empty() ? allowed : join(names)) + "), got nothing");
   }
 
   // Complains about unknown tables and keys of a layer, whether or not their values are in force.

@@ -86,6 +86,7 @@ const std::vector<Option>& run_options() {
 std::vector<Table> tables() {
   return {{"data", &Recipe::data, "data set", named(datasets())},
           {"model", &Recipe::model, "model", named(models())},
+          {"objective", &Recipe::objective, "objective", named(objectives())},
           {"algorithm", &Recipe::algorithm, "method", named(algorithms())},
           {"clients", &Recipe::clients, "", {}, &client_options()},
           {"schedule", &Recipe::schedule, "", {}, &schedule_options()},

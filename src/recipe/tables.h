@@ -1,4 +1,4 @@
-// A recipe's six tables: the keys each has, in the order of the documentation, and the rules that say which of them a run
+// A recipe's seven tables: the keys each has, in the order of the documentation, and the rules that say which of them a run
 // uses. Reading and complaining is in recipe.cc.
 #pragma once
 
@@ -12,7 +12,7 @@
 
 namespace tacet {
 
-// A method, model or data set, as far as its keys are concerned.
+// A method, model, data set or objective, as far as its keys are concerned.
 struct Named {
   std::string name;
   const std::vector<Option>* options;

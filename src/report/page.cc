@@ -126,14 +126,19 @@ std::string join(const std::vector<std::string>& parts, const char* between) {
   return out;
 }
 
+// Returns "lstm on ptb", or the name of an objective of a program's own; empty where the run doesn't tell.
+std::string subject(const Run& run) {
+  const auto name = [&](const char* table) { return text(run.summary, table, recipe_value(run.recipe, table, "name")); };
+  const std::string model = name("model"), data = name("data");
+  return !model.empty() && !data.empty() ? model + " on " + data : name("objective");
+}
+
 // Returns the facts that the runs share, in one line: "lstm on ptb · celgc · 8 clients on 2 workers".
 std::string lede(const std::vector<Run>& runs) {
   std::set<std::string> tasks, methods, places;
   for (const Run& run : runs) {
     Facts f = facts(run);
-    std::string model = text(run.summary, "model", recipe_value(run.recipe, "model", "name"));
-    std::string data = text(run.summary, "data", recipe_value(run.recipe, "data", "name"));
-    if (!model.empty() && !data.empty()) tasks.insert(model + " on " + data);
+    if (const std::string task = subject(run); !task.empty()) tasks.insert(task);
     if (!f.algorithm.empty()) methods.insert(f.algorithm);
     if (std::isfinite(f.clients) && std::isfinite(f.workers)) {
       places.insert(fmt::format("{:.0f} client{} on {:.0f} worker{}", f.clients, f.clients == 1 ? "" : "s", f.workers,
@@ -167,7 +172,7 @@ std::string run_details(const Run& run, size_t index) {
     if (!value.empty()) out += fmt::format("<dt>{}</dt><dd>{}</dd>\n", escaped(name), escaped(value));
   };
   row("status", facts(run).status);
-  for (const char* key : {"algorithm", "model", "data", "parameters", "iterations", "model_sha256"}) {
+  for (const char* key : {"algorithm", "objective", "model", "data", "parameters", "iterations", "model_sha256"}) {
     if (run.summary.contains(key)) row(key, scalar(run.summary[key]));
   }
   if (run.summary.contains("versions") && run.summary["versions"].is_object()) {

@@ -1,5 +1,5 @@
-// From a recipe's [model] and [data] to the objective they make together: the table of tasks, tacet's own and those that a
-// program adds. An objective computes in a file of its own.
+// From a recipe to its objective: the one that [objective] names, or what [model] and [data] make together by the table of
+// tasks, tacet's own and those that a program adds. An objective computes in a file of its own.
 #include <map>
 #include <stdexcept>
 
@@ -29,6 +29,13 @@ std::map<std::string, MakeTask>& tasks() {
   return table;
 }
 
+std::unique_ptr<Objective> make_own_objective(const Recipe& recipe, int clients) {
+  const ObjectiveInfo& own = find_objective(recipe.objective.text("name"));
+  if (!own.make)
+    throw std::logic_error("the objective \"" + own.name + "\" was added without a maker: hand it to train() itself");
+  return own.make(recipe, clients);
+}
+
 }  // namespace
 
 void add_task(const std::string& name, MakeTask make) {
@@ -38,6 +45,7 @@ void add_task(const std::string& name, MakeTask make) {
 }
 
 std::unique_ptr<Objective> make_objective(const Recipe& recipe, int clients) {
+  if (recipe.objective.has("name")) return make_own_objective(recipe, clients);
   const ModelInfo& model = find_model(recipe.model.text("name"));
   const DatasetInfo& data = find_dataset(recipe.data.text("name"));
   if (model.task != data.task)

@@ -25,6 +25,14 @@ using nlohmann::json;
 
 constexpr size_t kMostRecent = 256;
 
+// Adds what the run trains: its own objective, or a model and its data.
+void add_subject(const Recipe& recipe, json& summary) {
+  const std::pair<const char*, const Values*> tables[] = {
+      {"objective", &recipe.objective}, {"model", &recipe.model}, {"data", &recipe.data}};
+  for (const auto& [key, values] : tables)
+    if (values->has("name")) summary[key] = values->text("name");
+}
+
 json or_null(const std::string& text) { return text.empty() ? json(nullptr) : json(text); }
 
 }  // namespace
@@ -79,8 +87,6 @@ void RunLog::write_summary(const std::string& status, const json& more) {
   json j = {{"status", status},
             {"algorithm", run_.method.name},
             {"interval", run_.interval},
-            {"model", run_.recipe.model.text("name")},
-            {"data", run_.recipe.data.text("name")},
             {"parameters", parameters},
             {"workers", group_->size()},
             {"clients", run_.clients},
@@ -90,6 +96,7 @@ void RunLog::write_summary(const std::string& status, const json& more) {
             {"recurrent_path", recurrent_path()},
             {"convolution_path", fast_convolutions() ? "onednn" : "libtorch"},
             {"versions", {{"tacet", version()}, {"torch", TORCH_VERSION}}}};
+  add_subject(run_.recipe, j);
   const FaultTotals& f = run_.state.faults;
   if (status != "running")
     j["faults"] = {{"groups", f.groups}, {"lost", f.lost}, {"rounds_repeated", f.rounds_repeated}, {"seconds", f.seconds}};

@@ -275,25 +275,39 @@ class Trainer {
   std::string status_;
 };
 
-}  // namespace
-
-Result train(const Recipe& recipe, Group& group, const TrainOptions& options, Observer& observer) {
+// Trains `given`, or the recipe's own objective where that is null.
+Result train_among(Group& group, const Recipe& recipe, Objective* given, const TrainOptions& options, Observer& observer) {
   if (!options.out.empty() && group.rank() == 0) check_run_folder(options.out, options.resume);
-  return Trainer(recipe, group, nullptr, nullptr, options, observer, nullptr).run();
+  return Trainer(recipe, group, nullptr, nullptr, options, observer, given).run();
 }
 
-Result train(const Recipe& recipe, Objective& objective, Group& group, const TrainOptions& options, Observer& observer) {
-  if (!options.out.empty() && group.rank() == 0) check_run_folder(options.out, options.resume);
-  return Trainer(recipe, group, nullptr, nullptr, options, observer, &objective).run();
-}
-
-Result train(const Recipe& recipe, Membership& membership, const TrainOptions& options, Observer& observer) {
+Result train_among(Membership& membership, const Recipe& recipe, Objective* given, const TrainOptions& options,
+                   Observer& observer) {
   auto group = membership.form();
   if (!group) return {.status = "ended"};
   if (!options.out.empty() && !options.rejoin && membership.term() == 1 && group->rank() == 0)
     check_run_folder(options.out, options.resume);
   Group& first = *group;
-  return Trainer(recipe, first, std::move(group), &membership, options, observer, nullptr).run();
+  return Trainer(recipe, first, std::move(group), &membership, options, observer, given).run();
+}
+
+}  // namespace
+
+Result train(const Recipe& recipe, Group& group, const TrainOptions& options, Observer& observer) {
+  return train_among(group, recipe, nullptr, options, observer);
+}
+
+Result train(const Recipe& recipe, Objective& objective, Group& group, const TrainOptions& options, Observer& observer) {
+  return train_among(group, recipe, &objective, options, observer);
+}
+
+Result train(const Recipe& recipe, Membership& membership, const TrainOptions& options, Observer& observer) {
+  return train_among(membership, recipe, nullptr, options, observer);
+}
+
+Result train(const Recipe& recipe, Objective& objective, Membership& membership, const TrainOptions& options,
+             Observer& observer) {
+  return train_among(membership, recipe, &objective, options, observer);
 }
 
 std::string version() { return TACET_VERSION; }

@@ -5,6 +5,7 @@
 
 #include <ATen/ATen.h>
 #include <tacet/group.h>
+#include <tacet/registry.h>
 #include <tacet/train.h>
 
 // f_i(x) = ½ (x − b_i)², b = (1, 3): the mean has its minimum at 2.
@@ -25,11 +26,10 @@ struct Disagreement : tacet::Objective {
 };
 
 int main() {
+  tacet::add_objective({.name = "disagreement", .summary = "two clients and one number"});
   const tacet::Recipe recipe = tacet::parse_recipe(R"(
-    [data]
-    name = "sotu"
-    [model]
-    name = "awd-lstm"
+    [objective]
+    name = "disagreement"
     [algorithm]
     name = "celgc"
     eta = 0.2

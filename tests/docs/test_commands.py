@@ -15,7 +15,8 @@ import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TACET = os.environ["TACET_COMMAND"]
-RUN_LATER = ("git ", "cd ", "sudo ", "cmake ", "ctest ", "xdg-open ", "tensorboard ", "export ", "openssl rand ")
+RUN_LATER = ("git ", "cd ", "sudo ", "cmake ", "ctest ", "xdg-open ", "tensorboard ", "export ", "openssl rand ",
+             "build/examples/own_")
 
 
 def pages():
@@ -138,12 +139,6 @@ class Clusters(unittest.TestCase):
 
 
 class Algorithms(unittest.TestCase):
-    def test_the_worked_example_is_the_one_that_is_compiled(self):
-        page = (ROOT / "docs" / "guide" / "adding-an-algorithm.md").read_text()
-        for name in ("slowmo.cc",):
-            source = (ROOT / "tests" / "algorithms" / "example" / name).read_text()
-            self.assertIn("```cpp\n" + source + "```", page, name)
-
     def test_every_method_has_a_row_with_its_file_and_cost(self):
         page = (ROOT / "docs" / "reference" / "algorithms.md").read_text()
         cards = subprocess.run([TACET, "algorithms"], capture_output=True, text=True, timeout=60).stdout.strip().split("\n\n")
@@ -166,6 +161,23 @@ class Algorithms(unittest.TestCase):
             self.assertIn(talks, " ".join(card.split()), name)
 
 
+class Examples(unittest.TestCase):
+    """Each program of examples/ is shown whole, as tests/consumer builds and runs it."""
+
+    PAGES = {"own_algorithm": "adding-an-algorithm", "own_objective": "using-the-library", "own_model": "adding-a-model",
+             "own_data": "adding-a-data-set"}
+
+    def test_the_pages_show_the_files(self):
+        self.assertEqual({p.stem for p in (ROOT / "examples").glob("*.cc")}, set(self.PAGES))
+        for name, page in self.PAGES.items():
+            with self.subTest(name=name):
+                text = (ROOT / "docs" / "guide" / (page + ".md")).read_text()
+                self.assertIn("```cpp\n" + (ROOT / "examples" / (name + ".cc")).read_text() + "```", text)
+                self.assertIn("examples/%s.toml" % name, text)
+        text = (ROOT / "docs" / "guide" / "using-the-library.md").read_text()
+        self.assertIn("```toml\n" + (ROOT / "examples" / "own_objective.toml").read_text() + "```", text)
+
+
 class Excerpts(unittest.TestCase):
     """A block behind a line `<!-- from PATH -->` is a part of that file, indentation aside."""
 
@@ -174,12 +186,12 @@ class Excerpts(unittest.TestCase):
             return "\n".join(line.strip() for line in text.splitlines())
 
         count = 0
-        for page in sorted((ROOT / "docs").glob("*.md")):
+        for page in sorted((ROOT / "docs").glob("**/*.md")):
             for path, text in re.findall(r"^<!-- from (\S+) -->\n```cpp\n(.*?)^```", page.read_text(), re.S | re.M):
                 count += 1
                 with self.subTest(page=page.name, path=path):
                     self.assertIn(flush_left(text), flush_left((ROOT / path).read_text()))
-        self.assertGreater(count, 4)
+        self.assertGreater(count, 1)
 
 
 

@@ -17,7 +17,7 @@ FLOORS = [["base"], ["engine"], ["algorithms", "problems", "comm", "data", "kern
           ["train", "analysis"], ["launch", "report"], ["cli"]]
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 # Public headers that declare what a room above the engine does. The others may be included from everywhere.
-HEADERS = {"flat_module.h": "models", "recipe.h": "recipe", "task.h": "tasks", "train.h": "train"}
+HEADERS = {"flat_module.h": "models", "recipe.h": "recipe", "task.h": "tasks", "train.h": "train", "command.h": "cli"}
 # What only one room may know: a pattern of code or of an included file.
 ONLY_IN = {"c10d": ("comm", re.compile(r"#include.*\bc10d/|\bc10d::")), "TOML": ("recipe", re.compile(r"#include.*\btoml\+\+|\btoml::"))}
 INCLUDE = re.compile(r'^\s*#\s*include\s*["<]([^">]+)[">]')

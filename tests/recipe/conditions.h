@@ -112,6 +112,7 @@ inline void make_used(const Option& o, const std::string& table, Recipe& r) {
 inline std::string every_value(const Recipe& r) {
   std::string out;
   for (const Table& table : tables()) {
+    if ((r.*table.values).all().empty()) continue;
     out += "[" + table.name + "]\n";
     for (const auto& [key, value] : (r.*table.values).all()) out += key + " = " + to_toml(value) + "\n";
   }

@@ -159,8 +159,8 @@ const std::vector<Mistake> name_mistakes = {
     {"nonsense_before_the_tables",
      "colour = 3\n" + good_recipe,
      {},
-     "r.toml:1: colour is not a table of a recipe; the tables are [data], [model], [algorithm], [clients], [schedule], "
-     "[run]"},
+     "r.toml:1: colour is not a table of a recipe; the tables are [data], [model], [objective], [algorithm], [clients], "
+     "[schedule], [run]"},
     {"misspelt_table",
      with("[clients]", "[client]"),
      {},
@@ -168,8 +168,8 @@ const std::vector<Mistake> name_mistakes = {
     {"unknown_table",
      good_recipe + "[optimizer]\neta = 1",
      {},
-     "r.toml:19: optimizer is not a table of a recipe; the tables are [data], [model], [algorithm], [clients], [schedule], "
-     "[run]"},
+     "r.toml:19: optimizer is not a table of a recipe; the tables are [data], [model], [objective], [algorithm], [clients], "
+     "[schedule], [run]"},
     {"table_as_value", "run = 3\n" + good_recipe, {}, "r.toml:1: run must be a table, got 3"},
     {"table_as_list", good_recipe + "[[run]]\nseed = 3", {}, "r.toml:19: run must be a table, got a list with a table"},
     {"misspelt_method",
@@ -189,6 +189,11 @@ const std::vector<Mistake> name_mistakes = {
      with("[data]\nname = \"sotu\"\nbatch_size = 3\n", ""),
      {},
      "r.toml:1: data.name must be given (" + names_of(datasets()) + "), got nothing"},
+    {"objective_of_another_program",
+     "[objective]\nname = \"ridge\"\n" + good_recipe.substr(good_recipe.find("[algorithm]")),
+     {},
+     "r.toml:2: objective.name must be an objective of the program, and this one has none, got the string \"ridge\"; the "
+     "program that adds it runs this recipe"},
     {"required_key", with("eta = 30\n", ""), {}, "r.toml:9: algorithm.eta must be given (number > 0), got nothing"},
     {"deadline_of_a_method_that_talks_at_every_step",
      with("celgc", "naive-clip") + "[run]\nround_deadline = 3",

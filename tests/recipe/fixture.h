@@ -62,8 +62,9 @@ std::string keys_of(const Rows& rows, const std::string& name) {
 }
 
 inline bool same(const Recipe& a, const Recipe& b) {
-  return a.data.all() == b.data.all() && a.model.all() == b.model.all() && a.algorithm.all() == b.algorithm.all() &&
-         a.clients.all() == b.clients.all() && a.schedule.all() == b.schedule.all() && a.run.all() == b.run.all();
+  return a.data.all() == b.data.all() && a.model.all() == b.model.all() && a.objective.all() == b.objective.all() &&
+         a.algorithm.all() == b.algorithm.all() && a.clients.all() == b.clients.all() &&
+         a.schedule.all() == b.schedule.all() && a.run.all() == b.run.all();
 }
 
 struct RecipeFolder : test::TempFolder {

@@ -1,4 +1,5 @@
-// Models, data sets and a task that tacet does not know, added through public headers only and trained from recipes.
+// Models, data sets, a task and an objective that tacet does not know, added through public headers only and trained from
+// recipes.
 #include <cmath>
 #include <stdexcept>
 
@@ -6,6 +7,7 @@
 #include <gtest/gtest.h>
 #include <torch/nn/module.h>
 
+#include "support/error_of.h"
 #include "tacet/corpus.h"
 #include "tacet/error.h"
 #include "tacet/group.h"
@@ -99,11 +101,17 @@ tacet::Corpus three_words(const Values&) {
   return corpus;
 }
 
-// ---- a task ----
+// ---- a task, and an objective without one ----
 
-// f_i(x) = ½ (x − b_i)², b = (1, 3), from x = 0.
+struct DisagreementOptions {
+  double second = 3;
+  void options(OptionList& o) { o.number("second", second, second, {}, "the second client's opinion"); }
+};
+
+// f_i(x) = ½ (x − b_i)², b = (1, second), from x = 0.
 class Disagreement : public tacet::Objective {
  public:
+  explicit Disagreement(double second = 3) : second_(second) {}
   const std::vector<tacet::Layer>& layers() const override { return layers_; }
   tacet::Vec initial() override { return at::zeros({1}); }
   tacet::Vec workspace() override { return x_; }
@@ -111,12 +119,13 @@ class Disagreement : public tacet::Objective {
   tacet::Vec gradient_buffer() override { return g_; }
   int64_t training_samples() const override { return 2; }
   tacet::BatchLoss gradient(const tacet::BatchKey& draw, const tacet::Vec& y) override {
-    const double off = y.item<double>() - (draw.client == 0 ? 1 : 3);
+    const double off = y.item<double>() - (draw.client == 0 ? 1 : second_);
     g_.fill_(off);
     return {off * off / 2, 1};
   }
 
  private:
+  double second_;
   std::vector<tacet::Layer> layers_ = {{"x", 0, 1, {1}}};
   tacet::Vec x_ = at::zeros({1}), g_ = at::zeros({1}), none_ = at::zeros({0});
 };
@@ -155,6 +164,14 @@ struct Outside : testing::Test {
     tacet::add_model({.name = "one-number", .paper = "this test", .summary = "x", .task = "agreement"});
     tacet::add_dataset({.name = "two-opinions", .paper = "this test", .summary = "1 and 3", .task = "agreement"});
     tacet::add_task("agreement", [](const tacet::Recipe&, int) { return std::make_unique<Disagreement>(); });
+    tacet::add_objective({.name = "disagreement",
+                          .summary = "two clients and one number",
+                          .options = tacet::options_of<DisagreementOptions>(),
+                          .make = [](const tacet::Recipe& recipe, int) {
+                            const auto o = tacet::read_options<DisagreementOptions>(recipe.objective);
+                            return std::make_unique<Disagreement>(o.second);
+                          }});
+    tacet::add_objective({.name = "handed", .summary = "the caller hands it to train()"});
   }
 
   // Trains two clients for two rounds of celgc.
@@ -164,10 +181,17 @@ struct Outside : testing::Test {
     return tacet::train(recipe(data, model, eta), *group, {}, quiet);
   }
   static tacet::Recipe recipe(const std::string& data, const std::string& model, const std::string& eta) {
-    return tacet::parse_recipe("[data]\n" + data + "\n[model]\n" + model +
-                                   "\n[algorithm]\nname = \"celgc\"\ngamma = 100\ninterval = 5\neta = " + eta +
+    return recipe_of("[data]\n" + data + "\n[model]\n" + model + "\n", eta);
+  }
+  // Returns the recipe with these tables first.
+  static tacet::Recipe recipe_of(const std::string& subject, const std::string& eta,
+                                 const std::vector<std::string>& sets = {}) {
+    return tacet::parse_recipe(subject + "[algorithm]\nname = \"celgc\"\ngamma = 100\ninterval = 5\neta = " + eta +
                                    "\n[clients]\ncount = 2\n[schedule]\nrounds = 2\n",
-                               "outside.toml");
+                               "outside.toml", sets);
+  }
+  static std::string error_in(const std::string& subject, const std::vector<std::string>& sets = {}) {
+    return tacet::test::error_of([&] { recipe_of(subject, "1", sets); });
   }
 };
 
@@ -191,6 +215,49 @@ TEST_F(Outside, ATaskMakesItsOwnObjective) {
   EXPECT_NEAR(result.x.item<double>(), 2 - 2 * std::pow(0.5, 10), 1e-5);
 }
 
+TEST_F(Outside, AnObjectiveNeedsNoModelAndNoData) {
+  tacet::Observer quiet;
+  const tacet::Recipe r = recipe_of("[objective]\nname = \"disagreement\"\nsecond = 5\n", "0.5");
+  const auto group = tacet::single_group();
+  const auto result = tacet::train(r, *group, {}, quiet);
+  EXPECT_NEAR(result.x.item<double>(), 3 - 3 * std::pow(0.5, 10), 1e-5);
+  const std::string text = tacet::to_toml(r);
+  EXPECT_TRUE(text.starts_with("[objective]\nname = \"disagreement\"\nsecond = 5.0\n\n[algorithm]\n")) << text;
+  EXPECT_EQ(tacet::to_toml(tacet::parse_recipe(text, "again.toml")), text);
+}
+
+TEST_F(Outside, AnObjectiveIsHandedToTrain) {
+  tacet::Observer quiet;
+  const tacet::Recipe r = recipe_of("[objective]\nname = \"handed\"\n", "0.5");
+  Disagreement objective(5);
+  const auto group = tacet::single_group();
+  const auto result = tacet::train(r, objective, *group, {}, quiet);
+  EXPECT_NEAR(result.x.item<double>(), 3 - 3 * std::pow(0.5, 10), 1e-5);
+  EXPECT_THROW(tacet::train(r, *group, {}, quiet), std::logic_error);
+}
+
+TEST_F(Outside, ARecipeHasOneSubject) {
+  const std::string own = "[objective]\nname = \"disagreement\"\n";
+  EXPECT_EQ(
+      error_in(own + "[model]\nname = \"templates\"\n"),
+      "outside.toml:3: model must not be given beside [objective]: an objective of the program's own has no model and no "
+      "data set");
+  EXPECT_EQ(
+      error_in(own, {"data.name=stripes"}),
+      "--set data.name: must not be given beside [objective]: an objective of the program's own has no model and no data "
+      "set");
+  EXPECT_EQ(error_in(""),
+            "outside.toml:1: objective.name must be given (disagreement, handed), or data.name and model.name, "
+            "got nothing");
+  EXPECT_EQ(
+      error_in("[objective]\nname = \"disagrement\"\n"),
+      "outside.toml:2: objective.name must be one of disagreement, handed, got the string \"disagrement\"; did you mean "
+      "disagreement?");
+  EXPECT_EQ(error_in(own + "third = 1\n"),
+            "outside.toml:3: objective.third is not a key of disagreement; its keys are name, "
+            "second");
+}
+
 TEST_F(Outside, RowsHaveTheSharedKeysAndErrorsOfOurs) {
   EXPECT_THROW(recipe("name = \"stripes\"\nimages = 4", "name = \"templates\"", "1"), tacet::UserError);
   EXPECT_THROW(recipe("name = \"stripes\"", "name = \"bigrams\"", "1"), tacet::UserError);
@@ -203,6 +270,7 @@ TEST_F(Outside, NamesAreTakenOnce) {
   EXPECT_THROW(tacet::add_model({.name = "templates", .task = "agreement"}), std::logic_error);
   EXPECT_THROW(tacet::add_model({.name = "other", .task = "classification"}), std::logic_error);
   EXPECT_THROW(tacet::add_dataset({.name = "mnist", .task = "agreement"}), std::logic_error);
+  EXPECT_THROW(tacet::add_objective({.name = "handed"}), std::logic_error);
   EXPECT_THROW(tacet::add_task("classification", [](const tacet::Recipe&, int) { return std::make_unique<Disagreement>(); }),
                std::logic_error);
 }

@@ -20,6 +20,7 @@
 #include "support/error_of.h"
 #include "support/quadratic.h"
 #include "support/temp_folder.h"
+#include "tacet/registry.h"
 #include "tasks/run_precision.h"
 #include "train/tensorboard.h"
 
@@ -115,9 +116,12 @@ struct Scripted : test::Quadratic {
   }
 };
 
+// The name by which recipes mean the objective that a test hands to train().
+[[maybe_unused]] const bool known = (add_objective({.name = "given"}), true);
+
 Recipe recipe(const std::string& schedule, const std::string& run = "") {
   return parse_recipe(
-      "[data]\nname = \"sotu\"\n[model]\nname = \"awd-lstm\"\n[algorithm]\nname = \"celgc\"\neta = 0.1\ngamma = 0.05\n"
+      "[objective]\nname = \"given\"\n[algorithm]\nname = \"celgc\"\neta = 0.1\ngamma = 0.05\n"
       "interval = 5\nmomentum = 0.5\n[clients]\ncount = 2\n[schedule]\n" +
           schedule + "\n[run]\n" + run,
       "test.toml");
@@ -224,7 +228,7 @@ void expect_the_late_one_was_not_there(const Late& p) {
   std::string options = "name = \"" + std::string(p.method) + "\"\neta = 0.1\ninterval = 3\n";
   if (find_algorithm(p.method).options[1].name == "gamma") options += "gamma = 0.2\n";
   for (const auto& [key, value] : p.more) options += key + " = " + to_toml(value) + "\n";
-  const Recipe r = parse_recipe("[data]\nname = \"sotu\"\n[model]\nname = \"awd-lstm\"\n[algorithm]\n" + options +
+  const Recipe r = parse_recipe("[objective]\nname = \"given\"\n[algorithm]\n" + options +
                                     "[clients]\ncount = 2\n[schedule]\nrounds = 5\n[run]\nround_deadline = 1\n",
                                 "test.toml");
   auto groups = thread_groups(2, 20);
@@ -296,13 +300,40 @@ TEST(RunFolder, IsNeverWrittenOver) {
   EXPECT_EQ(std::distance(fs::directory_iterator(f.path()), {}), 1);
 }
 
+// A run without a model and a data set names neither.
+TEST(RunFolder, AnObjectiveOfOnesOwnIsCalledSo) {
+  const test::TempFolder f;
+  Scripted objective({1});
+  Observer quiet;
+  train(recipe("rounds = 1"), objective, *single_group(), {.out = f / "run"}, quiet);
+  std::ifstream in(f / "run/summary.json");
+  const json summary = json::parse(in);
+  EXPECT_EQ(summary["objective"], "given");
+  EXPECT_FALSE(summary.contains("model"));
+  EXPECT_FALSE(summary.contains("data"));
+  const Recipe kept = load_recipe(f / "run/recipe.toml");
+  EXPECT_EQ(kept.objective.text("name"), "given");
+  EXPECT_TRUE(kept.model.all().empty() && kept.data.all().empty());
+}
+
+TEST(RunFolder, AnObjectiveOfOnesOwnHasNoModelAndNoData) {
+  Scripted objective({1});
+  Observer quiet;
+  const Recipe r = parse_recipe(
+      "[data]\nname = \"sotu\"\n[model]\nname = \"awd-lstm\"\n[algorithm]\nname = \"fedavg\"\neta = 1\n[schedule]\nrounds = "
+      "1\n",
+      "test.toml");
+  EXPECT_EQ(test::error_of([&] { train(r, objective, *single_group(), {}, quiet); }),
+            "test.toml: must name the program's own objective in [objective], instead of [data] and [model]");
+}
+
 TEST(RunFolder, ADivergingRunSaysSoAndIsMarkedFailed) {
   const test::TempFolder f;
   Scripted objective({1});
   objective.a = {1e30, 1e30};
   Observer quiet;
   const Recipe r = parse_recipe(
-      "[data]\nname = \"sotu\"\n[model]\nname = \"awd-lstm\"\n[algorithm]\nname = \"fedavg\"\neta = 1e10\ninterval = 5\n"
+      "[objective]\nname = \"given\"\n[algorithm]\nname = \"fedavg\"\neta = 1e10\ninterval = 5\n"
       "[clients]\ncount = 2\n[schedule]\nrounds = 3\n",
       "test.toml");
   const std::string said = test::error_of([&] { train(r, objective, *single_group(), {.out = f / "run"}, quiet); });

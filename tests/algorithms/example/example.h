@@ -1,4 +1,5 @@
-// The worked example of docs/guide/adding-an-algorithm.md, added to the table of methods for the suites.
+// The worked example of docs/guide/adding-an-algorithm.md, examples/own_algorithm.cc, added to the table of methods for the
+// suites.
 #pragma once
 
 #include <deque>

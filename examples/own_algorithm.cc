@@ -1,11 +1,15 @@
-// SlowMo: Wang, Tantia, Ballas, Rabbat, "SlowMo: Improving Communication-Efficient Distributed SGD with Slow Momentum",
-// ICLR 2020, Algorithm 1. Local SGD whose clients' mean change is smoothed by a momentum that all share.
-#include <ATen/ATen.h>
+// A method of one's own, and a program that trains with it as `tacet` does with the built-in ones. SlowMo: Wang, Tantia,
+// Ballas, Rabbat, "SlowMo: Improving Communication-Efficient Distributed SGD with Slow Momentum", ICLR 2020, Algorithm 1.
+// Local SGD whose clients' mean change is smoothed by a momentum that all share.
+#include <memory>
 
-#include "tacet/algorithm.h"
+#include <ATen/ops/zeros_like.h>
 
-namespace tacet {
-namespace {
+#include <tacet/algorithm.h>
+#include <tacet/command.h>
+#include <tacet/registry.h>
+
+using namespace tacet;
 
 struct SlowMo : Algorithm {
   void options(OptionList& o) override {
@@ -34,8 +38,6 @@ struct SlowMo : Algorithm {
   Vec u;
 };
 
-}  // namespace
-
 AlgorithmInfo slowmo() {
   return {.name = "slowmo",
           .paper = "Wang, Tantia, Ballas, Rabbat, ICLR 2020, Algorithm 1",
@@ -44,4 +46,7 @@ AlgorithmInfo slowmo() {
           .create = [] { return std::make_unique<SlowMo>(); }};
 }
 
-}  // namespace tacet
+int main(int argc, char** argv) {
+  add_algorithm(slowmo());
+  return command(argc, argv);
+}

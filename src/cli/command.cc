@@ -1,0 +1,196 @@
+// Implements command.h: the subcommands and the exit codes (0 done, 2 the user's input, 3 a lost worker, 1 a defect). Each
+// larger subcommand has a file of its own.
+#include "tacet/command.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+
+#include "base/places.h"
+#include "base/terminal.h"
+#include "cli/arguments.h"
+#include "cli/data_command.h"
+#include "cli/evaluate_command.h"
+#include "cli/train_command.h"
+#include "recipe/describe.h"
+#include "report/compare.h"
+#include "report/page.h"
+#include "tacet/error.h"
+#include "tacet/options.h"
+#include "tacet/registry.h"
+#include "tacet/train.h"
+#include "train/process.h"
+
+namespace tacet {
+namespace {
+
+// A subcommand and the function that runs it.
+struct Command {
+  CLI::App* app;
+  std::function<int()> run;
+};
+using Commands = std::vector<Command>;
+
+int print(const std::string& text) {
+  std::fputs(text.c_str(), stdout);
+  return 0;
+}
+
+int width() { return std::clamp(terminal_width(STDOUT_FILENO), 40, 100); }
+
+void add_train(CLI::App& app, Commands& commands) {
+  auto* c = app.add_subcommand("train", "run a recipe");
+  const auto arguments = std::make_shared<TrainArguments>();
+  declare(*c, *arguments);
+  commands.push_back({c, [=] { return cmd_train(*arguments); }});
+}
+
+void add_compare(CLI::App& app, Commands& commands) {
+  auto* c = app.add_subcommand("compare", "table of runs: final and best figures, rounds, bytes, seconds");
+  const auto dirs = std::make_shared<std::vector<std::string>>();
+  c->add_option("runs", *dirs, "folders of runs")->required()->option_text("DIR...");
+  commands.push_back({c, [=] { return cmd_compare(*dirs); }});
+}
+
+void add_report(CLI::App& app, Commands& commands) {
+  auto* c = app.add_subcommand("report", "one self-contained HTML page with the figures of runs");
+  const auto dirs = std::make_shared<std::vector<std::string>>();
+  const auto page = std::make_shared<std::string>();
+  c->add_option("runs", *dirs, "folders of runs")->required()->option_text("DIR...");
+  c->add_option("-o,--output", *page, "the page to write (default: report.html)")->option_text("FILE");
+  commands.push_back({c, [=] { return cmd_report(*dirs, *page); }});
+}
+
+void add_eval(CLI::App& app, Commands& commands) {
+  struct Arguments {
+    std::string model, recipe;
+    std::vector<std::string> sets;
+  };
+  const auto a = std::make_shared<Arguments>();
+  auto* c = app.add_subcommand("eval", "evaluate a model on its validation and test data");
+  c->add_option("model", a->model, "folder of a run, or a safetensors file")->required()->option_text("DIR|MODEL");
+  c->add_option("--recipe", a->recipe, "recipe with the model and the data (default: the run's own)")->option_text("RECIPE");
+  declare_sets(*c, a->sets, "override a key of the recipe");
+  commands.push_back({c, [=] { return cmd_eval(a->model, a->recipe, a->sets); }});
+}
+
+void add_lists(CLI::App& app, Commands& commands) {
+  auto* algorithms = app.add_subcommand("algorithms", "list the methods with their papers and options");
+  commands.push_back({algorithms, [] { return print(describe_methods(width())); }});
+  auto* models = app.add_subcommand("models", "list the models with their papers and options");
+  commands.push_back({models, [] { return print(describe_models(width())); }});
+  if (objectives().empty()) return;
+  auto* own = app.add_subcommand("objectives", "list this program's own objectives with their options");
+  commands.push_back({own, [] { return print(describe_objectives(width())); }});
+}
+
+void add_data_info(CLI::App& data, Commands& commands) {
+  struct Arguments {
+    std::string name, recipe, partition;
+    int clients = 0;
+    std::vector<std::string> sets;
+  };
+  const auto a = std::make_shared<Arguments>();
+  auto* c = data.add_subcommand("info", "sizes, origin, files and labels of a data set, and its partition");
+  c->add_option("name", a->name, "data set")->required()->option_text("NAME");
+  c->add_option("--recipe", a->recipe, "show what this recipe's clients get")->option_text("RECIPE");
+  c->add_option("--partition", a->partition, "how the training set is dealt, as --set data.partition.kind=KIND")
+      ->option_text("KIND");
+  c->add_option("--clients", a->clients, "to how many clients (default: 10, or the recipe's)")->option_text("N");
+  declare_sets(*c, a->sets, "override a key of the recipe, data.partition.kind=dirichlet for example");
+  commands.push_back({c, [=] {
+                        std::vector<std::string> sets = a->sets;
+                        const bool deal = !a->partition.empty();
+                        if (deal) sets.push_back("data.partition.kind=" + a->partition);
+                        const int clients = a->clients == 0 && deal && a->recipe.empty() ? 10 : a->clients;
+                        if (c->count("--clients") > 0 || clients > 0)
+                          sets.push_back("clients.count=" + std::to_string(clients));
+                        return cmd_data_info(a->name, a->recipe, sets);
+                      }});
+}
+
+void add_data(CLI::App& app, Commands& commands) {
+  auto* data = app.add_subcommand("data", "data sets");
+  data->require_subcommand(1);
+  auto* list = data->add_subcommand("list", "list the data sets and the files they need");
+  commands.push_back({list, [] { return print(describe_datasets(width())); }});
+  add_data_info(*data, commands);
+  struct Arguments {
+    std::string name, folder, address;
+  };
+  const auto a = std::make_shared<Arguments>();
+  auto* fetch = data->add_subcommand("fetch", "download a data set's original files");
+  fetch->add_option("name", a->name, "data set")->required()->option_text("NAME");
+  fetch->add_option("--to", a->folder, "folder for data sets (default: $TACET_DATA, else ~/.cache/tacet)")
+      ->option_text("DIR");
+  fetch->add_option("--from", a->address, "another folder to download from, an http, https or file address")
+      ->option_text("URL");
+  commands.push_back({fetch, [=] { return cmd_data_fetch(a->name, a->folder, a->address); }});
+}
+
+// Throws UserError for a misspelt subcommand, with the nearest name. CLI11 only says that one is missing.
+void check_subcommand(const CLI::App& app, const std::string& given) {
+  std::vector<std::string> names;
+  for (const auto* sub : app.get_subcommands([](const CLI::App*) { return true; })) names.push_back(sub->get_name());
+  if (std::find(names.begin(), names.end(), given) != names.end()) return;
+  const auto near = nearest(given, names);
+  throw UserError("there is no subcommand \"" + given + "\"" +
+                  (near ? "; did you mean \"" + *near + "\"?" : "; " + program_name() + " --help lists them"));
+}
+
+// Returns false in a program that calls command() with something of its own.
+bool is_tacet() { return program_name() == "tacet"; }
+
+int run(int argc, char** argv) {
+  CLI::App app{"tacet trains neural networks on many machines, or many simulated clients, that talk rarely."};
+  app.require_subcommand(1);
+  app.set_version_flag("--version", version());
+  app.footer("Start with: " + program_name() + " train " +
+             (is_tacet() ? "recipes/demo/celgc.toml --workers 4" : "RECIPE.toml --workers 2"));
+  Commands commands;
+  add_train(app, commands);
+  add_compare(app, commands);
+  add_report(app, commands);
+  add_eval(app, commands);
+  add_lists(app, commands);
+  add_data(app, commands);
+  if (argc > 1 && argv[1][0] != '-') check_subcommand(app, argv[1]);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help and --version
+    throw UserError(std::string(error.what()) + " (" + program_name() + " --help tells more)");
+  }
+  for (const Command& command : commands)
+    if (*command.app) return command.run();
+  return 0;
+}
+
+}  // namespace
+
+int command(int argc, char** argv) {
+  share_one_heap();
+  try {
+    return run(argc, argv);
+  } catch (const UserError& error) {
+    std::fprintf(stderr, "tacet: %s\n", error.what());
+    return 2;
+  } catch (const PeerLost& error) {
+    std::fprintf(stderr, "tacet: %s\n", error.what());
+    return 3;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "tacet: this is a defect of %s: %s\n", is_tacet() ? "tacet" : "tacet or of this program",
+                 error.what());
+    return 1;
+  }
+}
+
+}  // namespace tacet
