@@ -1,7 +1,7 @@
 // Start reading here. An algorithm is one file in src/algorithms that reads like its paper's pseudo-code, one round from
-// top to bottom; this header is all it sees. Only Round::mean talks, so counting its calls gives a method's cost.
-// Not here: networks, files, models, schedules' definitions (src/comm, src/data, src/models, src/train), and what a round is
-// made of (src/engine/round_setup.h).
+// top to bottom; this header is all it sees. Only Round::mean talks, so counting its calls gives a method's cost. Networks,
+// files, models and schedules are not here (src/comm, src/data, src/models, src/engine), nor are the parts of a round
+// (src/engine/round_setup.h).
 #pragma once
 
 #include <cstdint>
@@ -27,8 +27,8 @@ struct Rates {
   double gamma;  // γ, bound on the length of a step; +∞ for methods that do not clip
 };
 
-// A gradient and its length, which is found by the pass that looks whether it is finite. Where a vector is wanted it stands
-// for the vector; the length is that of the moment it was drawn.
+// A gradient and its length at the moment it was drawn. It converts to its vector. The length comes from the pass that
+// checks that the gradient is finite.
 struct Gradient {
   Vec g;
   double norm = 0;                           // ‖g‖
@@ -39,7 +39,7 @@ struct Gradient {
 class Client {
  public:
   int id() const { return id_; }  // 0 … N−1
-  double weight() const;          // its share of the training data × N
+  double weight() const;          // client's share of the training data × N
 
   // Copies x into the client's working vector and returns it. The vector is shared with the client's model (so gradients
   // at it cost no copy) and with later clients. A callback returns or clones what must outlive it.
@@ -49,7 +49,7 @@ class Client {
   // loss or gradient that is not finite throws UserError with round, client and step. Where the recipe says to skip
   // (run.non_finite), it is counted, the gradient is zero and the factor asked for next is 0, so the step is not taken.
   Gradient gradient(const Vec& y);
-  // Returns the gradient at a mini-batch ξ̃ that is none of the local steps: the schedule does not move and the loss is not
+  // Returns the gradient at a mini-batch ξ̃ that belongs to no local step. The schedule does not move and the loss is not
   // shown.
   Gradient resample(const Vec& y);
 
@@ -112,7 +112,7 @@ class StateVisitor {
     value = static_cast<int64_t>(shown);
   }
   // Visits a copy-on-write vector, equal on all ranks. Replace it, never modify it in place; a kept reference then stays
-  // valid. The x of a method whose models are fresh is one.
+  // valid. The x of a method with fresh_models is one.
   virtual void value(const std::string& name, Vec& x) { global(name, x); }
   // Visits vectors that every round writes anew: nothing to save, but thousands of them may be kept in a file.
   virtual void scratch(const std::string& /*name*/, PerClient& /*value*/) {}
@@ -129,7 +129,7 @@ class Round {
   const int64_t number;  // r
   const int I;           // local steps between two communications
   const int N;           // clients
-  double participation;  // |S_r| / N; after a mean with a deadline, of those that came
+  double participation;  // |S_r| / N; after a mean with a deadline, the share of those that came
   const std::span<const Layer> layers;
 
   // Returns η and γ in force at local step t of this round: schedule, warm-up and, for batches of random length, their
@@ -140,9 +140,9 @@ class Round {
   // of the sampled clients' positions, so it does not depend on which rank hosts whom. Buffers of the model travel in the
   // same message and are averaged. Nobody else holds the result.
   Vec mean(const ClientFn& f) { return mean(Vec(), f); }
-  // Returns the mean of vectors that are close to `reference`, one that all ranks have, as the common model is. Where
-  // messages are coded (algorithm.message), the difference to it is coded, and the mean is reference + (1/|S_r|) Σ what
-  // arrived.
+  // Returns the mean of vectors that are close to `reference`, a vector that is equal on all ranks, such as the common
+  // model. Where messages are coded (algorithm.message), the difference to it is coded, and the mean is reference +
+  // (1/|S_r|) Σ of the decoded differences.
   Vec mean(const Vec& reference, const ClientFn& f);
   // Averages several vectors of each client in one message: out[k] = mean_i f(i)[k]. Every client returns `count` vectors of
   // size d; the first is close to `reference`.
@@ -155,17 +155,18 @@ class Round {
   // Runs f for every client, but averages the sampled ones' vectors only, and only they send.
   Vec partial_mean(const Vec& reference, const ClientFn& f);
 
-  // A mean that is on its way while clients work. f is asked at once for vectors that exist already, of which none may
-  // change before get() has returned the mean, and the exchange goes on beside this thread. get() throws what mean() throws.
-  // One collective, without buffers. Until it is there, nothing may talk but work(), whose f has called get() when it
-  // returns. Once a round.
+  // A mean that is on its way while clients work.
   using Pending = std::shared_future<Vec>;
+  // Starts such a mean. Asks f at once for vectors that exist already and do not change before get() has returned, and goes
+  // on with the exchange beside this thread. Takes one collective, without buffers. get() throws what mean() throws.
+  // REQUIRES: it is called once a round, and until get() has returned nothing talks but work(), whose f calls get().
   Pending start_mean(const Vec& reference, const ClientFn& f);
-  // Runs f for every sampled client. One collective, of buffers and counters alone.
+  // Runs f for every sampled client. Takes one collective, of buffers and counters alone.
   void work(const std::function<void(Client&)>& f);
   bool sampled(int client) const;
 
-  // As Client::clip and Client::plain, for a step that all ranks take together (on an averaged gradient).
+  // Return the factor of a step that all ranks take together, along an averaged gradient, as Client::clip and Client::plain
+  // do for one client.
   double clip(Rates rates, double norm);
   double plain(Rates rates, double norm);
 
@@ -184,8 +185,8 @@ class Round {
 class Algorithm {
  public:
   virtual ~Algorithm() = default;
-  // Binds the method's own options to its members: called once, before everything else. eta, gamma and interval are not
-  // among them; a round has them.
+  // Binds the method's own options to its members. It is called once, before everything else. eta, gamma and interval are
+  // not among them; a round has them.
   virtual void options(OptionList& /*list*/) {}
   // Runs once, before round 0, with every client sampled. Most methods need nothing.
   virtual void begin(Round& /*everyone*/, const Vec& /*x*/) {}
@@ -201,18 +202,18 @@ enum class Clips { never, when_asked, always };
 // One row of the table of methods. It stands in the method's file; add_algorithm (tacet/registry.h) takes it.
 struct AlgorithmInfo {
   std::string name;
-  std::string paper;                                                    // formula's or algorithm's number, authors, year
+  std::string paper;                                                    // number of the formula or algorithm, authors, year
   std::string summary;                                                  // one sentence
   std::string use;                                                      // when to take it, one sentence
-  std::function<double(int I)> vectors_sent = [](int) { return 1.0; };  // per client and round
-  std::function<double(int I)> collectives = [](int) { return 1.0; };   // messages of all clients together in a round
-  std::function<std::unique_ptr<Algorithm>()> create;                   // makes one whose options have no values yet
+  std::function<double(int I)> vectors_sent = [](int) { return 1.0; };  // d-vectors, per client and round
+  std::function<double(int I)> collectives = [](int) { return 1.0; };   // collectives in a round
+  std::function<std::unique_ptr<Algorithm>()> create;                   // maker of one whose options have no values yet
   Clips clips = Clips::never;
-  bool single_client = false;  // runs on one client only
-  bool every_client = false;   // no client sampling: all take part in every round
-  bool keeps_models = false;   // clients that are not sampled train as well, each a model of its own
-  bool fresh_models = false;  // a round puts another vector in x's place and writes nothing into the old one: no copy needed
-  std::vector<Option> options = {};  // all that a recipe may give; filled in by add_algorithm
+  bool single_client = false;        // runs on one client only
+  bool every_client = false;         // all clients take part in every round: no client sampling
+  bool keeps_models = false;         // unsampled clients train as well, each a model of its own
+  bool fresh_models = false;         // a round replaces x and never writes into the old vector
+  std::vector<Option> options = {};  // keys that a recipe may give; filled in by add_algorithm
 
   // Makes one with these values of its options.
   std::unique_ptr<Algorithm> make(const Values& values) const {
@@ -222,8 +223,8 @@ struct AlgorithmInfo {
     return algorithm;
   }
 
-  // Returns true if a client that is late can be left out of a round (run.round_deadline): nothing of it is needed before
-  // its only message, and nobody goes on without the others' mean.
+  // Returns true if a round can go on without a late client (run.round_deadline). Its rounds then have one mean, before
+  // which nothing of a client is needed.
   bool droppable() const { return !single_client && !every_client && !keeps_models && collectives(2) == 1; }
 };
 

@@ -1,6 +1,5 @@
-// A word-level corpus: what the reader of a language-model data set returns. A corpus of one's own is registered with
-// add_dataset (registry.h). Cutting it into clients' streams and batches is not
-// done here.
+// A word-level corpus, as the reader of a language-model data set returns it. A corpus of one's own is registered with
+// add_dataset (registry.h). Cutting it into clients' streams and batches is not done here.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +10,7 @@
 
 namespace tacet {
 
-// A run of the training tokens that belongs to one natural owner: consecutive speeches of one president, say.
+// A run of training tokens that belongs to one natural owner, such as consecutive speeches of one president.
 struct Owner {
   std::string name;
   int64_t first = 0, size = 0;  // train[first, first + size)
@@ -19,8 +18,8 @@ struct Owner {
 
 struct Corpus {
   std::vector<std::string> vocabulary;      // by order of first appearance over train, valid, test
-  std::vector<int32_t> train, valid, test;  // indices into vocabulary; every line ends with <eos>
-  std::vector<Owner> owners;                // in order, covering train without gaps; empty where nobody is known
+  std::vector<int32_t> train, valid, test;  // indices into vocabulary, 0 … size − 1; every line ends with <eos>
+  std::vector<Owner> owners;                // owners in order, covering train without gaps; empty where nobody is known
 };
 
 // Returns the options of a corpus: its own, then those that all have (batch_size, bptt, partition.kind, …).

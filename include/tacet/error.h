@@ -7,16 +7,17 @@
 
 namespace tacet {
 
-// The user's input is wrong: recipe, data file, option, output folder. The message names the place, what is allowed
-// and what was given, for example `recipe.toml:7: algorithm.gamma must be > 0, got -1`. Exit code 2.
+// A mistake in the user's input: recipe, data file, option, output folder. The message names the place, what is allowed and
+// what was given, for example `recipe.toml:7: algorithm.gamma must be > 0, got -1`. Exit code 2.
 struct UserError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// Another worker is gone or silent for longer than the limit, and the run can't go on. Exit code 3.
+// The loss of another worker, which is gone or silent for longer than the limit. Where it reaches the caller, the run can't
+// go on. Exit code 3.
 struct PeerLost : std::runtime_error {
   PeerLost(int peer_rank, const std::string& what) : std::runtime_error(what), rank(peer_rank) {}
-  int rank;  // the peer that failed; -1 when it can't be told
+  int rank;  // the lost worker's; −1 where it can't be told
 };
 
 }  // namespace tacet

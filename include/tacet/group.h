@@ -1,6 +1,6 @@
-// The workers of a run, as far as an exchange of numbers needs to know them. Backends live in src/comm, one folder each:
-// single (one process, nothing to send), threads (tests), gloo (c10d), shared (memory of one host). A Group knows no model,
-// client or algorithm.
+// The workers of a run, as far as an exchange of data needs to know them. Backends live in src/comm, one folder each: single
+// (one worker, nothing to send), threads (tests), gloo (c10d), shared (memory of one host). A Group knows no model, client
+// or algorithm.
 #pragma once
 
 #include <cstddef>
@@ -39,13 +39,13 @@ class Group {
   // REQUIRES: every rank calls it, in the same order; to and from have size() entries, empty for the own rank; the k-th
   // piece sent from p to q is as long as the k-th piece expected.
   virtual void exchange(const std::vector<std::vector<Piece>>& to, const std::vector<std::vector<Piece>>& from) = 0;
-  // Payload bytes this rank has sent so far.
+  // Returns the payload bytes that this rank has sent so far.
   virtual int64_t bytes_sent() const = 0;
   virtual std::string backend() const = 0;  // "single", "threads", "gloo", "shared", "shared+gloo"
   // Returns the host of each rank: ranks with equal numbers exchange at little cost. By default all are alone.
   virtual std::vector<int> hosts() const;
-  // Tells the others that a worker is lost, or silent for too long, as if this group had found it, and returns what to
-  // throw, with the rank that all agree on. A group built on this one calls it. `how` follows "worker 3 ".
+  // Tells the others that a worker is lost, or silent for too long, as if this group had found it. Returns the exception to
+  // throw, with the rank that all agree on. A group that is built on this one calls it. `how` follows "worker 3 ".
   virtual PeerLost lost(int rank, const std::string& how, bool silent);
 };
 
@@ -59,12 +59,12 @@ std::vector<std::unique_ptr<Group>> thread_groups(int size, double timeout_secon
 struct GlooOptions {
   int rank = 0;
   int size = 1;
-  // Address and port of the rendezvous, which rank 0 serves there unless it is `hosted`.
+  // The rendezvous' address and port. Rank 0 serves it there unless it is `hosted`.
   std::string address = "127.0.0.1";
   int port = 0;
   std::string interface_address = "127.0.0.1";  // this rank's own address, the only one it listens on
   double timeout_seconds = 60;                  // limit of every wait
-  bool hosted = false;                          // somebody else already serves the rendezvous
+  bool hosted = false;                          // the launcher or torchrun's agent serves the rendezvous
   // Kind of the rendezvous: "tacet", or "tcpstore" for c10d's, as torchrun hosts it. The latter must be `hosted`, because
   // c10d's own server listens on all interfaces.
   std::string store = "tacet";
@@ -77,7 +77,7 @@ std::unique_ptr<Group> gloo_group(const GlooOptions& options);
 
 struct SharedOptions {
   double timeout_seconds = 60;  // limit of every wait
-  std::string host;             // ranks that name the same one share memory; empty: what the machine itself is known by
+  std::string host;             // ranks that give equal names share memory; empty: the machine's own name
   bool required = false;  // throw UserError where ranks of one host can't share memory, instead of leaving them to `group`
 };
 

@@ -1,5 +1,5 @@
-// Labelled images, in memory or in files: what the reader of an image data set returns. A data set of one's own is
-// registered with add_dataset (registry.h). Making batches is not done here.
+// Labelled images, in memory or in files, as the reader of an image data set returns them. A data set of one's own is
+// registered with add_dataset (registry.h). Batches are not made here.
 #pragma once
 
 #include <cstdint>
@@ -16,10 +16,10 @@
 namespace tacet {
 
 struct ImageSplit {
-  std::vector<int32_t> labels;  // one an image, 0 … classes − 1
-  std::vector<int32_t> users;   // the image's owner, ≥ 0; empty where nobody is known
-  // Writes image i as float [C, H, W], 0 … 1 where the file has bytes. With a stream the reader may draw the crop that its
-  // format is trained with; without one it gives the image of an evaluation. Safe to call from several threads.
+  std::vector<int32_t> labels;  // one for each image, 0 … classes − 1
+  std::vector<int32_t> users;   // owner of each image, ≥ 0; empty where nobody is known
+  // Writes image i to `out` as float [C, H, W], 0 … 1 where the file has bytes. With a stream the reader may draw the crop
+  // that its format is trained with. A null stream asks for the image of an evaluation. Several threads may call it at once.
   std::function<void(int64_t i, float* out, Stream* augment)> read;
   int64_t size() const { return static_cast<int64_t>(labels.size()); }
 };
@@ -27,8 +27,8 @@ struct ImageSplit {
 struct ImageData {
   ImageShape shape;
   ImageSplit train, valid, test;        // valid may be empty
-  std::vector<double> mean, deviation;  // of the training set's channels: an input is (value − mean) / deviation
-  std::vector<std::string> classes;     // names, where known
+  std::vector<double> mean, deviation;  // one for each channel of the training set: an input is (value − mean) / deviation
+  std::vector<std::string> classes;     // names by label; empty where unknown
   std::string place;                    // folder of the files; empty where nothing is read
 };
 
@@ -36,7 +36,7 @@ struct ImageData {
 // differ in number or a label is not below `classes`.
 ImageSplit split_of_bytes(at::Tensor images, std::vector<int32_t> labels, int64_t classes, const std::string& place);
 
-// The customary treatment of a data set's training images: defaults of two keys.
+// The customary augmentation of a data set's training images, as defaults of two keys.
 struct ImageAugmentation {
   int64_t crop_padding = 0;
   bool flip = false;

@@ -18,12 +18,12 @@ namespace tacet {
 class ImageModel : public torch::nn::Module {
  public:
   // Returns the logits [B, classes] of x [B, C, H, W]. `masks` is the stream that dropout draws from; null means no dropout.
-  // train() has said before whether batch normalisation uses the batch's statistics.
+  // A call of train() before it decides if batch normalisation uses the batch's statistics.
   virtual at::Tensor forward(const at::Tensor& x, const Stream* masks) = 0;
 
-  // For networks so simple that autograd would be most of a step. Writes the gradient of the mean cross-entropy at x [B, C,
-  // H, W] and labels [B] int64 into the gradients of the parameters, which exist, and returns the loss. Returns nothing
-  // where forward() is to be differentiated.
+  // Writes the gradient of the mean cross-entropy at x [B, C, H, W] and labels [B] int64 into the gradients of the
+  // parameters, which exist, and returns the loss. Returns nothing where forward() is to be differentiated, as by default.
+  // It is for networks so simple that autograd would be most of a step.
   virtual std::optional<double> direct_gradient(const at::Tensor& /*x*/, const at::Tensor& /*labels*/) { return {}; }
 };
 

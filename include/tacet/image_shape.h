@@ -1,4 +1,4 @@
-// The size of a data set's images and the number of its classes: all that image data and image models must agree on.
+// The size of a data set's images and the number of its classes, on which image data and image models agree.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +8,7 @@ namespace tacet {
 struct ImageShape {
   int64_t channels = 1, height = 0, width = 0;
   int64_t classes = 0;
-  int64_t size() const { return channels * height * width; }  // numbers of one image
+  int64_t size() const { return channels * height * width; }  // floats of one image
 };
 
 }  // namespace tacet

@@ -29,13 +29,13 @@ class LanguageModel {
 
   struct Loss {
     at::Tensor cross_entropy;  // mean over the targets
-    at::Tensor objective;      // to differentiate: the cross-entropy with the model's own penalties
+    at::Tensor objective;      // the scalar to differentiate: the cross-entropy with the model's own penalties
   };
   // Returns the loss of input [T, B] int64 with target [T·B] int64, t major. Replaces `state` by the state after the
-  // sequence, without a graph. A null `draw` means evaluation: no dropout, no penalties.
+  // sequence, detached from the graph. A null `draw` means evaluation, without dropout and penalties.
   virtual Loss loss(const at::Tensor& input, const at::Tensor& target, State& state, const BatchKey* draw) = 0;
 
-  // Returns the largest T that the model takes; 0: any.
+  // Returns the largest T that the model takes; 0 means any.
   virtual int64_t context() const { return 0; }
 };
 

@@ -1,5 +1,5 @@
-// What a client minimises: F_i with its stochastic gradient. A training task (model + data) implements it in src/tasks;
-// functions with known gradients implement it directly. The core and the algorithms see nothing else of either.
+// The losses F_i that the clients minimise, with their stochastic gradients. A training task (model + data) implements it in
+// src/tasks, functions with known gradients in src/problems. The engine and the algorithms see nothing else of either.
 #pragma once
 
 #include <cstdint>
@@ -19,19 +19,19 @@ struct Layer {
   std::vector<int64_t> shape;
 };
 
-// Which mini-batch of which client is being drawn. Everything random about it comes from stream().
+// The key of a client's mini-batch. Everything random about it comes from stream().
 struct BatchKey {
   uint64_t seed = 0;
   int client = 0;
   int64_t round = 0;
-  int64_t step = 0;       // how many gradients this client drew in this round before
-  int64_t iteration = 0;  // local steps before this one since the run began, the same for all clients of a round
+  int64_t step = 0;       // gradients that the client drew in this round before
+  int64_t iteration = 0;  // local steps before this one since the run began, equal for all clients of a round
   Stream stream(Purpose purpose) const { return Stream(seed, client, purpose, round, step); }
 };
 
 struct BatchLoss {
   double loss = 0;      // mean loss of the mini-batch
-  int64_t samples = 0;  // how much data it held, in the unit of Objective::training_samples (tokens, images, …)
+  int64_t samples = 0;  // data in it, in the unit of Objective::training_samples (tokens, images, …)
 };
 
 // Loss and accuracy sums of an evaluation, so that shards add up exactly.
@@ -48,36 +48,37 @@ class Objective {
  public:
   virtual ~Objective() = default;
 
-  virtual const std::vector<Layer>& layers() const = 0;  // of the parameters, in order, without gaps
-  virtual Vec initial() = 0;                             // x_0, a copy; keyed by the seed, the same on every rank
-  // The vector a client works in. gradient() needs no copy when it is asked at this very vector.
+  virtual const std::vector<Layer>& layers() const = 0;  // the parameters', in order, without gaps
+  virtual Vec initial() = 0;                             // a copy of x_0 [d], drawn from the seed, equal on every rank
+  // Returns the vector [d] that clients work in. gradient() needs no copy when it is asked at this very vector.
   virtual Vec workspace() = 0;
-  // Buffers that follow the model but are not parameters (BatchNorm statistics), flat; may have size 0. A live view.
+  // Returns a live view of the buffers [b] that follow the model but are not parameters (BatchNorm statistics); b may be 0.
   virtual Vec buffers() = 0;
-  virtual std::vector<Layer> buffer_layers() const { return {}; }  // their names, offsets in buffers() and shapes
+  virtual std::vector<Layer> buffer_layers() const { return {}; }  // names, offsets in buffers() and shapes
 
   // Draws the client's next mini-batch ξ and writes ∇F_i(y; ξ) into gradient_buffer().
   virtual BatchLoss gradient(const BatchKey& draw, const Vec& y) = 0;
   virtual Vec gradient_buffer() = 0;
 
-  // η and γ of this local step are multiplied by this; a function of the iteration alone, so that all clients agree.
+  // Returns the factor of η and γ at this local step. It depends on seed and iteration alone, so that all clients agree.
   virtual double rate_scale(uint64_t /*seed*/, int64_t /*iteration*/) const { return 1; }
 
-  virtual int64_t training_samples() const = 0;                     // one epoch, over all clients jointly
-  virtual double client_weight(int /*client*/) const { return 1; }  // the client's share of the data × N
+  virtual int64_t training_samples() const = 0;                     // samples of one epoch, over all clients jointly
+  virtual double client_weight(int /*client*/) const { return 1; }  // client's share of the data × N
 
-  // Evaluation in fixed units, so that any rank can take any unit and the sum is the same: unit in 0 … units(split)−1.
+  // An evaluation is cut into fixed units, 0 … units(split) − 1. Any rank may take any unit, and the sum stays the same.
   virtual std::vector<std::string> splits() const { return {}; }  // e.g. "valid", "test"; the first one selects
   virtual int units(const std::string& /*split*/) const { return 0; }
   virtual Score evaluate(const std::string& /*split*/, int /*unit*/, const Vec& /*x*/) { return {}; }
-  // Further figures of an evaluation at x, cheap enough for one rank: written as eval_<name>. E.g. ‖∇f(x)‖ of a function.
+  // Returns further figures of an evaluation at x, cheap enough for one rank, such as ‖∇f(x)‖ of a function. They are
+  // written as eval_<name>.
   virtual std::vector<std::pair<std::string, double>> figures(const Vec& /*x*/) { return {}; }
   virtual bool has_accuracy() const { return false; }
   virtual bool has_perplexity() const { return false; }
-  // Told every rank after an evaluation: the sums over all units, from which figures() may be made.
+  // Takes the sums over all units, on every rank after an evaluation. figures() may be made from them.
   virtual void evaluated(const std::string& /*split*/, const Score& /*total*/) {}
 
-  // Everything that lives across rounds besides x: each client's data position, carried hidden state, …
+  // Shows everything that lives across rounds besides x: each client's data position, carried hidden state, …
   virtual void state(StateVisitor& /*visitor*/) {}
 };
 

@@ -1,6 +1,6 @@
-// Self-describing options: a method, a model, a data set or a table of a recipe says which keys it has, of which kind and
-// range, and why. The recipe parser, `tacet algorithms`, `tacet models` and docs/reference/recipes.md read the same list, so
-// they can't disagree. This file knows nothing of TOML.
+// Self-describing options. A method, a model, a data set or a table of a recipe lists its keys with kind, range and meaning.
+// The recipe parser, `tacet algorithms`, `tacet models` and docs/reference/recipes.md read one list, so they can't disagree.
+// This file knows nothing of TOML.
 #pragma once
 
 #include <cstdint>
@@ -31,14 +31,14 @@ Range within(double min, double max);     // min ≤ v ≤ max
 Range half_open(double min, double max);  // min ≤ v < max
 Range left_open(double min, double max);  // min < v ≤ max
 
-// A condition on another key: it must have one of `values`. Without values it must have another one than its default, or,
-// without a default, any.
+// A condition on another key, which must have one of `values`. Without `values` it must differ from its default, or, having
+// none, be given.
 struct OnlyWith {
   std::string key;  // "key" of the same table, or "table.key"
   std::vector<Value> values = {};
 };
 
-// One key. Without a default the recipe must give it, unless `required` is false.
+// One key. A recipe must give it if it has no default, unless `required` is false.
 struct Option {
   std::string name;
   Kind kind = Kind::number;
@@ -48,17 +48,18 @@ struct Option {
   double max = std::numeric_limits<double>::infinity();
   bool min_open = false, max_open = false;  // true: the bound itself is not allowed
   std::vector<std::string> one_of = {};     // kind text: the allowed words; empty: any text
-  bool required = true;                     // without a default: must the recipe give it?
-  bool ascending = false;                   // kind numbers: each greater than the one before
-  // The option is used where all of the first and one of the second hold. A recipe that gives an unused option is refused.
+  bool required = true;                     // a recipe must give it; only without a default
+  bool ascending = false;                   // kind numbers: each must be greater than the one before
+  // The conditions of use: all of `only_with`, and one of `only_with_one_of`. A recipe that gives an unused option is
+  // refused.
   std::vector<OnlyWith> only_with = {}, only_with_one_of = {};
   bool free_on_resume = false;            // a resumed run may have another value …
   std::vector<OnlyWith> bound_with = {};  // … unless one of these holds
   bool per_machine = false;               // workers of one run may have different values
 };
-// NaN is never a value. An infinite number is one only where the bound on that side is infinite and not open.
+// NaN is never allowed. An infinite number is allowed only where the bound on its side is infinite and not open.
 
-// Values of keys after checking: every option with a default or a given value is present.
+// The values of keys after checking. Every option with a default or a given value is present.
 class Values {
  public:
   bool has(const std::string& key) const { return values_.count(key) != 0; }
@@ -76,8 +77,9 @@ class Values {
   std::map<std::string, Value> values_;
 };
 
-// Binds keys to the members that hold their values: one line an option, beside the code that uses it. Made without values it
-// lists the options and gives the members their defaults; made with values it writes those that are present over them.
+// Binds keys to the members that hold their values, one line for each option, beside the code that uses it. Made without
+// values, it lists the options and gives the members their defaults. Made with values, it also writes those that are present
+// over the defaults.
 //
 //   struct Momentum {
 //     double mu = 0;
@@ -99,7 +101,7 @@ class OptionList {
   Option& text(std::string name, std::string& member, std::optional<std::string> fallback, std::vector<std::string> one_of,
                std::string doc);
   Option& numbers(std::string name, Numbers& member, std::optional<Numbers> fallback, Range range, std::string doc);
-  // Keys that a recipe may leave out, with no default.
+  // Each returns an option that a recipe may leave out and that has no default.
   Option& maybe_integer(std::string name, std::optional<int64_t>& member, Range range, std::string doc);
   Option& maybe_number(std::string name, std::optional<double>& member, Range range, std::string doc);
   Option& maybe_text(std::string name, std::optional<std::string>& member, std::vector<std::string> one_of, std::string doc);
@@ -135,10 +137,10 @@ Keys read_options(const Values& values, Keys keys = {}) {
 // Returns the option of that name, or null.
 const Option* find_option(const std::vector<Option>& options, const std::string& name);
 
-// Returns a complaint about `value` for `option` ("must be > 0, got -1"), or nothing. The parser has turned integers into
-// numbers before, where a number is wanted.
+// Returns a complaint about `value` for `option` ("must be > 0, got -1"), or nothing. REQUIRES: an integer has been turned
+// into a number where a number is wanted.
 std::optional<std::string> complaint(const Option& option, const Value& value);
-// Returns the complaint about something that is no Value at all: "must be an integer, got a date".
+// Returns the complaint about something that no Value can hold: "must be an integer, got a date".
 std::string kind_complaint(const Option& option, const std::string& got);
 
 // Return "number > 0, default 0.5" and, without the default, "number > 0": for help texts and docs.

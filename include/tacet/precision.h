@@ -1,10 +1,10 @@
-// The numbers that matrix products and convolutions multiply. A value handed from the recipe (run.dtype) through a model's
-// options to each product; nothing is kept here.
+// The precision of the factors of matrix products and convolutions (run.dtype). It is passed as a value from the recipe to
+// each product; nothing is kept here.
 #pragma once
 
 namespace tacet {
 
-// f32: single precision throughout. bf16: factors are rounded to bfloat16 and products summed in single precision; weights,
+// f32 is single precision throughout. bf16 rounds factors to bfloat16 and sums products in single precision. Weights,
 // gradients, states and everything between products stay single precision.
 enum class Precision { f32, bf16 };
 

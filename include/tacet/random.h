@@ -9,7 +9,7 @@
 
 namespace tacet {
 
-// What a draw is for. The values are part of a run's identity: add at the end, never renumber.
+// The purpose of a draw. The values are part of a run's identity: add at the end, never renumber.
 enum class Purpose : uint8_t {
   initial_weights = 0,
   client_sampling = 1,
@@ -25,16 +25,17 @@ enum class Purpose : uint8_t {
   partition = 11,
 };
 
-// One block of the Philox4x32-10 bijection: four 32-bit words from a 128-bit counter and a 64-bit key.
+// Returns one block of the Philox4x32-10 bijection, four 32-bit words from a 128-bit counter and a 64-bit key.
 std::array<uint32_t, 4> philox(std::array<uint32_t, 4> counter, std::array<uint32_t, 2> key);
 
-// An independent sequence of numbers. Cheap to make (a few words), copied by value; two equal keys give equal sequences.
+// An independent sequence of numbers. It is cheap to make (a few words) and copied by value. Equal keys give equal
+// sequences.
 class Stream {
  public:
   // The key of draws that all clients share, such as the sampled clients of a round.
   static constexpr int everyone = 0xffffff;
 
-  // client: 0 … 2^24−2, or `everyone`. round and step: 0 … 2^32−1.
+  // Makes the sequence of a key. client: 0 … 2^24−2, or `everyone`. round and step: 0 … 2^32−1.
   Stream(uint64_t seed, int client, Purpose purpose, int64_t round, int64_t step);
 
   uint32_t bits();                                                    // uniform on 32 bits
@@ -44,7 +45,7 @@ class Stream {
   void fill_uniform(float* out, int64_t n);                           // [0, 1), 24 bits each
   void fill_bernoulli(float* out, int64_t n, double p, float value);  // `value` with probability p, else 0
   std::vector<int64_t> permutation(int64_t n);                        // Fisher–Yates over 0 … n−1
-  // Same sequence, split: an independent stream for the k-th part of the same draw (a layer's mask, say); k: 0 … 255.
+  // Returns an independent stream for the k-th part of this draw, such as a layer's mask. k: 0 … 255.
   Stream part(int k) const;
 
  private:

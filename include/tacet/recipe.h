@@ -1,6 +1,6 @@
-// A recipe: everything that determines a run, as plain checked values, read from TOML with errors that name the line. The
-// keys and their meaning stand in the tables of methods, models, data sets and objectives (tacet/registry.h) and in the
-// three lists below.
+// A recipe: everything that determines a run, as checked values, read from TOML with errors that name the line. The keys and
+// their meaning stand in the tables of methods, models, data sets and objectives (tacet/registry.h) and in the three lists
+// below.
 #pragma once
 
 #include <string>
@@ -11,13 +11,13 @@
 namespace tacet {
 
 struct Recipe {
-  std::string source;  // the file's path, for messages
-  // One per TOML table; nested tables are flattened with dots ("partition.kind"). Every default is filled in. A recipe has
-  // either `data` and `model` or `objective`, and the others are empty.
+  std::string source;  // file's path, for messages
+  // The values of each TOML table, with every default filled in. Nested tables are flattened with dots ("partition.kind").
+  // A recipe has either `data` and `model` or `objective`. The others are empty.
   Values data, model, objective, algorithm, clients, schedule, run;
 };
 
-// Return the keys of [clients], [schedule] and [run]; the other tables' keys come from the named data set, model, objective
+// Return the keys of [clients], [schedule] and [run]. The other tables' keys come from the named data set, model, objective
 // and method.
 const std::vector<Option>& client_options();
 const std::vector<Option>& schedule_options();
@@ -30,13 +30,13 @@ Recipe load_recipe(const std::string& path, const std::vector<std::string>& sets
 // Reads a recipe from text. `source` names it in messages, and `extends` is resolved relative to it.
 Recipe parse_recipe(const std::string& toml, const std::string& source, const std::vector<std::string>& sets = {});
 
-// Returns the resolved recipe as TOML, with every key that the run uses: parsing it again gives the same run.
+// Returns the resolved recipe as TOML, with every key that the run uses. It parses to an equal run.
 std::string to_toml(const Recipe& recipe);
 
 // Returns clients.count, or one client a worker where the recipe does not give it.
 int clients_of(const Recipe& recipe, int workers);
-// Returns the recipe with clients.count set, as clients_of says. Throws UserError when its parts don't go together with so
-// many clients.
+// Returns the recipe with clients.count set to clients_of(). Throws UserError when its parts don't go together with so many
+// clients.
 Recipe with_clients(Recipe recipe, int workers);
 
 }  // namespace tacet

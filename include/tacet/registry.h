@@ -1,6 +1,5 @@
-// Tables of what a recipe can name: methods, models, data sets, tasks and objectives, each with its keys. Built-in rows
-// stand beside the code they describe. A program may add its own to them: once each, before it reads a recipe, from one
-// thread.
+// The tables of methods, models, data sets, tasks and objectives that a recipe can name, each with its keys. Built-in rows
+// stand beside the code they describe. A program may add rows of its own, from one thread, before it reads a recipe.
 #pragma once
 
 #include <deque>
@@ -29,17 +28,17 @@ struct AlgorithmInfo;  // tacet/algorithm.h
 void add_algorithm(AlgorithmInfo row);
 // Returns all methods: the built-in ones, then those that were added. References to rows stay valid.
 const std::deque<AlgorithmInfo>& algorithms();
-// Throws UserError naming the nearest method.
+// Returns the method of that name. Throws UserError naming the nearest one.
 const AlgorithmInfo& find_algorithm(const std::string& name);
 
 struct ModelInfo {
   std::string name;
   std::string paper;            // authors, venue, year
   std::string summary;          // one sentence
-  std::string task;             // "classification", …: a model trains on data of the same task
+  std::string task;             // "classification", …; a model trains on data of its own task
   std::vector<Option> options;  // without "name"
-  // The maker of the network, for task "classification" (image_model.h) or "language-model" (language_model.h). Further
-  // tasks make their models themselves. Rows with a maker get the key `init`, a file with initial weights.
+  // The maker of the network, for task "classification" (image_model.h) or "language-model" (language_model.h). Other tasks
+  // make their models themselves. Rows with a maker get the key `init`, a file with initial weights.
   std::function<std::shared_ptr<ImageModel>(const Values& model, const ImageShape& shape, const Stream& weights,
                                             Precision precision)>
       image = {};
@@ -51,10 +50,10 @@ struct DatasetInfo {
   std::string name;
   std::string paper;                    // origin and licence
   std::string summary;                  // one sentence
-  std::string task;                     // as above
+  std::string task;                     // as in ModelInfo
   std::vector<Option> options;          // without "name"
   std::vector<std::string> files = {};  // expected in the folder data.root; empty when nothing is read
-  // The reader, for task "classification" (image_data.h) or "language-model" (corpus.h). Further tasks read their data
+  // The reader, for task "classification" (image_data.h) or "language-model" (corpus.h). Other tasks read their data
   // themselves.
   std::function<ImageData(const Values& data)> images = {};
   std::function<Corpus(const Values& data)> corpus = {};
@@ -66,12 +65,11 @@ using MakeTask = std::function<std::unique_ptr<Objective>(const Recipe& recipe, 
 // Return all rows: tacet's own, then those that were added. References to rows stay valid.
 const std::deque<ModelInfo>& models();
 const std::deque<DatasetInfo>& datasets();
-// Each throws UserError naming the nearest row.
+// Return the row of that name. Throw UserError naming the nearest one.
 const ModelInfo& find_model(const std::string& name);
 const DatasetInfo& find_dataset(const std::string& name);
 
-// Each adds a row. Throws std::logic_error for a name that is taken, or a row without the maker or reader that its task
-// needs.
+// Add a row. Throw std::logic_error for a name that is taken, or a row without the maker or reader that its task needs.
 void add_model(ModelInfo model);
 void add_dataset(DatasetInfo dataset);
 void add_task(const std::string& name, MakeTask make);

@@ -1,5 +1,5 @@
-// The one type of vectors, and arithmetic on whole vectors in one pass each (src/engine/vector.cc). Sums and norms take
-// fixed blocks, so that their bits do not depend on the number of threads. Nothing here knows clients or rounds.
+// The one type of vectors, and arithmetic on whole vectors in one pass each. Sums and norms go over fixed blocks, so that
+// their bits do not depend on the number of threads. Nothing here knows clients or rounds.
 #pragma once
 
 #include <ATen/TensorOperators.h>
@@ -9,7 +9,7 @@ namespace tacet {
 
 using Vec = at::Tensor;  // x ∈ R^d: ONE flat contiguous float32 tensor; layers are slices of it
 
-// Returns ‖v‖, accumulated in double over fixed blocks: its bits do not depend on the number of threads.
+// Returns ‖v‖, accumulated in double over fixed blocks.
 double l2_norm(const Vec& v);
 
 // An algorithm's addition to the plain step: d = g + λ y, or with momentum m ← μ m + (g + λ y), d = m.
@@ -18,7 +18,7 @@ struct StepRule {
   double weight_decay = 0;  // λ ≥ 0
 };
 
-// Steps y ← y − a·d in one pass. `m` is read and written only when rule.momentum ≠ 0.
+// Steps y ← y − a·d in one pass. `m` is read and written only when rule.momentum ≠ 0, and may be null otherwise.
 void descend(Vec& y, const Vec& g, double a, const StepRule& rule, Vec* m);
 
 // Corrects g ← g − mine + everyones, as SCAFFOLD and EPISODE do, and returns its length afterwards, in one pass.

@@ -23,7 +23,7 @@ struct EpisodePlusPlus : Algorithm {
 
     auto mean = r.means(x, 2, [&](Client& i) {
       Vec& G_i = corrections.at(i, x);
-      Vec sum = at::zeros_like(x);  // of the raw gradients
+      Vec sum = at::zeros_like(x);  // Σ of the raw gradients
       Vec y = i.start(x);
       for (int t = 0; t < r.I; ++t) {
         Vec g = i.gradient(y);

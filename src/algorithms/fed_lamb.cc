@@ -1,5 +1,5 @@
 // FED-LAMB: Karimi, Li, Li, "FED-LAMB: Layer-wise and Dimension-wise Locally Adaptive Optimization Algorithm", Algorithm 1.
-// Local AMSGrad directions, each layer's step as long as α φ(‖y_ℓ‖). What the text leaves open is settled as follows. m
+// Local AMSGrad directions, each layer's step as long as α φ(‖y_ℓ‖). The paper leaves some points open, settled here. m
 // restarts from 0 in every round (line 6 restarts v from v̂, and line 9's correction counts from the round's first step)
 // unless `persist`. Line 10's correction of v is for a start from zero; v starts from v̂ ≥ ε, and dividing by 1 − β₂ᵗ would
 // make v̂ grow by β₂ᵀ/(1 − β₂ᵀ) in every round without bound, so v is corrected only where it did start from ε: with
@@ -39,7 +39,7 @@ struct FedLamb : Algorithm {
       const bool fresh = !persist || !first.has(i);
       Vec& m = first.at(i, x);
       Vec& v = second.at(i, x);
-      Vec& steps = taken.at(i, one);  // of m since it was 0
+      Vec& steps = taken.at(i, one);  // steps of m since it was 0
       if (fresh) m.zero_(), steps.zero_(), v.copy_(persist ? at::full_like(x, epsilon) : v_hat);
       Vec y = i.start(x);
       for (int t = 0; t < r.I; ++t) {

@@ -21,7 +21,7 @@ struct Scaffold : Algorithm {
     if (!c.defined()) c = at::zeros_like(x);
     auto mean = r.means(x, 2, [&](Client& i) {
       Vec& c_i = variates.at(i, x);
-      Vec sum = at::zeros_like(x);  // of the raw gradients
+      Vec sum = at::zeros_like(x);  // Σ of the raw gradients
       double moved = 0;             // Σ of the steps' factors: I η without clipping
       Vec y = i.start(x);
       for (int t = 0; t < r.I; ++t) {

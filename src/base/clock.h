@@ -1,4 +1,4 @@
-// Time that only goes forward: how long something took, and until when to wait.
+// Time that only goes forward, for durations and deadlines.
 #pragma once
 
 #include <algorithm>

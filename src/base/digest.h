@@ -16,7 +16,7 @@ class Digest {
   explicit Digest(DigestKind kind = DigestKind::sha256);
   ~Digest();
   void add(std::string_view bytes);
-  std::string hex();  // of all that was added; to be called once
+  std::string hex();  // returns the digest of all added bytes; called once
 
  private:
   struct State;

@@ -1,5 +1,5 @@
 // Files of the operating system: a descriptor that closes itself, reading and writing whole files, and folders that go with
-// their owner. What the bytes mean is not known here.
+// their owner. Formats are not known here.
 #pragma once
 
 #include <unistd.h>
@@ -29,7 +29,7 @@ class Fd {
     if (fd_ >= 0) ::close(std::exchange(fd_, -1));
   }
   int get() const { return fd_; }
-  int release() { return std::exchange(fd_, -1); }  // to whoever closes it from now on
+  int release() { return std::exchange(fd_, -1); }  // the caller closes it from now on
 
  private:
   int fd_ = -1;
@@ -51,13 +51,13 @@ bool write_all(int fd, std::string_view bytes);
 // Makes a file or folder outlast a loss of power. Does nothing where it can't be opened.
 void sync(const std::string& path);
 
-// A file can't be created, written or put in place.
+// The error of a file that can't be created, written or put in place.
 struct WriteError : UserError {
   using UserError::UserError;
 };
 
 // A file that appears whole or not at all: written aside, synced, renamed. An older file of that name stays as it is until
-// then, and what was written aside goes when commit() is not reached.
+// then. Without commit() the file aside is removed.
 class AtomicFile {
  public:
   // Creates `side`, the place aside. Throws WriteError.
@@ -75,8 +75,8 @@ class AtomicFile {
   Fd file_;
 };
 
-// Writes a file aside, syncs it, renames it, and syncs the folder. Throws WriteError; an older file of that name is then
-// untouched.
+// Writes a file aside, syncs it, renames it, and syncs the folder. Throws WriteError, and then leaves an older file of that
+// name untouched.
 void write_atomically(const std::string& path, const std::vector<std::string_view>& pieces);
 void write_atomically(const std::string& path, std::string_view bytes);
 

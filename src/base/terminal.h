@@ -1,4 +1,4 @@
-// Whether somebody watches, and how wide their terminal is.
+// The terminal behind a descriptor, if there is one, and its width.
 #pragma once
 
 #include <sys/ioctl.h>

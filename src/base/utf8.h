@@ -11,7 +11,7 @@ namespace tacet {
 // text ends inside the character.
 int utf8_length(std::string_view text, size_t i);
 
-// Returns where the first byte stands that begins no UTF-8 character, or npos.
+// Returns the position of the first byte that begins no UTF-8 character, or npos.
 size_t first_bad_byte(std::string_view text);
 
 bool is_utf8(std::string_view text);

@@ -1,4 +1,5 @@
-// Collectives of plain values and bytes, built on Group::exchange. They carry what runs agree on, not the method's vectors.
+// Collectives of plain values and bytes, built on Group::exchange. They are for agreements among workers, not for the
+// method's vectors.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +11,7 @@
 
 namespace tacet {
 
-// Returns one plain value of every rank, by rank: the smallest exchange there is. Collective.
+// Returns one plain value of every rank, by rank. Collective.
 template <class T>
 std::vector<T> all_gather_value(Group& group, T mine) {
   static_assert(std::is_trivially_copyable_v<T>);
@@ -27,13 +28,13 @@ std::vector<T> all_gather_value(Group& group, T mine) {
   return all;
 }
 
-// Returns when every rank has come this far. Collective.
+// Waits until every rank has come this far. Collective.
 void barrier(Group& group);
 
 // Returns `mine` of every rank, in rank order, on all ranks. Collective.
 std::vector<int64_t> all_gather_values(Group& group, const std::vector<int64_t>& mine);
 
-// Sends send[q] to rank q and returns what came from each; the own entry is handed back. Collective.
+// Sends send[q] to rank q and returns the bytes that came from each rank; this rank's own entry is handed back. Collective.
 std::vector<std::string> all_to_all(Group& group, std::vector<std::string> send);
 
 }  // namespace tacet

@@ -1,11 +1,11 @@
-// See membership.h. What is at the rendezvous, all under "tacet/":
-//   ids, joins            counters: workers that came; those that found a term under way
-//   left/ID               set by the rendezvous itself when the connection of worker ID ends (a will)
+// See membership.h. The keys at the rendezvous, all under "tacet/":
+//   ids, joins            counters of the workers that came, and of those that found a term under way
+//   left/ID               set by the rendezvous when the connection of worker ID ends (a will)
 //   join/N                the N-th that found a term under way
 //   term                 the number of the latest term that was decided
 //   eT/came, eT/slot/N    counter and workers that came to term T, in the order of their coming
-//   eT/members            who is in it: written once, by whoever is first
-//   eT/losses             who of term T−1 is not, in words
+//   eT/members            the workers of term T, written once, by the first worker that decides
+//   eT/losses             the workers of term T−1 that are not in T, in words
 //   eT/broken             term T is over
 //   eT/alive/ID           ID knows that term T−1 is over and is on its way
 #include "tacet/membership.h"
@@ -32,8 +32,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr double kSilenceSeconds = 2;   // a worker that lives says so within this; one that waits to join comes within this
-constexpr double kProposalSeconds = 3;  // who should write down the workers gets this long before the next one does
+constexpr double kSilenceSeconds = 2;   // limit for a living worker to say so, and for one that waits to join to come
+constexpr double kProposalSeconds = 3;  // turn of each worker to write down the list
 constexpr int kMostAttempts = 10;       // terms in a row whose workers could not be connected
 constexpr auto kPause = milliseconds(10);
 
@@ -57,7 +57,7 @@ std::vector<Slot> slots_in(const std::string& text) {
   return slots;
 }
 
-// Nothing when it is no whole number > 0: what others put at the rendezvous is not trusted.
+// Returns the number, or nothing where the text is no whole number > 0. Values of others at the rendezvous are not trusted.
 std::optional<int64_t> number_in(const std::string& text) {
   int64_t value = 0;
   const char* end = text.data() + text.size();
@@ -110,7 +110,7 @@ struct Membership::State {
     return client->get(name, milliseconds(1000));
   }
 
-  // Returns the number of the latest term that was decided; 0: none yet.
+  // Returns the number of the latest decided term; 0 means none yet.
   int64_t latest_term() {
     const auto text = value(key("term"));
     if (!text) return 0;
@@ -128,7 +128,7 @@ struct Membership::State {
 
   // ---- joining ----
 
-  // The term to sign in to: the one after the term under way, once that is over; 0 when the run is done.
+  // Waits until the term under way is over. Returns the term to sign in to, which is the next one; 0 when the run is done.
   int64_t wait_for_turn() {
     const int64_t current = latest_term();
     if (current == 0) return 1;
@@ -147,7 +147,7 @@ struct Membership::State {
   }
 
   void sign_in(int64_t target) {
-    // The will comes first: whoever is in the list of workers breaks its term by ending.
+    // The will comes first, so that a worker in the list breaks its term by ending.
     if (willed > 0) client->will(key(willed, "broken"), "");
     willed = target;
     client->will(key(target, "broken"), std::to_string(id));
@@ -155,14 +155,14 @@ struct Membership::State {
     client->set(key(target, "slot/" + std::to_string(place)), text_of({id, options.place.rank, options.place.size}));
   }
 
-  // ---- deciding who is in a term ----
+  // ---- the list of a term's workers ----
 
   std::vector<Slot> living_slots(int64_t target) {
     std::vector<Slot> living;
     const int64_t came = client->add(key(target, "came"), 0);
     for (int64_t k = 1; k <= came; ++k) {
       const auto text = value(key(target, "slot/" + std::to_string(k)));
-      if (!text) continue;  // it is about to be written, or its worker ended in between
+      if (!text) continue;  // not written yet, or its worker ended in between
       for (const Slot& s : slots_in(*text))
         if (!has_left(s.id)) living.push_back(s);
     }
@@ -171,7 +171,7 @@ struct Membership::State {
 
   std::string within() const { return " within " + short_number(options.place.timeout_seconds) + " s"; }
 
-  // Returns the workers of the first term, by rank; nothing as long as some are missing.
+  // Returns the workers of the first term, by rank, or nothing as long as some are missing.
   std::optional<std::vector<Slot>> first_workers(const std::vector<Slot>& living, double waited) {
     std::map<int, Slot> by_rank;
     for (const Slot& s : living) {
@@ -201,7 +201,7 @@ struct Membership::State {
     return std::nullopt;
   }
 
-  // Returns the workers of a later term; nothing as long as somebody may still come.
+  // Returns the workers of a later term, or nothing as long as somebody may still come.
   std::optional<std::vector<Slot>> next_workers(int64_t target, const std::vector<Slot>& living, double waited,
                                                 std::vector<std::string>& why) {
     const auto came = [&](int64_t other) {
@@ -240,7 +240,7 @@ struct Membership::State {
     return chosen;
   }
 
-  // Waits until the workers of the term are written down, or writes them. Returns whether this worker is one of them.
+  // Waits until the workers of the term are written down, or writes them. Returns true if this worker is one of them.
   bool decide(int64_t target) {
     const auto start = Clock::now();
     std::vector<std::string> why;
@@ -248,7 +248,7 @@ struct Membership::State {
       if (const auto text = value(key(target, "members"))) return adopt(target, *text);
       const auto living = living_slots(target);
       const auto me = std::find_if(living.begin(), living.end(), [&](const Slot& s) { return s.id == id; });
-      if (me == living.end()) return false;  // taken for dead
+      if (me == living.end()) return false;  // the others took this worker for lost
       const double waited = since(start);
       const auto chosen = target == 1 ? first_workers(living, waited) : next_workers(target, living, waited, why);
       const bool my_turn = waited > kProposalSeconds * static_cast<double>(me - living.begin());
@@ -311,7 +311,7 @@ struct Membership::State {
         if (target == 0 || client->check({kRunIsDone})) return nullptr;
         sign_in(target);
         in = decide(target);
-        if (!in) {  // the others went on without this one: it rejoins as a new one
+        if (!in) {  // the others went on without this worker, which rejoins as a new one
           client->will(key(std::exchange(willed, 0), "broken"), "");
           take_id();
           target = 0;
@@ -357,7 +357,7 @@ struct Membership::State {
           me = id;
         }
         if (now == 0 || now == told) continue;
-        // Who asked in an older term had its chance; if it missed that, it asks again.
+        // A worker that asked in an older term has joined this one or asks again.
         if (std::exchange(asked_in, now) != now) asked.clear();
         try {
           watcher->wait({key(now, "broken")}, milliseconds(100));
@@ -372,7 +372,7 @@ struct Membership::State {
         }
       }
     } catch (const std::exception&) {
-      // The rendezvous is gone. The term can go on without it; whoever needs the next one finds out.
+      // The rendezvous is gone. The term goes on without it. Forming the next one will fail.
     }
   }
 
@@ -394,7 +394,7 @@ struct Membership::State {
   int64_t willed = 0;      // the term that ends with this worker's connection
   int64_t id = 0;
 
-  std::mutex mutex;  // of what follows, and of id, which the thread reads
+  std::mutex mutex;  // guards the members below, and id, which the thread reads
   std::condition_variable changed;
   std::atomic<int64_t> term{0};
   std::atomic<bool> broken{false}, waiting{false};
@@ -417,7 +417,7 @@ bool Membership::holds_lease(int64_t term) const {
   try {
     return !state_->watcher->check({key(term + 1, "members")});
   } catch (const std::exception&) {
-    return false;  // whoever can't ask can't know
+    return false;  // without the rendezvous a later term can't be ruled out
   }
 }
 void Membership::finish() { state_->client->set(kRunIsDone, "1"); }

@@ -6,7 +6,7 @@
 
 namespace tacet {
 
-// Marsaglia and Tsang 2000.
+// Uses the method of Marsaglia and Tsang (ACM TOMS 26, 2000).
 double log_gamma_variate(double alpha, Stream& s) {
   if (alpha < 1) {
     const double boost = std::log(1 - s.uniform()) / alpha;

@@ -1,5 +1,5 @@
-// Draws from a Dirichlet distribution, for partitions and for client sampling. Logarithms throughout, as a small alpha
-// underflows.
+// Draws from a Dirichlet distribution, for partitions and for client sampling. It works with logarithms, as variates of a
+// small alpha underflow.
 #pragma once
 
 #include <vector>
@@ -8,9 +8,9 @@
 
 namespace tacet {
 
-// The logarithm of a Gamma(alpha, 1) variate; alpha > 0. Dirichlet(alpha) is n of them in proportion.
+// Returns the logarithm of a Gamma(alpha, 1) variate, alpha > 0. Dirichlet(alpha) is n of them in proportion.
 double log_gamma_variate(double alpha, Stream& s);
-// exp of each, divided by their sum.
+// Returns exp of each, divided by their sum.
 std::vector<double> proportions(std::vector<double> logarithms);
 
 }  // namespace tacet

@@ -1,4 +1,4 @@
-// What all groups share. Backends are in src/comm.
+// The parts that all groups share. Backends are in src/comm.
 #include "tacet/group.h"
 
 #include <limits>

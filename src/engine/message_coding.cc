@@ -1,4 +1,4 @@
-// See message.h.
+// See message_coding.h.
 #include "engine/message_coding.h"
 
 #include <algorithm>
@@ -17,7 +17,7 @@
 namespace tacet {
 namespace {
 
-constexpr int64_t grain = 64;  // blocks that are worth a thread
+constexpr int64_t grain = 64;  // least number of blocks for a thread
 
 int64_t blocks_of(int64_t n) { return (n + message_block - 1) / message_block; }
 
@@ -35,7 +35,7 @@ float from_bf16(uint16_t code) {
   return v;
 }
 
-// One block: n ≤ message_block values.
+// The following code and decode one block, n ≤ message_block values.
 
 TACET_MULTIVERSION void bf16_encode(const float* v, int64_t n, float* words) {
   uint16_t code[message_block];
@@ -51,7 +51,7 @@ TACET_MULTIVERSION void bf16_decode(const float* words, int64_t n, float* out) {
 }
 
 TACET_MULTIVERSION void int8_encode(const float* v, int64_t n, float* words) {
-  constexpr float least = 1e-30f;       // below, 127/max might overflow: the block is taken for zeros
+  constexpr float least = 1e-30f;       // a smaller maximum might overflow 127/max, so the block counts as zeros
   constexpr float to_whole = 12582912;  // 1.5·2^23: adding it rounds to a whole number, ties to even
   float most = 0;
   bool finite = true;
@@ -89,7 +89,7 @@ void decode_block(MessageKind kind, const float* words, int64_t n, float* out) {
   if (kind == MessageKind::int8) int8_decode(words, n, out);
 }
 
-// Adds up vectors of n floats by the tree of tree_mean.h, in place; the sum lands in the first.
+// Adds up vectors of n floats by the tree of tree_sum.h, in place. The sum lands in the first.
 void add_tree(const std::vector<float*>& leaves, int64_t n) {
   for (size_t width = 1; width < leaves.size(); width *= 2)
     for (size_t p = 0; p + width < leaves.size(); p += 2 * width)
@@ -200,7 +200,8 @@ class CodedSum {
     assert(count >= 1);
     for (int q = 0; q < group.size(); ++q)
       if (bounds[q] < bounds[q + 1]) senders_.push_back(q);
-    // Words sent to a peer, times the number of ranks: whole messages, or a slice of each message and of the sum.
+    // Compares the words sent to each rank, times the number of ranks: whole messages, or a slice of each message and of the
+    // sum.
     whole_ = words_ * group.size() <= words_ + d_;
   }
 
@@ -220,7 +221,7 @@ class CodedSum {
 
  private:
   struct Range {
-    int64_t first, last;  // values; whole blocks, but for the vector's end
+    int64_t first, last;  // values: whole blocks, but for the vector's end
     int64_t size() const { return last - first; }
   };
   Range slice(int q) const {
@@ -231,7 +232,7 @@ class CodedSum {
   int64_t words_at(int64_t value) const { return message_words(kind_, value); }
   int64_t words_in(Range r) const { return words_at(r.last) - words_at(r.first); }
 
-  // Of every message: my slice of its vectors, and all of its rest. What comes in lies behind each other in one room.
+  // Receives this rank's slice of every message's vectors and all of its rest, one behind the other in one room.
   void swap_messages(const CodedLeaf* mine) {
     const int me = group_.rank();
     std::vector<std::vector<Piece>> to(group_.size()), from(group_.size());
@@ -254,7 +255,7 @@ class CodedSum {
     group_.exchange(to, from);
   }
 
-  // The words of vector k of leaf p from `value` on, which is in my slice.
+  // Returns the words of vector k of leaf p from `value` on, which is in this rank's slice.
   const float* coded(size_t p, int k, int64_t value) const {
     const Range mine = slice(group_.rank());
     if (senders_[p] == group_.rank()) return leaves_[p].words + k * words_ + words_at(value);

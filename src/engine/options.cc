@@ -1,4 +1,5 @@
-// Checks and shows option values. The keys themselves stand beside what uses them; TOML files are read in src/recipe.
+// Checks and shows option values. The keys themselves stand beside the code that uses them. TOML files are read in
+// src/recipe.
 #include "tacet/options.h"
 
 #include <algorithm>
@@ -12,7 +13,7 @@ namespace {
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
-// The shortest decimal that reads back as the same double: 0.1, 30, 1e-10, inf.
+// Returns the shortest decimal that reads back as this double: 0.1, 30, 1e-10, inf.
 std::string plain(double v) {
   if (std::isnan(v)) return "nan";
   if (std::isinf(v)) return v > 0 ? "inf" : "-inf";
@@ -24,7 +25,7 @@ std::string plain(double v) {
   return {text.data(), end};
 }
 
-// TOML tells floats from integers by a point, an exponent or a word.
+// Returns the number as a TOML float, which needs a point, an exponent or a word to differ from an integer.
 std::string toml_number(double v) {
   std::string text = plain(v);
   if (text.find_first_of(".einf") == std::string::npos) text += ".0";
@@ -56,7 +57,7 @@ std::string toml_text(const std::string& raw) {
   return out + "\"";
 }
 
-// At most `most` bytes, cut between characters.
+// Returns at most `most` bytes of the text, cut between characters.
 std::string shorten(const std::string& text, size_t most = 80) {
   if (text.size() <= most) return text;
   size_t end = most;
@@ -89,8 +90,8 @@ const char* kind_name(Kind kind) {
   return "";
 }
 
-// "> 0 and <= 1"; empty when there is no bound to state. An infinite open bound means "finite", which goes without saying
-// until somebody gives inf.
+// Returns "> 0 and <= 1"; empty when there is no bound to state. An infinite open bound means "finite", which goes without
+// saying until somebody gives inf.
 std::string bounds(const Option& o) {
   std::string low, high;
   if (o.min != -infinity) low = (o.min_open ? "> " : ">= ") + plain(o.min);
@@ -98,7 +99,8 @@ std::string bounds(const Option& o) {
   return low.empty() || high.empty() ? low + high : low + " and " + high;
 }
 
-// Bounds are doubles and so are not exact beyond 2^53; no option has one there that a value could be next to.
+// Returns true if v is within the option's bounds. Bounds are doubles and not exact beyond 2^53, where no option has one
+// that a value could be next to.
 bool inside(const Option& o, double v) {
   const bool above = o.min_open ? v > o.min : v >= o.min;
   const bool below = o.max_open ? v < o.max : v <= o.max;
@@ -135,7 +137,7 @@ const T& value_of(const std::map<std::string, Value>& values, const std::string&
   throw std::logic_error("option \"" + key + "\" was read as " + kind + " but is " + to_toml(found->second));
 }
 
-// Optimal string alignment: insertions, deletions, changes and swaps of neighbours count one each.
+// Returns the optimal string alignment distance: insertions, deletions, changes and swaps of neighbours count one each.
 size_t edit_distance(const std::string& a, const std::string& b) {
   std::vector<std::vector<size_t>> d(a.size() + 1, std::vector<size_t>(b.size() + 1));
   for (size_t i = 0; i <= a.size(); ++i) {
@@ -355,7 +357,7 @@ std::string to_toml(const Value& value) {
 }
 
 std::optional<std::string> nearest(const std::string& given, const std::vector<std::string>& candidates) {
-  constexpr size_t longest = 64;  // nobody misspells a longer word, and the cost grows with its square
+  constexpr size_t longest = 64;  // letters; the cost grows with the square
   if (given.empty() || given.size() > longest) return {};
   std::optional<std::string> best;
   size_t best_distance = 0;

@@ -24,8 +24,8 @@ namespace {
 
 constexpr int64_t blocks_at_once = 16;
 
-// `value` where a word of philox at `counter` and the counters after it is at most `last`, else 0, in order, many blocks at
-// a time.
+// Writes `value` where a word of philox at `counter` and the counters after it is at most `last`, else 0, in order, many
+// blocks at a time.
 [[gnu::always_inline]] inline void bernoulli_blocks(std::array<uint32_t, 4> counter, std::array<uint32_t, 2> k,
                                                     uint32_t last, float value, float* __restrict out) {
   constexpr uint64_t m0 = 0xD2511F53, m1 = 0xCD9E8D57;

@@ -1,4 +1,4 @@
-// Client and Round: what happens around an algorithm's callbacks. See algorithm.h for the contracts.
+// Client and Round, the engine around an algorithm's callbacks. The contracts are in algorithm.h.
 #include <algorithm>
 #include <array>
 #include <cassert>
@@ -26,7 +26,7 @@ namespace {
 
 constexpr int64_t counter_floats = sizeof(Counters) / sizeof(double);
 
-// Counters ride behind the vectors as floats: they are sums of few, small numbers or shown to a few digits.
+// Writes the counters as floats, to travel behind the vectors. They are sums of few, small numbers or shown to a few digits.
 void pack(const Counters& c, float* out) {
   const auto* p = reinterpret_cast<const double*>(&c);
   for (int64_t k = 0; k < counter_floats; ++k) out[k] = static_cast<float>(p[k]);
@@ -45,7 +45,7 @@ void scale(std::vector<const float*>& parts, const std::vector<int64_t>& sizes, 
   }
 }
 
-// Ends the turn of a client that is late. Never leaves turn().
+// The exception that ends the turn of a late client. It never leaves turn().
 struct Late {};
 
 bool is_late(const RoundSetup& s) { return s.deadline && std::chrono::steady_clock::now() >= *s.deadline; }
@@ -59,15 +59,14 @@ void count_step(Counters& c, double norm, bool clipped) {
 
 double longest_step(Rates rates, double norm) { return rates.gamma / (1e-10 + norm); }
 
-// Rounds and steps are counted from 1, as in metrics.jsonl.
+// Names a local step for a message. Rounds and steps count from 1, as in metrics.jsonl.
 std::string at_step(int64_t round, int client, int64_t step) {
   return "round " + std::to_string(round + 1) + ", client " + std::to_string(client) + ", local step " +
          std::to_string(step + 1);
 }
 
-// Returns the layout of what is added up: `count` vectors, buffers, and the tail. The tail has the counters, with a deadline
-// a 1 for each of the `places` clients that came, and the weight. `divisor` is that of the mean; 0: the sum is divided
-// later.
+// Returns the layout of the sum: `count` vectors, buffers, and the tail. The tail has the counters, with a deadline a 1 for
+// each of the `places` clients that came, and the weight. `divisor` is that of the mean; 0 leaves the division for later.
 SumShape shape_of(int count, int64_t d, int64_t b, int64_t places, int64_t divisor) {
   SumShape shape;
   shape.parts.assign(static_cast<size_t>(count), d);
@@ -79,12 +78,12 @@ SumShape shape_of(int count, int64_t d, int64_t b, int64_t places, int64_t divis
   return shape;
 }
 
-// One client has nobody to send to, and what goes as it is needs no code.
+// Returns the coder, or null where vectors are sent as floats or a single client has nobody to send to.
 MessageCoder* coded_messages(const RoundSetup& s) {
   return s.clients > 1 && s.messages && s.messages->kind != MessageKind::f32 ? s.messages : nullptr;
 }
 
-// The coding of vectors on their way. Without messages they go as they are.
+// The coding of vectors on their way. Without messages they are sent as floats.
 struct Coding {
   MessageCoder* messages;
   int count;
@@ -99,8 +98,8 @@ struct Sent {
   const float* tail = nullptr;
 };
 
-// Adds up what `sent` tells for one's own positions, as tree_sum() does, coded and decoded on the way where that is asked
-// for.
+// Adds up the turns that `sent` returns for this rank's positions, as tree_sum() does, coded on the way where `coding` asks
+// for it.
 at::Tensor sum_of(Group& group, const std::vector<int64_t>& bounds, const SumShape& shape, const Coding& coding,
                   const std::function<Sent(int64_t position)>& sent, SumBuffers& memory) {
   const int64_t b = shape.parts[shape.parts.size() - 2], tail = shape.parts.back();
@@ -139,12 +138,12 @@ at::Tensor sum_of(Group& group, const std::vector<int64_t>& bounds, const SumSha
 struct Client::Turn {
   const RoundSetup& setup;
   int64_t draws = 0, steps = 0;  // gradients drawn in this round; local steps among them
-  bool skip = false;             // the last gradient was not finite
+  bool skip = false;             // true if the last gradient was not finite
   Counters counters;
 };
 
 struct Round::Inside {
-  // Returns what a client's vectors are multiplied by before they are added up. They are divided by the sum of these.
+  // Returns the factor of a client's vectors in the sum, which is divided by the sum of the factors.
   using Weight = std::function<double(const Client&)>;
   struct Drawn {
     int64_t draws = 0, steps = 0;
@@ -152,7 +151,7 @@ struct Round::Inside {
 
   std::vector<Vec> reduce(const Vec& reference, int count, const std::vector<int>& clients, const Weight& weight,
                           const ClientsFn& f);
-  // Runs one client's turn; its counters go to `tail` as they travel. Returns false if it was too late.
+  // Runs one client's turn and packs its counters into `tail`. Returns false if it was too late.
   bool turn(int id, const std::function<void(Client&)>& f, float* tail);
   void note_who_came(const std::vector<int>& clients, const float* came);
   void count_message(int vectors, int64_t buffers);
@@ -162,8 +161,8 @@ struct Round::Inside {
   Round& round;
   RoundSetup setup;
   RoundReport report = {};
-  std::map<int, Drawn> drawn = {};  // this round, by client
-  Pending started = {};             // the last member: its end waits for what reads the others
+  std::map<int, Drawn> drawn = {};  // in this round, by client
+  Pending started = {};             // stays last, since its destructor waits for a thread that reads the others
 };
 
 double Client::weight() const { return turn_->setup.objective->client_weight(id_); }
@@ -207,7 +206,7 @@ Gradient Client::draw(const Vec& y, bool local_step) {
 
 double Client::step(double factor, double norm, bool clipped) {
   if (turn_->skip) return 0;
-  if (!std::isfinite(norm))  // the gradient was finite, what an algorithm made of it is not
+  if (!std::isfinite(norm))  // the gradient was finite, but the algorithm's direction is not
     throw UserError("the step is not finite at " + at_step(turn_->setup.number, id_, turn_->steps - 1) +
                     ": lower algorithm.eta or algorithm.gamma");
   count_step(turn_->counters, norm, clipped);
@@ -265,7 +264,7 @@ double Round::clip(Rates rates, double norm) {
 double Round::plain(Rates rates, double norm) { return inside_->step(rates.eta, norm, false); }
 
 std::vector<int64_t> Round::Inside::bounds_of(const std::vector<int>& clients) const {
-  // Clients live on ranks in contiguous blocks; so do the positions of those that run.
+  // Clients live on ranks in contiguous blocks, and so do the positions of those that run.
   std::vector<int64_t> bounds;
   for (const int64_t home : block_bounds(setup.clients, setup.group->size()))
     bounds.push_back(std::lower_bound(clients.begin(), clients.end(), home) - clients.begin());
@@ -328,7 +327,7 @@ std::vector<Vec> Round::Inside::reduce(const Vec& reference, int count, const st
   };
   if (bounds[setup.group->rank()] == bounds[setup.group->rank() + 1]) wait();
 
-  std::vector<Vec> vectors;  // of the last client
+  std::vector<Vec> vectors;  // the last client's
   std::vector<float> tail(static_cast<size_t>(shape.parts.back()));
   const auto sent = [&](int64_t position) {
     if (b > 0) buffers.copy_(buffers_before);

@@ -1,5 +1,5 @@
-// What a round is made of and what it leaves behind. The driver (src/train) or a test fills the one in and reads the other;
-// an algorithm sees neither.
+// The parts of a round and its report. The driver (src/train) or a test fills in the parts and reads the report. An
+// algorithm sees neither.
 #pragma once
 
 #include <atomic>
@@ -23,46 +23,46 @@ struct RoundSetup {
   Objective* objective = nullptr;
   Group* group = nullptr;
   uint64_t seed = 0;
-  int64_t number = 0;                         // r
-  int64_t first_iteration = 0;                // local steps a client took before this round
-  int interval = 1;                           // I
-  int clients = 1;                            // N
-  std::vector<int> sampled;                   // S_r, ascending client ids
-  int64_t first_draw = 0;                     // begin() draws far from round 0, so that no mini-batch is drawn twice
-  bool skip_non_finite = false;               // instead of stopping at a loss or gradient that is not finite
-  const std::atomic<bool>* stop = nullptr;    // set by a signal: carried to all ranks by the next mean; may be null
-  const std::atomic<bool>* broken = nullptr;  // set when a worker is lost: the next gradient throws PeerLost; may be null
-  MessageCoder* messages = nullptr;           // the coder of clients' vectors; null: they travel as they are
+  int64_t number = 0;           // r
+  int64_t first_iteration = 0;  // local steps a client took before this round
+  int interval = 1;             // I
+  int clients = 1;              // N
+  std::vector<int> sampled;     // S_r, ascending client ids
+  int64_t first_draw =
+      0;  // number of the round's first draw; begin() draws far from round 0, so that no mini-batch comes twice
+  bool skip_non_finite = false;               // skip a step whose loss or gradient is not finite, instead of stopping
+  const std::atomic<bool>* stop = nullptr;    // true after a signal; the next mean tells all ranks; may be null
+  const std::atomic<bool>* broken = nullptr;  // true when a worker is lost; the next gradient throws PeerLost; may be null
+  MessageCoder* messages = nullptr;           // coder of clients' vectors; null: they are sent as floats
   SumBuffers* buffers = nullptr;              // memory that is kept from round to round; may be null
-  std::function<void(int client)> before;     // told before a client's first turn on this rank; may be empty
-  // From this moment on a client that asks for a gradient is dropped: `dropped` puts back what its turn has changed, and
-  // its vectors stay out of the mean, which is over those that came. For methods of one mean a round
-  // (AlgorithmInfo::droppable).
+  std::function<void(int client)> before;     // called before a client's first turn on this rank; may be empty
+  // The moment from which a client that asks for a gradient is dropped. `dropped` puts back what its turn has changed, and
+  // the mean is over the clients that came. It is for methods of one mean a round (AlgorithmInfo::droppable).
   std::optional<std::chrono::steady_clock::time_point> deadline;
   std::function<void(int client)> dropped;  // given with a deadline
   std::function<Rates(int t)> rates;        // schedule at local step t of this round, before the objective's rate scale
 };
 
-// Sums over the local steps of a round, gathered from all clients by the same message as the means.
+// Sums over the local steps of a round, gathered from all clients in the messages of the means.
 struct Counters {
   double loss = 0, losses = 0;    // Σ mini-batch loss, their number
   double norm = 0, norms = 0;     // Σ ‖g‖ of the vectors that were (or could be) clipped, their number
   double clipped = 0, steps = 0;  // steps with γ/‖g‖ < η, steps in all
   double samples = 0;             // training samples seen
-  double skipped = 0;             // gradients that were not finite, where the recipe says to go on without them
-  double stop = 0;                // > 0: some rank was asked to stop; all ranks learn it from the same mean
+  double skipped = 0;             // gradients that were not finite, where the recipe skips them
+  double stop = 0;                // > 0: a rank was asked to stop, which all ranks learn from one mean
 };
 
 struct RoundReport {
   Counters counters;
   std::map<std::string, double> notes;  // by name; equal on all ranks
   int collectives = 0;
-  int64_t client_bytes = 0;  // of one client's messages, coded, parameters and buffers
+  int64_t client_bytes = 0;  // bytes of one client's messages as coded, parameters and buffers
   std::vector<int> late;     // clients that did not come in time, ascending
   double busy_seconds = 0;   // this rank's own time in its clients' turns
 };
 
-// Thrown by a mean when the deadline passed before any client had finished its turn; on every rank alike.
+// The exception of a mean whose deadline passed before any client had finished its turn. Every rank throws it.
 struct NobodyCame {};
 
 }  // namespace tacet

@@ -1,6 +1,6 @@
-// Step sizes over time: milestones, a linear warm-up and a cosine act on η and γ together (so the threshold γ/η stays as
-// given) or on η alone. They look at where the run stands when a round begins. Random sequence lengths scale single steps
-// and are not here.
+// Step sizes over time. Milestones, a linear warm-up and a cosine act on η and γ together (so the threshold γ/η stays as
+// given) or on η alone. They depend on the run's position at the start of a round. Random sequence lengths scale single
+// steps and are not here.
 #pragma once
 
 #include <cstdint>
@@ -15,13 +15,13 @@ namespace tacet {
 
 // The table [schedule] of a recipe.
 struct ScheduleOptions {
-  std::optional<double> epochs;  // the run ends at the first of these three that is reached
+  std::optional<double> epochs;  // ends of the run, of which the first one reached counts
   std::optional<int64_t> rounds, iterations;
   Numbers milestones;
   double factor = 0.1;
   std::string unit;  // "epochs" or "rounds"
   double warmup = 0;
-  std::optional<double> warmup_from;  // 1/N
+  std::optional<double> warmup_from;  // default: 1/N
   bool cosine = false;
   double cosine_to = 0;
   bool scale_gamma = true, nt_asgd = false;
@@ -37,18 +37,18 @@ struct Schedule {
   std::vector<double> milestones;  // ascending, in `unit`
   double factor = 0.1;
   double warmup = 0;        // length of the warm-up, in `unit`; 0: none
-  double warmup_from = 1;   // the first step's fraction of η
-  bool by_rounds = false;   // unit: rounds instead of epochs
-  double cosine_end = 0;    // where half a cosine from the warm-up's end ends, in `unit`; 0: none
-  double cosine_to = 0;     // η's fraction there and after
+  double warmup_from = 1;   // fraction of η at the start of the warm-up
+  bool by_rounds = false;   // the unit is rounds instead of epochs
+  double cosine_end = 0;    // end of the half cosine that follows the warm-up, in `unit`; 0: none
+  double cosine_to = 0;     // fraction of η from there on
   bool scale_gamma = true;  // γ follows η
 
   // Returns η and γ of a round that begins at `epoch` and is the round-th (from 0).
   Rates at(double epoch, int64_t round) const;
 };
 
-// Makes the schedule of so many clients, N: the warm-up starts at 1/N by default. A cosine must have an end after the
-// warm-up's; the recipe's checks see to that.
+// Makes the schedule of a run with N = `clients`, whose warm-up starts at 1/N by default. REQUIRES: a cosine ends after the
+// warm-up, as misfits() checks.
 Schedule make_schedule(const Values& schedule, const Values& algorithm, int clients);
 
 }  // namespace tacet

@@ -1,4 +1,4 @@
-// See tree_mean.h.
+// See tree_sum.h.
 #include "engine/tree_sum.h"
 
 #include <algorithm>
@@ -14,8 +14,8 @@
 namespace tacet {
 namespace {
 
-// A vector travels in chunks of its slices: while one is on its way the one before is finished, and what waits to be
-// added up stays in the cache. Between hosts a chunk has to be long against the network's delay.
+// A vector travels in chunks of its slices. While one is on its way the one before is finished, and data that wait to be
+// added up stay in the cache. Between hosts a chunk has to be long against the network's delay.
 constexpr int64_t kChunk = 1 << 15, kFarChunk = 1 << 24;  // floats
 
 void add_to(float* left, const float* right, int64_t n) {
@@ -38,8 +38,7 @@ void divide(float* out, const float* v, int64_t n, float divisor) {
   });
 }
 
-// Walks the tree over [first, first + width), cut off at `leaves`, and calls found(subtree) for the maximal ones in [lo,
-// hi).
+// Walks the tree over [first, first + width), cut off at `leaves`, and adds the maximal subtrees in [lo, hi) to `found`.
 void cover(int64_t first, int64_t width, int64_t leaves, int64_t lo, int64_t hi, std::vector<Subtree>& found) {
   const int64_t last = std::min(first + width, leaves);
   if (first >= last || last <= lo || first >= hi) return;
@@ -57,8 +56,7 @@ struct Part {
   float* data;
 };
 
-// Adds up the subtree over [first, first + width) from the parts that are given; the sum lands in the leftmost part's
-// memory.
+// Adds up the subtree over [first, first + width) from the given parts. The sum lands in the leftmost part's memory.
 float* finish(const std::vector<Part>& parts, size_t& next, int64_t first, int64_t width, int64_t leaves, int64_t size) {
   const int64_t last = std::min(first + width, leaves);
   if (first >= last) return nullptr;
@@ -76,19 +74,19 @@ struct Range {
   int64_t size() const { return last - first; }
 };
 
-// Block k of `ranks` balanced blocks of a range.
+// Returns block k of `ranks` balanced blocks of a range.
 Range block_of(Range range, int k, int ranks) {
   return {range.first + range.size() * k / ranks, range.first + range.size() * (k + 1) / ranks};
 }
 
-// Where a rank stands: in its host, and among the ranks that stand there in the other hosts.
+// A rank's place in its host, and its host's place among the hosts.
 struct Place {
-  int hosts = 1, ranks = 1;  // of a host
-  int host = 0, local = 0;   // mine
+  int hosts = 1, ranks = 1;  // number of hosts; ranks of each
+  int host = 0, local = 0;   // this rank's host; its place there
   int rank_at(int h, int l) const { return h * ranks + l; }
 };
 
-// Hosts of equally many consecutive ranks; every rank is taken for a host where it is not so.
+// Returns the place where all hosts have equally many consecutive ranks. Otherwise every rank counts as a host.
 Place place_in(const Group& group) {
   const std::vector<int> host = group.hosts();
   const int size = group.size();
@@ -129,7 +127,7 @@ class Sum {
  private:
   // ---- within a rank ----
 
-  // The sum over a subtree of mine: its parts, in memory of ours or, for a leaf that no other follows, in the leaf's.
+  // The sum over a subtree of this rank. Its parts lie in our memory or, for a leaf that no other follows, in the leaf's.
   struct Own {
     Subtree tree;
     std::vector<const float*> parts;
@@ -143,7 +141,7 @@ class Sum {
 
   void add_own_leaves(const Leaf& leaf) {
     const int64_t end = bounds_[group_.rank() + 1];
-    bool free = true;  // the result's memory
+    bool free = true;  // the result's memory is free
     for (const Subtree& tree : whole_subtrees(bounds_[group_.rank()], end, leaves_)) {
       if (group_.size() > 1 && tree.last == end && tree.last - tree.first == 1) {
         mine_.push_back({tree, leaf(tree.first)});
@@ -174,11 +172,10 @@ class Sum {
 
   // ---- between ranks ----
   //
-  // Of every host's part of the ranks, rank l has slice l of the vector, and of each chunk of that slice every host has a
-  // block. A chunk takes four exchanges: (1) the ranks of a host send their sums, and the host's are finished; (2) the
-  // hosts send theirs, and the total is finished; (3) the hosts send their blocks of it; (4) the ranks of a host send
-  // their slices of it. Exchange k does this for chunks k, k−1, k−2 and k−3 at once. One host needs no (2) and (3), hosts
-  // of one rank no (1) and (4).
+  // Rank l of every host has slice l of the vector, and every host has a block of each chunk of that slice. A chunk takes
+  // four exchanges. (1) The ranks of a host send their sums, and the host's are finished. (2) The hosts send theirs, and the
+  // total is finished. (3) The hosts send their blocks of it. (4) The ranks of a host send their slices of it. Exchange k
+  // does this for chunks k, k−1, k−2 and k−3 at once. One host needs no (2) and (3), hosts of one rank no (1) and (4).
 
   Range chunk_of(int l, int64_t c) const {
     const Range slice = block_of({0, size_}, l, at_.ranks);
@@ -188,12 +185,12 @@ class Sum {
   bool far() const { return at_.hosts > 1; }
   int peer(int h, int l) const { return at_.rank_at(h, l); }
 
-  // The subtrees that a block of ranks owns whole.
+  // Returns the subtrees that a block of ranks owns whole.
   std::vector<Subtree> owned(int first_rank, int last_rank) const {
     return whole_subtrees(bounds_[first_rank], bounds_[last_rank], leaves_);
   }
 
-  // Cuts a range of a vector where its parts meet; both ends of an exchange do so.
+  // Cuts a range of a vector where its parts meet. Both ends of an exchange do so.
   template <class Each>
   void cut(Range range, const Each& each) const {
     int64_t start = 0;
@@ -228,8 +225,8 @@ class Sum {
     }
   }
 
-  // Memory for a chunk of the k-th sum of the host's ranks. One chunk is received while the host's sum of the one before,
-  // which lies in the same kind of room, is sent: they take turns.
+  // Returns memory for a chunk of the k-th sum of the host's ranks. There are two rooms for each sum, since a chunk is
+  // received while the host's sum of the chunk before is sent.
   float* near_room(int64_t c, size_t k) { return buffers_.chunk(2 * k + static_cast<size_t>(c % 2), chunk_); }
   float* far_room(size_t k) { return buffers_.chunk(2 * near_rooms_ + k, chunk_); }
 
@@ -252,7 +249,7 @@ class Sum {
     }
   }
 
-  // A chunk of my own sums moves to where it can be added to.
+  // Moves a chunk of this rank's own sums to memory that can be added to.
   void fetch_own(int64_t c) {
     const Range here = chunk_of(at_.local, c);
     size_t k = 0;
@@ -371,7 +368,7 @@ at::Tensor SumBuffers::result(int64_t size) {
   const auto free = [](const at::Tensor& t) { return t.storage().use_count() == 1; };
   for (const at::Tensor& t : results_)
     if (t.numel() == size && free(t)) return t.detach();
-  std::erase_if(results_, free);  // of another size
+  std::erase_if(results_, free);  // free results of another size
   results_.push_back(at::empty({size}));
   return results_.back().detach();
 }

@@ -15,7 +15,7 @@ namespace {
 
 constexpr int64_t block = 1 << 15;
 
-// Squares summed in 16 lanes of double, then across the lanes in order.
+// Sums squares in 16 lanes of double, then across the lanes in order.
 TACET_MULTIVERSION double square_sum(const float* v, int64_t n) {
   double lane[16] = {};
   int64_t i = 0;
@@ -38,7 +38,7 @@ TACET_MULTIVERSION void momentum_step(float* y, const float* g, float* m, int64_
   }
 }
 
-// Shifts and sums the squares of what comes out, as square_sum() would.
+// Corrects g ← g − mine + everyones and returns the sum of its squares, as square_sum() would.
 TACET_MULTIVERSION double shift(float* g, const float* mine, const float* everyones, int64_t n) {
   double lane[16] = {};
   int64_t i = 0;
@@ -62,7 +62,7 @@ TACET_MULTIVERSION void blend(float* m, const float* g, int64_t n, float beta, f
   for (int64_t i = 0; i < n; ++i) m[i] = beta * m[i] + rest * g[i];
 }
 
-// √ of the blocks' sums in their order. squares(first, n) may change the block.
+// Returns √ of the blocks' sums, added in their order. squares(first, n) may change the block.
 template <class Squares>
 double root_of_sum(int64_t n, const Squares& squares) {
   const int64_t blocks = (n + block - 1) / block;

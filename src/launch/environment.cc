@@ -18,7 +18,7 @@ namespace tacet {
 namespace {
 
 constexpr int kMostProcesses = 65536;
-// Below the ports that Linux gives to outgoing connections, above those of services.
+// The ports for jobs, below those that Linux gives to outgoing connections and above those of services.
 constexpr int kFirstPort = 20000, kPorts = 10000;
 
 bool is_set(const char* name) { return std::getenv(name) != nullptr; }
@@ -37,14 +37,14 @@ int number_from_environment(const char* name, int lowest, int highest) {
   return value;
 }
 
-// The same for all processes of a job, most likely another for another job.
+// Returns a port that is equal for all processes of a job, and most likely another for another job.
 int port_of_job(const std::string& job) {
   uint32_t hash = 2166136261;  // FNV-1a
   for (const char c : job) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619;
   return kFirstPort + static_cast<int>(hash % kPorts);
 }
 
-// The first address of another than the loopback interface in "714997760.0;tcp://192.168.1.5,10.0.0.5:44989;tcp6://…".
+// Returns the first address that is not loopback in "714997760.0;tcp://192.168.1.5,10.0.0.5:44989;tcp6://…".
 std::string address_in_uri(const std::string& uri) {
   const size_t begin = uri.find("tcp://");
   if (begin == std::string::npos) return "";
@@ -58,7 +58,7 @@ std::string address_in_uri(const std::string& uri) {
   return "";
 }
 
-// Rank and size as a launcher names them, and what it tells about the place to meet.
+// Rank and size as a launcher names them, and the place to meet as far as it tells.
 struct Job {
   const char* rank;
   const char* size;

@@ -1,4 +1,4 @@
-// The place of a worker among the others, as torchrun, mpirun, srun or our own launcher put it into the environment. Nothing
+// The place of a worker among the others, as torchrun, mpirun, srun or tacet's launcher put it into the environment. Nothing
 // is started or connected here.
 #pragma once
 
@@ -7,14 +7,14 @@
 
 namespace tacet {
 
-// A worker's place among the others, and where they meet.
+// A worker's place among the others, and the place to meet.
 struct Placement {
   int rank = 0;                       // 0 … size−1
   int size = 1;                       // ≥ 1
-  std::string address = "127.0.0.1";  // of the rendezvous
+  std::string address = "127.0.0.1";  // the rendezvous'
   int port = 0;
   bool hosted = false;          // somebody else (the launcher, torchrun's agent) serves the rendezvous
-  std::string store = "tacet";  // what is served there, see GlooOptions::store
+  std::string store = "tacet";  // kind of the rendezvous, see GlooOptions::store
   bool launched = false;        // started by launch_local
   // This machine's own address on the way to `address`: the only one to listen on.
   std::string interface_address = "127.0.0.1";

@@ -67,7 +67,7 @@ std::string remote_command(const HostsOptions& options, const std::string& folde
 
 int launch_hosts(const HostsOptions& options, const std::vector<std::string>& arguments) {
   if (words_of(options.ssh).empty()) throw UserError("--ssh must be a command, got ''");
-  // Its own token where the user gave none: the workers are ours, nobody else has to know it.
+  // Without a token of the user's the launcher makes one, as only its own workers have to know it.
   if (std::getenv(kToken) == nullptr) ::setenv(kToken, hexadecimal(random_challenge()).c_str(), 1);
   std::string list;
   for (const std::string& host : options.hosts) list += (list.empty() ? "" : ",") + host;
@@ -85,7 +85,7 @@ void become_ssh(const HostsOptions& options, const std::vector<std::string>& arg
   const std::string command =
       remote_command(options, std::filesystem::current_path().string(),
                      std::filesystem::read_symlink("/proc/self/exe").string(), static_cast<int>(rank), arguments);
-  // ssh's input is a pipe whose other end only ssh itself holds: it ends when ssh does, and not before.
+  // ssh's input is a pipe whose other end only ssh itself holds, so it ends exactly when ssh does.
   int ends[2];
   const std::string line = read_token("") + "\n";
   if (line.size() > kLongestToken) throw UserError("$TACET_JOIN_TOKEN must have at most 4096 bytes");

@@ -10,7 +10,7 @@ namespace tacet {
 struct HostsOptions {
   std::vector<std::string> hosts;  // [user@]name; the first is rank 0's, and its name is where the others find it
   std::string ssh = "ssh";         // command and its options, split at spaces; "HOST COMMAND" is put behind it
-  int port = 0;                    // of the rendezvous on the first host; 0: follows from this process's number
+  int port = 0;                    // the rendezvous' on the first host; 0: made from this process's number
 };
 
 // Splits "a,b,c". Throws UserError for an empty name.

@@ -30,7 +30,7 @@ namespace {
 constexpr int kMostWorkers = 1024;
 constexpr double kSameSignalSeconds = 0.5;
 
-// Tells the user; nothing depends on whether somebody reads.
+// Tells the user. A closed stderr is no error.
 void tell(const std::string& line) { (void)write_all(STDERR_FILENO, "tacet: " + line + "\n"); }
 
 class Launcher {
@@ -49,7 +49,7 @@ class Launcher {
   }
 
   ~Launcher() {
-    // Only after an exception is anybody left here.
+    // Workers are left here only after an exception.
     signal_all(SIGKILL);
     for (Worker& worker : workers_) worker.wait();
   }
@@ -125,7 +125,7 @@ class Launcher {
     }
   }
 
-  // Starts a worker again that was lost; when that is not to be done any more, tells the others. Returns true if started.
+  // Starts a lost worker again and returns true. When no restart is left, tells the others and returns false.
   bool replaced(Worker& worker) {
     const bool lost = worker.killed() || worker.ended_with(kStranded);
     if (!options_.supervise || stage_ != kRunning || !lost) return false;
@@ -215,11 +215,11 @@ class Launcher {
   std::vector<std::string> argv_;
   Signals signals_;                     // before store_, whose thread inherits the mask
   std::unique_ptr<StoreServer> store_;  // none where another machine's launcher has it
-  Placement place_;                     // of the first worker
+  Placement place_;                     // the first worker's
   std::vector<Worker> workers_;
   std::vector<int> failures_;  // ranks, in the order of their ends
   Stage stage_ = kRunning;
-  Clock::time_point deadline_ = kNever;  // of the stage
+  Clock::time_point deadline_ = kNever;  // the stage's
   int signal_ = 0;                       // the first one to pass on
   Clock::time_point same_signal_until_ = kNever;
   bool rejoining_ = false;  // all workers were started again

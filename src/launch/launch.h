@@ -16,7 +16,8 @@ inline constexpr const char* kLaunchedOption = "--launched";
 // The option that is added for a worker that is started in the middle of a run.
 inline constexpr const char* kRejoinOption = "--rejoin";
 
-// Exit code of a worker that could do no more than start anew: it is started again like one that was killed, but for that 3.
+// Exit code of a worker that can only start anew. It is started again like a killed one, and counts as exit code 3
+// otherwise.
 inline constexpr int kStranded = 75;
 
 struct LaunchOptions {

@@ -76,7 +76,7 @@ class Worker {
   int rank_;
   pid_t pid_ = -1;
   bool running_ = false, stopped_ = false;
-  int status_ = 0;  // of waitpid, once it has ended
+  int status_ = 0;  // waitpid's, once the process has ended
   std::vector<Stream> streams_;
 };
 

@@ -1,5 +1,5 @@
-// What the networks of this folder share: parameters with dotted names, initial weights and dropout masks from counter-based
-// streams. No network is here.
+// The parts that the networks of this folder share: parameters with dotted names, initial weights and dropout masks from
+// counter-based streams. No network is here.
 #pragma once
 
 #include <string>

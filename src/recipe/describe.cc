@@ -13,7 +13,7 @@
 namespace tacet {
 namespace {
 
-// What methods, models and data sets have in common for a reader.
+// The facts about a method, model or data set that a reader sees.
 struct Card {
   std::string name, paper, summary;
   std::vector<std::string> notes;  // one sentence each
@@ -73,20 +73,20 @@ std::vector<Card> objective_cards() {
   return cards;
 }
 
-// With a capital and a full stop.
+// Returns the text with a capital and a full stop.
 std::string sentence(std::string text) {
   if (text.empty()) return text;
   if (text[0] >= 'a' && text[0] <= 'z') text[0] = static_cast<char>(text[0] - 'a' + 'A');
   return text.back() == '.' ? text : text + ".";
 }
 
-// Columns that UTF-8 text takes, every character counting one.
+// Returns the columns of UTF-8 text, one for each character.
 size_t columns(const std::string& text) {
   return static_cast<size_t>(
       std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
 }
 
-// Breaks at spaces; a word longer than the line stands alone.
+// Breaks text at spaces. A word longer than the line stands alone.
 std::string wrap(const std::string& text, size_t indent, size_t width) {
   std::istringstream words(text);
   std::string out, word;
@@ -145,7 +145,7 @@ std::string markdown_options(const std::vector<Option>& options) {
   return out;
 }
 
-// Entries with the same keys share one table: the later ones name the first.
+// Returns the cards as Markdown. Entries with equal keys share one table, and the later ones name the first.
 std::string markdown_cards(const std::vector<Card>& cards) {
   std::string out;
   std::map<std::string, std::string> shown;  // table to the entry that has it

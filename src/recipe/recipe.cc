@@ -1,5 +1,5 @@
 // Turns given values into a checked recipe: finds the entry that a table names and the layer whose value is in force, and
-// complains about what is wrong. TOML itself is read in recipe_file.cc; rules about several keys are in misfits.cc.
+// complains about mistakes. TOML itself is read in recipe_file.cc. Rules about several keys are in misfits.cc.
 #include "tacet/recipe.h"
 
 #include <algorithm>

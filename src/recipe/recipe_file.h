@@ -1,5 +1,5 @@
-// TOML as it was written: what each file of an `extends` chain and the --set arguments give, and where. Nothing is known
-// here of which keys there are or what they may hold; that is recipe.cc. Only recipe_file.cc sees the TOML library.
+// TOML as it was written: the values of each file of an `extends` chain and of the --set arguments, with their places. The
+// allowed keys and values are known in recipe.cc only. Only recipe_file.cc sees the TOML library.
 #pragma once
 
 #include <map>
@@ -11,15 +11,15 @@
 
 namespace tacet {
 
-// One value as given. Lists that hold anything but numbers, dates and tables can't be a Value: then `other` says what it is.
+// One value as given. Dates, tables and lists that hold anything but numbers can't be a Value, and are described in `other`.
 struct Given {
   std::optional<Value> value;
-  std::string other;  // "a date", "a table", "the list …": what to say after "got"
-  std::string at;     // how a complaint begins: `recipe.toml:7: algorithm.gamma` or `--set algorithm.gamma:`
+  std::string other;  // text behind "got": "a date", "a table", "the list …"
+  std::string at;     // begin of a complaint: `recipe.toml:7: algorithm.gamma` or `--set algorithm.gamma:`
   int line = 0;       // in its file; the number of the argument for --set
 };
 
-std::string describe_given(const Given& given);  // what to say after "got"
+std::string describe_given(const Given& given);  // returns the text behind "got"
 
 struct GivenTable {
   int line = 0;
@@ -33,7 +33,7 @@ struct Complaint {
   std::string text;
 };
 
-// What one file, or all --set arguments together, give.
+// The values of one file, or of all --set arguments together.
 struct RecipeLayer {
   std::string file;  // as shown in messages; empty for --set
   std::map<std::string, GivenTable> tables;
@@ -45,13 +45,14 @@ struct RecipeLayers {
   std::vector<Complaint> complaints;
 };
 
-// Throws UserError when a file can't be read or is not TOML. Complaints about single keys and arguments are collected.
+// Returns all layers, with the complaints about single keys and arguments. Throws UserError when a file can't be read or is
+// not TOML.
 RecipeLayers read_layers(const std::string& toml, const std::string& source, const std::vector<std::string>& sets);
 
-// The bytes of a recipe file. `place` begins the message of the UserError that is thrown when there is no such file.
+// Returns the bytes of a recipe file. Throws UserError, whose message begins with `place`, when there is no such file.
 std::string read_recipe_file(const std::string& path, const std::string& place);
 
-// A key as TOML would write it: bare where possible, else quoted; long ones are cut. For messages.
+// Returns a key for messages as TOML writes it: bare where possible, else quoted. Long keys are cut.
 std::string show_key(const std::string& key);
 
 }  // namespace tacet

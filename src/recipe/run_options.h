@@ -1,4 +1,4 @@
-// The table [run] of a recipe: how a run is computed and recorded. What trains is in the other tables.
+// The table [run] of a recipe: the computing and recording of a run. Model, data and method are in the other tables.
 #pragma once
 
 #include <cstdint>

@@ -22,7 +22,7 @@ struct Named {
 struct Table {
   std::string name;
   Values Recipe::*values;
-  std::string entry;                           // what `name` names: "method"; empty for tables with fixed keys
+  std::string entry;                           // kind of its entries, "method"; empty for tables with fixed keys
   std::vector<Named> entries;                  // to choose from
   const std::vector<Option>* fixed = nullptr;  // the keys of a table with fixed ones
 };

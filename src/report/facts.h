@@ -27,7 +27,7 @@ struct Facts {
   double rounds = kUnknown, iterations = kUnknown, communications = kUnknown;
   double bytes_sent = kUnknown;    // per worker, on the wire
   double client_bytes = kUnknown;  // in one client's messages
-  double seconds = kUnknown;       // of training
+  double seconds = kUnknown;       // training alone
 };
 // Returns the figures of a run.
 Facts facts(const Run& run);

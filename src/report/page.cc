@@ -133,7 +133,7 @@ std::string subject(const Run& run) {
   return !model.empty() && !data.empty() ? model + " on " + data : name("objective");
 }
 
-// What the runs have in common, in one line: "lstm on ptb · celgc · 8 clients on 2 workers".
+// Returns the facts that the runs share, in one line: "lstm on ptb · celgc · 8 clients on 2 workers".
 std::string lede(const std::vector<Run>& runs) {
   std::set<std::string> tasks, methods, places;
   for (const Run& run : runs) {

@@ -13,8 +13,8 @@ namespace tacet {
 inline constexpr size_t kMaxPoints = 2000;
 
 // Columns of equal length, one an entry of `keys`, from the lines' numbers. More than `limit` lines are cut into `limit`
-// bins of consecutive lines, equal to within one line, and each bin becomes the mean of its finite numbers. What is unknown
-// or not finite is null. A column without any number is left out. Adds "lines": how many lines there were.
+// bins of consecutive lines, equal to within one line, and each bin becomes the mean of its finite numbers. Unknown and
+// non-finite numbers are null. A column without any number is left out. Adds "lines", the number of lines before.
 nlohmann::json columns(const std::vector<nlohmann::json>& lines, const std::vector<std::string>& keys,
                        size_t limit = kMaxPoints);
 

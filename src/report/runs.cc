@@ -138,7 +138,7 @@ std::vector<Run> read_runs(const std::vector<std::string>& folders) {
       if (seen[run.name] > 1) run.name = tail(run.folder, parts);
     }
   }
-  // What is still alike is the same folder, given twice.
+  // Names that are still alike are of one folder, given twice.
   std::map<std::string, int> seen;
   for (Run& run : runs) {
     int copy = ++seen[run.name];

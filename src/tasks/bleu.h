@@ -18,7 +18,7 @@ struct BleuCounts {
 // Adds a sentence to the counts.
 void add_sentence(BleuCounts& counts, std::string_view system, std::string_view reference);
 
-// 0 … 100.
+// Returns BLEU, 0 … 100.
 double bleu(const BleuCounts& counts);
 
 // Ten numbers, and back: system, reference, matches, total.

@@ -23,7 +23,7 @@ ClientBatches make_client_batches(const Recipe& recipe, std::vector<int32_t> lab
     return shares;
   };
   try {
-    deal(0);  // whatever is wrong with the partition shows now
+    deal(0);  // mistakes in the partition show now
   } catch (const UserError& error) {
     throw UserError(std::string(error.what()) +
                     "; with data.partition.every_round the clients are those that take part in a round "

@@ -1,4 +1,5 @@
-// How long an objective's gradients waited for their mini-batches: reading, decoding, augmenting, or a thread that does so.
+// The time that an objective's gradients waited for their mini-batches: reading, decoding, augmenting, or a thread that does
+// so.
 #pragma once
 
 #include <chrono>
@@ -10,7 +11,7 @@ class DataWait {
   double data_wait_seconds() const { return seconds_; }  // so far
 
  protected:
-  // What `data` returns, the mini-batch of a gradient; the time that takes is counted.
+  // Returns the mini-batch of a gradient that `data` returns, and counts the time.
   template <class F>
   auto waiting_for(const F& data) {
     const auto start = std::chrono::steady_clock::now();

@@ -1,4 +1,4 @@
-// See network_objective.h.
+// See network_task.h.
 #include "tasks/network_task.h"
 
 #include <utility>

@@ -1,5 +1,5 @@
-// What the objectives of all networks share: the flat buffers behind a module, its start, and the copy of a vector into it.
-// What a mini-batch is and which loss it has is each task's (language_objective.cc, text_objective.cc, …); functions have no
+// The parts that the objectives of all networks share: the flat buffers behind a module, its start, and the copy of a vector
+// into it. Each task has its own mini-batches and loss (language_modelling.cc, text_classification.cc, …). Functions have no
 // module.
 #pragma once
 
@@ -17,8 +17,8 @@ namespace tacet {
 class NetworkObjective : public Objective, public DataWait {
  public:
   const std::vector<Layer>& layers() const override { return flat_->layers(); }
-  // No copy of it is kept for a run: it is what the module holds as long as nobody was given its vector, and the module is
-  // made once more after that.
+  // Returns the start. No copy of it is kept for a run. The module holds it until its vector was given out, and is made once
+  // more after that.
   Vec initial() override;
   Vec workspace() override {
     at_start_ = false;
@@ -29,12 +29,12 @@ class NetworkObjective : public Objective, public DataWait {
   Vec gradient_buffer() override { return flat_->gradients(); }
 
  protected:
-  // The module of the task with the same initial weights, anew.
+  // Makes the task's module anew, with equal initial weights.
   using MakeModule = std::function<std::shared_ptr<torch::nn::Module>()>;
   // Once, in the constructor of the task: takes the module's tensors into flat buffers and its start from model.init, where
   // that is given. The module must outlive this. Throws UserError for a file that does not fit.
   void adopt(torch::nn::Module& module, const Values& model, MakeModule again);
-  // The module computes at y from here on; no copy when y is its own vector.
+  // Makes the module compute at y from here on. Copies nothing when y is its own vector.
   void load(const Vec& y);
 
  private:

@@ -1,5 +1,5 @@
-// One mini-batch ahead: while a gradient is computed, a thread of its own prepares the batch that is most likely asked for
-// next. Which batch a draw gets is not decided here, and a wrong guess costs work but never changes a result.
+// One mini-batch ahead. While a gradient is computed, a thread prepares the batch that is most likely asked for next. The
+// batch of a draw is decided elsewhere, so a wrong guess costs work but never changes a result.
 #pragma once
 
 #include <chrono>

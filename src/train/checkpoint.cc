@@ -32,7 +32,7 @@ std::vector<std::string> read_for_all(const std::string& folder, const Group& gr
 
 struct CheckpointWriter::Outcome {
   std::atomic<bool> done{false};
-  std::string trouble;  // read once done
+  std::string trouble;  // errors; read when the write is done
 };
 
 CheckpointWriter::CheckpointWriter(std::string folder, int keep)
@@ -56,7 +56,7 @@ void CheckpointWriter::save(int64_t round, Group& group, int clients, const Visi
                          holds_lease = holds_lease_] {
     outcome->trouble = before;
     try {
-      if (first && !holds_lease) remove_parts(folder_);  // else acquire() did it
+      if (first && !holds_lease) remove_parts(folder_);  // with a lease acquire() did it
       if (first) tidy_checkpoints(folder_, keep_);
       write_checkpoint(folder_, side_, round, clients, keep_, saved, holds_lease);
     } catch (const std::exception& error) {
@@ -84,7 +84,7 @@ std::vector<std::string> load_checkpoint(const std::string& folder, Group& group
   if (group.rank() == 0) {
     try {
       parts = read_for_all(folder, group, clients, passed_over);
-    } catch (const UserError& error) {  // for every rank
+    } catch (const UserError& error) {  // every rank throws it
       parts.assign(static_cast<size_t>(group.size()), pack_mistake(error.what()));
     }
   }

@@ -1,6 +1,7 @@
 // Complete checkpoints: everything that lives across rounds, keyed by client and never by rank, so that a run continues
-// bitwise on any number of workers. Format: docs/reference/checkpoint-format.md. Collected at a round's boundary, written
-// beside the training by a thread of rank 0: to a side folder, synced, renamed, with checksums. Only rank 0 touches files.
+// bitwise on any number of workers. The format is in docs/reference/checkpoint-format.md. State is collected at a round's
+// boundary and written beside the training by a thread of rank 0: to a side folder, synced, renamed, with checksums. Only
+// rank 0 touches files.
 #pragma once
 
 #include <functional>
@@ -22,37 +23,37 @@ class CheckpointWriter {
   CheckpointWriter(const CheckpointWriter&) = delete;
   CheckpointWriter& operator=(const CheckpointWriter&) = delete;
 
-  // Makes this process the one that writes here, where several may, one after the other. Removes what another one has not
-  // finished, so that its write fails. Puts in place what this one writes only if `holds_lease` still says so then; it is
-  // called from another thread. `name` differs from those of the other processes.
+  // Makes this worker the one that writes here, where several may, one after the other. Removes another one's unfinished
+  // checkpoint, so that its write fails. From now on a checkpoint is put in place only if `holds_lease` returns true at that
+  // time. It is called from another thread. `name` differs from those of the other workers.
   void acquire(const std::string& name, std::function<bool()> holds_lease);
 
-  // Waits for the write before, copies the state that `visit` shows from all ranks to rank 0, and returns while that is
-  // being written. `round` is the number of finished rounds. Collective.
+  // Waits for the write before, copies the state that `visit` shows from all ranks to rank 0, and returns while it is being
+  // written. `round` is the number of finished rounds. Collective.
   void save(int64_t round, Group& group, int clients, const Visit& visit);
   // Waits until nothing is being written.
   void wait();
-  // Returns what went wrong with finished writes since the last call, for people; empty: nothing. Whatever goes wrong leaves
-  // the older checkpoints as they were. Does not wait.
+  // Returns the errors of finished writes since the last call, for people; empty without any. A failed write leaves the
+  // older checkpoints as they were. Does not wait.
   std::string trouble();
 
  private:
   struct Outcome;
   const std::string folder_;
   const int keep_;
-  std::string side_;                   // the folder's checkpoint.part…, of this process alone
-  std::function<bool()> holds_lease_;  // null: nobody else writes
-  bool first_ = true;                  // nothing written yet: what lies in the folder is somebody else's work
+  std::string side_;                   // this worker's own checkpoint.part… in the folder
+  std::function<bool()> holds_lease_;  // null: no other worker writes
+  bool first_ = true;                  // nothing written yet, so a part in the folder is another worker's
   std::thread thread_;
-  std::shared_ptr<Outcome> outcome_;  // of the last write
+  std::shared_ptr<Outcome> outcome_;  // the last write's
 };
 
-// Restores what `visit` shows from the newest checkpoint that is whole; each rank gets the state of the clients it hosts,
-// from rank 0. Returns a line for each newer one that was passed over because it is damaged; the next write removes those.
-// Collective: throws UserError on every rank when none is whole, or it is another run's.
+// Restores the state that `visit` shows from the newest whole checkpoint. Each rank gets its clients' state from rank 0.
+// Returns a line for each newer checkpoint that is damaged and was passed over; the next write removes those. Throws
+// UserError on every rank when none is whole, or it is another run's. Collective.
 std::vector<std::string> load_checkpoint(const std::string& folder, Group& group, int clients, const Visit& visit);
 
-// Returns true if the folder has something that looks like a checkpoint, whole or not.
+// Returns true if the folder has a checkpoint, whole or damaged.
 bool has_checkpoint(const std::string& folder);
 
 }  // namespace tacet

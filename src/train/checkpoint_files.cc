@@ -24,7 +24,7 @@ constexpr int format_version = 2;
 constexpr const char* json_name = "state.json";
 constexpr const char* tensor_name = "state.safetensors";
 constexpr const char* sums_name = "SHA256SUMS";
-// Left free beside a checkpoint, so that it does not take the last bytes from the lines of metrics.jsonl.
+// Bytes that are left free beside a checkpoint, for the lines of metrics.jsonl.
 constexpr uintmax_t spare_bytes = 1 << 20;
 
 constexpr const char* side_name = "checkpoint.part";
@@ -58,7 +58,7 @@ void rename_or_throw(const fs::path& from, const fs::path& to) {
   if (error) throw UserError(to.string() + ": can't be put in place: " + error.message());
 }
 
-// Removes a checkpoint, under its side name first, so that nothing half removed ever looks like one.
+// Renames a checkpoint to its side name, then removes it, so that nothing half removed looks like a checkpoint.
 void discard(const std::string& folder, const fs::path& checkpoint) {
   std::error_code error;
   if (checkpoint != checkpoint_side(folder)) {
@@ -89,7 +89,7 @@ json read_json(const fs::path& path) {
   return json::parse(in, nullptr, false);
 }
 
-// Returns the round of a checkpoint that was written by this file; nothing when it can't be told.
+// Returns the round of a checkpoint, or nothing when it can't be told.
 std::optional<int64_t> round_of(const fs::path& checkpoint) {
   const json head = read_json(checkpoint / json_name);
   if (!head.is_object() || !head.value("round", json()).is_number_integer()) return std::nullopt;
@@ -108,7 +108,7 @@ void write_files(const fs::path& place, int64_t round, int clients, const Saved&
   write_atomically((place / sums_name).string(), sums);
 }
 
-// Returns why a checkpoint can't be read as it was written; empty when it can.
+// Returns the reason why a checkpoint can't be read as it was written; empty when it can.
 std::string damage(const fs::path& place) {
   std::ifstream sums(place / sums_name);
   std::map<std::string, std::string> by_name;
@@ -125,10 +125,10 @@ std::string damage(const fs::path& place) {
   return "";
 }
 
-// Moves `fresh`, which is whole, to its place, in steps that are atomic each: after a crash between any two the newest whole
+// Moves `fresh`, which is whole, to its place in steps that are atomic each. After a crash between any two the newest whole
 // checkpoint is the first of checkpoints_in().
 void put_in_place(const std::string& folder, int64_t round, int keep) {
-  // Checkpoints of this round or later ones are of a future that a resume went back from.
+  // Checkpoints of this round or later ones were written before a resume went back.
   for (const int64_t r : older_rounds(folder))
     if (r >= round) discard(folder, older(folder, r));
   const auto before = round_of(newest(folder));
@@ -148,7 +148,7 @@ void put_in_place(const std::string& folder, int64_t round, int keep) {
 fs::path checkpoint_side(const std::string& folder) { return fs::path(folder) / side_name; }
 
 std::vector<fs::path> checkpoints_in(const std::string& folder) {
-  // `fresh` is one whose putting in place was interrupted.
+  // A crash may have left a whole checkpoint at `fresh`.
   std::vector<fs::path> all = {fresh(folder), newest(folder)};
   for (const int64_t round : older_rounds(folder)) all.push_back(older(folder, round));
   std::error_code error;

@@ -29,7 +29,7 @@ std::vector<std::string> gather(Group& group, std::string mine) {
 
 std::string client_name(const std::string& name, int64_t client) { return name + "/" + std::to_string(client); }
 
-// Returns the client in a tensor's name; nothing for a global one.
+// Returns the client in a tensor's name, or nothing for a global one.
 std::optional<int64_t> client_of(const std::string& name) {
   const size_t slash = name.rfind('/');
   if (slash == std::string::npos) return std::nullopt;
@@ -47,7 +47,7 @@ struct Collect : StateVisitor {
   void number(const std::string& name, double& value) override {
     uint64_t bits;
     std::memcpy(&bits, &value, sizeof bits);
-    // The bits are what counts; the decimal value is for people.
+    // Only the bits are read back. The decimal value is for people.
     saved.numbers[name] = {{"value", std::isfinite(value) ? json(value) : json(std::to_string(value))}, {"bits", bits}};
   }
   void global(const std::string& name, Vec& value) override {
@@ -71,7 +71,7 @@ struct Collect : StateVisitor {
   }
 };
 
-// Returns true for numbers that older versions of tacet did not write. Where they are absent they stay as they are.
+// Returns true for numbers that older versions of tacet did not write. Absent ones keep their value.
 bool came_later(const std::string& name) { return name.rfind("faults.", 0) == 0; }
 
 struct Restore : StateVisitor {

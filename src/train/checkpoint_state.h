@@ -15,25 +15,24 @@ namespace tacet {
 
 struct Saved {
   nlohmann::json numbers = nlohmann::json::object();
-  std::vector<NamedTensor> tensors;  // a client's are called NAME/CLIENT
+  std::vector<NamedTensor> tensors;  // a client's have names NAME/CLIENT
 };
 
-// Returns copies, but of values, which do not change, of the state that `visit` shows on all ranks; on rank 0 only the
-// tensors are there. The run may go on while it is written. Collective.
+// Returns the state that `visit` shows on all ranks, as copies except for copy-on-write values. Only rank 0 gets the
+// tensors. The run may go on while they are written. Collective.
 Saved collect(Group& group, const Visit& visit);
 
-// Restores what `visit` shows: everything global, and the clients first … last − 1. Throws UserError, which names `where`,
-// when it is the state of another run.
+// Restores the state that `visit` shows: everything global, and the clients first … last − 1. Throws UserError, which names
+// `where`, when `saved` is another run's.
 void restore(const Saved& saved, int64_t first, int64_t last, const std::string& where, const Visit& visit);
 
-// Returns the part of the state that the host of the clients first … last − 1 needs, as bytes, with `where` for its
-// messages.
+// Returns as bytes the state that the rank of the clients first … last − 1 needs, with `where` for its messages.
 std::string pack(const Saved& saved, const std::string& where, int64_t first, int64_t last);
 // Returns bytes for unpack() to throw UserError with this message.
 std::string pack_mistake(const std::string& message);
 Saved unpack(const std::string& bytes, std::string& where);
 
-// Sends each rank its part from rank 0 and returns the own one. Collective.
+// Sends each rank its part from rank 0 and returns this rank's. Collective.
 std::string scatter(Group& group, std::vector<std::string> parts);
 
 }  // namespace tacet

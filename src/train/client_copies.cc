@@ -23,7 +23,7 @@ void SecondCopy::renew(Group& group, const ClientVectors& mine) {
   const auto sizes = all_gather_value(group, static_cast<int64_t>(bytes.size()));
   receive(group, bytes, sizes);
   commit();
-  staged_ = {};  // as large as all of a rank's clients, which a round seldom is
+  staged_ = {};  // frees the memory of all the rank's clients; a round's is smaller
 }
 
 void SecondCopy::receive(Group& group, std::string& mine, const std::vector<int64_t>& sizes) {
@@ -56,7 +56,7 @@ Agreement agree(const std::vector<Claim>& claims, int rank) {
   }
   bool in_force = newest > 0;
   for (const Claim& c : claims) in_force = in_force && (!c.has_state || latest(c) == newest);
-  assert(in_force || settled < newest || newest == 0);  // who has moved on has seen all others stage
+  assert(in_force || settled < newest || newest == 0);  // a worker that has moved on has seen all others stage
   Agreement agreed;
   for (size_t q = 0; q < claims.size(); ++q) {
     const Claim& c = claims[q];
@@ -79,7 +79,7 @@ Agreement agree(Group& group, const Claim& mine) {
   return agree(claims, group.rank());
 }
 
-// Returns who has a worker's clients: itself or the one behind it, which keeps their second copy; −1: nobody.
+// Returns the worker that has a worker's clients: itself or the next one, which keeps their second copy; −1: none.
 int64_t ClientCopies::keeper(size_t home, const std::set<int64_t>& holders) const {
   const auto& workers = now_.workers;
   if (holders.count(workers[home]) > 0) return workers[home];

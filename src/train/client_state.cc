@@ -18,9 +18,9 @@
 namespace tacet {
 namespace {
 
-// A shared mapping of an unlinked file of `bytes`; unmapped with the last vector that lies in it.
+// Returns a shared mapping of an unlinked file of `bytes`. It is unmapped with the last vector that lies in it.
 std::shared_ptr<float> map_file(const std::string& folder, size_t bytes) {
-  std::error_code ignored;  // mkstemp says what is wrong with the folder
+  std::error_code ignored;  // mkstemp complains about the folder
   std::filesystem::create_directories(folder, ignored);
   std::string path = (std::filesystem::path(folder) / "client-state.XXXXXX").string();
   const auto failed = [&] {
@@ -51,7 +51,7 @@ void SpillClientState::clients(const std::string&, PerClient& value) {
           file->n = n;
           file->data = map_file(folder, static_cast<size_t>(last - first) * static_cast<size_t>(n) * sizeof(float));
         }
-        if (n != file->n) return at::zeros({n});  // not of the common size: kept in memory
+        if (n != file->n) return at::zeros({n});  // vectors of another size are kept in memory
         float* slot = file->data.get() + static_cast<int64_t>(client - first) * n;
         return at::from_blob(
             slot, {n}, [keep = file->data](void*) {}, at::TensorOptions(at::kFloat));

@@ -1,6 +1,6 @@
 // Keeps per-client vectors (momentum, corrections, …) in memory-mapped files instead of memory, for simulations of thousands
-// of clients with large models: the kernel writes pages out when memory is short. The files have no name while they are in
-// use, so that nothing is left behind; checkpoints save the vectors like any other state.
+// of clients with large models. The kernel writes pages out when memory is short. The files have no name while they are in
+// use, so that nothing is left behind. Checkpoints save the vectors like any other state.
 #pragma once
 
 #include <string>
@@ -9,8 +9,8 @@
 
 namespace tacet {
 
-// Shows a spilling allocator to every per-client state of an algorithm. One file a state, sparse, in `folder`, with a slot
-// for each of the clients first … last − 1. Throws UserError when the file can't be made.
+// Gives every per-client state of an algorithm an allocator in a file. Each state has one sparse file in `folder`, with a
+// slot for each of the clients first … last − 1. Throws UserError when the file can't be made.
 class SpillClientState : public StateVisitor {
  public:
   SpillClientState(std::string folder, int first, int last) : folder_(std::move(folder)), first_(first), last_(last) {}

@@ -22,8 +22,8 @@ Evaluation ModelSelection::evaluate(Group& group, const std::string& split, cons
   return e;
 }
 
-// Returns true if the loss is worse than the best one more than `nonmono` evaluations ago: averaging then starts and goes on
-// to the end (Merity et al. 2018, Algorithm 1).
+// Returns true if the loss is worse than the best one more than `nonmono` evaluations ago. Averaging then starts and goes on
+// to the end (Merity, Keskar, Socher, ICLR 2018, Algorithm 1).
 bool ModelSelection::triggers(double loss) const {
   const RunState& s = run_.state;
   const int64_t past = s.selection_losses.numel(), nonmono = run_.ends.nonmono;

@@ -1,4 +1,4 @@
-// Evaluation during and after a run: the best model so far, and NT-ASGD, which both follow from the loss of the first split.
+// Evaluation during and after a run: the best model so far, and NT-ASGD, both by the loss of the first split.
 #pragma once
 
 #include <string>
@@ -13,10 +13,10 @@ class Group;
 
 class ModelSelection {
  public:
-  // All are borrowed.
+  // Borrows all of them.
   ModelSelection(Training& run, RunLog& log, Observer& observer) : run_(run), log_(log), observer_(observer) {}
 
-  // Evaluates the first split, which decides what is best and triggers NT-ASGD. Does nothing where there is none.
+  // Evaluates the first split, which selects the best model and triggers NT-ASGD. Does nothing where there is none.
   // Collective.
   void evaluate_selecting(Group& group);
   // Evaluates the other splits, for the last figures. Collective.

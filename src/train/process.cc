@@ -1,4 +1,4 @@
-// See threads.h.
+// See process.h.
 #include "train/process.h"
 
 #include <algorithm>
@@ -19,7 +19,7 @@ namespace tacet {
 
 void set_threads(int threads) {
   at::set_num_threads(threads);
-  // OpenBLAS built on its own threads does not follow OpenMP's setting; the symbol is absent with another BLAS.
+  // OpenBLAS built on its own threads does not follow OpenMP's setting. The symbol is absent with another BLAS.
   if (auto* set = reinterpret_cast<void (*)(int)>(::dlsym(RTLD_DEFAULT, "openblas_set_num_threads"))) set(threads);
 }
 
@@ -46,12 +46,12 @@ void keep_large_blocks() {
   ::mallopt(M_TRIM_THRESHOLD, -1);
   ::mallopt(M_TOP_PAD, 64 << 20);
 
-  // The heap is made long enough for what follows while nothing of that is in use yet: only addresses are taken.
+  // The heap is made long now, while nothing of its end is in use. Only addresses are taken.
   constexpr uintptr_t page = 2 << 20;
   const auto end_of_heap = [] { return reinterpret_cast<uintptr_t>(::sbrk(0)); };
   const uintptr_t first = (end_of_heap() + page - 1) / page * page;
   const auto memory = static_cast<size_t>(::sysconf(_SC_PHYS_PAGES)) * static_cast<size_t>(::sysconf(_SC_PAGESIZE));
-  void* volatile room = std::malloc(memory / 4);  // null where the process may not have as much: then pages stay small
+  void* volatile room = std::malloc(memory / 4);  // null where the process may not have as much; pages then stay small
   std::free(room);
   if (const uintptr_t last = end_of_heap(); last > first)
     ::madvise(reinterpret_cast<void*>(first), last - first, MADV_HUGEPAGE);

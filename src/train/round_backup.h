@@ -1,4 +1,4 @@
-// Implements round rollback: a copy of everything that a round changes. Knows neither the loop nor other workers.
+// Implements round rollback by a copy of everything that a round changes. The loop and other workers are not known here.
 #pragma once
 
 #include <map>
@@ -11,14 +11,14 @@
 
 namespace tacet {
 
-// Everything that a round changes, as it was before. Keeps x itself, and copies of the method's global vectors and of the
+// The state that a round changes, as it was before. It keeps x itself, and copies of the method's global vectors and of the
 // vectors of the clients that have had a turn.
 class RoundBackup {
  public:
   void begin(const Visit& visit);
-  // Keeps the client's vectors, which are about to change; the first call counts. Safe from several threads.
+  // Keeps the client's vectors, which are about to change. The first call of a round counts. Several threads may call it.
   void before(int client);
-  // Puts back what the client was before its turn.
+  // Puts back the client's vectors from before its turn.
   void restore(int client);
   // Returns the clients that have had a turn.
   std::set<int> touched() const;

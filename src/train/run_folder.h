@@ -1,4 +1,4 @@
-// The files of a run (docs/reference/run-files.md): who may write where, and the two that describe the run. Rank 0 only.
+// Parts of a run's files (docs/reference/run-files.md): metrics.jsonl, and numbers for JSON. Only rank 0 uses them.
 #pragma once
 
 #include <cstdio>
@@ -13,7 +13,8 @@ namespace tacet {
 class MetricsLog {
  public:
   MetricsLog() = default;
-  // Opens for appending after the first `keep` bytes; what follows them is dropped (a resume repeats those rounds).
+  // Opens the file for appending after the first `keep` bytes and drops the rest, whose rounds a resume repeats. Throws
+  // UserError.
   MetricsLog(const std::string& path, int64_t keep);
   ~MetricsLog();
   MetricsLog(const MetricsLog&) = delete;
@@ -30,13 +31,13 @@ class MetricsLog {
   std::string path_;
 };
 
-// For a resume from the checkpoint of `round`: leaves of metrics.jsonl what was written up to it, and returns that many
-// bytes. `evaluated`: the evaluation of that round was written before. `bytes` is how long the log was then; a worker that
-// took the log over since may have written the same rounds anew, in lines of other lengths, so rounds decide. The file is
-// copied and renamed, so that whoever still writes into the old one does no harm. Throws UserError when lines are missing.
+// Cuts metrics.jsonl behind the lines of `round`, for a resume from its checkpoint, and returns its bytes. `evaluated` says
+// that the checkpoint is behind that round's evaluation. `bytes` is the length of the log at the checkpoint. A later leader
+// may have written these rounds again, in lines of other lengths, so rounds decide. The file is copied and renamed, so that
+// a worker that still writes into the old one does no harm. Throws UserError when lines are missing.
 int64_t cut_log(const std::string& path, int64_t bytes, int64_t round, bool evaluated);
 
-// A number for JSON: null when it is not finite.
+// Returns a number for JSON, null when it is not finite.
 nlohmann::json finite(double value);
 
 }  // namespace tacet

@@ -108,7 +108,7 @@ void RunLog::failed(const std::string& why) {
   try {
     if (opened_) write_summary("failed", {{"error", why}, {"rounds", run_.state.round}});
   } catch (const std::exception&) {
-    // The disk may be what failed; the first error is the one to report.
+    // The disk may have failed. Only the first error is reported.
   }
 }
 

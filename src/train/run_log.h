@@ -1,6 +1,6 @@
 // The record of a run in its folder: the lines of metrics.jsonl and their twins for TensorBoard, summary.json, recipe.toml,
 // the model. Rank 0 writes. The other ranks keep the last lines, because rank 0 may be lost before it has written them. All
-// figures come from the run's state: no file is read back for them.
+// figures come from the run's state, and no file is read back for them.
 #pragma once
 
 #include <cstdint>
@@ -22,32 +22,34 @@ class Group;
 
 class RunLog {
  public:
-  // folder: the run's; empty: nothing is recorded. keeps_recent: another worker may have to write this one's lines.
+  // `folder` is the run's; empty records nothing. `keeps_recent` says that another worker may have to write this one's
+  // lines.
   RunLog(Training& run, std::string folder, bool keeps_recent);
 
-  // Sets the workers from now on: borrowed; null while new ones are being found.
+  // Sets the workers from now on. Borrows `group`, which is null while a new group is being formed.
   void use(const Group* group) { group_ = group; }
   bool on() const { return !folder_.empty(); }
-  bool writes() const;  // this worker owns the files
+  bool writes() const;  // true if this worker owns the files
   std::string file(const char* name) const;
 
   // ---- the files ----
 
-  // Creates the folder's files, or goes on with those that a resume finds.
+  // Creates the folder's files, or continues those that a resume finds.
   void open(bool resume);
-  // Makes the files of a run under way this worker's. Copies and renames the log, so that a worker that was taken for lost
-  // and wakes up in the middle of writing writes into a file that nobody reads any more.
+  // Makes the files of a run under way this worker's. Copies and renames the log. A worker that was taken for lost and wakes
+  // up in the middle of a write then writes into a file that nobody reads any more.
   void acquire();
   void close() { log_ = MetricsLog(); }
   void write_summary(const std::string& status, const nlohmann::json& more);
-  // Writes that the run has failed, if it had begun. Throws nothing.
+  // Writes down that the run has failed, if it had begun. Throws nothing.
   void failed(const std::string& why);
-  // Writes the final model and the last summary. Sets result.model_sha256. page_faults: a step; negative: unknown.
+  // Writes the final model and the last summary. Sets result.model_sha256. `page_faults` are those of a step; negative means
+  // unknown.
   void finish(Result& result, double page_faults);
 
   // ---- the lines: kept until their round is committed ----
 
-  bool wants_round() const;  // the round just finished gets a line
+  bool wants_round() const;  // true if the round just finished gets a line
   void record_round(const RoundReport& report, Rates rates, double exchange_seconds);
   // Adds the worker that kept the others waiting to the line of the round.
   void record_straggler(int worker, double waited);
@@ -55,8 +57,8 @@ class RunLog {
   void record_evaluation(const char* event, const std::string& split);
   void record_membership(int64_t term, const std::vector<std::string>& lost, double seconds, int64_t repeated);
 
-  void mark() { marked_ = lines_; }  // a round begins
-  void commit();                     // the lines so far are part of the run
+  void mark() { marked_ = lines_; }  // marks the begin of a round
+  void commit();                     // makes the lines so far part of the run
   void flush();                      // writes the lines that wait
   void roll_back();                  // forgets the lines since the mark
   void forget_pending() { pending_.clear(); }
@@ -81,11 +83,11 @@ class RunLog {
   const Group* group_ = nullptr;
   MetricsLog log_;
   TensorBoardLog events_;
-  bool opened_ = false;                  // from here on a failure is written down
+  bool opened_ = false;                  // a failure is written down from here on
   std::vector<nlohmann::json> pending_;  // lines of the round under way
   std::vector<std::string> recent_;      // the last lines that were flushed
-  int64_t lines_ = 0, marked_ = 0;       // lines flushed so far; before the round under way
-  double data_wait_written_ = 0;         // as far as the lines say
+  int64_t lines_ = 0, marked_ = 0;       // lines flushed so far; lines before the round under way
+  double data_wait_written_ = 0;         // seconds that the lines report so far
 };
 
 }  // namespace tacet

@@ -1,5 +1,5 @@
-// The state of the driver that lives across rounds: how far the run is, its figures so far, NT-ASGD's average, the faults.
-// The method's, the messages' and the data's own state are theirs (training.h shows all of it together).
+// The driver's state that lives across rounds: the run's progress, its figures so far, NT-ASGD's average, the faults. The
+// states of the method, the messages and the data are their own (training.h shows all together).
 #pragma once
 
 #include <cstdint>
@@ -9,10 +9,10 @@
 
 namespace tacet {
 
-// Totals over a run's new groups of workers, as rank 0 of each saw them.
+// The totals over a run's new groups of workers, as rank 0 of each saw them.
 struct FaultTotals {
   int64_t groups = 0, lost = 0, rounds_repeated = 0;  // new groups; workers lost; rounds computed twice
-  double seconds = 0;                                 // in which nothing was computed
+  double seconds = 0;                                 // seconds without computing
 };
 
 struct RunState {
@@ -26,19 +26,19 @@ struct RunState {
   int64_t epoch_losses = 0;
   double last_epoch_loss = nan;               // mean of the last whole epoch
   double next_eval = 0, next_checkpoint = 0;  // epochs
-  Vec average;                                // NT-ASGD's; defined once that was triggered
-  int64_t averaged = 0;                       // iterates in it
+  Vec average;                                // NT-ASGD's average; defined once that was triggered
+  int64_t averaged = 0;                       // iterates in the average
   Vec selection_losses;                       // float64: the selecting split's loss at every evaluation
   double best_loss = nan, best_accuracy = nan, best_epoch = nan;
   int64_t best_round = -1;                      // −1: none yet
-  double eval_loss = nan, eval_accuracy = nan;  // of the last evaluation of the selecting split
+  double eval_loss = nan, eval_accuracy = nan;  // the selecting split's last evaluation
   int64_t eval_round = -1;
   int64_t metrics_bytes = 0;
   int64_t skipped = 0;  // gradients that were not finite
-  int64_t late = 0;     // turns of clients that were not finished at the deadline
+  int64_t late = 0;     // clients' turns that were unfinished at the deadline
   FaultTotals faults;
 
-  bool stop = false;  // some worker was asked to stop; not saved, so a resumed run goes on
+  bool stop = false;  // a worker was asked to stop; not saved, so a resumed run goes on
 
   void visit(StateVisitor& v, bool fresh_models);
 

@@ -24,7 +24,7 @@ using Clock = std::chrono::steady_clock;
 
 double since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-// Marks fault totals that a checkpoint does not have.
+// The mark of fault totals that a checkpoint does not have.
 constexpr int64_t kNotSaved = -1;
 
 // Returns the line that tells people of a new group of workers.
@@ -80,7 +80,7 @@ std::string Session::start() {
   const auto begin = Clock::now();
   try {
     settle();
-    // The others of a later group write that line, and all must count the same lines: any of them may own the log next.
+    // The other workers of a later group write that line. All must count equal lines, as any of them may own the log next.
     if (membership_->term() > 1) record_membership(since(begin), 0);
     return "";
   } catch (const PeerLost& error) {
@@ -88,7 +88,7 @@ std::string Session::start() {
   }
 }
 
-// Reads only: whatever is wrong with a checkpoint is found before a file is touched.
+// Restores the state. It only reads, so damage of a checkpoint is found before a file is touched.
 void Session::restore(bool resume) {
   RunState& s = run_.state;
   s.x = run_.objective->initial();
@@ -106,7 +106,7 @@ void Session::restore(bool resume) {
   for (const std::string& why : load(s)) observer_.warning(why);
 }
 
-// Loads the checkpoint. Returns what people should know of it. Keeps the fault totals where more is known than was saved.
+// Loads the checkpoint and returns lines about it for people. Keeps the fault totals where more is known than was saved.
 std::vector<std::string> Session::load(RunState& s) {
   const FaultTotals known = std::exchange(s.faults, {.groups = kNotSaved});
   std::vector<std::string> notes;
@@ -125,7 +125,7 @@ std::vector<std::string> Session::load(RunState& s) {
 
 void Session::checkpoint() {
   if (!log_.on()) return;
-  // Only of a round that every rank has committed: no other rank can go back behind it, so the lines up to it stay.
+  // Only a round that every rank has committed is saved. No rank can go back behind it, so the lines up to it stay.
   if (guarded()) barrier(*group_);
   checkpoints_.save(run_.state.round, *group_, run_.clients, run_.visitor());
 }
@@ -148,7 +148,7 @@ void Session::wait_for_checkpoint() {
   warn_of_checkpoints();
 }
 
-// A checkpoint that can't be written is a warning: the older one is still there, and the run goes on.
+// Warns of checkpoints that could not be written. The older one is still there, and the run goes on.
 void Session::warn_of_checkpoints() {
   const std::string trouble = checkpoints_.trouble();
   if (!trouble.empty()) observer_.warning(trouble);
@@ -220,9 +220,9 @@ void Session::record_straggler(const std::vector<Note>& notes) {
 
 // ---- going on with other workers ----
 
-// Replaces the group by that of the next term. Throws PeerLost when the run has ended meanwhile.
+// Replaces the group by the next term's. Throws PeerLost when the run has ended meanwhile.
 void Session::form(const std::string& why) {
-  checkpoints_.wait();  // nobody else holds the lease of the folder as long as this worker has not come
+  checkpoints_.wait();  // no other worker gets the lease before this one has come
   group_ = nullptr;
   log_.use(nullptr);
   own_group_.reset();
@@ -235,7 +235,7 @@ void Session::form(const std::string& why) {
 
 void Session::regroup(const std::string& why) {
   const auto start = Clock::now();
-  const int64_t before = run_.state.round - (phase_ == Phase::committing ? 1 : 0);  // committed
+  const int64_t before = run_.state.round - (phase_ == Phase::committing ? 1 : 0);  // committed rounds
   for (;;) {
     form(why);
     try {
@@ -251,14 +251,14 @@ void Session::regroup(const std::string& why) {
   }
 }
 
-// Makes all workers of a new group agree on one state: that of the last round that any of them committed. Collective.
+// Makes all workers of a new group agree on the state after the last round that any of them committed. Collective.
 void Session::settle() {
-  if (has_state() && own_id() != id_) {  // taken for lost: the others went on
+  if (has_state() && own_id() != id_) {  // the others took this worker for lost and went on
     phase_ = Phase::behind;
     copies_.forget();
   }
   id_ = own_id();
-  if (!has_state()) {  // nor has it a round that could count
+  if (!has_state()) {  // without a state there is no round that could count
     log_.forget_pending();
     copies_.second().drop();
   }
@@ -269,7 +269,7 @@ void Session::settle() {
   const Agreement agreed =
       agree(*group_, {has_state(), has_state() ? committed_ : copies_.staged_rounds(), copies_.number(), copies_.staged()});
   if (has_state() && committed_ < agreed.rounds) {
-    assert(phase_ == Phase::committing && committed_ + 1 == agreed.rounds);  // it saw the failure in commit()
+    assert(phase_ == Phase::committing && committed_ + 1 == agreed.rounds);  // this worker saw the failure in commit()
     committed();
   } else if (has_state()) {
     roll_back();
@@ -290,7 +290,7 @@ void Session::go_on_from(const Agreement& agreed) {
   if (log_.writes()) log_.acquire();
 }
 
-// Puts a placement in force in which `mine` are the vectors of the clients that live here from now on. Collective.
+// Puts a placement in force. `mine` has the vectors of the clients that live here from now on. Collective.
 void Session::settled(ClientVectors mine, double rounds) {
   copies_.stage(*group_, membership_->term(), ids_of(*membership_), std::move(mine), rounds);
   adopt();
@@ -303,7 +303,7 @@ void Session::adopt() {
   phase_ = Phase::settled;
 }
 
-// Sends what is equal on all ranks from the root to all. Returns false if some clients' state is lost. Collective.
+// Sends the state that is equal on all ranks from the root to all. Returns false if some clients' state is lost. Collective.
 bool Session::share_common(const Agreement& agreed, const std::set<int64_t>& holders) {
   CommonState mine;
   if (group_->rank() == agreed.root)
@@ -324,15 +324,15 @@ bool Session::share_common(const Agreement& agreed, const std::set<int64_t>& hol
   return true;
 }
 
-// Returns true if the run goes on from a checkpoint: there is one, and it is this run's. Brings the fault totals, which a
-// return to a checkpoint keeps, to all ranks. Collective.
+// Returns true if there is a checkpoint of this run to go on from. Brings the fault totals, which a return to a checkpoint
+// keeps, to all ranks. Collective.
 bool Session::resumes(bool begun) {
   run_.state.faults = agree_on_faults(*group_, run_.state.faults);
   const bool may = log_.writes() && (options_.resume || options_.rejoin || begun);
   return all_gather_value(*group_, int64_t{may && has_checkpoint(options_.out)}).front() > 0;
 }
 
-// Goes on from the last checkpoint, or from the start: nobody has the run's state, or not all of it. Collective.
+// Goes on from the last checkpoint, or from the start, where no worker has the whole state of the run. Collective.
 void Session::begin_again() {
   const bool begun = phase_ != Phase::fresh;
   if (begun) phase_ = Phase::behind;
@@ -365,7 +365,7 @@ void Session::record_membership(double seconds, int64_t repeated) {
 }
 
 void Session::finish() {
-  if (guarded()) barrier(*group_);  // all stay until rank 0 has written everything
+  if (guarded()) barrier(*group_);  // all workers stay until rank 0 has written everything
   if (!membership_) return;
   phase_ = Phase::finished;
   if (first()) membership_->finish();

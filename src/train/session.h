@@ -1,6 +1,7 @@
-// A worker's part in a run with others: a round happens on all workers or on none, and a lost worker does not lose the run.
-// Rounds are transactions (begin_round, commit), workers that are left agree on one state and move the clients among them
-// (regroup), and a run goes on from its last checkpoint where too much was lost. Knows no rates, lines or evaluations.
+// A worker's part in a run with others. A round happens on all workers or on none, and a lost worker does not lose the run.
+// Rounds are transactions (begin_round, commit). The workers that are left agree on one state and move the clients among
+// them (regroup). Where too much was lost, the run goes on from its last checkpoint. Rates, lines and evaluations are not
+// known here.
 #pragma once
 
 #include <cstdint>
@@ -35,46 +36,46 @@ namespace tacet {
 //   any of them  the others went on without it, or all begin again   behind
 //   any of them  finish                                              finished
 //
-// A group of one has nobody to lose: it stays settled. A run without a membership is settled from its start.
+// A group of one has no worker to lose and stays settled. A run without a membership is settled from its start.
 enum class Phase {
-  fresh,       // this process has not had a state yet
-  behind,      // it has none any more, or one that is only being put together
+  fresh,       // it has not had a state yet
+  behind,      // its state is lost, or is only being put together
   settled,     // the state is that of the last committed round
-  in_round,    // a round changes the state; the backup has the way back
-  committing,  // the round is computed here; the others decide if it counts
-  finished     // the run is done, nobody goes back
+  in_round,    // a round changes the state; the backup has the old one
+  committing,  // the round is computed here, and the others decide if it counts
+  finished     // the run is done, and no worker goes back
 };
 
 class Session {
  public:
-  // Thrown by commit() when a worker waits to join.
+  // The exception of commit() when a worker waits to join.
   struct NewWorker {};
 
-  // All are borrowed but `own`: with a membership its first group, which goes when its term ends. begin: runs the method's
-  // begin() on a new run's state.
+  // Borrows all but `own`, which with a membership is its first group, and goes when its term ends. `begin` runs the
+  // method's begin() on a new run's state.
   Session(Training& run, RunLog& log, Observer& observer, const TrainOptions& options, Group& group,
           std::unique_ptr<Group> own, Membership* membership, std::function<void()> begin);
 
   Group& group() { return *group_; }
   TimedGroup& timed() { return timed_; }
   bool first() const { return group_->rank() == 0; }
-  bool survives() const { return membership_ != nullptr; }  // a lost worker does not end the run
-  // Returns true if there is a way back: a lost worker can be survived, and there is one to lose.
+  bool survives() const { return membership_ != nullptr; }  // true if a lost worker does not end the run
+  // Returns true if rounds can be rolled back: the run survives a lost worker, and there is one to lose.
   bool guarded() const { return membership_ && group_->size() > 1; }
-  // Returns what is set when a worker is lost; null without a membership.
+  // Returns the flag that is set when a worker is lost; null without a membership.
   const std::atomic<bool>* broken() const { return membership_ ? &membership_->broken() : nullptr; }
 
-  // Brings this worker to where the run stands. Returns why the workers have to be regrouped, or nothing. Collective.
+  // Brings this worker to the run's state. Returns the reason why the workers have to be regrouped, or nothing. Collective.
   std::string start();
-  // Forms groups until one stands whose workers all have the run's state. Throws where that can't be.
+  // Forms groups until the workers of one all have the run's state. Throws PeerLost or UserError where that can't be.
   void regroup(const std::string& why);
 
   void begin_round();
   bool round_open() const { return phase_ == Phase::in_round; }
-  // Keeps what a client's turn is about to change.
+  // Keeps a client's state, which its turn is about to change.
   void before_turn(int client) { backup_.before(client); }
-  // Makes the round count. Once a rank is through, every rank has finished it and its clients' state is on two of them.
-  // Whoever sees a failure in here learns from the others which of the two states is the run's. Collective.
+  // Makes the round count. Once a rank is through, every rank has finished it and its clients' state is on two of them. A
+  // rank that fails in here learns from the others which of the two states is the run's. Collective.
   void commit(double busy_seconds);
 
   // Saves the state. Collective.
@@ -96,7 +97,7 @@ class Session {
   void roll_back();
   // A rank's message to the others at a round's end.
   struct Note {
-    int64_t changed_bytes = 0;  // of its clients' vectors, packed
+    int64_t changed_bytes = 0;  // packed size of its clients' vectors
     double busy_seconds = 0;
     int64_t someone_waits = 0;  // 1: a worker asks to join
   };
@@ -120,15 +121,15 @@ class Session {
   Membership* const membership_;  // null: the group stays, and a lost worker ends the run
   std::unique_ptr<Group> own_group_;
   Group* group_;      // null only while a new one is being formed
-  TimedGroup timed_;  // what rounds exchange through
+  TimedGroup timed_;  // the group of rounds
   const std::function<void()> begin_;
   CheckpointWriter checkpoints_;
 
   Phase phase_ = Phase::fresh;
   RoundBackup backup_;
   ClientCopies copies_;
-  std::string changed_;   // by the round under way, packed
-  int64_t id_ = 0;        // of this worker in the membership
+  std::string changed_;   // packed vectors that the round under way has changed
+  int64_t id_ = 0;        // this worker's, in the membership
   double committed_ = 0;  // rounds since all workers began
 };
 

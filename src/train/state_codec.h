@@ -1,5 +1,5 @@
-// State as bytes, for checkpoints and for other workers: what visitors show, packed and unpacked, and copies of clients'
-// vectors. Knows neither files nor workers.
+// State as bytes, for checkpoints and for other workers: packing, unpacking, and copies of clients' vectors. Files and
+// workers are not known here.
 #pragma once
 
 #include <functional>
@@ -15,10 +15,10 @@ namespace tacet {
 // Shows all state that lives across rounds.
 using Visit = std::function<void(StateVisitor&)>;
 
-// A visitor of functions: each is told of one kind of state; an absent one of nothing.
+// A visitor made of functions, one for each kind of state. An absent one skips its kind.
 struct Walk : StateVisitor {
   std::function<void(const std::string&, Vec&)> on_global;
-  std::function<void(const std::string&, Vec&)> on_value;  // absent: as on_global
+  std::function<void(const std::string&, Vec&)> on_value;  // absent: on_global is called
   std::function<void(const std::string&, PerClient&)> on_clients;
   std::function<void(const std::string&, double&)> on_number;
   void global(const std::string& name, Vec& value) override {
@@ -33,39 +33,39 @@ struct Walk : StateVisitor {
   }
 };
 
-// Appends type, sizes and elements; the type −1 stands for an undefined tensor.
+// Appends type, sizes and elements. The type −1 stands for an undefined tensor.
 void put_tensor(std::string& out, const Vec& v);
-// Reads a tensor into the memory that `v` has, where that fits.
+// Reads a tensor, into v's memory where that fits.
 void take_tensor(const std::string& bytes, size_t& at, Vec& v);
 
 // ---- clients' vectors ----
 
-// By client: its vector of every per-client state, in the order in which they are shown; undefined where it has none.
+// By client, its vector of every per-client state, in the order in which they are shown; undefined where it has none.
 using ClientVectors = std::map<int, std::vector<Vec>>;
 
 // Returns the per-client states in the order in which they are shown.
 std::vector<PerClient*> states_of(const Visit& visit);
 // Returns a client's vectors themselves, not copies.
 std::vector<Vec> vectors_of(const std::vector<PerClient*>& states, int client);
-// Makes `kept` a copy, in the memory that it has where that fits.
+// Makes `kept` a copy of `value`, in its memory where that fits.
 void copy_into(Vec& kept, const Vec& value);
 // Makes the client's vector a copy of `value`, or absent where that is undefined.
 void put_one(PerClient& state, int client, const Vec& value);
 
 // Returns copies of the vectors of the given clients.
 ClientVectors copy_clients(const Visit& visit, const std::set<int>& clients);
-// Makes the vectors of the clients in `vectors` what they are there. `only`: nobody else has any from now on.
+// Sets the vectors of the clients in `vectors`. With `only`, no other client has any from now on.
 void put_clients(const Visit& visit, const ClientVectors& vectors, bool only);
 
 // Returns the vectors as bytes. Clients without vectors take no room.
 std::string pack(const ClientVectors& vectors);
-// Packs the clients' own vectors into memory that is kept from round to round.
+// Packs the clients' vectors into `bytes`, memory that is kept from round to round.
 void pack_clients(const Visit& visit, const std::set<int>& clients, std::string& bytes);
 ClientVectors unpack(const std::string& bytes);
 // Unpacks into vectors that are there already.
 void unpack_into(const std::string& bytes, ClientVectors& vectors);
 
-// ---- what is equal on all ranks ----
+// ---- state that is equal on all ranks ----
 
 std::string pack_numbers(const Visit& visit);
 void unpack_numbers(const Visit& visit, const std::string& bytes);

@@ -1,5 +1,5 @@
-// See tensorboard.h. A record is: length (8 bytes), masked CRC-32C of the length (4), the event, masked CRC-32C of the event
-// (4).
+// See tensorboard.h. A record has its length (8 bytes), the length's masked CRC-32C (4), the event, and the event's masked
+// CRC-32C (4).
 #include "train/tensorboard.h"
 
 #include <array>

@@ -1,5 +1,5 @@
-// The lines of metrics.jsonl once more, as TensorBoard's event file. Nothing reads it back: metrics.jsonl is the record, and
-// after a resume a new event file begins where the run continues.
+// The lines of metrics.jsonl as TensorBoard's event file. Nothing reads it back; the record is metrics.jsonl. After a resume
+// a new event file begins where the run continues.
 #pragma once
 
 #include <fstream>
@@ -13,14 +13,14 @@ class TensorBoardLog {
  public:
   TensorBoardLog() = default;                          // writes nothing
   explicit TensorBoardLog(const std::string& folder);  // opens folder/events.out.tfevents.*
-  void write(const nlohmann::json& line);              // every number of a metrics line, by its event and key
+  void write(const nlohmann::json& line);              // writes every number of a metrics line, by its event and key
 
  private:
   void record(const std::string& bytes);
   std::ofstream out_;
 };
 
-// CRC-32C (Castagnoli), as the records need it.
+// Returns the CRC-32C (Castagnoli), as the records need it.
 uint32_t crc32c(const std::string& bytes);
 
 }  // namespace tacet

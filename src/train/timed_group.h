@@ -1,5 +1,5 @@
-// A group that counts the time its owner spends in exchanges: sending, receiving, and waiting for others that are not there
-// yet. Everything else is the other group's.
+// A group that counts the seconds in exchanges: sending, receiving, and waiting for workers that are not there yet. All else
+// is done by the group that it wraps.
 #pragma once
 
 #include <chrono>
@@ -14,8 +14,8 @@ namespace tacet {
 
 class TimedGroup : public Group {
  public:
-  explicit TimedGroup(Group& group) : group_(&group) {}  // borrowed
-  void use(Group& group) { group_ = &group; }            // from now on: borrowed
+  explicit TimedGroup(Group& group) : group_(&group) {}  // borrows the group
+  void use(Group& group) { group_ = &group; }            // borrows another group from now on
 
   int rank() const override { return group_->rank(); }
   int size() const override { return group_->size(); }
@@ -29,7 +29,7 @@ class TimedGroup : public Group {
   std::vector<int> hosts() const override { return group_->hosts(); }
   PeerLost lost(int peer, const std::string& how, bool silent) override { return group_->lost(peer, how, silent); }
 
-  // Seconds in exchanges since the last call.
+  // Returns the seconds in exchanges since the last call.
   double take_seconds() { return std::exchange(seconds_, 0); }
 
  private:

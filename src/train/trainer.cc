@@ -1,5 +1,5 @@
-// The driver: one loop over rounds, from a recipe to a run folder. The algorithm says what a round does. This file decides
-// when one happens, with which rates, and what follows it.
+// The driver: one loop over rounds, from a recipe to a run folder. The algorithm runs a round. This file decides on its time
+// and rates, and on evaluations and checkpoints after it.
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -33,7 +33,7 @@ double since(Clock::time_point start) { return std::chrono::duration<double>(Clo
 
 class Trainer {
  public:
-  // With a membership, `own` is its first group; else it is null. `given` is an objective of the caller's own, or null.
+  // With a membership, `own` is its first group, else null. `given` is an objective of the caller's own, or null.
   Trainer(const Recipe& recipe, Group& group, std::unique_ptr<Group> own, Membership* membership,
           const TrainOptions& options, Observer& observer, Objective* given)
       : options_(options),
@@ -65,7 +65,7 @@ class Trainer {
   }
 
  private:
-  // ---- what a round is made of ----
+  // ---- the parts of a round ----
 
   RoundSetup round_setup(std::vector<int> sampled) {
     rates_ = run_.schedule.at(run_.epoch(), run_.state.round);
@@ -87,7 +87,7 @@ class Trainer {
     return setup;
   }
 
-  // Adds what a round of the loop has beside: a way back, and a deadline.
+  // Returns the setup of a round of the loop, which also has a way back and a deadline.
   RoundSetup guarded_setup(std::vector<int> sampled) {
     RoundSetup setup = round_setup(std::move(sampled));
     const bool guarded = session_.guarded(), deadline = run_.has_deadline();
@@ -131,8 +131,7 @@ class Trainer {
       uncounted([&] { session_.checkpoint_if_due(); });
       if (s.stop) break;
       session_.begin_round();
-      // Before the next round rather than after the last one: a run that was stopped in between makes up for it when it is
-      // resumed.
+      // This comes before the next round rather than after the last one, so that a resumed run makes up for it.
       uncounted([&] {
         if (run_.due(run_.options.eval_every, s.next_eval)) selection_.evaluate_selecting(session_.group());
       });
@@ -167,7 +166,7 @@ class Trainer {
     selection_.average_in();
   }
 
-  // Returns how many of the round's clients live in this process.
+  // Returns the number of the round's clients that live on this worker.
   int64_t own_among(const std::vector<int>& sampled) {
     const auto homes = block_bounds(run_.clients, session_.group().size());
     const auto place = [&](int rank) {
@@ -234,12 +233,12 @@ class Trainer {
     if (!splits.empty() && s.eval_round != s.round) {
       if (!session_.round_open()) session_.begin_round();
       selection_.evaluate_selecting(session_.group());
-      session_.commit(0);  // the checkpoint says that it was evaluated, so nobody must go back behind that
+      session_.commit(0);  // the checkpoint has the evaluation, so no worker may go back behind it
       session_.begin_round();
     }
     if (!splits.empty()) run_.evaluated[splits.front()].evaluation = {s.eval_loss, s.eval_accuracy};
     log_.flush();
-    session_.checkpoint();  // before the last figures: a resume of a finished run only repeats those
+    session_.checkpoint();  // before the last figures, which alone a resume of a finished run repeats
     selection_.evaluate_others(session_.group());
     s.bytes_sent = bytes;
   }
@@ -270,9 +269,9 @@ class Trainer {
   Session session_;
   ModelSelection selection_;
   SumBuffers buffers_;
-  RoundBackup turns_;  // with a deadline: what clients that come too late have changed
+  RoundBackup turns_;  // state of late clients from before their turns; used with a deadline
   RoundUsage usage_;
-  Rates rates_{};  // of the round under way
+  Rates rates_{};  // the round under way's
   std::string status_;
 };
 

@@ -1,5 +1,5 @@
 // A run's subject: recipe, method, objective, messages, and all state that lives across rounds. The other parts of the
-// driver share it. Knows neither workers nor files.
+// driver share it. Workers and files are not known here.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +24,7 @@ namespace tacet {
 
 class Group;
 
-// The figures of a split evaluated last by this process.
+// A split's figures as this worker evaluated them last.
 struct SplitFigures {
   Evaluation evaluation;
   std::vector<std::pair<std::string, double>> further;  // Objective::figures
@@ -56,16 +56,16 @@ struct Training {
   double fraction() const;  // 0 … 1 of the run
   // Returns true if the epoch that `next` waits for has come, and moves `next` on. `every` is 0 for never.
   bool due(double every, double& next) const;
-  // Returns the seconds that this process's gradients have waited for data; functions have none to wait for.
+  // Returns the seconds that this worker's gradients have waited for data; 0 for functions.
   double data_wait_seconds() const;
 
-  // Returns what shows all state to a visitor.
+  // Returns a function that shows all state to a visitor.
   Visit visitor();
   // Makes a new method, which has sent nothing.
   void make_algorithm();
-  // Puts all state back to what it was when this process began, but for the fault totals.
+  // Puts all state but the fault totals back to the run's start.
   void reset();
-  // Sets where the vectors of the clients that live on this rank are kept. `folder` is the run's.
+  // Sets the place of the vectors of this rank's clients. `folder` is the run's. Throws UserError.
   void place_client_state(const Group& group, const std::string& folder);
 };
 

@@ -1,5 +1,4 @@
-// What the rounds of this process cost beside arithmetic: page faults, and waiting for data. Evaluations, checkpoints and
-// start-up are not in it.
+// The page faults of this worker's rounds. Evaluations, checkpoints and start-up do not count.
 #pragma once
 
 #include <cstdint>
@@ -10,14 +9,15 @@ namespace tacet {
 
 class RoundUsage {
  public:
-  // Around every round; `steps`: local steps of the clients that live in this process.
+  // Stand around every round. `steps` are the local steps of this worker's clients.
   void begin() { before_ = minor_faults(); }
   void end(int64_t steps) {
     if (rounds_++ < warm_up) return;
     faults_ += minor_faults() - before_;
     steps_ += steps;
   }
-  // In the rounds after the first two of this process, which take the memory that the others reuse; negative: none yet.
+  // Returns the page faults in rounds after this worker's first two, which take the memory that the others reuse. Negative
+  // means that there were none yet.
   double page_faults_per_step() const {
     return steps_ > 0 ? static_cast<double>(faults_) / static_cast<double>(steps_) : -1;
   }

@@ -38,7 +38,7 @@ struct EveryOption : testing::TestWithParam<Place> {
 bool has_one_value(const Option& o) { return o.one_of.size() == 1; }
 
 TEST_P(EveryOption, ChangesOnlyWhereItIsFree) {
-  if (has_one_value(*GetParam().option)) GTEST_SKIP();
+  if (has_one_value(*GetParam().option)) GTEST_SKIP() << key() << " has no other value";
   const std::string error = after_a_change();
   if (GetParam().option->free_on_resume)
     EXPECT_EQ(error, "");

@@ -18,7 +18,7 @@ namespace tacet {
 
 class C10dStore : public c10d::Store {
  public:
-  // `over`: whether waiting has become useless; may be empty.
+  // `over` returns true if waiting has become useless; it may be empty.
   C10dStore(std::shared_ptr<StoreClient> client, std::chrono::milliseconds timeout, std::function<bool()> over = {})
       : c10d::Store(timeout), client_(std::move(client)), over_(std::move(over)) {}
 

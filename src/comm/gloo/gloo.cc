@@ -1,6 +1,6 @@
-// The group of processes that c10d's ProcessGroupGloo connects. Messages go straight from and into the caller's memory. Each
-// wait has a limit, and each failure is turned into PeerLost with the worker that caused it. It never uses c10d's
-// collectives, whose sums depend on the number of processes.
+// The group of workers that c10d's ProcessGroupGloo connects. Messages go straight from and into the caller's memory. Each
+// wait has a limit, and each failure becomes PeerLost with the worker that caused it. c10d's collectives are not used, since
+// their sums depend on the number of workers.
 #include <ATen/ops/from_blob.h>
 #include <signal.h>
 
@@ -31,12 +31,12 @@ using std::chrono::milliseconds;
 // is not mistaken for a silent worker.
 constexpr int64_t kMessageBytes = int64_t{4} << 20;
 
-// A message's tag says which exchange it belongs to and which message it is between its two ranks. 0 is the final barrier's.
+// A message's tag has the number of its exchange and its own number between its two ranks. Tag 0 is the final barrier's.
 constexpr int kExchangeBits = 15, kMessageBits = 16;
 constexpr int kBarrierTag = 0;
 
-// gloo writes with writev(), and writing to a lost worker raises SIGPIPE, which ends the process. While one of these lives
-// the signal is blocked for this thread and for the threads it starts (they inherit the mask), and what came is thrown away.
+// Blocks SIGPIPE while it lives, for this thread and the threads it starts, and drops the signals that came. gloo writes
+// with writev(), and writing to a lost worker raises SIGPIPE, which would end the process.
 class NoBrokenPipeSignal {
  public:
   NoBrokenPipeSignal() {
@@ -84,7 +84,8 @@ class GlooGroup : public Group {
   ~GlooGroup() override {
     const NoBrokenPipeSignal quiet;
     // A rank that leaves first would reset connections that the others still set up or read from (pytorch#57469), so all
-    // leave together. After a failure, here or elsewhere in this thread, leaving at once is what tells the others.
+    // leave together. After a failure, here or elsewhere in this thread, a rank leaves at once, and the others notice by
+    // that.
     if (group_ && !failed_ && std::uncaught_exceptions() <= unwinding_) {
       try {
         std::vector<char> mine(options_.size, 1), theirs(options_.size);
@@ -96,7 +97,7 @@ class GlooGroup : public Group {
         }
         finish(messages);
       } catch (const std::exception&) {
-        // A worker that is gone now can't be waited for, and nothing is left to be sent.
+        // A worker is gone. Nothing is left to be sent, so nobody waits for it.
       }
     }
     group_.reset();
@@ -107,8 +108,9 @@ class GlooGroup : public Group {
   int64_t bytes_sent() const override { return sent_; }
   std::string backend() const override { return "gloo"; }
 
-  // One lost worker makes the others give up one by one, and the last of them would blame the first. So the first to notice
-  // writes the name down at the rendezvous, and all others believe that, as far as it can be reached.
+  // Agrees on the worker that was lost first. One lost worker makes the others give up one by one, and the last of them
+  // would blame the first. So the first to notice writes the number down at the rendezvous, and all others believe it as
+  // long as they reach the rendezvous.
   PeerLost lost(int lost_rank, const std::string& how, bool silent) override {
     std::string text = how;
     const bool host_is_silent = silent && lost_rank == 0 && !options_.hosted;
@@ -118,13 +120,13 @@ class GlooGroup : public Group {
         const std::string agreed = client_->compare_set("tacet/lost" + term_.name, "", mine);
         int first = 0;
         const auto end = std::from_chars(agreed.data(), agreed.data() + agreed.size(), first).ptr;
-        // Whoever is accused wrongly (it was slow, say) knows better than to accuse itself.
+        // A worker that is named wrongly (it was slow, say) does not name itself.
         if (first != rank() && *end == ' ') {
           lost_rank = first;
           text = end + 1;
         }
       } catch (const std::exception&) {
-        // The rendezvous is gone too; what was seen here has to do.
+        // The rendezvous is gone too, so this worker's own view has to do.
       }
     }
     failed_ = std::make_unique<PeerLost>(lost_rank, "worker " + std::to_string(name_of(lost_rank)) + " " + text);
@@ -137,7 +139,8 @@ class GlooGroup : public Group {
     if (!group_) return;
     const NoBrokenPipeSignal quiet;
     exchanges_ = exchanges_ % ((1 << kExchangeBits) - 1) + 1;
-    std::vector<Message> messages;  // destroying one withdraws it from gloo, so no failure leaves the caller's memory in use
+    std::vector<Message>
+        messages;  // a destroyed message is withdrawn from gloo, so no failure leaves the caller's memory in use
     post_all(messages, from, true);
     post_all(messages, to, false);
     finish(messages);
@@ -164,7 +167,7 @@ class GlooGroup : public Group {
       } catch (const std::exception& e) {
         throw PeerLost(-1, "no rendezvous at " + place() + " within " + seconds_text(options_.timeout_seconds));
       }
-      // torchrun starts the workers again beside the same store; what the last attempt left there must not be met.
+      // torchrun starts the workers again beside the old store, whose keys of the last attempt must not be met.
       if (const char* attempt = std::getenv("TORCHELASTIC_RESTART_COUNT")) prefix += std::string("/attempt_") + attempt;
     } else {
       if (!options_.hosted && options_.rank == 0)
@@ -184,7 +187,7 @@ class GlooGroup : public Group {
 
   std::string place() const { return options_.address + ":" + std::to_string(options_.port); }
 
-  // Everybody signs in and waits for the others, so that who is missing can be named; gloo could not tell.
+  // Signs in and waits for the others, so that a missing worker can be named. gloo could not tell.
   void meet(Clock::time_point deadline) {
     const auto sign = [](const std::string& text) { return std::vector<uint8_t>(text.begin(), text.end()); };
     if (store_->add(key_of("came", rank()), 1) != 1) {
@@ -196,7 +199,7 @@ class GlooGroup : public Group {
     for (int q = 0; q < size(); ++q) {
       const auto left = std::chrono::ceil<milliseconds>(deadline - Clock::now());
       try {
-        // 1 ms at least: c10d takes 0 for "no limit".
+        // c10d takes 0 for "no limit", so the wait is 1 ms at least.
         store_->wait({key_of("size", q)}, std::max(left, milliseconds(1)));
       } catch (const PeerLost&) {
         throw;
@@ -218,7 +221,8 @@ class GlooGroup : public Group {
                                    seconds_text(options_.timeout_seconds));
   }
 
-  // c10d's store lets everybody in, so the workers show each other that they know the token: each for the challenges of all.
+  // Proves to the others that this worker knows the token, and checks theirs, since c10d's store lets everybody in. Each
+  // proof is for the challenges of all.
   void prove_through_store() {
     const auto sign = [](const std::string& text) { return std::vector<uint8_t>(text.begin(), text.end()); };
     const auto read = [&](const std::string& what, int q) {
@@ -238,7 +242,7 @@ class GlooGroup : public Group {
 
   void connect() {
     auto gloo = c10d::ProcessGroupGloo::Options::create(connect_limit());
-    gloo->threads = 1;  // they serve collectives only; messages need none
+    gloo->threads = 1;  // threads serve collectives only; messages need none
     try {
       gloo->devices = {c10d::ProcessGroupGloo::createDeviceForHostname(options_.interface_address)};
     } catch (const std::exception& e) {
@@ -289,7 +293,8 @@ class GlooGroup : public Group {
     }
   }
 
-  // Names the worker, for good: gloo closes all connections of a group after a failure.
+  // Throws PeerLost that names the worker, now and in all later calls. gloo closes all connections of a group after a
+  // failure.
   [[noreturn]] void fail(int q, const std::string& why, bool silent) {
     std::string text =
         silent ? "did not answer within " + seconds_text(options_.timeout_seconds) : "is gone: connection closed";

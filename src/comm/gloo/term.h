@@ -1,5 +1,5 @@
-// A group of workers for one membership term (include/tacet/membership.h): they are known, only the connections are made.
-// Nothing of an older term can get into it, since everything at the rendezvous is found under the term's own name.
+// The connections of one membership term (include/tacet/membership.h), whose workers are known. Nothing of an older term can
+// get in, since all keys at the rendezvous have the term's own name.
 #pragma once
 
 #include <functional>
@@ -13,12 +13,13 @@ namespace tacet {
 
 struct GlooTerm {
   std::string name;               // unique in the run
-  std::vector<int> workers;       // by rank: the worker's number, for messages
-  double connect_seconds = 5;     // limit: who has signed in a moment ago connects at once, or is gone
-  std::function<bool()> is_over;  // returns true if a worker is known to be gone already
+  std::vector<int> workers;       // workers' numbers by rank, for error messages
+  double connect_seconds = 5;     // limit; a worker that has signed in connects at once or is lost
+  std::function<bool()> is_over;  // returns true if a worker is known to be lost already
 };
 
-// `options` as for gloo_group, `hosted` and store "tacet". Throws PeerLost when a worker is gone before all are connected.
+// Connects the workers. Throws PeerLost when one is lost before all are connected. REQUIRES: `options` are those of
+// gloo_group, with `hosted` and store "tacet".
 std::unique_ptr<Group> gloo_term(const GlooOptions& options, const GlooTerm& term);
 
 }  // namespace tacet

@@ -1,5 +1,5 @@
-// The asking side of the rendezvous. Every send and receive has a deadline; after one that failed, the two ends may no
-// longer agree where a message begins, so the connection is given up.
+// The client of the rendezvous. Every send and receive has a deadline. After a failed one the two ends may no longer agree
+// on the start of a message, so the connection is given up.
 #include "comm/rendezvous/store.h"
 
 #include <netinet/in.h>
@@ -19,11 +19,11 @@ using namespace store_wire;
 
 namespace {
 
-// How long a reply may take beyond what the request itself allows.
+// The time for a reply beyond the limit in the request.
 constexpr double kReplySeconds = 10;
 constexpr uint32_t kLongestReply = (16 << 20) + 64;
 
-// Why a transfer ended early; empty when it did not.
+// The reason why a transfer ended early; empty when it did not.
 using Failure = std::string;
 
 Failure await(int socket, short event, Clock::time_point deadline) {
@@ -67,7 +67,8 @@ Failure receive_all(int socket, std::string& bytes, size_t size, Clock::time_poi
   return "";
 }
 
-// A client that tries a free port long enough gets that very port for its own end, and is connected to itself.
+// Returns true if the socket is connected to itself. A client that tries a free port long enough gets that very port for its
+// own end.
 bool connected_to_itself(int socket) {
   sockaddr_storage mine{}, theirs{};
   socklen_t n = sizeof mine, m = sizeof theirs;
@@ -106,7 +107,7 @@ struct StoreClient::State {
     throw PeerLost(-1, broken);
   }
 
-  // Sends one request and returns the result in its reply; nothing when it timed out.
+  // Sends one request and returns the result in its reply, or nothing when the request timed out.
   std::optional<std::string> ask(const std::string& request, double own_seconds = 0) {
     const std::lock_guard lock(mutex);
     if (!broken.empty()) throw PeerLost(-1, broken);
@@ -175,7 +176,7 @@ std::string in_seconds(std::chrono::milliseconds limit) {
 
 namespace {
 
-// Greets, with a proof where there is a token. Throws UserError when it is turned away for good.
+// Greets the server, with a proof where there is a token. Throws UserError when it turns this client away for good.
 Failure greet(int socket, const std::string& where, const std::string& token, Clock::time_point deadline) {
   const auto patience = std::min(deadline, after(kReplySeconds));
   const std::string mine = token.empty() ? "" : random_challenge();

@@ -1,5 +1,5 @@
-// The serving side of the rendezvous: one thread, one poll loop, sockets that never block. A client is a stranger until it
-// has greeted, and never trusted: whatever it does costs it its own connection and nothing else.
+// The server of the rendezvous: one thread, one poll loop, sockets that never block. A client is a stranger until it has
+// greeted, and is never trusted. A breach of the rules costs it its own connection and nothing else.
 #include <netinet/in.h>
 #include <sys/eventfd.h>
 
@@ -27,15 +27,15 @@ constexpr size_t kMostWills = 8;
 struct Connection {
   Fd socket;
   bool greeted = false, turned_away = false;
-  std::string challenges;  // the client's and ours, while a proof of the join token is awaited
+  std::string challenges;  // the client's and ours, while the client's proof is awaited
   std::string in, out;
-  // A get or wait that can't be answered yet: the keys it waits for, whether it wants the value, and until when.
+  // A get or wait that can't be answered yet: its keys, if it wants the value, and its deadline.
   std::vector<std::string> awaited;
   size_t awaited_bytes = 0;
   bool wants_value = false;
   Clock::time_point answer_by = kNever;
-  std::map<std::string, std::string> wills;  // what to set when this connection ends
-  Clock::time_point drop_at = kNever;        // unless the greeting, the request or the reply is through by then
+  std::map<std::string, std::string> wills;  // keys to set when this connection ends
+  Clock::time_point drop_at = kNever;        // limit of the greeting, the request or the reply
 
   bool waits() const { return answer_by != kNever; }
 };
@@ -116,7 +116,7 @@ struct StoreServer::State {
     for (;;) {
       Fd socket(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
       if (socket.get() < 0) {
-        // Out of descriptors: the waiting client would wake us again at once and for ever.
+        // Without free descriptors the waiting client would wake us again at once and for ever.
         if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR && errno != ECONNABORTED) accept_after = after(0.1);
         return;
       }
@@ -127,7 +127,7 @@ struct StoreServer::State {
     }
   }
 
-  // False: this client is to be dropped.
+  // Returns false if this client is to be dropped.
   bool serve_one(Connection& c, short events) {
     if (Clock::now() >= c.drop_at) return false;
     if ((events & (POLLIN | POLLHUP | POLLERR)) != 0 && !receive(c)) return false;
@@ -144,7 +144,7 @@ struct StoreServer::State {
     return bytes.compare(0, hello.size(), hello, 0, std::min(bytes.size(), hello.size())) == 0;
   }
 
-  // False: these are not the first words of a client that may come in.
+  // Returns false if the client's first bytes do not let it in.
   bool greet(Connection& c) {
     if (!c.challenges.empty()) return check_proof(c);
     const bool plain = begins(c.in, kHello), secret = begins(c.in, kTokenHello);
@@ -177,7 +177,8 @@ struct StoreServer::State {
     return true;
   }
 
-  // Says why, so that a mistaken worker can tell its user, and hangs up once that is read or the time for greetings is over.
+  // Sends the reason, so that a mistaken worker can tell its user, and hangs up once it is read or the time for greetings is
+  // over.
   bool turn_away(Connection& c, const std::string& why) {
     c.in.clear();
     c.out = why;
@@ -190,7 +191,7 @@ struct StoreServer::State {
     const ssize_t n = ::recv(c.socket.get(), bytes, sizeof bytes, 0);
     if (n < 0) return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
     if (n == 0) return false;
-    // Nothing is to come while a reply is due; this also bounds what an impatient client can make us keep.
+    // A client must not send while a reply is due. This also bounds the bytes that an impatient client makes us keep.
     if (c.waits() || c.turned_away || !c.out.empty() || buffered() + n > limits.buffered_bytes) return false;
     if (c.greeted && c.in.empty()) c.drop_at = after(limits.request_seconds);
     c.in.append(bytes, n);
@@ -269,7 +270,7 @@ struct StoreServer::State {
     }
   }
 
-  // Carries out one request. False: it is malformed.
+  // Carries out one request. Returns false if it is malformed.
   bool answer(Connection& c, const std::string& request) {
     Reader in(request);
     const uint8_t operation = *in.number<uint8_t>();

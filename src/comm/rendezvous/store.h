@@ -1,6 +1,6 @@
-// The rendezvous: a small table of keys and values that the workers of a run share while they find each other. One process
-// serves it (rank 0, or the local launcher), the others connect. c10d's own TCPStore listens on every interface; this one
-// listens on the named address only. It is for a few kilobytes at the start of a run, not for data, and knows no c10d.
+// The rendezvous: a small table of keys and values that the workers of a run share while they find each other. Rank 0 or the
+// local launcher serves it, the others connect. c10d's own TCPStore listens on every interface. This one listens on the
+// named address only. It is for a few kilobytes at the start of a run, not for data, and knows no c10d.
 //
 // Protocol, version 1. All numbers are little-endian.
 //   greeting   client: the 8 bytes "tacetS1?"; server: the 8 bytes "tacetS1!"; at most 10 s after connecting
@@ -35,18 +35,17 @@ struct StoreLimits {
   size_t key_bytes = 64 << 10;
   size_t value_bytes = 16 << 20;
   size_t buffered_bytes = 256 << 20;  // requests and replies in flight, of all clients together
-  size_t stored_bytes = 256 << 20;    // keys and values; a set beyond it is refused
+  size_t stored_bytes = 256 << 20;    // keys and values; a request beyond it is refused
   double greeting_seconds = 10;
   double request_seconds = 60;  // from a request's first byte to its last, and for the client to read a reply
 };
 
-// Serves the table from a thread of its own as long as the object lives. Its destruction closes all connections at once:
-// clients that wait get an error.
+// Serves the table from a thread of its own as long as the object lives. Its destruction closes all connections at once, so
+// that waiting clients get an error.
 class StoreServer {
  public:
-  // Listens on `address` (a numeric address or a name; only that address) and `port` (0: one that is free).
-  // Throws UserError when that can't be done.
-  // `token`: lets only clients in that prove to know it; empty: everybody.
+  // Listens on `address` alone (numeric or a name) and on `port` (0: one that is free). Lets in only clients that prove to
+  // know `token`; an empty one lets in everybody. Throws UserError when it can't listen.
   StoreServer(const std::string& address, int port, const StoreLimits& limits = {}, const std::string& token = "");
   ~StoreServer();
   StoreServer(const StoreServer&) = delete;
@@ -58,14 +57,14 @@ class StoreServer {
   std::unique_ptr<State> state_;
 };
 
-// A key did not appear in time; the connection is still good.
+// The error of a key that did not appear in time. The connection is still good.
 struct StoreTimeout : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// One connection to a StoreServer. May be used by several threads: requests take turns.
-// Every call throws PeerLost(-1) when the server is gone or does not answer (then all later calls do too), and
-// std::logic_error when the server refuses the request.
+// One connection to a StoreServer. Several threads may use it; their requests take turns. Every call throws PeerLost(-1)
+// when the server is gone or does not answer (then all later calls do too), and std::logic_error when the server refuses the
+// request.
 class StoreClient {
  public:
   // Tries to connect until `timeout_seconds` have passed, then throws PeerLost(-1). Throws UserError when something else
@@ -76,17 +75,17 @@ class StoreClient {
   StoreClient& operator=(const StoreClient&) = delete;
 
   void set(const std::string& key, const std::string& value);
-  // Waits for the key. Throws StoreTimeout.
+  // Waits for the key and returns its value. Throws StoreTimeout.
   std::string get(const std::string& key, std::chrono::milliseconds limit);
-  // Adds to a counter, kept as decimal text; a missing one counts as 0. Returns the new value.
+  // Adds to a counter, kept as decimal text, and returns the new value. A missing counter is 0.
   int64_t add(const std::string& key, int64_t amount);
-  // Sets the key to `desired` when it holds `expected`, or is missing and `expected` is empty. Returns what it then holds
-  // (`expected` where a missing key was expected to hold something).
+  // Sets the key to `desired` when it holds `expected`, or is missing and `expected` is empty. Returns the key's value
+  // afterwards (`expected` where a missing key was expected to hold something).
   std::string compare_set(const std::string& key, const std::string& expected, const std::string& desired);
-  bool remove(const std::string& key);  // whether it was there
+  bool remove(const std::string& key);  // returns true if it was there
   bool check(const std::vector<std::string>& keys);
   int64_t count();
-  // Has the server set the key when this connection ends, by a crash as well; an empty value takes that back.
+  // Asks the server to set the key when this connection ends, by a crash as well. An empty value takes that back.
   void will(const std::string& key, const std::string& value);
   // Waits until all keys are there. Throws StoreTimeout.
   void wait(const std::vector<std::string>& keys, std::chrono::milliseconds limit);

@@ -26,7 +26,7 @@ namespace tacet::store_wire {
 
 inline const std::string kHello = "tacetS1?";
 inline const std::string kWelcome = "tacetS1!";
-// With a join token.
+// The greetings with a join token.
 inline const std::string kTokenHello = "tacetT1?";
 inline const std::string kTokenWelcome = "tacetT1!";
 inline const std::string kTokenNeeded = "tacetTN!";   // the client gave no proof
@@ -46,7 +46,7 @@ inline void put_keys(std::string& out, const std::vector<std::string>& keys) {
   for (const auto& key : keys) put_string(out, key);
 }
 
-// Takes numbers and strings off the front of a message. Each says nothing when the message is too short or a string too
+// Takes numbers and strings off the front of a message. Each returns nothing when the message is too short or a string too
 // long.
 class Reader {
  public:
@@ -87,7 +87,7 @@ class Reader {
 
 using Addresses = std::unique_ptr<addrinfo, void (*)(addrinfo*)>;
 
-// Throws UserError when the name means nothing.
+// Returns the addresses of a name. Throws UserError when it has none.
 inline Addresses resolve(const std::string& address, int port) {
   addrinfo hints{};
   hints.ai_family = AF_UNSPEC;

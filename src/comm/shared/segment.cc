@@ -14,7 +14,7 @@
 namespace tacet {
 namespace {
 
-// All slots of a rank together: little enough that what is in flight stays in the processors' cache.
+// The bytes of all slots of a rank, few enough that data in flight stay in the processors' cache.
 constexpr int64_t kBytes = int64_t{4} << 20;
 constexpr int64_t kLeastSlot = 4 << 10, kLargestSlot = 256 << 10;
 
@@ -26,7 +26,7 @@ struct Head {
 };
 static_assert(std::atomic<uint64_t>::is_always_lock_free && std::atomic<uint32_t>::is_always_lock_free);
 
-constexpr size_t kHeadBytes = 4096;  // head, rings and slot heads are counted in pages, so that data is aligned
+constexpr size_t kHeadBytes = 4096;  // a page; head, rings and slot heads take whole ones, so that data are aligned
 size_t rings_bytes(int readers) {
   const size_t bytes = static_cast<size_t>(readers) * (sizeof(Ring) + Segment::kSlots * sizeof(SlotHead));
   return (bytes + kHeadBytes - 1) / kHeadBytes * kHeadBytes;
@@ -62,9 +62,9 @@ bool Segment::map() {
 std::optional<Segment> Segment::create(int readers, uint64_t nonce) {
   if (readers > kMostReaders) return {};
   Segment s(Fd(::memfd_create("tacet", MFD_CLOEXEC)), readers);
-  // Reserved at once: memory that is missing later would end the process at a write.
+  // The memory is reserved at once. A page that is missing later would end the process at a write.
   if (s.file() < 0 || ::posix_fallocate(s.file(), 0, static_cast<off_t>(s.bytes_)) != 0 || !s.map()) return {};
-  reinterpret_cast<Head*>(s.at_)->nonce = nonce;  // all else begins as 0
+  reinterpret_cast<Head*>(s.at_)->nonce = nonce;  // the rest begins as 0
   return s;
 }
 
@@ -82,7 +82,8 @@ std::atomic<int32_t>& Segment::state() const { return reinterpret_cast<Head*>(at
 
 uint32_t Segment::bell() const { return reinterpret_cast<Head*>(at_)->bell.load(); }
 
-// Either the sleeper sees the new count before it sleeps, or the ringer sees that it sleeps: both orders are total.
+// Either the sleeper sees the new count before it sleeps, or the ringer sees that it sleeps, since all these operations have
+// one total order.
 void Segment::ring_bell() const {
   auto* head = reinterpret_cast<Head*>(at_);
   head->bell.fetch_add(1);

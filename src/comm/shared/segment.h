@@ -1,6 +1,6 @@
-// The memory that a rank shares with the others of its host: a bell for whoever waits, a ring of slots for each of them (a
-// reader), which this rank fills and the reader empties, and slots for what all readers are sent alike. Memory and its
-// layout only. Who waits for what, and how long, is in shared.cc.
+// The memory that a rank shares with the others of its host: a bell to wake it, a ring of slots for each of the others (a
+// reader), which this rank fills and the reader empties, and slots for data that all readers get alike. Only memory and its
+// layout are here. The exchange and its waits are in shared.cc.
 #pragma once
 
 #include <atomic>
@@ -25,40 +25,40 @@ struct Ring {
 };
 
 struct SlotHead {
-  int64_t exchange;  // the one that the bytes belong to
+  int64_t exchange;  // number of the exchange
   int64_t bytes;
-  int64_t common;  // which of the common slots holds them; −1: the ring's own
+  int64_t common;  // common slot that holds the bytes; −1: the ring's own
 };
 
 class Segment {
  public:
-  static constexpr int kSlots = 4;  // of a ring
+  static constexpr int kSlots = 4;  // slots in a ring
 
-  // Every rank maps every other's memory, and a ring has a smallest size, so there is a number beyond which it is too much.
+  // The most readers of a segment. Every rank maps every other's memory, and a ring has a smallest size.
   static constexpr int kMostReaders = 255;
 
-  // Returns new memory with rings for so many readers; nothing when they are too many, or the system has no memfd.
+  // Returns new memory with rings for so many readers, or nothing when they are too many or the system has no memfd.
   static std::optional<Segment> create(int readers, uint64_t nonce);
-  // Returns the memory that process `pid` holds as its descriptor `file`; nothing when it can't be opened, or is not the one
-  // with this nonce: another container's process of the same number, say.
+  // Returns the memory that process `pid` holds as its descriptor `file`. Returns nothing when it can't be opened or has
+  // another nonce, as another container's process of that number would.
   static std::optional<Segment> open(pid_t pid, int file, int readers, uint64_t nonce);
   Segment(Segment&& other) noexcept;
   Segment& operator=(Segment&& other) = delete;
   ~Segment();
 
   int file() const { return file_.get(); }
-  // The mapping stays. Once all have mapped it, nothing but them keeps the memory.
+  // Closes the descriptor; the mapping stays. Once all have mapped the memory, nothing else keeps it.
   void close_file() { file_.reset(); }
 
-  // The owner's state, for those that wait for it.
-  static constexpr int32_t kHere = 0, kLeft = 1, kLost = 2;  // kLost + q: it left because it lost worker q
+  // The values of the owner's state, for those that wait for it.
+  static constexpr int32_t kHere = 0, kLeft = 1, kLost = 2;  // kLost + q: it left because worker q was lost
   std::atomic<int32_t>& state() const;
 
-  // Tells the owner that something has changed: a slot for it was filled, or one of its own was emptied.
+  // Wakes the owner because a slot for it was filled or one of its own was emptied.
   void ring_bell() const;
-  // Returns what the bell shows.
+  // Returns the bell's count.
   uint32_t bell() const;
-  // Sleeps while the bell still shows that, at most so long.
+  // Sleeps while the bell's count is `shown`, at most so long.
   void sleep(uint32_t shown, int64_t nanoseconds) const;
 
   Ring& ring(int reader) const;

@@ -1,7 +1,7 @@
-// A group whose ranks of one host exchange through memory that they share; another group, which they met in, carries the
-// rest. What is sent is copied into slots of the sender's segment and from there to where it belongs, so the data stays in
-// the processors' cache on its way. No call waits without limit: whoever waits looks every tenth of a second whether those
-// it waits for still live.
+// A group whose ranks of one host exchange through memory that they share. Another group, which they met in, carries the
+// rest. Data are copied into slots of the sender's segment and from there to the receiver's memory, so they stay in the
+// processors' cache on their way. No call waits without limit. A waiting rank checks every tenth of a second that those it
+// waits for still live.
 #include <poll.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -31,16 +31,17 @@ namespace tacet {
 namespace {
 
 constexpr int64_t kLookNanoseconds = 100'000'000;
-constexpr int kLooks = 20;  // at the bell before going to sleep, letting others run in between
+constexpr int kLooks = 20;  // looks at the bell before it sleeps, with a yield after each
 
-// Returns a number that stands for a text.
+// Returns a hash of a text.
 int64_t number_of(const std::string& text) {
   uint64_t hash = 0xcbf29ce484222325;  // FNV-1a
   for (const char c : text) hash = (hash ^ static_cast<uint8_t>(c)) * 0x100000001b3;
   return static_cast<int64_t>(hash >> 16);
 }
 
-// What tells processes apart that can't see each other's memory: another machine, container or user. Empty if unknown.
+// Returns the name of this machine, container and user, which differs between processes that can't see each other's memory.
+// It is empty if unknown.
 std::string this_host() {
   std::string boot;
   std::ifstream("/proc/sys/kernel/random/boot_id") >> boot;
@@ -49,14 +50,14 @@ std::string this_host() {
   return boot.empty() || error ? "" : boot + " " + processes.string() + " " + std::to_string(::geteuid());
 }
 
-// Where an exchange with one neighbour stands. The pieces in one direction are one stream of bytes.
+// The position in an exchange with one neighbour. The pieces in one direction are one stream of bytes.
 struct Stream {
   const std::vector<Piece>* pieces = nullptr;
   size_t end = 0;  // pieces [0, end)
   size_t piece = 0;
-  int64_t done = 0;  // of that piece
+  int64_t done = 0;  // bytes done of the present piece
 
-  // Calls move(at, n) for the next bytes that lie together, at most `most`; returns how many they were, 0 at the end.
+  // Calls move(at, n) for the next bytes that lie together, at most `most`. Returns their number, 0 at the end.
   template <class Move>
   int64_t advance(int64_t most, const Move& move) {
     skip();
@@ -82,15 +83,15 @@ struct Stream {
 struct Neighbour {
   int rank;
   Segment segment;   // theirs
-  Fd process;        // readable once it has ended
-  int theirs, mine;  // my ring in their segment, their ring in mine
+  Fd process;        // pidfd, readable once the process has ended
+  int theirs, mine;  // this rank's ring in their segment, their ring in ours
   Stream out = {}, in = {};
-  uint64_t common_at[Segment::kSlots] = {};  // how far they must have read before a common slot may be filled again
+  uint64_t common_at[Segment::kSlots] = {};  // slots they must have read before each common slot is filled again
 };
 
 class SharedGroup : public Group {
  public:
-  // `mine` is there when there are neighbours.
+  // REQUIRES: `mine` has a value when there are neighbours.
   SharedGroup(std::unique_ptr<Group> group, std::optional<Segment> mine, std::vector<Neighbour> neighbours,
               std::vector<int> hosts, double timeout)
       : group_(std::move(group)),
@@ -188,7 +189,8 @@ class SharedGroup : public Group {
     return moved;
   }
 
-  // What ends the pieces for every neighbour alike (a slice of a sum, say) is copied once, and read by all from there.
+  // Finds the last piece, if it is the same memory for every neighbour (a slice of a sum, say). It is then copied once, and
+  // all read it from there.
   void find_common() {
     common_ = {};
     if (neighbours_.size() < 2) return;
@@ -203,7 +205,7 @@ class SharedGroup : public Group {
     for (Neighbour& neighbour : neighbours_) --neighbour.out.end;
   }
 
-  // Whether the neighbour has room for the next common slot.
+  // Returns true if the neighbour has room for the next common slot.
   bool takes_common(Neighbour& neighbour) const {
     const Ring& ring = mine_->ring(neighbour.mine);
     const uint64_t read = ring.read.value.load(std::memory_order_acquire);
@@ -261,7 +263,8 @@ class SharedGroup : public Group {
     return moved;
   }
 
-  // Called when nothing moves. What a neighbour wrote before it left or died is taken first.
+  // Throws PeerLost when a neighbour has left or died. It is called when nothing moves, so that all the data of that
+  // neighbour are taken first.
   void look_for_losses(bool too_long) {
     const bool look = Clock::now() >= next_look_;
     if (look) next_look_ = Clock::now() + std::chrono::nanoseconds(kLookNanoseconds);
@@ -272,7 +275,7 @@ class SharedGroup : public Group {
       if (state == Segment::kHere && !dead) continue;
       if (send(neighbour) || receive(neighbour)) return neighbour.segment.ring_bell();
       const int other = state - Segment::kLost;
-      // Whoever lost somebody tells who it was; but I know better than to accuse myself.
+      // A neighbour that lost another worker names it, unless it names this one.
       throw lost(other >= 0 && other != rank() ? other : neighbour.rank, "is gone: connection closed", false);
     }
     if (!too_long) return;
@@ -294,7 +297,7 @@ class SharedGroup : public Group {
     leave(e.rank >= 0 ? Segment::kLost + e.rank : Segment::kLeft);
   }
 
-  // The first reason stands.
+  // Leaves the exchange for good and tells the neighbours. The first reason stands.
   void leave(int32_t reason) {
     if (!mine_) return;
     int32_t here = Segment::kHere;
@@ -307,12 +310,12 @@ class SharedGroup : public Group {
   std::vector<Neighbour> neighbours_;
   const std::vector<int> hosts_;
   const double timeout_;
-  const int64_t before_;  // bytes that meeting here took
+  const int64_t before_;  // bytes that the meeting took
   std::unique_ptr<PeerLost> failed_;
   Clock::time_point next_look_ = {};
   int64_t exchanges_ = 0;
-  Piece common_ = {};         // what is left of it
-  uint64_t common_slot_ = 0;  // the next one to fill
+  Piece common_ = {};         // rest of the common piece
+  uint64_t common_slot_ = 0;  // next common slot to fill
   int64_t sent_ = 0;
 };
 
@@ -345,12 +348,12 @@ std::unique_ptr<Group> share_memory(std::unique_ptr<Group> group, const SharedOp
         Segment::open(pid, static_cast<int>(files[q]), static_cast<int>(here.size()), static_cast<uint64_t>(nonces[q]));
     Fd process(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
     if (!theirs || process.get() < 0) break;
-    // A rank's rings are for its neighbours in ascending order, so mine for q is the k-th, and q's for me comes after those
-    // below.
+    // A rank's rings are for its neighbours in ascending order. So this rank's ring for q is the k-th, and q's ring for this
+    // rank comes after those of lower ranks.
     const auto below = std::count_if(here.begin(), here.end(), [&](int p) { return p < me && p != q; });
     neighbours.push_back({q, std::move(*theirs), std::move(process), static_cast<int>(below), static_cast<int>(k)});
   }
-  // All ranks of a host share memory, or none.
+  // Either all ranks of a host share memory or none.
   const std::vector<int64_t> good = all_gather_values(*group, {neighbours.size() == here.size() ? 1 : 0});
   for (int q = 0; q < size; ++q) {
     if (good[q] == 1) continue;

@@ -1,4 +1,4 @@
-// The group of one process: nobody to talk to. It exists so that callers need no special case for one worker.
+// The group of one worker, which has nobody to talk to. It exists so that callers need no special case.
 #include "comm/check_exchange.h"
 #include "tacet/group.h"
 

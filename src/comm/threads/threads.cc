@@ -1,5 +1,5 @@
-// Several workers as threads of one process, for tests: the receiver copies straight from the sender's memory. It knows the
-// sizes that both sides have in mind and compares them, so it is also the backend that checks a caller most strictly.
+// Several workers as threads of one process, for tests. The receiver copies straight from the sender's memory. This backend
+// compares the sizes that both sides give, so it checks a caller most strictly.
 #include <chrono>
 #include <condition_variable>
 #include <cstring>
@@ -13,8 +13,8 @@
 namespace tacet {
 namespace {
 
-// The pieces that p has laid out for q in the exchange both are in. They belong to p's caller, who may not leave the
-// exchange while somebody reads them.
+// The pieces that p has laid out for q in the exchange under way. They belong to p's caller, who may not leave the exchange
+// while somebody reads them.
 struct Box {
   enum State { kEmpty, kFull, kBeingRead } state = kEmpty;
   const std::vector<Piece>* pieces = nullptr;
@@ -27,9 +27,9 @@ struct Shared {
   std::mutex mutex;
   std::condition_variable changed;
   std::vector<std::vector<Box>> boxes;  // [sender][receiver]
-  // Ranks whose endpoint was destroyed. That harms only those who still wait for one: the others' exchange goes on.
+  // Ranks whose endpoint was destroyed. Only ranks that still wait for one of them fail.
   std::vector<bool> ended;
-  int lost = -1;  // the rank that failed first: everybody is told this one, not whoever fell over it
+  int lost = -1;  // rank that failed first, which everybody is told; −1: none
   std::string reason;
 };
 
@@ -95,8 +95,8 @@ class ThreadGroup : public Group {
     shared_->changed.notify_all();
   }
 
-  // Waits for `ready`, which is about q, for at most the time limit. What is ready wins over a failure elsewhere: a rank
-  // that took part and was then destroyed has done its duty.
+  // Waits for `ready`, which is about q, for at most the time limit. A true `ready` wins over a failure elsewhere, since a
+  // rank that took part and was then destroyed has done its duty.
   template <typename Ready>
   void await(int q, const std::string& fault, Ready ready) {
     std::unique_lock lock(shared_->mutex);
@@ -137,10 +137,11 @@ class ThreadGroup : public Group {
     if (!match) throw std::logic_error(mismatch);
   }
 
-  // After a failure: takes back what nobody has read, and waits for those who are copying right now (they never wait).
+  // Takes back the pieces that nobody has read after a failure, and waits for those who are copying right now (they never
+  // wait).
   void withdraw(const std::string& why) {
     std::unique_lock lock(shared_->mutex);
-    lose(rank_, "is gone: " + why);  // without effect when somebody else failed first
+    lose(rank_, "is gone: " + why);  // no effect when another rank failed first
     for (int q = 0; q < size(); ++q) {
       if (box(rank_, q).state == Box::kFull) box(rank_, q) = {};
       shared_->changed.wait(lock, [&] { return box(rank_, q).state != Box::kBeingRead; });

@@ -9,8 +9,8 @@
 namespace tacet {
 
 struct SourceFile {
-  std::string name;         // of the file
-  int64_t bytes = 0;        // its size
+  std::string name;         // the file's
+  int64_t bytes = 0;        // the file's size
   std::string checksum;     // "sha256:…", or "md5:…" where that is all its author publishes; lower-case hexadecimal
   bool is_archive = false;  // to be unpacked
 };
@@ -18,7 +18,7 @@ struct SourceFile {
 struct Source {
   std::string dataset;
   std::string address;    // URL of the folder that the files are in, ending in a slash
-  std::string subfolder;  // of $TACET_DATA that the files, or the archive's contents, belong in
+  std::string subfolder;  // place of the files, or of the archive's contents, in $TACET_DATA
   std::vector<SourceFile> files;
 };
 

@@ -10,13 +10,13 @@
 
 namespace tacet {
 
-// What is known of a data set without having it.
+// The facts about a data set that are known without its files.
 struct KnownSize {
   int64_t training = 0;  // tokens, images, pairs or texts of the training set
   std::string unit;
 };
 
-// Nothing where the data are the user's own: another data set, or other files of a known one.
+// Returns them, or nothing where the data are the user's own: another data set, or other files of a known one.
 std::optional<KnownSize> known_size(const Values& data);
 
 // Writes the stand-in of the data set that data.name names into `folder`, which exists and is empty, with enough of it for

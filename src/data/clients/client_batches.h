@@ -1,5 +1,5 @@
-// Which samples a client's next mini-batch holds, for any data of separate samples (images, sentences). Who owns which
-// sample is decided in partition.h; what a sample is, is not known here.
+// The samples of a client's next mini-batch, for any data of separate samples (images, sentences). The owner of a sample is
+// decided in partition.h. Samples are numbers here.
 #pragma once
 
 #include <cstdint>
@@ -26,10 +26,10 @@ class ClientBatches {
 
   // The samples of draw.client's next batch; moves its position on.
   std::vector<int32_t> next(const BatchKey& draw);
-  // What next() would return, without moving on. Nothing where that is decided only in a later round.
+  // Returns the samples that next() would return, without moving on. Returns nothing where a later round decides.
   std::vector<int32_t> peek(const BatchKey& draw);
 
-  int64_t samples() const { return samples_; }  // of all clients together
+  int64_t samples() const { return samples_; }  // all clients' together
   double client_weight(int client) const;       // its samples / the mean of all clients; 1 when dealt anew in every round
   const Shares& shares() const { return shares_; }
 

@@ -27,7 +27,7 @@ struct PartitionOptions {
   int64_t classes = 2;               // k ≥ 1
   double alpha = 0.5;                // > 0; the smaller, the more the clients differ
   std::vector<double> percent = {};  // one > 0 for each client, of sum 100 ± 0.5
-  uint64_t seed = 1;                 // of the partition alone
+  uint64_t seed = 1;                 // the partition's own seed
   bool every_round = false;          // the data is dealt anew in every round
 
   // Binds the keys partition.kind, partition.similarity, …. Without labels there are only iid and percent; `users` tells

@@ -1,5 +1,5 @@
-// IDX files, the format of MNIST and its relatives: a magic number, one size a dimension, then bytes; plain or gzip. Which
-// file is which is not known here (images.h).
+// IDX files, plain or gzip, the format of MNIST and its relatives: a magic number, one size for each dimension, then bytes.
+// The data sets are in data/images/mnist.cc.
 #pragma once
 
 #include <string>

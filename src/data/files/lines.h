@@ -1,5 +1,5 @@
-// Text files line by line, plain or gzip-compressed, in a fixed amount of memory; and records of comma- or tab-separated
-// files on top of them. What the lines mean is the callers' business. Word-level corpora are read elsewhere (corpus.h).
+// Text files line by line, plain or gzip-compressed, in a fixed amount of memory, and records of comma- or tab-separated
+// files on top of them. The callers interpret the lines. Word-level corpora are read elsewhere (data/text/corpus.h).
 #pragma once
 
 #include <cstdint>

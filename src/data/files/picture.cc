@@ -1,4 +1,4 @@
-// See image_file.h. libjpeg-turbo and libpng decode, ATen resizes.
+// See picture.h. libjpeg-turbo and libpng decode, ATen resizes.
 #include "data/files/picture.h"
 
 #include <png.h>
@@ -10,6 +10,7 @@
 #include <memory>
 #include <vector>
 
+#include <ATen/ops/_upsample_bilinear2d_aa.h>
 #include <ATen/ops/from_blob.h>
 
 #include "base/mapped_file.h"

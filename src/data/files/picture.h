@@ -1,5 +1,5 @@
-// One picture in a JPEG or PNG file as square RGB bytes of a given side. Which file belongs to which class is not known here
-// (image_folder.h).
+// One picture in a JPEG or PNG file as square RGB bytes of a given side. Classes are not known here
+// (data/images/image_folder.h).
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@
 
 namespace tacet {
 
-// Which part of a picture is taken and resized (antialiased bilinear) to side × side.
+// The part of a picture that is taken and resized (antialiased bilinear) to side × side.
 struct PictureCrop {
   int64_t side = 224;
   // Without a stream: the centred square whose side is `centre` of the picture's shorter side. The usual evaluation on

@@ -21,7 +21,7 @@ void write_safetensors(const std::string& path, const std::vector<NamedTensor>& 
 
 // The model's parameters: layers' names and shapes.
 void save_parameters(const std::string& path, const std::vector<Layer>& layers, const Vec& x);
-// The same with the model's buffers behind them, under names of their own.
+// Writes the model's parameters, and behind them its buffers under names of their own.
 void save_model(const std::string& path, const std::vector<Layer>& layers, const Vec& x,
                 const std::vector<Layer>& buffer_layers, const Vec& buffers);
 // Fills x from the file; every layer must be there with its shape (UserError otherwise).

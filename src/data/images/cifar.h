@@ -12,7 +12,7 @@ namespace tacet {
 struct CifarFormat {
   int64_t label_bytes = 1;  // the last one is the label
   int64_t classes = 10;
-  int64_t records = 10000;  // what each file must hold; 0: any number of whole records
+  int64_t records = 10000;  // records that each file must hold; 0: any number of whole ones
 };
 
 // The records of the files, one after the other. Throws UserError naming the file, and the record for a wrong label.

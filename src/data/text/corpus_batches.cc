@@ -1,4 +1,4 @@
-// Cuts a corpus into client shards, streams and batches; see text_batches.h for what each rule promises.
+// Cuts a corpus into client shards, streams and batches. The rules' promises are in corpus_batches.h.
 #include "data/text/corpus_batches.h"
 
 #include <ATen/ops/empty.h>
@@ -132,7 +132,7 @@ std::vector<TextBatches::Shard> TextBatches::cut(int64_t tokens, int clients) co
   double upto = 0;
   int64_t first = 0;
   for (const double p : percent) {
-    upto += p;  // the same additions as for the sum, so the last shard ends exactly at the last token
+    upto += p;  // added as the sum was, so the last shard ends exactly at the last token
     const auto end = static_cast<int64_t>(static_cast<double>(tokens) * (upto / sum));
     shards.push_back({first, end - first});
     first = end;

@@ -19,7 +19,7 @@ namespace tacet {
 struct TextSplit {
   Texts first, second;          // second has texts only where the task is about pairs
   std::vector<int64_t> labels;  // indices into classes
-  std::vector<int64_t> users;   // who wrote it, numbered by first appearance; empty where nobody is known
+  std::vector<int64_t> users;   // authors, numbered by first appearance; empty where nobody is known
   int64_t size() const { return first.size(); }
 };
 

@@ -19,7 +19,7 @@ struct ParallelSplit {
 };
 
 struct ParallelText {
-  Subwords subwords;  // of both languages
+  Subwords subwords;  // pieces of both languages
   ParallelSplit train, valid, test;
 };
 

@@ -1,5 +1,5 @@
 // The State of the Union addresses that are part of the program (data/sotu): a word-level corpus that needs no file and no
-// download. How the text was made is said in data/sotu/README.md; this only unpacks and indexes it.
+// download. It only unpacks and indexes the text; the making of the text is described in data/sotu/README.md.
 #pragma once
 
 #include "data/text/corpus.h"

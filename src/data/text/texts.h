@@ -15,7 +15,7 @@ struct Texts {
     const int64_t first = k == 0 ? 0 : ends[static_cast<size_t>(k - 1)];
     return {words.data() + first, words.data() + ends[static_cast<size_t>(k)]};
   }
-  void close() { ends.push_back(static_cast<int64_t>(words.size())); }  // what was added since the last close is a text
+  void close() { ends.push_back(static_cast<int64_t>(words.size())); }  // ends a text: the words added since the last close
 };
 
 }  // namespace tacet

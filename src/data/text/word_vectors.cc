@@ -55,7 +55,7 @@ WordVectors read_word_vectors(const std::string& path, const std::unordered_map<
       numbers.push_back(value);
       at = next;
     }
-    vectors.found.emplace(word, std::move(numbers));  // of two lines for one word the first counts
+    vectors.found.emplace(word, std::move(numbers));  // the first of two lines for one word counts
   });
   return vectors;
 }

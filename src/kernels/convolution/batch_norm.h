@@ -14,10 +14,10 @@ struct Rows {
   int64_t n = 0, c = 0, block = 0;
 };
 
-// Those of images; each image has whole blocks, which the first cache holds.
+// Returns the rows of images. Each image has whole blocks, which the first cache holds.
 Rows rows_of_images(int64_t images, int64_t height, int64_t width, int64_t c);
 
-// f(first row, rows) for ranges of whole blocks, over the threads.
+// Calls f(first row, rows) for ranges of whole blocks, over the threads.
 void each_range(Rows rows, const std::function<void(int64_t, int64_t)>& f);
 
 // Mean and biased variance of each channel, from ranges of whole blocks that may be added at the same time, in any order.
@@ -30,7 +30,7 @@ class Moments {
 
  private:
   Rows rows_;
-  std::vector<float> means_, squares_;  // of each block around its own mean
+  std::vector<float> means_, squares_;  // each block's, around its own mean
 };
 
 // z = max(0, scale·y + shift + added); `added` null: nothing is added; relu false: no maximum.
@@ -53,15 +53,15 @@ class NormBackward {
  private:
   Rows rows_;
   Norm norm_;
-  std::vector<float> sums_, products_;         // of each block
+  std::vector<float> sums_, products_;         // each block's
   std::vector<float> factor_, share_, slope_;  // dy = factor·(d − share − (y − mean)·slope)
   std::vector<float> ones_;                    // a block of results, where there was no ReLU
 };
 void norm_backward(Rows rows, const float* y, const float* dz, const float* z, const Norm& norm, float* dy, float* d_weight,
                    float* d_bias, float* d_added);
 
-// The same for z = max(0, y + bias): dy = dz where z > 0, and the bias' gradient, in one pass. z null: no maximum; then dy
-// is dz, and nothing is written to it.
+// Computes the gradients of z = max(0, y + bias) in one pass: dy = dz where z > 0, and the bias' gradient. A null z means no
+// maximum; then dy is dz, and nothing is written to it.
 void bias_backward(Rows rows, const float* dz, const float* z, float* dy, float* d_bias);
 
 }  // namespace tacet

@@ -1,5 +1,5 @@
-// What the differentiable layers on channels-last images share: making such images, reading their values, and which ones the
-// fused paths take.
+// The parts that differentiable layers on channels-last images share: making such images, reading their values, and the
+// choice of the fused paths.
 #pragma once
 
 #include <vector>
@@ -43,7 +43,7 @@ inline Convolution restored(const c10::IValue& value) {
   return {kept[0], kept[1], static_cast<Precision>(kept[2])};
 }
 
-// Whether the fused paths take these.
+// Returns true if the fused paths take these.
 inline bool takes_fused(const torch::Tensor& x, const torch::Tensor& weight) {
   return fast_convolutions() && fits(x) && weight.scalar_type() == at::kFloat && weight.is_contiguous() &&
          weight.size(2) == weight.size(3);

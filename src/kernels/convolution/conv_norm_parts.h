@@ -1,5 +1,5 @@
-// What the differentiable units of residual networks are put together from: a convolution whose result is measured, its
-// normalisation, and the way back through both. No autograd here: that is conv_norm.h and basic_block.h.
+// The parts of the differentiable units of residual networks: a convolution whose result is measured, its normalisation, and
+// the way back through both. Autograd is not here but in conv_norm.h and basic_block.h.
 #pragma once
 
 #include <functional>
@@ -12,10 +12,10 @@
 
 namespace tacet {
 
-// Whether the batch's own statistics serve.
+// Returns true if the batch's own statistics serve.
 bool by_batch(const ConvNorm& l);
 
-// A convolution and what its result is normalised by.
+// A convolution's result and the statistics that normalise it.
 struct Convolved {
   at::Tensor y, mean, variance;
 };
@@ -23,8 +23,8 @@ struct Convolved {
 // The moments of images are taken while they are still in the cache, where the convolution allows it.
 Convolved convolved_and_measured(const at::Tensor& x, const ConvNorm& l);
 
-// The same, by the batch's own statistics, of images that are made a group at a time: group(first, images) returns them, and
-// they are forgotten when it is called again from that thread. `like`: a tensor of as many images.
+// Convolves images that are made a group at a time, measured by the batch's own statistics. group(first, images) returns
+// them, and they are forgotten when it is called again from that thread. `like` is a tensor of as many images.
 using Groups = std::function<const float*(int64_t first, int64_t images, float* room)>;
 Convolved convolved_in_groups(const Conv3x3& s, const at::Tensor& like, const ConvNorm& l, const Groups& group);
 
@@ -38,13 +38,13 @@ Scaling scaling_of(const Convolved& c, const ConvNorm& l);
 // relu(normalised + added), written to z.
 at::Tensor normalized(const Convolved& c, const Scaling& s, const at::Tensor& added, bool relu, const at::Tensor& z);
 
-// What the forward pass left of a normalisation, and the gradient of its result.
+// A normalisation as the forward pass left it, and the gradient of its result.
 struct Normed {
   const float *y, *dz, *z;
   Norm norm;
 };
 
-// Where gradients go; null: not wanted.
+// The places for gradients; null: not wanted.
 struct Gradients {
   float *d_gamma, *d_beta, *d_added, *dx, *dw;
 };

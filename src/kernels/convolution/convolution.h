@@ -9,16 +9,17 @@
 
 namespace tacet {
 
-// Whether this build has them (oneDNN). Without, the functions below throw std::logic_error.
+// Returns true if this build has them (oneDNN). Without, the functions below throw std::logic_error.
 bool fast_convolutions();
 
-// float32; x [B, C, H, W] and y [B, O, H', W'] dense channels-last, w [O, C, k, k] contiguous. The same padding on all
-// sides. bf16: the two factors of each of the three are rounded, sums and results are float32.
+// A convolution in float32. x [B, C, H, W] and y [B, O, H', W'] are dense channels-last, w [O, C, k, k] is contiguous.
+// Padding is equal on all sides. In bf16 the two factors of each of the three products are rounded; sums and results are
+// float32.
 struct Convolution {
   int64_t stride = 1, padding = 0;
   Precision precision = Precision::f32;
-  // What x, w and y of these shapes are convolved in: `precision`, or f32 where bf16 has no fast way on this processor, or
-  // none that is right: 1 × 1 with an odd number of maps.
+  // Returns the precision for x, w and y of these shapes. It is `precision`, or f32 where bf16 has no fast way on this
+  // processor, or no correct one (1 × 1 with an odd number of maps).
   Precision taken(const at::Tensor& x, const at::Tensor& w, const at::Tensor& y) const;
   void forward(const at::Tensor& x, const at::Tensor& w, const at::Tensor& y) const;
   void backward_input(const at::Tensor& dy, const at::Tensor& w, const at::Tensor& dx) const;

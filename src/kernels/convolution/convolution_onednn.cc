@@ -1,4 +1,4 @@
-// convolution.h on the own kernels where there are some for the shape, else on oneDNN. Making a primitive costs as much as a
+// convolution.h on tacet's kernels where there are some for the shape, else on oneDNN. Making a primitive costs as much as a
 // small convolution, so each thread keeps those of the shapes it met, with the packed weights they work in. For bf16 the
 // factors are rounded into memory that a thread keeps: one copy of an image is read once, by the convolution behind it.
 #include <array>
@@ -61,18 +61,35 @@ struct Factor {
 
 struct Rooms {
   std::vector<uint16_t> in, out;
+  std::vector<float> scratch;
 };
 Rooms& rooms() {
   thread_local Rooms own;
   return own;
 }
 
+// Memory behind a primitive's scratchpad that is ours as well. On processors without AVX-512, oneDNN 2.6 writes some values
+// past the scratchpad of 1 × 1 convolutions with a stride.
+constexpr size_t kScratchSlack = 1024;  // floats
+
+// Returns a scratchpad in memory that the thread keeps.
+memory scratchpad(const memory::desc& desc) {
+  std::vector<float>& room = rooms().scratch;
+  const size_t needed = desc.get_size() / sizeof(float) + kScratchSlack;
+  if (room.size() < needed) room.resize(needed);
+  void* aligned = room.data();
+  size_t space = room.size() * sizeof(float);
+  std::align(64, desc.get_size(), aligned, space);
+  return {desc, engine(), aligned};
+}
+
 // Everything of one shape. Packed weights are valid within one call only. Throws dnnl::error where oneDNN has no such
 // convolution.
 struct Shape {
-  Type type;  // of the factors
+  Type type;  // the factors'
   Factor image_in, image_out;
   memory::desc plain;
+  memory::desc forward_scratch, input_scratch, weights_scratch;
   memory forward_weights, input_weights, weights_gradient;
   dnnl::reorder pack_forward, pack_input, unpack_gradient;
   dnnl::convolution_forward forward;
@@ -85,17 +102,23 @@ struct Shape {
     const memory::desc packed = described(w, t, Tag::any), gradient = described(w, Type::f32, Tag::any);
     const memory::dims stride = {c.stride, c.stride}, padding = {c.padding, c.padding};
     const auto direct = dnnl::algorithm::convolution_direct;
+    dnnl::primitive_attr own_scratch;
+    own_scratch.set_scratchpad_mode(dnnl::scratchpad_mode::user);
     const auto forward_desc = [&](const memory::desc& out) {
       return dnnl::convolution_forward::primitive_desc(
-          {dnnl::prop_kind::forward_training, direct, image_in.taken, packed, out, stride, padding, padding}, engine());
+          {dnnl::prop_kind::forward_training, direct, image_in.taken, packed, out, stride, padding, padding}, own_scratch,
+          engine());
     };
     const auto f = forward_desc(image_out.plain), hint = forward_desc(image_out.taken);
     const dnnl::convolution_backward_data::primitive_desc i(
-        {direct, image_in.plain, packed, image_out.taken, stride, padding, padding}, engine(), hint);
+        {direct, image_in.plain, packed, image_out.taken, stride, padding, padding}, own_scratch, engine(), hint);
     const dnnl::convolution_backward_weights::primitive_desc g(
-        {direct, image_in.taken, gradient, image_out.taken, stride, padding, padding}, engine(), hint);
+        {direct, image_in.taken, gradient, image_out.taken, stride, padding, padding}, own_scratch, engine(), hint);
     for (const char* const name : {f.impl_info_str(), i.impl_info_str(), g.impl_info_str()})
       if (std::string(name).rfind("ref", 0) == 0) fast = false;
+    forward_scratch = f.scratchpad_desc();
+    input_scratch = i.scratchpad_desc();
+    weights_scratch = g.scratchpad_desc();
     forward_weights = memory(f.weights_desc(), engine());
     input_weights = memory(i.weights_desc(), engine());
     weights_gradient = memory(g.diff_weights_desc(), engine());
@@ -108,10 +131,11 @@ struct Shape {
   }
 };
 
-// Of 1 × 1 convolutions with an odd number of maps, oneDNN 2.6 gets x's gradient in bf16 wrong for some images (9 × 20).
+// Returns true for 1 × 1 convolutions with an odd number of maps. oneDNN 2.6 gets x's gradient in bf16 wrong there for some
+// images (9 × 20).
 bool wrong_in_bf16(at::IntArrayRef w) { return w[2] == 1 && w[3] == 1 && w[0] % 2 == 1; }
 
-// In bf16 where asked for, right and fast, else in f32.
+// Makes the shape in bf16 where that is asked for, right and fast, else in f32.
 std::unique_ptr<Shape> made(at::IntArrayRef x, at::IntArrayRef w, at::IntArrayRef y, const Convolution& c) {
   if (c.precision == Precision::bf16 && !wrong_in_bf16(w)) {
     try {
@@ -153,7 +177,8 @@ void Convolution::forward(const at::Tensor& x, const at::Tensor& w, const at::Te
   run(s.pack_forward, {{DNNL_ARG_FROM, over(s.plain, w)}, {DNNL_ARG_TO, s.forward_weights}});
   run(s.forward, {{DNNL_ARG_SRC, s.image_in.of(x, rooms().in)},
                   {DNNL_ARG_WEIGHTS, s.forward_weights},
-                  {DNNL_ARG_DST, over(s.image_out.plain, y)}});
+                  {DNNL_ARG_DST, over(s.image_out.plain, y)},
+                  {DNNL_ARG_SCRATCHPAD, scratchpad(s.forward_scratch)}});
   stream().wait();
 }
 
@@ -163,7 +188,8 @@ void Convolution::backward_input(const at::Tensor& dy, const at::Tensor& w, cons
   run(s.pack_input, {{DNNL_ARG_FROM, over(s.plain, w)}, {DNNL_ARG_TO, s.input_weights}});
   run(s.backward_input, {{DNNL_ARG_DIFF_DST, s.image_out.of(dy, rooms().out)},
                          {DNNL_ARG_WEIGHTS, s.input_weights},
-                         {DNNL_ARG_DIFF_SRC, over(s.image_in.plain, dx)}});
+                         {DNNL_ARG_DIFF_SRC, over(s.image_in.plain, dx)},
+                         {DNNL_ARG_SCRATCHPAD, scratchpad(s.input_scratch)}});
   stream().wait();
 }
 
@@ -172,7 +198,8 @@ void Convolution::backward_weights(const at::Tensor& x, const at::Tensor& dy, co
   Shape& s = shape_of(x, dw, dy, *this);
   run(s.backward_weights, {{DNNL_ARG_SRC, s.image_in.of(x, rooms().in)},
                            {DNNL_ARG_DIFF_DST, s.image_out.of(dy, rooms().out)},
-                           {DNNL_ARG_DIFF_WEIGHTS, s.weights_gradient}});
+                           {DNNL_ARG_DIFF_WEIGHTS, s.weights_gradient},
+                           {DNNL_ARG_SCRATCHPAD, scratchpad(s.weights_scratch)}});
   run(s.unpack_gradient, {{DNNL_ARG_FROM, s.weights_gradient}, {DNNL_ARG_TO, over(s.plain, dw)}});
   stream().wait();
 }

@@ -32,7 +32,7 @@ int64_t images_at_once(const Conv3x3& s);
 // larger of its two images has.
 void each_group(const Conv3x3& s, int64_t images, const std::function<void(int64_t, int64_t, float*)>& f);
 
-// Whether a batch may be cut into 8 slices, each with a sum of its own for the gradient of the weights.
+// Returns true if a batch may be cut into 8 slices, each with a sum of its own for the gradient of the weights.
 bool few_weights(const Conv3x3& s);
 
 // The gradient of the weights, summed up in slices of a batch that may be computed at the same time: 8, or as many as a few

@@ -1,5 +1,5 @@
-// What residual networks need between convolutions, keeping channels-last images in their order both ways: libtorch's own
-// gradients of these are in the other order, and cost a copy each.
+// The operations of residual networks between convolutions. They keep channels-last images in their order both ways;
+// libtorch's gradients of these are in the other order and cost a copy each.
 #pragma once
 
 #include <torch/types.h>

@@ -25,7 +25,7 @@ namespace {
 #define TACET_AVX512 [[gnu::target("avx512f")]]
 
 constexpr int64_t lanes = 16;          // maps at a time, one register
-constexpr int64_t parts = 16;          // of a tile
+constexpr int64_t parts = 16;          // numbers of a transformed tile
 constexpr int64_t tiles_at_once = 32;  // their transformed values lie in the second cache
 
 __mmask16 all_if(bool there) { return static_cast<__mmask16>(there ? 0xffff : 0); }

@@ -13,9 +13,9 @@ namespace tacet {
 struct Conv3x3 {
   int64_t height = 0, width = 0, in = 0, out = 0;
 
-  // Whether there are kernels for this shape and processor: AVX-512, maps in multiples of 16.
+  // Returns true if there are kernels for this shape and processor: AVX-512, maps in multiples of 16.
   bool fits() const;
-  int64_t weights() const { return 16 * in * out; }  // of those that `convolve` takes
+  int64_t weights() const { return 16 * in * out; }  // floats that `convolve` takes
   Conv3x3 turned() const { return {height, width, out, in}; }
 };
 

@@ -13,7 +13,7 @@ namespace tacet {
 
 namespace {
 
-constexpr int64_t columns = 64;  // of a panel: four registers wide
+constexpr int64_t columns = 64;  // a panel's width: four registers
 
 }  // namespace
 
@@ -213,7 +213,7 @@ void multiply_panels(const void* a, int64_t rows, const Panels& b, float* y, boo
 }
 
 bool pack_panels(const Strided& b, int64_t k, int64_t n, float* out, uint64_t* kept) {
-  constexpr double most = 0.75;  // of the first panel's values, beyond which leaving zeros out is not worth its bits
+  constexpr double most = 0.75;  // share of the first panel's values; above it, leaving zeros out is not worth its bits
   const int64_t distance = panel_floats(k, columns);
   const auto pack = [&](int64_t p, uint64_t* bits) {
     const int64_t first = p * columns;

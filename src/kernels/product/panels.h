@@ -18,10 +18,11 @@ struct Panels {
   const uint64_t* kept = nullptr;
 };
 
-// Whether this processor has what multiply_panels needs: AVX-512, and its bf16 products if asked. Constant in a process.
+// Returns true if this processor has AVX-512, which multiply_panels needs, and its bf16 products if asked. Constant in a
+// process.
 bool has_panels(bool bf16);
 
-// Room for the panels of b [k, n], in floats, and for the words of `kept`.
+// Return the room for the panels of b [k, n], in floats, and for the words of `kept`.
 int64_t panel_floats(int64_t k, int64_t n);
 int64_t panel_lines(int64_t k, int64_t n);
 

@@ -1,5 +1,5 @@
 // Matrix products at the speed of oneDNN, on plain tensors without gradients: product_onednn.cc, or product_libtorch.cc
-// where oneDNN is missing. What is differentiable is built on these, in linear.h and recurrent.h.
+// where oneDNN is missing. Differentiable layers are built on these, in linear.h and recurrent.h.
 #pragma once
 
 #include <memory>
@@ -10,14 +10,14 @@
 
 namespace tacet {
 
-// Whether products here are faster than libtorch's own: built with oneDNN. Constant in a process.
+// Returns true if products here are faster than libtorch's, that is, in a build with oneDNN. Constant in a process.
 bool fast_products();
 
-// Whether this build and machine multiply bfloat16 numbers in hardware. Constant in a process.
+// Returns true if this build and machine multiply bfloat16 numbers in hardware. Constant in a process.
 bool bf16_products();
 
-// y = a · b, or y += a · b. a [M, K], b [K, N] with rows or columns contiguous, y [M, N] with contiguous rows; f32, on the
-// CPU. Same bits for the same shapes, strides, values and threads.
+// Computes y = a · b, or y += a · b. a [M, K] and b [K, N] have contiguous rows or columns, y [M, N] contiguous rows. All
+// are f32 and on the CPU. Equal shapes, strides, values and threads give equal bits.
 void product(const at::Tensor& a, const at::Tensor& b, const at::Tensor& y, bool add, Precision precision);
 
 // A right factor b [K, N] that many products share, brought into the order that suits them once. Products of one

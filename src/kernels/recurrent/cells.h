@@ -1,6 +1,6 @@
-// What recurrent cells and the softmax of a vocabulary do between matrix products, a row at a time, forward and backward,
-// vectorised. exp and tanh are polynomials within 2 units in the last place of libm's. Widths H are counts of floats; the
-// gates of a step lie one after the other, H each, in torch's order.
+// The work of recurrent cells and of the softmax of a vocabulary between matrix products, a row at a time, forward and
+// backward, vectorised. exp and tanh are polynomials within 2 units in the last place of libm's. Widths H are counts of
+// floats; the gates of a step lie one after the other, H each, in torch's order.
 #pragma once
 
 #include <cstdint>

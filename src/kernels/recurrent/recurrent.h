@@ -46,8 +46,9 @@ GruOutput gru_layer(const at::Tensor& x, const at::Tensor& h, const RecurrentWei
                     Precision precision = Precision::f32);
 GruOutput gru_layer_libtorch(const at::Tensor& x, const at::Tensor& h, const RecurrentWeights& weights);
 
-// Whether a layer with this input takes the own path (direction.h), which is for f32 on the CPU where oneDNN is; any other
-// takes libtorch's, the functions named so, which are also the naive twins that tests compare with.
+// Returns true if a layer with this input uses tacet's kernels (recurrent_layer.h), which are for f32 on the CPU in a build
+// with oneDNN. Any other layer uses libtorch's, by the functions named so, which are also the naive twins that tests compare
+// with.
 bool uses_native_kernels(const at::Tensor& x);
 
 // The path that f32 layers on the CPU take, for summary.json: "onednn" or "libtorch".

@@ -1,4 +1,4 @@
-// See direction.h.
+// See recurrent_layer.h.
 #include "kernels/recurrent/recurrent_layer.h"
 
 #include <algorithm>
@@ -59,8 +59,8 @@ void for_columns(int64_t count, int64_t width, Do do_row) {
 
 void copy_row(const float* from, float* to, int64_t width) { std::copy_n(from, width, to); }
 
-// What the forward pass leaves for the backward one. gates [N, G·H]; before [N, H]: h that a row's step started from; cells
-// [N, H]: c of an LSTM after it, W_hn h + b_hn of a GRU.
+// The values that the forward pass leaves for the backward one. gates [N, G·H]. before [N, H] is the h that a row's step
+// started from. cells [N, H] is the c of an LSTM after the step, W_hn h + b_hn of a GRU.
 struct Kept {
   at::Tensor gates, before, cells;
 };

@@ -1,5 +1,5 @@
-// A recurrent layer in one direction over packed sequences, differentiable in everything it is given: own time loop on
-// product.h and cells.h. Its naive twin is libtorch's layer, which recurrent.cc takes where this one is not for.
+// A recurrent layer in one direction over packed sequences, differentiable in everything it is given, with tacet's time loop
+// on product.h and cells.h. Its naive twin is libtorch's layer, which recurrent.cc takes where this one is not for.
 #pragma once
 
 #include <vector>

@@ -16,7 +16,7 @@
 namespace tacet {
 namespace {
 
-constexpr double epsilon = 1e-5;  // of layer norms
+constexpr double epsilon = 1e-5;  // the layer norms'
 
 at::Tensor normalised(const at::Tensor& x, const Affine& ln) {
   return torch::layer_norm(x, {x.size(-1)}, ln.weight, ln.bias, epsilon);

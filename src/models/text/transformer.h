@@ -18,7 +18,7 @@ namespace tacet {
 struct TransformerOptions {
   int64_t vocabulary = 0;  // V, of both languages together
   int32_t pad = 0, begin = 2, end = 3;
-  int64_t layers = 6;    // of the encoder, and of the decoder
+  int64_t layers = 6;    // in the encoder, and in the decoder
   int64_t width = 512;   // C, even
   int64_t heads = 8;     // divides C
   int64_t inner = 2048;  // F

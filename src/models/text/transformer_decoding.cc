@@ -20,7 +20,7 @@ namespace {
 struct Search {
   std::vector<std::vector<int32_t>> live;  // unfinished hypotheses, best first
   std::vector<double> scores;              // their log-probabilities
-  std::vector<int32_t> best;               // of the finished ones
+  std::vector<int32_t> best;               // best finished hypothesis
   double best_score = -std::numeric_limits<double>::infinity();
   int64_t finished = 0, limit = 0;  // limit: pieces
 };
@@ -89,7 +89,7 @@ std::vector<std::vector<int32_t>> Transformer::translate(const std::vector<View>
     at::Tensor log_p = step(pieces, position, memory.mask, caches);
     log_p.select(1, o_.pad).fill_(-std::numeric_limits<float>::infinity());
     log_p.select(1, o_.begin).fill_(-std::numeric_limits<float>::infinity());
-    // Of beam live hypotheses at most beam can end, so among the best 2·beam of each row there are enough to go on with.
+    // At most `beam` live hypotheses can end, so among the best 2·beam of each row there are enough to go on with.
     const auto [values, indices] = log_p.topk(std::min(2 * how.beam, o_.vocabulary), 1);
     const int64_t choices = values.size(1);
     const float* value = values.data_ptr<float>();
@@ -130,7 +130,7 @@ std::vector<std::vector<int32_t>> Transformer::translate(const std::vector<View>
       }
       s.live = std::move(live);
       s.scores = std::move(scores);
-      if (position + 1 >= s.limit)  // those that never end are taken as they are
+      if (position + 1 >= s.limit)  // hypotheses that never end are taken as they are
         for (size_t k = 0; k < s.live.size(); ++k) finish(s, s.live[k], s.scores[k], how.length_penalty);
       if (s.finished >= how.beam || position + 1 >= s.limit || s.live.empty()) continue;
       for (size_t k = 0; k < s.live.size(); ++k) {
