@@ -93,7 +93,7 @@ const std::vector<Mistake> value_mistakes = {
      {},
      "r.toml:19: schedule.milestones must hold numbers > 0, got 0"},
     {"factor_above_one",
-     with("epochs = 2", "epochs = 2\nfactor = 10"),
+     with("epochs = 2", "epochs = 2\nfactor = 10\nmilestones = [1]"),
      {},
      "r.toml:19: schedule.factor must be > 0 and <= 1, got 10"},
     {"negative_seed", good_recipe + "[run]\nseed = -1", {}, "r.toml:20: run.seed must be >= 0, got -1"},
