@@ -1,10 +1,5 @@
-<<<<<<< HEAD
-// Places of the file system that the environment names: the home folder, tacet's cache, the folder of data sets; and
-// this program's own. Knows nothing of what is kept there.
-=======
 // Places of the file system that the environment names: the home folder, tacet's cache, the folder of data sets, and this
 // program's own file. Their contents are not known here.
->>>>>>> main
 #pragma once
 
 #include <string>
