@@ -69,8 +69,9 @@ struct Result {
 // Trains a recipe. Collective: every rank of the group calls it with an equal recipe. Only rank 0 writes files and calls the
 // observer. clients.count defaults to the number of ranks. Throws UserError or PeerLost; the run folder then says "failed".
 Result train(const Recipe& recipe, Group& group, const TrainOptions& options, Observer& observer);
-// Trains an objective of the caller's own, on each rank another object. The recipe names it in [objective] and has neither
-// [data] nor [model]; add_objective (registry.h) has made the name known. Collective, and throws, as above.
+// Trains an objective of the caller's own, on each rank another object. Collective, and throws, as above.
+// REQUIRES: the recipe says the truth about it. It names the objective in [objective], with a name that add_objective
+// (registry.h) has made known, or it has [data] and [model] and the objective wraps what make_objective (task.h) returns.
 Result train(const Recipe& recipe, Objective& objective, Group& group, const TrainOptions& options, Observer& observer);
 
 // Train a recipe, or the caller's objective, on workers that may be lost and rejoin. A lost worker costs the round in

@@ -36,8 +36,6 @@ Training::Training(const Recipe& given_recipe, int workers, Objective* given)
       schedule(make_schedule(recipe.schedule, recipe.algorithm, clients)) {
   set_threads(options.threads);
   release_large_blocks();
-  if (given && !recipe.objective.has("name"))
-    throw UserError(recipe.source + ": must name the program's own objective in [objective], instead of [data] and [model]");
   if (!given) own_objective = make_objective(recipe, clients);
   objective = given ? given : own_objective.get();
   make_algorithm();

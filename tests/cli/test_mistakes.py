@@ -213,7 +213,7 @@ class Mistakes(Case):
                             "model.layers=2")
         with self.subTest("the run is left as it was"):
             self.assertEqual(self.content(folder), before)
-        self.assertMistake(result, ["model.hidden", "(8)", "9"])
+        self.assertMistake(result, ["model.layers", "(1)", "2"])
 
     def content(self, folder):
         out = {}

@@ -316,17 +316,6 @@ TEST(RunFolder, AnObjectiveOfOnesOwnIsCalledSo) {
   EXPECT_TRUE(kept.model.all().empty() && kept.data.all().empty());
 }
 
-TEST(RunFolder, AnObjectiveOfOnesOwnHasNoModelAndNoData) {
-  Scripted objective({1});
-  Observer quiet;
-  const Recipe r = parse_recipe(
-      "[data]\nname = \"sotu\"\n[model]\nname = \"awd-lstm\"\n[algorithm]\nname = \"fedavg\"\neta = 1\n[schedule]\nrounds = "
-      "1\n",
-      "test.toml");
-  EXPECT_EQ(test::error_of([&] { train(r, objective, *single_group(), {}, quiet); }),
-            "test.toml: must name the program's own objective in [objective], instead of [data] and [model]");
-}
-
 TEST(RunFolder, ADivergingRunSaysSoAndIsMarkedFailed) {
   const test::TempFolder f;
   Scripted objective({1});
