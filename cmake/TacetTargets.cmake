@@ -13,7 +13,7 @@ target_compile_features(tacet_options INTERFACE cxx_std_20)
 # No contraction: whether a·b + c is rounded once or twice must not depend on which of a loop's versions the compiler takes, which
 # may follow from addresses. Where a fused product is wanted, it is written.
 target_compile_options(tacet_options INTERFACE
-  $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wshadow -Wno-unused-parameter -Wno-missing-field-initializers -Wno-restrict -fno-math-errno -ffp-contract=off>
+  $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wshadow=local -Wno-unused-parameter -Wno-missing-field-initializers -Wno-restrict -fno-math-errno -ffp-contract=off>
   $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CXX_COMPILER_ID:GNU>>:-fpch-preprocess>)
 if(TACET_WERROR)
   target_compile_options(tacet_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Werror>)
@@ -38,8 +38,9 @@ target_compile_options(tacet_torch INTERFACE $<$<COMPILE_LANGUAGE:CXX>:${tacet_t
 # The headers that make compiling slow, precompiled once each and shared by all targets: `tensor` for files that see vectors,
 # `torch` for layers, networks and tasks, `test` for test programs. Every file compiles without them (-DTACET_PCH=OFF).
 option(TACET_PCH "precompile ATen's and torch's headers" ON)
-# Files of a library that include the same heavy headers are compiled together, which saves most of a fresh build's time.
-option(TACET_UNITY "compile a library's files in groups" ON)
+# Files of a target are compiled together, which saves most of a fresh build's time: loading a precompiled header alone takes seconds.
+# Where one file is edited again and again, OFF is faster (the preset dev has it).
+option(TACET_UNITY "compile a target's files in groups" ON)
 
 file(WRITE ${CMAKE_BINARY_DIR}/pch/empty.cc "")
 function(tacet_define_pch flavour)
@@ -58,12 +59,15 @@ function(tacet_precompile target flavour)
   endif()
 endfunction()
 
-# Puts a target's sources into groups of `size` that are compiled as one file each.
+# Puts a target's sources into groups of at most `size` that are compiled as one file each. Sources with compile options or definitions
+# of their own stay alone.
 function(tacet_unite target size)
-  if(NOT TACET_UNITY OR size LESS 2)
+  if(NOT TACET_UNITY)
     return()
   endif()
   set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_MODE GROUP)
+  # A header's type that holds a file's own one looks as if it were seen from several files.
+  target_compile_options(${target} PRIVATE -Wno-subobject-linkage)
   set(k 0)
   foreach(source ${ARGN})
     math(EXPR group "${k} / ${size}")
@@ -72,8 +76,8 @@ function(tacet_unite target size)
   endforeach()
 endfunction()
 
-# tacet_library(NAME PLAIN … HEAVY … LINKS … PRIVATE_LINKS … PCH tensor|torch UNITE n)
-# PLAIN sources include neither ATen nor torch. HEAVY ones do: they get the precompiled header and are compiled n at a time.
+# tacet_library(NAME PLAIN … HEAVY … LINKS … PRIVATE_LINKS … PCH tensor|torch [UNITE n])
+# PLAIN sources include neither ATen nor torch. HEAVY ones do, and get the precompiled header. All are compiled n = 12 at a time.
 function(tacet_library name)
   cmake_parse_arguments(A "" "PCH;UNITE" "PLAIN;HEAVY;LINKS;PRIVATE_LINKS" ${ARGN})
   add_library(tacet_${name} STATIC ${A_PLAIN} ${A_HEAVY})
@@ -87,9 +91,10 @@ function(tacet_library name)
   if(A_PLAIN)
     set_source_files_properties(${A_PLAIN} PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
   endif()
-  if(A_UNITE)
-    tacet_unite(tacet_${name} ${A_UNITE} ${A_HEAVY})
+  if(NOT A_UNITE)
+    set(A_UNITE 12)
   endif()
+  tacet_unite(tacet_${name} ${A_UNITE} ${A_HEAVY} ${A_PLAIN})
   tacet_precompile(tacet_${name} "${A_PCH}")
   set_property(GLOBAL APPEND PROPERTY TACET_LIBRARIES tacet_${name})
 endfunction()
@@ -143,6 +148,7 @@ function(tacet_test name)
   # The precompiled headers hold -fPIC, which CMake would turn into -fPIE for a program.
   set_target_properties(test_${name} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
   target_compile_options(test_${name} PRIVATE -fPIC)
+  tacet_unite(test_${name} 20 ${A_SOURCES})
   tacet_precompile(test_${name} "${A_PCH}")
   add_test(NAME ${name} COMMAND test_${name} --gtest_brief=1)
   set_tests_properties(${name} PROPERTIES TIMEOUT ${A_TIMEOUT} LABELS ${name})

@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <array>
 #include <cassert>
-#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <functional>
@@ -14,6 +13,7 @@
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
+#include "base/clock.h"
 #include "engine/message_coding.h"
 #include "engine/round_setup.h"
 #include "engine/tree_sum.h"
@@ -48,7 +48,7 @@ void scale(std::vector<const float*>& parts, const std::vector<int64_t>& sizes, 
 // The exception that ends the turn of a late client. It never leaves turn().
 struct Late {};
 
-bool is_late(const RoundSetup& s) { return s.deadline && std::chrono::steady_clock::now() >= *s.deadline; }
+bool is_late(const RoundSetup& s) { return s.deadline && Clock::now() >= *s.deadline; }
 
 void count_step(Counters& c, double norm, bool clipped) {
   c.norm += norm;
@@ -285,7 +285,7 @@ bool Round::Inside::turn(int id, const std::function<void(Client&)>& f, float* t
   Client client;
   client.id_ = id;
   client.turn_ = &turn;
-  const auto start = std::chrono::steady_clock::now();
+  const auto start = Clock::now();
   bool came = true;
   try {
     f(client);
@@ -294,7 +294,7 @@ bool Round::Inside::turn(int id, const std::function<void(Client&)>& f, float* t
     setup.dropped(id);
     turn.counters = {};
   }
-  report.busy_seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  report.busy_seconds += since(start);
   so_far = {turn.draws, turn.steps};
   if (setup.stop && *setup.stop) turn.counters.stop = 1;
   pack(turn.counters, tail);

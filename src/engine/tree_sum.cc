@@ -181,9 +181,9 @@ class Sum {
     const Range slice = block_of({0, size_}, l, at_.ranks);
     return {std::min(slice.first + c * chunk_, slice.last), std::min(slice.first + (c + 1) * chunk_, slice.last)};
   }
-  bool reference() const { return at_.ranks > 1; }
+  bool shares_host() const { return at_.ranks > 1; }
   bool far() const { return at_.hosts > 1; }
-  int peer(int h, int l) const { return at_.rank_at(h, l); }
+  int rank_of(int h, int l) const { return at_.rank_at(h, l); }
 
   // Returns the subtrees that a block of ranks owns whole.
   std::vector<Subtree> owned(int first_rank, int last_rank) const {
@@ -208,7 +208,7 @@ class Sum {
     chunk_ = shape_.chunk > 0 ? shape_.chunk : far() ? kFarChunk / at_.ranks : kChunk;
     const int64_t slice = (size_ + at_.ranks - 1) / at_.ranks;
     const int64_t chunks = (slice + chunk_ - 1) / chunk_;
-    for (int l = 0; l < at_.ranks; ++l) near_rooms_ += owned(peer(at_.host, l), peer(at_.host, l) + 1).size();
+    for (int l = 0; l < at_.ranks; ++l) near_rooms_ += owned(rank_of(at_.host, l), rank_of(at_.host, l) + 1).size();
     for (int64_t step = 0; step < chunks + 3; ++step) {
       to_.assign(group_.size(), {});
       from_.assign(group_.size(), {});
@@ -218,7 +218,7 @@ class Sum {
       with(step, &Sum::post_own);
       if (far()) with(step - 1, &Sum::post_hosts);
       if (far()) with(step - 2, &Sum::post_blocks);
-      if (reference()) with(step - 3, &Sum::post_slices);
+      if (shares_host()) with(step - 3, &Sum::post_slices);
       group_.exchange(to_, from_);
       with(step, &Sum::finish_host);
       with(step - 1, &Sum::finish_total);
@@ -235,7 +235,7 @@ class Sum {
     near_parts_.clear();
     size_t rooms = 0;
     for (int l = 0; l < at_.ranks; ++l) {
-      const int q = peer(at_.host, l);
+      const int q = rank_of(at_.host, l);
       if (l == at_.local) {
         for (const Own& own : mine_) near_parts_.push_back({own.tree, near_room(c, rooms++)});
         continue;
@@ -266,7 +266,7 @@ class Sum {
     auto& host = host_parts_[c % 2];
     host.clear();
     size_t next = 0;
-    for (const Subtree& tree : owned(peer(at_.host, 0), peer(at_.host, at_.ranks - 1) + 1)) {
+    for (const Subtree& tree : owned(rank_of(at_.host, 0), rank_of(at_.host, at_.ranks - 1) + 1)) {
       host.push_back(
           {tree, finish(near_parts_, next, tree.first, tree_width(tree.last - tree.first), leaves_, here.size())});
     }
@@ -278,7 +278,7 @@ class Sum {
     far_parts_.clear();
     size_t rooms = 0;
     for (int h = 0; h < at_.hosts; ++h) {
-      const int q = peer(h, at_.local);
+      const int q = rank_of(h, at_.local);
       if (h == at_.host) {
         for (const Part& part : host_parts_[c % 2])
           far_parts_.push_back({part.tree, part.data + (block.first - here.first)});
@@ -286,7 +286,7 @@ class Sum {
       }
       const Range theirs = block_of(here, h, at_.hosts);
       for (const Part& part : host_parts_[c % 2]) to_[q].push_back({part.data + (theirs.first - here.first), theirs.size()});
-      for (const Subtree& tree : owned(peer(h, 0), peer(h, at_.ranks - 1) + 1)) {
+      for (const Subtree& tree : owned(rank_of(h, 0), rank_of(h, at_.ranks - 1) + 1)) {
         far_parts_.push_back({tree, far_room(rooms++)});
         from_[q].push_back({far_parts_.back().data, block.size()});
       }
@@ -310,7 +310,7 @@ class Sum {
     const Range here = chunk_of(at_.local, c), block = block_of(here, at_.host, at_.hosts);
     for (int h = 0; h < at_.hosts; ++h) {
       if (h == at_.host) continue;
-      const int q = peer(h, at_.local);
+      const int q = rank_of(h, at_.local);
       const Range theirs = block_of(here, h, at_.hosts);
       to_[q].push_back({out_ + block.first, block.size()});
       from_[q].push_back({out_ + theirs.first, theirs.size()});
@@ -321,7 +321,7 @@ class Sum {
     const Range here = chunk_of(at_.local, c);
     for (int l = 0; l < at_.ranks; ++l) {
       if (l == at_.local) continue;
-      const int q = peer(at_.host, l);
+      const int q = rank_of(at_.host, l);
       const Range theirs = chunk_of(l, c);
       to_[q].push_back({out_ + here.first, here.size()});
       from_[q].push_back({out_ + theirs.first, theirs.size()});

@@ -8,6 +8,7 @@
 #include <ATen/core/Tensor.h>
 #include <torch/nn/module.h>
 
+#include "kernels/product/linear.h"
 #include "tacet/objective.h"
 
 namespace tacet {
@@ -37,6 +38,10 @@ struct Affine {
   at::Tensor weight, bias;
 };
 Affine affine(torch::nn::Module& parent, const std::string& child, int64_t in, int64_t out, InitialWeights& draw);
+// Returns x · weightᵀ + bias.
+inline at::Tensor linear(const at::Tensor& x, const Affine& map, Precision precision) {
+  return linear(x, map.weight, map.bias, precision);
+}
 
 // A weight of ones and a bias of zeros.
 Affine layer_norm(torch::nn::Module& parent, const std::string& child, int64_t width);

@@ -2,7 +2,7 @@
 // so.
 #pragma once
 
-#include <chrono>
+#include "base/clock.h"
 
 namespace tacet {
 
@@ -14,9 +14,9 @@ class DataWait {
   // Returns the mini-batch of a gradient that `data` returns, and counts the time.
   template <class F>
   auto waiting_for(const F& data) {
-    const auto start = std::chrono::steady_clock::now();
+    const auto start = Clock::now();
     auto batch = data();
-    seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    seconds_ += since(start);
     return batch;
   }
 

@@ -2,7 +2,6 @@
 // batch of a draw is decided elsewhere, so a wrong guess costs work but never changes a result.
 #pragma once
 
-#include <chrono>
 #include <condition_variable>
 #include <exception>
 #include <functional>
@@ -17,6 +16,7 @@
 #include <ATen/Parallel.h>
 #include <omp.h>
 
+#include "base/clock.h"
 #include "tacet/objective.h"
 
 namespace tacet {
@@ -83,7 +83,7 @@ class Prefetch {
       if (job.error) std::rethrow_exception(job.error);
       return *job.batch;
     }
-    const auto start = std::chrono::steady_clock::now();
+    const auto start = Clock::now();
     Batch batch = prepare_(samples, draw);
     seconds_ = since(start);
     return batch;
@@ -114,10 +114,6 @@ class Prefetch {
     bool done = false;
   };
 
-  static double since(std::chrono::steady_clock::time_point start) {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  }
-
   // The random stream of a batch has all of these as its key.
   static bool same(const Job& job, const Samples& samples, const BatchKey& draw) {
     const auto key = [](const BatchKey& d) { return std::tie(d.seed, d.client, d.round, d.step); };
@@ -133,7 +129,7 @@ class Prefetch {
       if (end_) return;
       Job& job = *job_;  // nobody else touches it before it is done
       lock.unlock();
-      const auto start = std::chrono::steady_clock::now();
+      const auto start = Clock::now();
       try {
         job.batch = prepare_(job.samples, job.draw);
       } catch (...) {

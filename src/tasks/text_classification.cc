@@ -18,7 +18,7 @@
 namespace tacet {
 namespace {
 
-constexpr int64_t unit_size = 512;  // examples in a unit of evaluation
+constexpr int64_t texts_in_unit = 512;  // examples in a unit of evaluation
 
 std::vector<int32_t> narrow(const std::vector<int64_t>& numbers) { return {numbers.begin(), numbers.end()}; }
 
@@ -57,7 +57,7 @@ class TextObjective : public NetworkObjective {
 
   std::vector<std::string> splits() const override { return {"valid", "test"}; }
   int units(const std::string& split) const override {
-    return static_cast<int>((of(split).size() + unit_size - 1) / unit_size);
+    return static_cast<int>((of(split).size() + texts_in_unit - 1) / texts_in_unit);
   }
   bool has_accuracy() const override { return true; }
 
@@ -66,7 +66,7 @@ class TextObjective : public NetworkObjective {
     const torch::NoGradGuard no_grad;
     const TextSplit& data = of(split);
     std::vector<int32_t> examples;
-    for (int64_t k = unit * unit_size; k < std::min((unit + 1) * unit_size, data.size()); ++k)
+    for (int64_t k = unit * texts_in_unit; k < std::min((unit + 1) * texts_in_unit, data.size()); ++k)
       examples.push_back(static_cast<int32_t>(k));
     // Texts of like length together: less to compute, and the same whoever takes the unit.
     std::stable_sort(examples.begin(), examples.end(),

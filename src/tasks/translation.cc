@@ -19,7 +19,7 @@
 namespace tacet {
 namespace {
 
-constexpr int64_t unit_size = 128;  // sentences in a unit of evaluation
+constexpr int64_t sentences_in_unit = 128;  // sentences in a unit of evaluation
 
 TransformerOptions network_options(const Recipe& recipe, const Subwords& subwords) {
   auto o = read_options<TransformerOptions>(recipe.model);
@@ -61,7 +61,7 @@ class TranslationObjective : public NetworkObjective {
 
   std::vector<std::string> splits() const override { return {"valid", "test"}; }
   int units(const std::string& split) const override {
-    return static_cast<int>((of(split).size() + unit_size - 1) / unit_size);
+    return static_cast<int>((of(split).size() + sentences_in_unit - 1) / sentences_in_unit);
   }
   bool has_perplexity() const override { return true; }
 
@@ -71,7 +71,7 @@ class TranslationObjective : public NetworkObjective {
     const torch::NoGradGuard no_grad;
     const ParallelSplit& data = of(split);
     std::vector<int32_t> order;
-    for (int64_t k = unit * unit_size; k < std::min((unit + 1) * unit_size, data.size()); ++k)
+    for (int64_t k = unit * sentences_in_unit; k < std::min((unit + 1) * sentences_in_unit, data.size()); ++k)
       order.push_back(static_cast<int32_t>(k));
     // Sources of like length together: less to compute, and the same whoever takes the unit.
     std::stable_sort(order.begin(), order.end(),

@@ -171,13 +171,13 @@ void tidy_checkpoints(const std::string& folder, int keep) {
 }
 
 void write_checkpoint(const std::string& folder, const fs::path& part, int64_t round, int clients, int keep,
-                      const Saved& saved, const std::function<bool()>& in_charge) {
+                      const Saved& saved, const std::function<bool()>& holds_lease) {
   check_space(folder, saved);
   write_files(part, round, clients, saved);
   // The state's offset into metrics.jsonl must not point behind what a loss of power leaves of it.
   sync((fs::path(folder) / "metrics.jsonl").string());
   sync(folder);
-  if (in_charge && !in_charge()) throw UserError("the other workers went on without this one");
+  if (holds_lease && !holds_lease()) throw UserError("the other workers went on without this one");
   rename_or_throw(part, fresh(folder));
   put_in_place(folder, round, keep);
 }

@@ -24,9 +24,9 @@ void remove_parts(const std::string& folder);
 void tidy_checkpoints(const std::string& folder, int keep);
 
 // Writes a checkpoint to `part`, then puts it in place and keeps the last `keep`. Throws UserError and leaves the older ones
-// unchanged where `in_charge` returns false in between, as another worker then holds the lease.
+// unchanged where `holds_lease` returns false in between, as another worker then holds the lease.
 void write_checkpoint(const std::string& folder, const std::filesystem::path& part, int64_t round, int clients, int keep,
-                      const Saved& saved, const std::function<bool()>& in_charge);
+                      const Saved& saved, const std::function<bool()>& holds_lease);
 
 // Returns the newest whole checkpoint and puts its folder into `place`. Adds the damage of newer ones to `passed_over`.
 // Throws UserError when none is whole, or it has another number of clients.

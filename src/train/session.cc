@@ -3,13 +3,13 @@
 
 #include <algorithm>
 #include <cassert>
-#include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <utility>
 
 #include <ATen/ops/empty.h>
 
+#include "base/clock.h"
 #include "comm/collectives.h"
 #include "engine/tree_sum.h"
 #include "recipe/same_run.h"
@@ -19,10 +19,6 @@
 
 namespace tacet {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 // The mark of fault totals that a checkpoint does not have.
 constexpr int64_t kNotSaved = -1;

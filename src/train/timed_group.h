@@ -2,11 +2,11 @@
 // is done by the group that it wraps.
 #pragma once
 
-#include <chrono>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "base/clock.h"
 #include "tacet/error.h"
 #include "tacet/group.h"
 
@@ -20,9 +20,9 @@ class TimedGroup : public Group {
   int rank() const override { return group_->rank(); }
   int size() const override { return group_->size(); }
   void exchange(const std::vector<std::vector<Piece>>& to, const std::vector<std::vector<Piece>>& from) override {
-    const auto start = std::chrono::steady_clock::now();
+    const auto start = Clock::now();
     group_->exchange(to, from);
-    seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    seconds_ += since(start);
   }
   int64_t bytes_sent() const override { return group_->bytes_sent(); }
   std::string backend() const override { return group_->backend(); }

@@ -1,12 +1,12 @@
 // The driver: one loop over rounds, from a recipe to a run folder. The algorithm runs a round. This file decides on its time
 // and rates, and on evaluations and checkpoints after it.
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <memory>
 #include <numeric>
 #include <utility>
 
+#include "base/clock.h"
 #include "engine/client_sampling.h"
 #include "engine/round_setup.h"
 #include "engine/tree_sum.h"
@@ -26,10 +26,6 @@
 
 namespace tacet {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 class Trainer {
  public:
@@ -98,8 +94,7 @@ class Trainer {
       };
     if (!deadline) return setup;
     turns_.begin(run_.visitor());
-    const std::chrono::duration<double> allowed(run_.options.round_deadline);
-    setup.deadline = Clock::now() + std::chrono::duration_cast<Clock::duration>(allowed);
+    setup.deadline = after(run_.options.round_deadline);
     setup.dropped = [this](int client) { turns_.restore(client); };
     return setup;
   }

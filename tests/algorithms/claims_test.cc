@@ -9,7 +9,7 @@
 
 #include "support/problems.h"
 
-namespace tacet {
+namespace tacet::claims_test {
 namespace {
 
 using namespace test;
@@ -229,4 +229,4 @@ TEST(Claims, TruncationOfSkewedNoiseIsBiased) {
 }
 
 }  // namespace
-}  // namespace tacet
+}  // namespace tacet::claims_test

@@ -9,7 +9,7 @@
 #include "support/problems.h"
 #include "tacet/registry.h"
 
-namespace tacet {
+namespace tacet::functions_test {
 namespace {
 
 using namespace test;
@@ -170,4 +170,4 @@ TEST(Noise, ABatchIsTheMeanOfItsDraws) {
 }
 
 }  // namespace
-}  // namespace tacet
+}  // namespace tacet::functions_test

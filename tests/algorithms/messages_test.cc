@@ -13,7 +13,7 @@
 #include "support/test_name.h"
 #include "tacet/error.h"
 
-namespace tacet {
+namespace tacet::messages_test {
 namespace {
 
 using test::Quadratic;
@@ -211,4 +211,4 @@ TEST(Overlap, AWorkerThatIsLostOnTheWayIsToldWhereTheMeanIsNeeded) {
 }
 
 }  // namespace
-}  // namespace tacet
+}  // namespace tacet::messages_test

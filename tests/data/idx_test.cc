@@ -11,7 +11,7 @@
 #include "support/error_of.h"
 #include "support/temp_folder.h"
 
-namespace tacet {
+namespace tacet::idx_test {
 namespace {
 
 std::string big_endian(uint32_t v) {
@@ -134,4 +134,4 @@ TEST(Locate, LooksInTheStatedOrder) {
 }
 
 }  // namespace
-}  // namespace tacet
+}  // namespace tacet::idx_test

@@ -16,7 +16,7 @@
 #include "kernels/product/product.h"
 #include "reference.h"
 
-namespace tacet {
+namespace tacet::conv_layers_test {
 namespace {
 
 using test::expect_close;
@@ -284,4 +284,4 @@ TEST(Convolution, Bf16TakesTheShapesOfImageNetworks) {
 }
 
 }  // namespace
-}  // namespace tacet
+}  // namespace tacet::conv_layers_test

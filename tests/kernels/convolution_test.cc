@@ -17,7 +17,7 @@
 #include "kernels/convolution/winograd.h"
 #include "reference.h"
 
-namespace tacet {
+namespace tacet::convolution_test {
 namespace {
 
 using test::expect_close;
@@ -163,4 +163,4 @@ TEST(BasicBlock, HasTheSameBitsForAnyNumberOfThreads) {
 }
 
 }  // namespace
-}  // namespace tacet
+}  // namespace tacet::convolution_test

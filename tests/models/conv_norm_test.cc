@@ -16,7 +16,7 @@
 #include "tacet/image_model.h"
 #include "tacet/registry.h"
 
-namespace tacet {
+namespace tacet::conv_norm_test {
 namespace {
 
 struct Case {
@@ -184,4 +184,4 @@ TEST(ImageOps, AgreeWithLibtorch) {
 }
 
 }  // namespace
-}  // namespace tacet
+}  // namespace tacet::conv_norm_test

@@ -12,7 +12,7 @@
 #include "tacet/language_model.h"
 #include "tacet/registry.h"
 
-namespace tacet {
+namespace tacet::every_model_test {
 namespace {
 
 // Returns the row's defaults, with sizes so small that every network is made and run in moments.
@@ -92,4 +92,4 @@ INSTANTIATE_TEST_SUITE_P(Models, EveryModel, testing::ValuesIn(names()),
                          [](const auto& param_info) { return test::test_name(param_info.param); });
 
 }  // namespace
-}  // namespace tacet
+}  // namespace tacet::every_model_test

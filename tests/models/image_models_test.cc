@@ -20,7 +20,7 @@
 #include "tacet/image_model.h"
 #include "tacet/registry.h"
 
-namespace tacet {
+namespace tacet::image_models_test {
 namespace {
 
 using nlohmann::json;
@@ -311,4 +311,4 @@ TEST(ImageModels, SaysWhenImagesAreTooSmall) {
 }
 
 }  // namespace
-}  // namespace tacet
+}  // namespace tacet::image_models_test

@@ -17,7 +17,7 @@
 #include "tacet/language_model.h"
 #include "tacet/registry.h"
 
-namespace tacet {
+namespace tacet::language_models_test {
 namespace {
 
 using test::Names;
@@ -233,4 +233,4 @@ TEST(LanguageModels, HeadsMustDivideTheWidth) {
 }
 
 }  // namespace
-}  // namespace tacet
+}  // namespace tacet::language_models_test

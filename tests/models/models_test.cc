@@ -7,7 +7,7 @@
 #include "models/text/awd_lstm.h"
 #include "tacet/flat_module.h"
 
-namespace tacet {
+namespace tacet::models_test {
 namespace {
 
 // ---- flat buffers ----
@@ -172,4 +172,4 @@ TEST(Lstm, AgreesWithTorchsModule) {
 }
 
 }  // namespace
-}  // namespace tacet
+}  // namespace tacet::models_test

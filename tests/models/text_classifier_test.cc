@@ -9,7 +9,7 @@
 #include "gradients.h"
 #include "tacet/flat_module.h"
 
-namespace tacet {
+namespace tacet::text_classifier_test {
 namespace {
 
 using test::Names;
@@ -185,4 +185,4 @@ TEST(TextClassifierDropout, IsAFunctionOfTheDrawAndAbsentInEvaluation) {
 }
 
 }  // namespace
-}  // namespace tacet
+}  // namespace tacet::text_classifier_test

@@ -13,7 +13,7 @@
 #include "gradients.h"
 #include "tacet/flat_module.h"
 
-namespace tacet {
+namespace tacet::transformer_test {
 namespace {
 
 using test::Names;
@@ -254,4 +254,4 @@ TEST_F(DecodingTest, SentencesInABatchAreSearchedIndependently) {
 }
 
 }  // namespace
-}  // namespace tacet
+}  // namespace tacet::transformer_test

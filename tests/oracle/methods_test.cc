@@ -21,7 +21,7 @@
 #include "support/test_name.h"
 #include "tacet/train.h"
 
-namespace tacet {
+namespace tacet::methods_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -428,4 +428,4 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& param_info) { return test::test_name(param_info.param.method); });
 
 }  // namespace
-}  // namespace tacet
+}  // namespace tacet::methods_test

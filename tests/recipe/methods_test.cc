@@ -6,7 +6,7 @@
 #include "recipe/fixture.h"
 #include "support/test_name.h"
 
-namespace tacet {
+namespace tacet::methods_test {
 namespace {
 
 std::string plain_number(double v) { return std::isinf(v) ? (v > 0 ? "inf" : "-inf") : std::to_string(v); }
@@ -109,4 +109,4 @@ INSTANTIATE_TEST_SUITE_P(Methods, EveryMethod, testing::ValuesIn(names()),
                          [](const auto& param_info) { return test::test_name(param_info.param); });
 
 }  // namespace
-}  // namespace tacet
+}  // namespace tacet::methods_test

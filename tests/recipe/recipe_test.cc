@@ -8,7 +8,7 @@
 
 #include "recipe/fixture.h"
 
-namespace tacet {
+namespace tacet::recipe_test {
 namespace {
 
 Recipe parse(const std::string& toml, const std::vector<std::string>& sets = {}) {
@@ -162,4 +162,4 @@ TEST(Shipped, the_demo_compares_two_methods_on_the_same_task) {
 }
 
 }  // namespace
-}  // namespace tacet
+}  // namespace tacet::recipe_test

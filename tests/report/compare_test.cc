@@ -10,7 +10,7 @@
 
 #include "report/fixture.h"
 
-namespace tacet::report_test {
+namespace tacet::report_test::compare {
 namespace {
 
 using nlohmann::json;
@@ -185,4 +185,4 @@ RC_GTEST_PROP(Text, NoLineIsWiderThanTheTerminal, ()) {
 }
 
 }  // namespace
-}  // namespace tacet::report_test
+}  // namespace tacet::report_test::compare

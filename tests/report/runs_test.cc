@@ -9,7 +9,7 @@
 #include "support/error_of.h"
 #include "tacet/error.h"
 
-namespace tacet::report_test {
+namespace tacet::report_test::runs {
 namespace {
 
 struct Runs : ::testing::Test {
@@ -127,4 +127,4 @@ TEST(RunValues, RecipeValuesAreFoundInTheirTable) {
 }
 
 }  // namespace
-}  // namespace tacet::report_test
+}  // namespace tacet::report_test::runs

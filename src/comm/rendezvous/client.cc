@@ -161,7 +161,7 @@ std::string request_of(Operation operation, const std::string& key) {
   return request;
 }
 
-uint32_t milliseconds(std::chrono::milliseconds limit) {
+uint32_t wire_milliseconds(std::chrono::milliseconds limit) {
   return static_cast<uint32_t>(std::clamp<int64_t>(limit.count(), 0, UINT32_MAX));
 }
 
@@ -234,8 +234,8 @@ void StoreClient::set(const std::string& key, const std::string& value) {
 
 std::string StoreClient::get(const std::string& key, std::chrono::milliseconds limit) {
   std::string request = request_of(kGet, key);
-  put(request, milliseconds(limit));
-  const auto result = state_->ask(request, static_cast<double>(milliseconds(limit)) / 1000);
+  put(request, wire_milliseconds(limit));
+  const auto result = state_->ask(request, static_cast<double>(wire_milliseconds(limit)) / 1000);
   if (!result) throw StoreTimeout("rendezvous: key '" + key + "' did not appear within " + in_seconds(limit));
   return state_->string_in(*result);
 }
@@ -274,8 +274,8 @@ int64_t StoreClient::count() { return state_->number_in<int64_t>(state_->must_as
 void StoreClient::wait(const std::vector<std::string>& keys, std::chrono::milliseconds limit) {
   std::string request = request_of(kWait);
   put_keys(request, keys);
-  put(request, milliseconds(limit));
-  if (!state_->ask(request, static_cast<double>(milliseconds(limit)) / 1000)) {
+  put(request, wire_milliseconds(limit));
+  if (!state_->ask(request, static_cast<double>(wire_milliseconds(limit)) / 1000)) {
     std::string names;
     for (const auto& key : keys) names += (names.empty() ? "'" : ", '") + key + "'";
     throw StoreTimeout("rendezvous: not all of the keys " + names + " appeared within " + in_seconds(limit));

@@ -13,12 +13,12 @@
 namespace tacet {
 namespace {
 
-struct Type {
+struct NpyType {
   const char* name;
   at::ScalarType scalar;
   int64_t bytes;
 };
-constexpr Type types[] = {
+constexpr NpyType kNpyTypes[] = {
     {"|u1", at::kByte, 1}, {"<i4", at::kInt, 4}, {"<i8", at::kLong, 8}, {"<f4", at::kFloat, 4}, {"<f8", at::kDouble, 8}};
 
 }  // namespace
@@ -38,8 +38,8 @@ at::Tensor read_npy(const std::string& path) {
 
   std::smatch m;
   if (!std::regex_search(header, m, std::regex("'descr': *'([^']*)'"))) bad("its header has no descr");
-  const Type* type = nullptr;
-  for (const Type& t : types)
+  const NpyType* type = nullptr;
+  for (const NpyType& t : kNpyTypes)
     if (m[1] == t.name) type = &t;
   if (!type) bad("numbers must be |u1, <i4, <i8, <f4 or <f8, got " + m[1].str());
   if (!std::regex_search(header, std::regex("'fortran_order': *False"))) bad("must be in C order, is in Fortran order");

@@ -66,7 +66,7 @@ ImageData load_cifar(const Values& data, bool ten) {
   return set;
 }
 
-DatasetInfo row(bool ten, std::string summary, std::vector<std::string> files) {
+DatasetInfo cifar_row(bool ten, std::string summary, std::vector<std::string> files) {
   std::vector<Option> own = options_of<CifarOptions>();
   own.insert(own.begin(), root_option());
   return {
@@ -85,9 +85,9 @@ namespace built_in {
 
 std::vector<DatasetInfo> cifar_sets() {
   return {
-      row(true, "small photographs, 32 × 32 in colour, 10 classes, 50,000 training and 10,000 test images",
+      cifar_row(true, "small photographs, 32 × 32 in colour, 10 classes, 50,000 training and 10,000 test images",
           {"cifar-10-batches-bin/ of the binary version: data_batch_1.bin … data_batch_5.bin", "test_batch.bin"}),
-      row(false, "small photographs, 32 × 32 in colour, 100 classes, 50,000 training and 10,000 test images",
+      cifar_row(false, "small photographs, 32 × 32 in colour, 100 classes, 50,000 training and 10,000 test images",
           {"cifar-100-binary/ of the binary version: train.bin", "test.bin"}),
   };
 }

@@ -76,7 +76,7 @@ ImageData load_idx(const Values& data, const std::string& name) {
   return set;
 }
 
-DatasetInfo row(const std::string& name, std::string origin, std::string summary) {
+DatasetInfo idx_row(const std::string& name, std::string origin, std::string summary) {
   return {.name = name,
           .paper = std::move(origin),
           .summary = std::move(summary),
@@ -93,11 +93,11 @@ namespace built_in {
 
 std::vector<DatasetInfo> mnist() {
   return {
-      row("mnist", "LeCun, Cortes, Burges, The MNIST database; commonly given as CC BY-SA 3.0",
+      idx_row("mnist", "LeCun, Cortes, Burges, The MNIST database; commonly given as CC BY-SA 3.0",
           "handwritten digits, 28 × 28 grey, 10 classes, 60,000 training and 10,000 test images"),
-      row("fashion-mnist", "Xiao, Rasul, Vollgraf, 2017, Fashion-MNIST, MIT; Debian package dataset-fashion-mnist",
+      idx_row("fashion-mnist", "Xiao, Rasul, Vollgraf, 2017, Fashion-MNIST, MIT; Debian package dataset-fashion-mnist",
           "pictures of clothing, 28 × 28 grey, 10 classes, 60,000 training and 10,000 test images"),
-      row("idx", "your own", "grey images and labels in IDX files named as MNIST's, of any size and number of classes"),
+      idx_row("idx", "your own", "grey images and labels in IDX files named as MNIST's, of any size and number of classes"),
   };
 }
 

@@ -96,7 +96,7 @@ void append(Texts& texts, const std::vector<int32_t>& pieces) {
   texts.close();
 }
 
-DatasetInfo row(std::string name, std::string origin, std::string summary, const ParallelOptions& defaults) {
+DatasetInfo parallel_row(std::string name, std::string origin, std::string summary, const ParallelOptions& defaults) {
   DatasetInfo info{.name = std::move(name),
                    .paper = std::move(origin),
                    .summary = std::move(summary),
@@ -164,13 +164,13 @@ ParallelText load_parallel_text(const Values& data) {
 namespace built_in {
 
 std::vector<DatasetInfo> parallel_text() {
-  return {row("multi30k", "Elliott, Frank, Sima'an, Specia 2016; for non-commercial research and education",
+  return {parallel_row("multi30k", "Elliott, Frank, Sima'an, Specia 2016; for non-commercial research and education",
               "29,000 image descriptions in German and English",
               {.source = "de", .target = "en", .valid = "val", .test = "test_2016_flickr"}),
-          row("wmt16", "Conference on Machine Translation 2016, German-English; each part has its own terms",
+          parallel_row("wmt16", "Conference on Machine Translation 2016, German-English; each part has its own terms",
               "4.5 million sentence pairs of debates, news and web pages",
               {.source = "de", .target = "en", .valid = "newstest2015", .test = "newstest2016", .pieces = 32000}),
-          row("parallel-text", "your own", "sentences and their translations, line by line in two files", {})};
+          parallel_row("parallel-text", "your own", "sentences and their translations, line by line in two files", {})};
 }
 
 }  // namespace built_in

@@ -15,15 +15,15 @@ namespace {
 using torch::Tensor;
 
 // Both convolutions': a block around an identity keeps its maps.
-Conv3x3 shape_of(const Tensor& x, const Tensor& w) { return {x.size(2), x.size(3), w.size(1), w.size(0)}; }
+Conv3x3 conv_shape(const Tensor& x, const Tensor& w) { return {x.size(2), x.size(3), w.size(1), w.size(0)}; }
 
-struct Fused : torch::autograd::Function<Fused> {
+struct FusedBlock : torch::autograd::Function<FusedBlock> {
   static Tensor forward(torch::autograd::AutogradContext* ctx, const Tensor& x, const Tensor& w1, const Tensor& gamma1,
                         const Tensor& beta1, const Tensor& w2, const Tensor& gamma2, const Tensor& beta2, const ConvNorm* l1,
                         const ConvNorm* l2) {
     const Convolved c1 = convolved_and_measured(x, *l1);
     const Scaling s1 = scaling_of(c1, *l1);
-    const Conv3x3 shape2 = shape_of(c1.y, w2);
+    const Conv3x3 shape2 = conv_shape(c1.y, w2);
     const int64_t pixels = x.size(2) * x.size(3), width = pixels * shape2.in;
     const Rows rows = rows_of(c1.y);
     const Convolved c2 = convolved_in_groups(shape2, x, *l2, [&](int64_t first, int64_t images, float* z1) {
@@ -45,7 +45,7 @@ struct Fused : torch::autograd::Function<Fused> {
                  &inverse1 = kept[6], &w2 = kept[7], &gamma2 = kept[8], &y2 = kept[9], &mean2 = kept[10],
                  &inverse2 = kept[11], &z2 = kept[12];
     const Tensor dz2 = grads[0].contiguous(kLast);  // already so, unless another operation stands behind
-    const Conv3x3 shape1 = shape_of(x, w1), shape2 = shape_of(y1, w2);
+    const Conv3x3 shape1 = conv_shape(x, w1), shape2 = conv_shape(y1, w2);
     const Conv3x3 back1 = shape1.turned(), back2 = shape2.turned();
     const int64_t images = x.size(0), pixels = x.size(2) * x.size(3), in = pixels * shape1.in, width = pixels * shape2.in;
     const Rows rows = rows_of(y1), rows2 = rows_of(y2);
@@ -117,7 +117,7 @@ bool fused(const Tensor& x, const ConvNorm& l) {
 Tensor basic_block(const Tensor& x, const ConvNorm& first, const ConvNorm& second) {
   if (!takes_fused(x, first.weight) || !torch::GradMode::is_enabled() || !fused(x, first) || !fused(x, second))
     return conv_norm(conv_norm(x, first), second, x);
-  return Fused::apply(x, first.weight, first.norm.weight, first.norm.bias, second.weight, second.norm.weight,
+  return FusedBlock::apply(x, first.weight, first.norm.weight, first.norm.bias, second.weight, second.norm.weight,
                       second.norm.bias, &first, &second);
 }
 

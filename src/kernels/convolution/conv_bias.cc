@@ -21,7 +21,7 @@ Tensor result(const Tensor& x, const ConvBias& l) {
   return y;
 }
 
-struct Fused : torch::autograd::Function<Fused> {
+struct FusedBias : torch::autograd::Function<FusedBias> {
   static Tensor forward(torch::autograd::AutogradContext* ctx, const Tensor& x, const Tensor& w, const Tensor&,
                         const ConvBias* l) {
     const Tensor z = result(x, *l);
@@ -58,7 +58,7 @@ Tensor conv_bias_naive(const Tensor& x, const ConvBias& l) {
 
 Tensor conv_bias(const Tensor& x, const ConvBias& l) {
   if (!takes_fused(x, l.weight)) return conv_bias_naive(x, l);
-  return torch::GradMode::is_enabled() ? Fused::apply(x, l.weight, l.bias, &l) : result(x, l);
+  return torch::GradMode::is_enabled() ? FusedBias::apply(x, l.weight, l.bias, &l) : result(x, l);
 }
 
 }  // namespace tacet

@@ -12,7 +12,7 @@ namespace {
 
 using torch::Tensor;
 
-struct Fused : torch::autograd::Function<Fused> {
+struct FusedNorm : torch::autograd::Function<FusedNorm> {
   static Tensor forward(torch::autograd::AutogradContext* ctx, const Tensor& x, const Tensor& w, const Tensor& gamma,
                         const Tensor& beta, const c10::optional<Tensor>& given, const ConvNorm* l) {
     const Tensor added = given.value_or(Tensor());  // an undefined tensor is no input
@@ -64,7 +64,7 @@ Tensor conv_norm(const Tensor& x, const ConvNorm& l, const Tensor& added) {
   if (!takes_fused(x, l.weight) || !fits(added)) return conv_norm_naive(x, l, added);
   if (torch::GradMode::is_enabled()) {
     if (!by_batch(l)) return conv_norm_naive(x, l, added);
-    return Fused::apply(x, l.weight, l.norm.weight, l.norm.bias,
+    return FusedNorm::apply(x, l.weight, l.norm.weight, l.norm.bias,
                         added.defined() ? c10::optional<Tensor>(added) : c10::nullopt, &l);
   }
   const Convolved c = convolved_and_measured(x, l);

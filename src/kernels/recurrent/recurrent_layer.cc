@@ -41,8 +41,8 @@ class Walk {
 };
 
 // A contiguous matrix of floats.
-struct Rows {
-  explicit Rows(const at::Tensor& t) : data(t.data_ptr<float>()), width(t.size(-1)) {}
+struct RowsAt {
+  explicit RowsAt(const at::Tensor& t) : data(t.data_ptr<float>()), width(t.size(-1)) {}
   float* operator()(int64_t row) const { return data + row * width; }
   float* data;
   int64_t width;
@@ -84,7 +84,7 @@ struct RecurrentLayer : torch::autograd::Function<RecurrentLayer> {
     const SharedFactor recurrent(w_hh.t(), batch, precision);
     const at::Tensor bias = cell == Cell::gru ? b_ih.contiguous() : b_ih + b_hh, state_bias = b_hh.contiguous();
     const at::Tensor state_sums = cell == Cell::gru ? empty(batch, 3 * width) : at::Tensor();
-    const Rows gate(kept.gates), before(kept.before), out(output), start(h0), end(last_h);
+    const RowsAt gate(kept.gates), before(kept.before), out(output), start(h0), end(last_h);
     for (int64_t step = 0; step < walk.steps(); ++step) {
       const int64_t t = walk.time(step), first = walk.first(t), size = walk.size(t);
       for (int64_t column = 0; column < size; ++column)
@@ -97,15 +97,15 @@ struct RecurrentLayer : torch::autograd::Function<RecurrentLayer> {
         const int64_t row = first + column, previous = walk.before(t, column), next = walk.after(t, column);
         switch (cell) {
           case Cell::lstm: {
-            const Rows cells(kept.cells);
-            lstm_step(width, gate(row), bias.data_ptr<float>(), previous < 0 ? Rows(c0)(column) : cells(previous),
+            const RowsAt cells(kept.cells);
+            lstm_step(width, gate(row), bias.data_ptr<float>(), previous < 0 ? RowsAt(c0)(column) : cells(previous),
                       cells(row), out(row));
-            if (next < 0) copy_row(cells(row), Rows(last_c)(column), width);
+            if (next < 0) copy_row(cells(row), RowsAt(last_c)(column), width);
             break;
           }
           case Cell::gru:
-            gru_step(width, gate(row), bias.data_ptr<float>(), Rows(state_sums)(column), state_bias.data_ptr<float>(),
-                     before(row), Rows(kept.cells)(row), out(row));
+            gru_step(width, gate(row), bias.data_ptr<float>(), RowsAt(state_sums)(column), state_bias.data_ptr<float>(),
+                     before(row), RowsAt(kept.cells)(row), out(row));
             break;
           case Cell::rnn:
             rnn_step(width, gate(row), bias.data_ptr<float>());
@@ -139,7 +139,7 @@ struct RecurrentLayer : torch::autograd::Function<RecurrentLayer> {
                      dc = cell == Cell::lstm ? gradients[2].clone(at::MemoryFormat::Contiguous) : at::Tensor();
     const at::Tensor d_sums = at::empty_like(kept.gates), d_state_sums = cell == Cell::gru ? at::empty_like(d_sums) : d_sums;
     const SharedFactor recurrent(w_hh, batch, precision);
-    const Rows gate(kept.gates), d_out(d_output), d_h(dh), d_sum(d_sums), d_state_sum(d_state_sums);
+    const RowsAt gate(kept.gates), d_out(d_output), d_h(dh), d_sum(d_sums), d_state_sum(d_state_sums);
     for (int64_t step = walk.steps() - 1; step >= 0; --step) {
       const int64_t t = walk.time(step), first = walk.first(t), size = walk.size(t);
       for_columns(size, width, [&](int64_t column) {
@@ -149,14 +149,14 @@ struct RecurrentLayer : torch::autograd::Function<RecurrentLayer> {
         for (int64_t k = 0; k < width; ++k) d[k] += from_output[k];
         switch (cell) {
           case Cell::lstm: {
-            const Rows cells(kept.cells);
+            const RowsAt cells(kept.cells);
             const int64_t previous = walk.before(t, column);
-            lstm_step_backward(width, gate(row), previous < 0 ? Rows(c0)(column) : cells(previous), cells(row), d,
-                               Rows(dc)(column), d_sum(row));
+            lstm_step_backward(width, gate(row), previous < 0 ? RowsAt(c0)(column) : cells(previous), cells(row), d,
+                               RowsAt(dc)(column), d_sum(row));
             break;
           }
           case Cell::gru:
-            gru_step_backward(width, gate(row), Rows(kept.cells)(row), Rows(kept.before)(row), d, d_sum(row),
+            gru_step_backward(width, gate(row), RowsAt(kept.cells)(row), RowsAt(kept.before)(row), d, d_sum(row),
                               d_state_sum(row));
             break;
           case Cell::rnn:

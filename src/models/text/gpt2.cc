@@ -7,7 +7,6 @@
 #include <torch/nn/module.h>
 #include <torch/types.h>
 
-#include "kernels/product/linear.h"
 #include "models/text/attention.h"
 #include "tacet/error.h"
 #include "tacet/language_model.h"
@@ -20,10 +19,6 @@ constexpr double epsilon = 1e-5;  // the layer norms'
 
 at::Tensor normalised(const at::Tensor& x, const Affine& ln) {
   return torch::layer_norm(x, {x.size(-1)}, ln.weight, ln.bias, epsilon);
-}
-
-at::Tensor linear(const at::Tensor& x, const Affine& map, Precision precision) {
-  return linear(x, map.weight, map.bias, precision);
 }
 
 }  // namespace

@@ -7,14 +7,9 @@
 
 #include <torch/types.h>
 
-#include "kernels/product/linear.h"
 #include "models/text/transformer.h"
 
 namespace tacet::transformer_parts {
-
-inline at::Tensor linear(const at::Tensor& x, const Affine& map, Precision precision) {
-  return linear(x, map.weight, map.bias, precision);
-}
 
 // Some outputs of a map only.
 inline Affine rows(const Affine& map, int64_t first, int64_t end) {
