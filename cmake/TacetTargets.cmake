@@ -42,11 +42,17 @@ option(TACET_PCH "precompile ATen's and torch's headers" ON)
 # Where one file is edited again and again, OFF is faster (the preset dev has it).
 option(TACET_UNITY "compile a target's files in groups" ON)
 
+# Test programs are compiled without optimization: it takes half of their compiling, and what they spend time in is the library.
+set(TACET_TEST_OPTIONS $<$<CONFIG:Release>:-O0>)
+
 file(WRITE ${CMAKE_BINARY_DIR}/pch/empty.cc "")
 function(tacet_define_pch flavour)
   if(TACET_PCH)
     add_library(tacet_pch_${flavour} OBJECT EXCLUDE_FROM_ALL ${CMAKE_BINARY_DIR}/pch/empty.cc)
     target_link_libraries(tacet_pch_${flavour} PRIVATE tacet_options tacet_torch)
+    if(flavour STREQUAL "test")
+      target_compile_options(tacet_pch_test PRIVATE ${TACET_TEST_OPTIONS})
+    endif()
     target_precompile_headers(tacet_pch_${flavour} PRIVATE ${ARGN} <algorithm> <functional> <map> <memory> <string> <vector>)
   endif()
 endfunction()
@@ -135,7 +141,7 @@ std::vector<@row@> built_in_@kind@() {
   set(${out} ${sources} ${source} PARENT_SCOPE)
 endfunction()
 
-# tacet_test(NAME SOURCES … LINKS … [PCH test|torch]): a GoogleTest program, one entry of CTest. Not one entry a test: loading libtorch
+# tacet_test(NAME SOURCES … LINKS … [PCH test]): a GoogleTest program, one entry of CTest. Not one entry a test: loading libtorch
 # takes longer than most tests. `build/release/tests/NAME/test_NAME --gtest_filter=…` runs single ones.
 function(tacet_test name)
   cmake_parse_arguments(A "" "PCH;TIMEOUT" "SOURCES;LINKS" ${ARGN})
@@ -147,7 +153,7 @@ function(tacet_test name)
   target_link_libraries(test_${name} PRIVATE ${A_LINKS} tacet_options GTest::gtest_main rapidcheck)
   # The precompiled headers hold -fPIC, which CMake would turn into -fPIE for a program.
   set_target_properties(test_${name} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
-  target_compile_options(test_${name} PRIVATE -fPIC)
+  target_compile_options(test_${name} PRIVATE -fPIC ${TACET_TEST_OPTIONS})
   tacet_unite(test_${name} 20 ${A_SOURCES})
   tacet_precompile(test_${name} "${A_PCH}")
   add_test(NAME ${name} COMMAND test_${name} --gtest_brief=1)

@@ -2,7 +2,6 @@
 #include "data/files/idx.h"
 #include "fuzz/input.h"
 
-#include <ATen/ATen.h>
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const tacet::test::InputFile file(data, size);

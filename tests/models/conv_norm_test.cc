@@ -1,17 +1,16 @@
 // The fused unit of residual networks against its naive twin: results, gradients and running statistics, and that images
 // keep their order from one layer to the next.
-#include <ATen/record_function.h>
 #include <gtest/gtest.h>
 #include <torch/nn/module.h>
 #include <torch/types.h>
 #include <torch/utils.h>
 
 #include <functional>
-#include <mutex>
 
 #include "kernels/convolution/conv_norm.h"
 #include "kernels/convolution/image_ops.h"
 #include "kernels/product/product.h"
+#include "support/copied_images.h"
 #include "support/row_values.h"
 #include "tacet/image_model.h"
 #include "tacet/registry.h"
@@ -113,27 +112,6 @@ std::shared_ptr<ImageModel> network(const std::string& name, const ImageShape& s
                           Stream(1, Stream::everyone, Purpose::initial_weights, 0, 0), precision);
 }
 
-// The sizes of the images that `step` copies from one order into another: libtorch's clones of four dimensions, which is
-// what contiguous() and flatten() make where they must.
-std::vector<std::vector<int64_t>> copied(const std::function<void()>& step) {
-  static std::mutex guard;
-  static std::vector<std::vector<int64_t>> sizes;
-  sizes.clear();
-  const auto handle = at::addGlobalCallback(at::RecordFunctionCallback([](const at::RecordFunction& f) {
-                                              if (std::string(f.name()) != "aten::clone")
-                                                return std::unique_ptr<at::ObserverContext>();
-                                              const torch::Tensor& t = f.inputs().at(0).toTensor();
-                                              const std::lock_guard lock(guard);
-                                              if (t.dim() == 4) sizes.push_back(t.sizes().vec());
-                                              return std::unique_ptr<at::ObserverContext>();
-                                            })
-                                                .needsInputs(true)
-                                                .scopes({at::RecordScope::FUNCTION}));
-  step();
-  at::removeCallback(handle);
-  return sizes;
-}
-
 // A training step copies its input into the order of the layers, and nothing else but, where a network flattens its last
 // maps, those and their gradient.
 TEST(ImageModels, AStepCopiesItsInputAlone) {
@@ -159,10 +137,10 @@ TEST(ImageModels, AStepCopiesItsInputAlone) {
       };
       step(x);
       const torch::Tensor ordered = x.contiguous(torch::MemoryFormat::ChannelsLast);
-      EXPECT_EQ(copied([&] { step(ordered); }), row.flattened) << row.name;
+      EXPECT_EQ(test::copied_images([&] { step(ordered); }), row.flattened) << row.name;
       std::vector<Sizes> all = {x.sizes().vec()};
       all.insert(all.end(), row.flattened.begin(), row.flattened.end());
-      EXPECT_EQ(copied([&] { step(x); }), all) << row.name;
+      EXPECT_EQ(test::copied_images([&] { step(x); }), all) << row.name;
     }
 }
 
