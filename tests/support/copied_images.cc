@@ -1,5 +1,5 @@
-// See copied_images.h. Compiled with NDEBUG as libtorch is: without it, ATen/record_function.h declares one member more than the
-// objects have that libtorch makes.
+// See copied_images.h. Compiled with NDEBUG as libtorch is: without it, ATen/record_function.h declares one member more than
+// the objects have that libtorch makes.
 #include "support/copied_images.h"
 
 #include <memory>

@@ -7,8 +7,8 @@
 
 namespace tacet::test {
 
-// Returns the sizes of the images that `step` copies from one order into another: libtorch's clones of four dimensions, which is
-// what contiguous() and flatten() make where they must.
+// Returns the sizes of the images that `step` copies from one order into another: libtorch's clones of four dimensions,
+// which is what contiguous() and flatten() make where they must.
 std::vector<std::vector<int64_t>> copied_images(const std::function<void()>& step);
 
 }  // namespace tacet::test
