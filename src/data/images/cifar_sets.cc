@@ -86,9 +86,9 @@ namespace built_in {
 std::vector<DatasetInfo> cifar_sets() {
   return {
       cifar_row(true, "small photographs, 32 × 32 in colour, 10 classes, 50,000 training and 10,000 test images",
-          {"cifar-10-batches-bin/ of the binary version: data_batch_1.bin … data_batch_5.bin", "test_batch.bin"}),
+                {"cifar-10-batches-bin/ of the binary version: data_batch_1.bin … data_batch_5.bin", "test_batch.bin"}),
       cifar_row(false, "small photographs, 32 × 32 in colour, 100 classes, 50,000 training and 10,000 test images",
-          {"cifar-100-binary/ of the binary version: train.bin", "test.bin"}),
+                {"cifar-100-binary/ of the binary version: train.bin", "test.bin"}),
   };
 }
 

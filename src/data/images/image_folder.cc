@@ -179,7 +179,7 @@ ImageData load_image_folder(const Values& data, const std::string& name) {
 }
 
 DatasetInfo folder_row(const std::string& name, std::string origin, std::string summary, const FolderOptions& defaults,
-                int64_t crop_padding, std::vector<std::string> files) {
+                       int64_t crop_padding, std::vector<std::string> files) {
   std::vector<Option> own = options_of(defaults);
   own.insert(own.begin(), root_option());
   return {.name = name,
@@ -197,17 +197,19 @@ namespace built_in {
 
 std::vector<DatasetInfo> image_folder() {
   return {
-      folder_row("tiny-imagenet", "Le and Yang, 2015, Tiny ImageNet Visual Recognition Challenge; ImageNet's terms, research use",
+      folder_row(
+          "tiny-imagenet", "Le and Yang, 2015, Tiny ImageNet Visual Recognition Challenge; ImageNet's terms, research use",
           "photographs, 64 × 64 in colour, 200 classes, 100,000 training and 10,000 validation images, which serve as test "
           "images",
           {}, 4,
           {"tiny-imagenet-200/wnids.txt", "train/CLASS/images/*.JPEG", "val/images/*.JPEG", "val/val_annotations.txt"}),
-      folder_row("imagenet", "Russakovsky et al., 2015, ImageNet Large Scale Visual Recognition Challenge 2012; research use",
+      folder_row(
+          "imagenet", "Russakovsky et al., 2015, ImageNet Large Scale Visual Recognition Challenge 2012; research use",
           "photographs in colour, 1,000 classes, 1,281,167 training and 50,000 validation images, which serve as test "
           "images",
           {.size = 224, .centre_crop = 0.875, .random_crop = 0.08}, 0, {"train/CLASS/*.JPEG", "val/CLASS/*.JPEG"}),
       folder_row("image-folder", "your own", "JPEG or PNG pictures in a folder for each class", {}, 0,
-          {"train/CLASS/…", "val/CLASS/… or test/CLASS/…"}),
+                 {"train/CLASS/…", "val/CLASS/… or test/CLASS/…"}),
   };
 }
 

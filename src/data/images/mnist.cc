@@ -94,9 +94,9 @@ namespace built_in {
 std::vector<DatasetInfo> mnist() {
   return {
       idx_row("mnist", "LeCun, Cortes, Burges, The MNIST database; commonly given as CC BY-SA 3.0",
-          "handwritten digits, 28 × 28 grey, 10 classes, 60,000 training and 10,000 test images"),
+              "handwritten digits, 28 × 28 grey, 10 classes, 60,000 training and 10,000 test images"),
       idx_row("fashion-mnist", "Xiao, Rasul, Vollgraf, 2017, Fashion-MNIST, MIT; Debian package dataset-fashion-mnist",
-          "pictures of clothing, 28 × 28 grey, 10 classes, 60,000 training and 10,000 test images"),
+              "pictures of clothing, 28 × 28 grey, 10 classes, 60,000 training and 10,000 test images"),
       idx_row("idx", "your own", "grey images and labels in IDX files named as MNIST's, of any size and number of classes"),
   };
 }

@@ -32,13 +32,14 @@ std::vector<DatasetInfo> corpus_sets() {
   const std::vector<std::string> wiki = {"wiki.train.tokens", "wiki.valid.tokens", "wiki.test.tokens"};
   return {
       corpus_row("ptb", "Penn Treebank as prepared by Mikolov et al., 2010; Linguistic Data Consortium licence",
-          "newspaper text, 10,000 words, 929,589 training tokens", {"ptb.train.txt", "ptb.valid.txt", "ptb.test.txt"}),
+                 "newspaper text, 10,000 words, 929,589 training tokens",
+                 {"ptb.train.txt", "ptb.valid.txt", "ptb.test.txt"}),
       corpus_row("wikitext-2", "Merity et al., 2017, Pointer Sentinel Mixture Models; CC BY-SA 3.0",
-          "encyclopedia articles, 33,278 words, 2,088,628 training tokens", wiki),
+                 "encyclopedia articles, 33,278 words, 2,088,628 training tokens", wiki),
       corpus_row("wikitext-103", "Merity et al., 2017, Pointer Sentinel Mixture Models; CC BY-SA 3.0",
-          "encyclopedia articles, 267,735 words, 103 million training tokens", wiki),
+                 "encyclopedia articles, 267,735 words, 103 million training tokens", wiki),
       corpus_row("text", "your own", "any text that is split into words, one sentence or paragraph a line",
-          {"train.txt", "valid.txt", "test.txt"}),
+                 {"train.txt", "valid.txt", "test.txt"}),
   };
 }
 

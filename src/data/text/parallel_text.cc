@@ -165,11 +165,11 @@ namespace built_in {
 
 std::vector<DatasetInfo> parallel_text() {
   return {parallel_row("multi30k", "Elliott, Frank, Sima'an, Specia 2016; for non-commercial research and education",
-              "29,000 image descriptions in German and English",
-              {.source = "de", .target = "en", .valid = "val", .test = "test_2016_flickr"}),
+                       "29,000 image descriptions in German and English",
+                       {.source = "de", .target = "en", .valid = "val", .test = "test_2016_flickr"}),
           parallel_row("wmt16", "Conference on Machine Translation 2016, German-English; each part has its own terms",
-              "4.5 million sentence pairs of debates, news and web pages",
-              {.source = "de", .target = "en", .valid = "newstest2015", .test = "newstest2016", .pieces = 32000}),
+                       "4.5 million sentence pairs of debates, news and web pages",
+                       {.source = "de", .target = "en", .valid = "newstest2015", .test = "newstest2016", .pieces = 32000}),
           parallel_row("parallel-text", "your own", "sentences and their translations, line by line in two files", {})};
 }
 

@@ -118,7 +118,7 @@ Tensor basic_block(const Tensor& x, const ConvNorm& first, const ConvNorm& secon
   if (!takes_fused(x, first.weight) || !torch::GradMode::is_enabled() || !fused(x, first) || !fused(x, second))
     return conv_norm(conv_norm(x, first), second, x);
   return FusedBlock::apply(x, first.weight, first.norm.weight, first.norm.bias, second.weight, second.norm.weight,
-                      second.norm.bias, &first, &second);
+                           second.norm.bias, &first, &second);
 }
 
 }  // namespace tacet

@@ -65,7 +65,7 @@ Tensor conv_norm(const Tensor& x, const ConvNorm& l, const Tensor& added) {
   if (torch::GradMode::is_enabled()) {
     if (!by_batch(l)) return conv_norm_naive(x, l, added);
     return FusedNorm::apply(x, l.weight, l.norm.weight, l.norm.bias,
-                        added.defined() ? c10::optional<Tensor>(added) : c10::nullopt, &l);
+                            added.defined() ? c10::optional<Tensor>(added) : c10::nullopt, &l);
   }
   const Convolved c = convolved_and_measured(x, l);
   return normalized(c, scaling_of(c, l), added, l.relu, c.y);  // in place: nobody needs y again
