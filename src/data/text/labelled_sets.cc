@@ -15,7 +15,8 @@ LabelledOptions defaults(LabelledSet set) {
   return o;
 }
 
-DatasetInfo labelled_row(std::string name, LabelledSet set, std::string origin, std::string summary, std::vector<std::string> files) {
+DatasetInfo labelled_row(std::string name, LabelledSet set, std::string origin, std::string summary,
+                         std::vector<std::string> files) {
   std::vector<Option> options = options_of(defaults(set));
   options.insert(options.begin(), root_option());
   const bool pairs = set == LabelledSet::snli || set == LabelledSet::pairs;
@@ -37,7 +38,8 @@ void LabelledOptions::options(OptionList& o) {
   o.maybe_text("train_file", train_file, {}, "name of the training file in the folder, when it is not the usual one");
   if (!tweets) o.maybe_text("valid_file", valid_file, {}, "name of the validation file");
   o.maybe_text("test_file", test_file, {}, "name of the test file");
-  o.integer("max_samples", max_samples, max_samples, at_least(0), "use only the first so many training examples; 0: all");
+  o.integer("max_samples", max_samples, max_samples, at_least(0),
+            "use only so many training texts, drawn at random; 0: all");
   o.integer("max_length", max_length, max_length, at_least(0), "longer texts are cut to so many words; 0: none is");
   partition.options(o, true, tweets || own_texts);
   o.flag("lowercase", lowercase, lowercase, "turn A–Z into a–z");
@@ -71,20 +73,21 @@ namespace built_in {
 
 std::vector<DatasetInfo> labelled_sets() {
   return {
-      labelled_row("snli", LabelledSet::snli, "Bowman, Angeli, Potts, Manning, EMNLP 2015; CC BY-SA 4.0",
+      labelled_row(
+          "snli", LabelledSet::snli, "Bowman, Angeli, Potts, Manning, EMNLP 2015; CC BY-SA 4.0",
           "570,000 pairs of sentences: entailment, neutral or contradiction; the original jsonl files, or s1.*, s2.*, "
           "labels.*",
           {"snli_1.0_train.jsonl", "snli_1.0_dev.jsonl", "snli_1.0_test.jsonl"}),
       labelled_row("labelled-pairs", LabelledSet::pairs, "your own",
-          "pairs of texts with a label, one a row, in tab- or comma-separated files with a header",
-          {"train.tsv", "valid.tsv", "test.tsv"}),
+                   "pairs of texts with a label, one a row, in tab- or comma-separated files with a header",
+                   {"train.tsv", "valid.tsv", "test.tsv"}),
       labelled_row("sentiment140", LabelledSet::sentiment140,
-          "Go, Bhayani, Huang, Stanford 2009; for research, not to be redistributed",
-          "1.6 million tweets of 660,000 users, negative or positive",
-          {"training.1600000.processed.noemoticon.csv", "testdata.manual.2009.06.14.csv"}),
+                   "Go, Bhayani, Huang, Stanford 2009; for research, not to be redistributed",
+                   "1.6 million tweets of 660,000 users, negative or positive",
+                   {"training.1600000.processed.noemoticon.csv", "testdata.manual.2009.06.14.csv"}),
       labelled_row("labelled-text", LabelledSet::texts, "your own",
-          "texts with a label, one a row, in tab- or comma-separated files with a header",
-          {"train.tsv", "valid.tsv", "test.tsv"}),
+                   "texts with a label, one a row, in tab- or comma-separated files with a header",
+                   {"train.tsv", "valid.tsv", "test.tsv"}),
   };
 }
 

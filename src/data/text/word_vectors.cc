@@ -2,6 +2,7 @@
 #include "data/text/word_vectors.h"
 
 #include <charconv>
+#include <cmath>
 
 #include "data/files/lines.h"
 #include "tacet/error.h"
@@ -52,6 +53,8 @@ WordVectors read_word_vectors(const std::string& path, const std::unordered_map<
       if (error != std::errc() || (next != last && *next != ' '))
         throw bad("must be a word and " + std::to_string(vectors.width) + " numbers, number " + std::to_string(k + 1) +
                   " is malformed");
+      if (!std::isfinite(value))
+        throw bad("must be a word and finite numbers, number " + std::to_string(k + 1) + " is " + std::string(at + 1, next));
       numbers.push_back(value);
       at = next;
     }
