@@ -365,5 +365,16 @@ TEST(Vectors, NumbersThatAreNotFiniteAreAnErrorWithFileAndLine) {
                           {"v.txt:2", "number 2 is "});
 }
 
+// A word may hold spaces, but what begins like a wanted word and goes on with a number is a line with a number too many.
+TEST(Vectors, ALineWithAnotherNumberOfNumbersIsAnErrorWithFileAndLine) {
+  const test::TempFolder f;
+  const auto complaint = [&](const std::string& text) {
+    return test::error_of([&] { read_word_vectors(f.write("v.txt", text), {{"b", 0}}); });
+  };
+  test::expect_mentions(complaint("a 1.0 2.0\nb 1.0 2.0 3.0\n"), {"v.txt:2", "2 numbers", "got 3"});
+  test::expect_mentions(complaint("2 3\nb 1.0 2.0\na 1.0 2.0\n"), {"v.txt:2", "3 numbers", "got 2"});
+  EXPECT_EQ(complaint("a 1.0 2.0\nb c 2.0 3.0\nb 000 1.0 2.0\n"), "");
+}
+
 }  // namespace
 }  // namespace tacet::tables_test
