@@ -184,6 +184,7 @@ class Reader {
         throw UserError(path + ": must have as many lines as " + labels + " (" + std::to_string(kept.size()) + "), got " +
                         std::to_string(lines));
     }
+    files_[split] = labels;
   }
 
   void sentiment140() {
