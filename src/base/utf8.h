@@ -1,9 +1,10 @@
-// UTF-8: checking it and making it from Latin-1.
+// UTF-8: checking it, making it from Latin-1, taking blanks off it, and showing a user's text in a message.
 #pragma once
 
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace tacet {
 
@@ -27,5 +28,17 @@ std::string from_latin1(std::string_view text);
 
 // Returns text without the byte order mark that some editors put in front.
 std::string_view without_mark(std::string_view text);
+
+// Returns text without the blanks at its ends: ASCII's, and Unicode's such as the no-break space and the ideographic one.
+std::string_view trimmed(std::string_view text);
+
+// Returns text in which nothing acts on a terminal: control characters but those in `kept`, marks that turn the direction of
+// writing, and bytes that are no UTF-8 become \n, \t, \r, \xHH or \uHHHH.
+std::string visible(std::string_view text, std::string_view kept = "");
+
+// Returns a user's text for a message: visible, cut after some 80 bytes, in double quotes.
+std::string in_quotes(std::string_view text);
+// Returns the texts in quotes with commas between; of many, the first ones and the number of the others.
+std::string in_quotes(const std::vector<std::string>& texts);
 
 }  // namespace tacet

@@ -16,6 +16,7 @@
 
 #include "base/places.h"
 #include "base/terminal.h"
+#include "base/utf8.h"
 #include "cli/arguments.h"
 #include "cli/data_command.h"
 #include "cli/evaluate_command.h"
@@ -176,15 +177,23 @@ int run(int argc, char** argv) {
 
 }  // namespace
 
+namespace {
+
+// Says an error's text. Names and values of the user's may hold anything, and nothing of it may reach the terminal as a
+// command.
+void say(const char* what) { std::fprintf(stderr, "tacet: %s\n", visible(what, "\n\t").c_str()); }
+
+}  // namespace
+
 int command(int argc, char** argv) {
   share_one_heap();
   try {
     return run(argc, argv);
   } catch (const UserError& error) {
-    std::fprintf(stderr, "tacet: %s\n", error.what());
+    say(error.what());
     return 2;
   } catch (const PeerLost& error) {
-    std::fprintf(stderr, "tacet: %s\n", error.what());
+    say(error.what());
     return 3;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "tacet: this is a defect of %s: %s\n", is_tacet() ? "tacet" : "tacet or of this program",

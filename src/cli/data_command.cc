@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "base/places.h"
+#include "base/utf8.h"
 #include "cli/fetch.h"
 #include "data/catalog/sources.h"
 #include "data/clients/partition.h"
@@ -66,7 +67,7 @@ void print_labels(const Labelled& set) {
     return;
   }
   for (size_t c = 0; c < counts.size(); ++c)
-    fmt::print("  {:<12} {:>8}  {}\n", c < set.classes.size() ? set.classes[c] : std::to_string(c), counts[c],
+    fmt::print("  {:<12} {:>8}  {}\n", c < set.classes.size() ? visible(set.classes[c]) : std::to_string(c), counts[c],
                bar(counts[c], largest, 40));
 }
 
@@ -108,6 +109,10 @@ void print_labelled(const Recipe& recipe, const Labelled& set) {
   if (recipe.clients.has("count")) print_partition(recipe, set);
 }
 
+void print_notes(const std::vector<std::string>& notes) {
+  for (size_t k = 0; k < notes.size(); ++k) fmt::print("{:<10} {}\n", k == 0 ? "to note" : "", notes[k]);
+}
+
 void print_images(const Recipe& recipe) {
   const auto set = load_images(recipe.data);
   const ImageShape& s = set->shape;
@@ -123,6 +128,7 @@ void print_texts(const Recipe& recipe) {
   const auto narrow = [](const std::vector<int64_t>& v) { return std::vector<int32_t>(v.begin(), v.end()); };
   fmt::print("texts      {} training, {} validation, {} test; vocabulary {}\n", set.train.size(), set.valid.size(),
              set.test.size(), set.words.size());
+  print_notes(set.notes);
   print_labelled(recipe,
                  {narrow(set.train.labels), narrow(set.train.users), set.classes, static_cast<int64_t>(set.classes.size())});
 }
@@ -131,6 +137,7 @@ void print_pairs(const Values& data) {
   const ParallelText set = load_parallel_text(data);
   fmt::print("pairs      {} training, {} validation, {} test; {} subwords\n", set.train.size(), set.valid.size(),
              set.test.size(), set.subwords.size());
+  print_notes(set.notes);
 }
 
 void print_corpus(const Values& data, const std::string& name) {

@@ -178,5 +178,46 @@ TEST(Deadlines, RoundUp) {
   EXPECT_EQ(seconds_text(0.5), "0.5 s");
 }
 
+TEST(Text, BlanksAtItsEndsAreTrimmedUnicodesToo) {
+  const struct {
+    const char *given, *want;
+  } rows[] = {
+      {"", ""},
+      {" \t\r\n\v\f", ""},
+      {" a b ", "a b"},
+      {"\xC2\xA0"
+       "a\xC2\xA0",
+       "a"},
+      {"\xE3\x80\x80"
+       "a\xE2\x80\x89",
+       "a"},
+      {"\xC3\xA9 ", "\xC3\xA9"},
+      {"\xEF\xBB\xBF"
+       "a",
+       "a"},
+      {"\x80 ", "\x80"},
+  };
+  for (const auto& row : rows) EXPECT_EQ(trimmed(row.given), row.want);
+}
+
+TEST(Text, NothingOfAUsersTextActsOnATerminal) {
+  EXPECT_EQ(visible("a\x1B[31m\n\t\r\x7F"), "a\\x1b[31m\\n\\t\\r\\x7f");
+  EXPECT_EQ(visible("\xC2\x9B"
+                    "31m \xE2\x80\xAE"
+                    "x"),
+            "\\u009b31m \\u202ex");  // C1 and a mark of direction
+  EXPECT_EQ(visible("caf\xC3\xA9 \xFF\xC3"), "caf\xC3\xA9 \\xff\\xc3");
+  EXPECT_EQ(visible("a\nb\x07", "\n"), "a\nb\\x07");
+  EXPECT_EQ(visible(std::string_view("\0", 1)), "\\x00");
+}
+
+TEST(Text, OfLongTextsAndListsMessagesShowTheBeginning) {
+  EXPECT_EQ(in_quotes("a\n"), "\"a\\n\"");
+  EXPECT_EQ(in_quotes(std::string(79, 'a') + "\xC3\xA9z"), "\"" + std::string(79, 'a') + "\xE2\x80\xA6\"");
+  EXPECT_EQ(in_quotes(std::vector<std::string>{"a", "b"}), "\"a\", \"b\"");
+  const std::string list = in_quotes(std::vector<std::string>(50, "a"));
+  EXPECT_TRUE(list.ends_with("\"a\" and 30 more")) << list;
+}
+
 }  // namespace
 }  // namespace tacet

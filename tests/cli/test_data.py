@@ -91,6 +91,25 @@ class Data(Case):
             for word in words:
                 self.assertIn(word, done.stderr)
 
+    def test_nothing_of_a_users_text_acts_on_the_terminal(self):
+        folder = self.path("colours")
+        os.makedirs(folder)
+        for split in ("train", "valid", "test"):
+            with open(os.path.join(folder, split + ".csv"), "w", encoding="utf-8") as f:
+                f.write("text,label\na,\x1b[31mred\nb,blue\x9b0m\n")
+        done = self.tacet("data", "info", "labelled-text", "--set", "data.root=" + folder)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("\\x1b[31mred", done.stdout)
+        self.assertIn("blue\\u009b0m", done.stdout)
+        with open(os.path.join(folder, "valid.csv"), "a", encoding="utf-8") as f:
+            f.write("c,\x1b[2J\n")
+        for args in (["labelled-text", "--set", "data.root=" + folder], ["\x1b[31midx"],
+                     ["labelled-text", "--set", "data.root=" + self.path("no\x1b[2Jwhere")]):
+            done = self.tacet("data", "info", *args)
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertIn("\\x1b[", done.stderr)
+            self.assertNotIn("\x1b", done.stderr)
+
     def test_nothing_to_fetch(self):
         done = self.tacet("data", "fetch", "sotu")
         self.assertEqual((done.returncode, done.stderr), (0, ""))

@@ -154,24 +154,26 @@ struct Snli : testing::Test {
   test::TempFolder f;
   void json(const std::string& train) {
     f.write("snli_1.0_train.jsonl", train);
-    f.write("snli_1.0_dev.jsonl", row("neutral", "( A dog )", "Runs."));
-    f.write("snli_1.0_test.jsonl", row("entailment", "( A cat )", "Runs."));
+    f.write("snli_1.0_dev.jsonl", row("contradiction", "( A dog )", "Runs."));
+    f.write("snli_1.0_test.jsonl", row("neutral", "( A cat )", "Runs."));
   }
   LabelledText load() { return load_labelled_text(values("snli", f.path())); }
 };
 
-// "a" 2, "dog" 2, "." 1, "Runs" 1: by falling count, then in byte order.
+// "a" 3, "dog" 3, "." 1, "Runs" 1: by falling count, then in byte order.
 TEST_F(Snli, OriginalFilesGiveParseLeavesAndDropPairsWithoutAgreement) {
-  json(row("contradiction", "( a ( a dog ) )", "dog Runs.") + row("-", "( b )", "b") + "\n");
+  json(row("contradiction", "( a ( a dog ) )", "dog Runs.") + row("-", "( b )", "b") + "\n" +
+       row("neutral", "( dog )", "a"));
   const LabelledText t = load();
   EXPECT_EQ(t.classes, (Lines{"entailment", "neutral", "contradiction"}));
   EXPECT_EQ(t.words, (Lines{"<unk>", "a", "dog", ".", "Runs"}));
-  ASSERT_EQ(t.train.size(), 1);
-  EXPECT_EQ(t.train.labels, (std::vector<int64_t>{2}));
+  ASSERT_EQ(t.train.size(), 2);
+  EXPECT_EQ(t.train.left_out, 1);
+  EXPECT_EQ(t.train.labels, (std::vector<int64_t>{2, 1}));
   EXPECT_EQ(words_at(t, t.train.first, 0), (Lines{"a", "a", "dog"}));
   EXPECT_EQ(words_at(t, t.train.second, 0), (Lines{"dog", "Runs", "."}));
   EXPECT_EQ(words_at(t, t.valid.first, 0), (Lines{"<unk>", "dog"}));
-  EXPECT_EQ(t.test.labels, (std::vector<int64_t>{0}));
+  EXPECT_EQ(t.test.labels, (std::vector<int64_t>{1}));
   EXPECT_TRUE(t.train.users.empty());
   EXPECT_FALSE(t.vectors.defined());
 }
@@ -217,11 +219,14 @@ TEST_F(SnliLines, FilesMustBeEquallyLong) {
 }
 
 TEST_F(SnliLines, MaxSamplesCountsTrainingPairsOnly) {
+  f.write("s1.train", "A .\nB .\nC .\nD .\n");
+  f.write("s2.train", "a .\nb .\nc .\nd .\n");
+  f.write("labels.train", "neutral\nentailment\nneutral\nentailment\n");
   Values v = values("snli", f.path());
-  v.set("max_samples", int64_t{1});
+  v.set("max_samples", int64_t{3});
   const LabelledText t = load_labelled_text(v);
-  EXPECT_EQ(t.train.size(), 1);
-  EXPECT_EQ(t.train.second.size(), 1);
+  EXPECT_EQ(t.train.size(), 3);
+  EXPECT_EQ(t.train.second.size(), 3);
   EXPECT_EQ(t.valid.size(), 2);
 }
 
@@ -289,7 +294,7 @@ TEST_F(OwnFiles, MistakesNameTheColumnTheLabelAndTheFile) {
   f.write("valid.tsv", "text\tlabel\nb\tgreen\n");
   test::expect_mentions(test::error_of([&] { load(); }), {"valid.tsv:2", "\"blue\", \"red\"", "got \"green\""});
   f.write("valid.tsv", "text\tlabel\nb\n");
-  test::expect_mentions(test::error_of([&] { load(); }), {"valid.tsv:2", "at least 2 fields, got 1"});
+  test::expect_mentions(test::error_of([&] { load(); }), {"valid.tsv:2", "must have 2 fields, as the header, got 1"});
   std::filesystem::remove(f / "valid.tsv");
   test::expect_mentions(test::error_of([&] { load(); }), {"valid.tsv", "does not exist", "valid split"});
 }

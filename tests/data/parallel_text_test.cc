@@ -38,8 +38,10 @@ TEST_F(Parallel, TextsComeBackFromTheirPieces) {
   ASSERT_EQ(t.train.size(), 3);  // the pair with an empty side is left out
   EXPECT_EQ(t.subwords.decode(at(t.train.source, 0)), "Ein Hund l\xC3\xA4uft.");
   EXPECT_EQ(t.subwords.decode(at(t.train.target, 2)), "A man and a dog.");
-  EXPECT_EQ(t.valid.size(), 4);  // evaluations keep every pair
-  EXPECT_EQ(t.valid.references[2], "nothing");
+  EXPECT_EQ(t.valid.size(), 3);  // of every split
+  EXPECT_EQ(t.valid.references[2], "A man and a dog.");
+  EXPECT_EQ(t.train.blank + t.valid.blank + t.test.blank, 3);
+  EXPECT_EQ(t.notes.size(), 3u);
   EXPECT_TRUE(t.train.references.empty());
 }
 
@@ -123,8 +125,8 @@ TEST_F(Parallel, LongPairsAreLeftOutOfTrainingAndLongSourcesCut) {
   for (int64_t k = 0; k < 3; ++k) longest = std::max({longest, all.train.source[k].size(), all.train.target[k].size()});
   const ParallelText t = load({{"max_length", static_cast<int64_t>(longest) - 1}});
   EXPECT_LT(t.train.size(), 3);
-  EXPECT_EQ(t.valid.size(), 4);
-  for (int64_t k = 0; k < 4; ++k) EXPECT_LT(t.valid.source[k].size(), longest);
+  EXPECT_EQ(t.valid.size(), 3);
+  for (int64_t k = 0; k < 3; ++k) EXPECT_LT(t.valid.source[k].size(), longest);
   test::expect_mentions(test::error_of([&] { load({{"max_length", int64_t{1}}}); }), {"data.max_length", "got 1"});
 }
 
@@ -158,6 +160,58 @@ TEST_F(Parallel, MistakesNameTheFile) {
   std::filesystem::remove(f / "val.en");
   test::expect_mentions(test::error_of([&] { load(); }), {"val.en", "does not exist", "data.valid"});
   test::expect_mentions(test::error_of([&] { load({{"source", std::string("fr")}}); }), {"train.fr", "multi30k"});
+}
+
+// A no-break space is a blank as well, whichever side it is on.
+TEST_F(Parallel, BlankPairsAreLeftOutOfEverySplit) {
+  for (const char* split : {"train", "val", "test_2016_flickr"}) {
+    f.write(std::string(split) + ".de", "Ein Hund.\n \t\n\xC2\xA0\nZwei Hunde.\n");
+    f.write(std::string(split) + ".en", "A dog.\na\nb\n \n");
+  }
+  const ParallelText t = load({{"pieces", int64_t{25}}});
+  for (const ParallelSplit* split : {&t.train, &t.valid, &t.test}) {
+    EXPECT_EQ(split->size(), 1);
+    EXPECT_EQ(split->blank, 3);
+  }
+  EXPECT_EQ(t.test.references, (std::vector<std::string>{"A dog."}));
+}
+
+TEST_F(Parallel, ASplitWithoutPairsIsAnErrorThatNamesItsFile) {
+  for (const char* split : {"train", "val", "test_2016_flickr"}) {
+    const std::string stem(split);
+    f.write(stem + ".de", "\n \n");
+    f.write(stem + ".en", "A dog.\nA cat.\n");
+    test::expect_mentions(test::error_of([&] { load(); }), {stem + ".de", "has none"});
+    f.write(stem + ".de", german());
+    f.write(stem + ".en", english());
+  }
+}
+
+// Lines that end with \r alone are lines; a \r within a line of one side is none, as the other side shows.
+TEST_F(Parallel, CarriageReturnsEndLinesWhereTheyAreLineEnds) {
+  const ParallelText want = load();
+  std::string german_cr = german(), english_cr = english();
+  for (std::string* text : {&german_cr, &english_cr}) std::replace(text->begin(), text->end(), '\n', '\r');
+  f.write("train.de", german_cr);
+  f.write("train.en", english_cr);
+  EXPECT_EQ(load().train.target.words, want.train.target.words);
+  f.write("train.de", "Ein\rHund.\nZwei Hunde.\n");
+  f.write("train.en", "A dog.\nTwo dogs.\n");
+  EXPECT_EQ(load({{"pieces", int64_t{40}}}).train.size(), 2);
+}
+
+// 400 pairs: of the first 200 none, or of the last, would be drawn with a probability below 1e-9 if 40 were drawn at random.
+TEST_F(Parallel, MaxSamplesAreDrawnFromTheWholeFile) {
+  std::string source, target;
+  for (int k = 0; k < 400; ++k) source += k < 200 ? "Hund\n" : "Mann\n", target += "dog\n";
+  f.write("train.de", source);
+  f.write("train.en", target);
+  const ParallelText t = load({{"max_samples", int64_t{40}}, {"pieces", int64_t{30}}});
+  ASSERT_EQ(t.train.size(), 40);
+  int64_t first = 0;
+  for (int64_t k = 0; k < 40; ++k) first += t.subwords.decode(at(t.train.source, k)) == "Hund";
+  EXPECT_GT(first, 0);
+  EXPECT_LT(first, 40);
 }
 
 TEST(RealParallel, Multi30kHasItsKnownSizes) {

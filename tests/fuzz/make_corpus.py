@@ -41,3 +41,7 @@ def chunk(kind, data):
 rows = b"".join(b"\0" + bytes((x * y * c) % 256 for x in range(8) for c in (3, 5, 7)) for y in range(8))
 keep("picture", "square.png", b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 8, 8, 2, 0, 0, 0)) +
      chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+
+keep("table", "rows.csv", b'text,label\n"a, ""b""",pos\r\n"one\ntwo",neg\n')
+keep("table", "rows.tsv", b'text\tlabel\n"a\tb"\tpos\n"say ""hi"""\tneg\n')
+keep("table", "plain.tsv", b'text\tlabel\n5" screen\tpos\rb\tneg\r')

@@ -3,6 +3,7 @@
 #include <deque>
 #include <stdexcept>
 
+#include "base/utf8.h"
 #include "data/catalog/data_catalog.h"
 #include "tacet/corpus.h"
 #include "tacet/error.h"
@@ -47,7 +48,7 @@ const DatasetInfo& find_dataset(const std::string& name) {
     all += (all.empty() ? "" : ", ") + row.name;
   }
   const auto near = nearest(name, names);
-  throw UserError("data.name must be one of " + all + ", got \"" + name + "\"" +
+  throw UserError("data.name must be one of " + all + ", got " + in_quotes(name) +
                   (near ? "; did you mean \"" + *near + "\"?" : ""));
 }
 

@@ -254,4 +254,12 @@ Shares partition(const PartitionOptions& o, std::span<const int32_t> labels, std
   return shares;
 }
 
+std::vector<int64_t> drawn_samples(int64_t all, int64_t count, uint64_t seed) {
+  Stream s(seed, Stream::everyone, Purpose::partition, 0, 1);
+  std::vector<int64_t> drawn = s.permutation(all);
+  drawn.resize(static_cast<size_t>(count));
+  std::sort(drawn.begin(), drawn.end());
+  return drawn;
+}
+
 }  // namespace tacet

@@ -47,4 +47,8 @@ using Shares = std::vector<std::vector<int32_t>>;  // by client: indices of its 
 Shares partition(const PartitionOptions& options, std::span<const int32_t> labels, std::span<const int32_t> users,
                  int clients, int64_t round = 0);
 
+// Returns `count` of the samples 0 … all−1 in ascending order, drawn at random from a partition's seed.
+// REQUIRES: count <= all.
+std::vector<int64_t> drawn_samples(int64_t all, int64_t count, uint64_t seed);
+
 }  // namespace tacet

@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "base/places.h"
+#include "base/utf8.h"
 
 namespace tacet {
 
@@ -27,13 +28,13 @@ std::string find_folder(const Values& data, const std::string& dataset, const st
     if (given.empty()) throw UserError("data.root must be the folder of data set \"" + dataset + "\", got \"\"");
     const fs::path root = expand_home(given);
     places = {root, root / subfolder};
-    chosen_by = "data.root is \"" + given + "\"";
+    chosen_by = "data.root is \"" + visible(given) + "\"";
   } else {
     const std::string base = variable("TACET_DATA");
     if (!base.empty()) places = {fs::path(base) / subfolder, base};
     if (const std::string cache = cache_folder(); !cache.empty()) places.push_back(fs::path(cache) / subfolder);
     for (const std::string& place : system) places.emplace_back(place);
-    chosen_by = "data.root is not given and $TACET_DATA is " + (base.empty() ? "not set" : "\"" + base + "\"");
+    chosen_by = "data.root is not given and $TACET_DATA is " + (base.empty() ? "not set" : "\"" + visible(base) + "\"");
   }
   for (const fs::path& place : places)
     if (!first_existing(place.string(), wanted).empty()) return place.string();

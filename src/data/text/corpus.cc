@@ -77,7 +77,7 @@ void Dictionary::add_lines(std::string_view text, std::vector<int32_t>& out) {
   int32_t eos = -1;
   size_t i = 0;
   while (i < text.size()) {
-    while (i < text.size() && text[i] != '\n') {
+    while (i < text.size() && text[i] != '\n' && text[i] != '\r') {
       if (is_space(text[i])) {
         ++i;
         continue;
@@ -86,7 +86,7 @@ void Dictionary::add_lines(std::string_view text, std::vector<int32_t>& out) {
       while (i < text.size() && !is_space(text[i])) ++i;
       out.push_back(add(text.substr(first, i - first)));
     }
-    ++i;
+    i += text.substr(i, 2) == "\r\n" ? 2 : 1;
     if (eos < 0) eos = add("<eos>");
     out.push_back(eos);
   }

@@ -19,8 +19,8 @@ class Dictionary {
  public:
   // Returns the word's index; a new word gets the next one.
   int32_t add(std::string_view word);
-  // Appends the words of every line of `text` and one <eos> a line, blank lines included. Lines end with \n or \r\n; the
-  // last one may lack its end. Words are what lies between spaces, tabs, \r, \v and \f.
+  // Appends the words of every line of `text` and one <eos> a line, blank lines included. Lines end with \n, \r\n or
+  // \r alone; the last one may lack its end. Words are what lies between spaces, tabs, \v and \f.
   void add_lines(std::string_view text, std::vector<int32_t>& out);
   // Returns the words so far, by index, and leaves the dictionary empty.
   std::vector<std::string> take();

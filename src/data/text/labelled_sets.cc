@@ -38,7 +38,8 @@ void LabelledOptions::options(OptionList& o) {
   o.maybe_text("train_file", train_file, {}, "name of the training file in the folder, when it is not the usual one");
   if (!tweets) o.maybe_text("valid_file", valid_file, {}, "name of the validation file");
   o.maybe_text("test_file", test_file, {}, "name of the test file");
-  o.integer("max_samples", max_samples, max_samples, at_least(0), "use only the first so many training examples; 0: all");
+  o.integer("max_samples", max_samples, max_samples, at_least(0),
+            "use only so many training texts, drawn at random; 0: all");
   o.integer("max_length", max_length, max_length, at_least(0), "longer texts are cut to so many words; 0: none is");
   partition.options(o, true, tweets || own_texts);
   o.flag("lowercase", lowercase, lowercase, "turn A–Z into a–z");

@@ -10,11 +10,14 @@
 #include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <unordered_map>
 
 #include "base/places.h"
+#include "base/utf8.h"
 #include "data/files/lines.h"
 #include "data/files/locate.h"
+#include "data/files/table.h"
 #include "data/text/corpus.h"
 #include "data/text/word_vectors.h"
 #include "tacet/error.h"
@@ -24,6 +27,7 @@ namespace {
 
 const std::vector<std::string> snli_classes = {"entailment", "neutral", "contradiction"};
 const std::vector<std::string> split_names = {"train", "valid", "test"};
+constexpr std::string_view no_gold = "-";  // SNLI: the annotators did not agree
 
 bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
@@ -32,7 +36,33 @@ void lower(std::string& s) {
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
 }
 
-bool ends_with_either(const std::string& s, const std::string& a) { return s.ends_with(a) || s.ends_with(a + ".gz"); }
+// Returns the field without the blanks around it.
+std::string_view present(std::string_view field, const char* what, const std::string& path, int64_t number) {
+  const std::string_view name = trimmed(field);
+  if (name.empty())
+    throw UserError(path + ":" + std::to_string(number) + ": the " + what + " must be given, is " +
+                    (field.empty() ? "empty" : "blank"));
+  return name;
+}
+
+// Returns the texts with index[word] for each word, cut to `longest` words where that is not 0. A text left without words is
+// one <unk>, which `drop` leaves out elsewhere.
+Texts replaced(const Texts& texts, const std::vector<int32_t>& index, bool drop, int64_t longest) {
+  Texts out;
+  out.ends.reserve(texts.ends.size());
+  for (int64_t k = 0; k < texts.size(); ++k) {
+    int64_t length = 0;
+    for (const int32_t w : texts[k]) {
+      const int32_t word = index[static_cast<size_t>(w)];
+      if ((word == 0 && drop) || (longest > 0 && length >= longest)) continue;
+      out.words.push_back(word);
+      ++length;
+    }
+    if (length == 0) out.words.push_back(0);
+    out.close();
+  }
+  return out;
+}
 
 // Fills the three splits of one data set from its files.
 class Reader {
@@ -52,8 +82,10 @@ class Reader {
         own_files(o_.set == LabelledSet::pairs);
         break;
     }
-    for (const std::string& split : split_names)
-      if (of(split).size() == 0) throw UserError(files_.at(split) + ": must hold labelled texts, has none (" + split + ")");
+    check_splits();
+    note_left_out();
+    cut();
+    check_classes();
     choose_vocabulary();
     return std::move(result_);
   }
@@ -61,9 +93,6 @@ class Reader {
  private:
   TextSplit& of(const std::string& split) {
     return split == "train" ? result_.train : split == "valid" ? result_.valid : result_.test;
-  }
-  bool full(const std::string& split) const {
-    return split == "train" && o_.max_samples > 0 && result_.train.size() >= o_.max_samples;
   }
 
   // ---- files ----
@@ -107,7 +136,7 @@ class Reader {
 
   void snli_json(const std::string& split, const std::string& path) {
     for_each_line(path, [&](std::string_view line, int64_t number) {
-      if (full(split) || std::all_of(line.begin(), line.end(), is_space)) return;
+      if (std::all_of(line.begin(), line.end(), is_space)) return;
       const auto bad = [&](const std::string& why) { return UserError(path + ":" + std::to_string(number) + ": " + why); };
       nlohmann::json row;
       try {
@@ -121,7 +150,10 @@ class Reader {
         return row[key].get<std::string>();
       };
       const std::string gold = text("gold_label");
-      if (gold == "-") return;
+      if (trimmed(gold) == no_gold) {
+        ++of(split).left_out;
+        return;
+      }
       add_label(split, gold, path, number);
       for (const auto& [key, texts] : {std::pair{"sentence1", &TextSplit::first}, {"sentence2", &TextSplit::second}}) {
         const std::string parse = std::string(key) + "_binary_parse";
@@ -136,10 +168,9 @@ class Reader {
     const std::string labels = file(split, {"labels." + suffix, "labels." + suffix + ".gz"});
     std::vector<bool> kept;
     for_each_line(labels, [&](std::string_view line, int64_t number) {
-      const std::string gold(line.substr(0, line.find_last_not_of(" \t") + 1));
-      const bool keep = gold != "-" && !(split == "train" && o_.max_samples > 0 &&
-                                         static_cast<int64_t>(of(split).labels.size()) >= o_.max_samples);
-      if (keep) add_label(split, gold, labels, number);
+      const bool keep = trimmed(line) != no_gold;
+      if (keep) add_label(split, line, labels, number);
+      of(split).left_out += !keep;
       kept.push_back(keep);
     });
     for (const auto& [name, texts] : {std::pair{"s1.", &TextSplit::first}, {"s2.", &TextSplit::second}}) {
@@ -153,6 +184,7 @@ class Reader {
         throw UserError(path + ": must have as many lines as " + labels + " (" + std::to_string(kept.size()) + "), got " +
                         std::to_string(lines));
     }
+    files_[split] = labels;
   }
 
   void sentiment140() {
@@ -172,19 +204,25 @@ class Reader {
             };
             if (f.size() != 6)
               throw bad("must have the six fields polarity, id, date, query, user, text, got " + std::to_string(f.size()));
-            if (f[0] != "0" && f[0] != "2" && f[0] != "4") throw bad("polarity must be 0, 2 or 4, got \"" + f[0] + "\"");
-            if (f[0] == "2") return;
-            const std::string split = choose();
-            if (full(split)) return;
+            const std::string_view polarity = trimmed(f[0]);
+            if (polarity != "0" && polarity != "2" && polarity != "4")
+              throw bad("polarity must be 0, 2 or 4, got " + in_quotes(f[0]));
+            const bool neutral = polarity == "2";
+            const std::string split = choose(neutral);
             TextSplit& s = of(split);
-            s.labels.push_back(f[0] == "4");
+            s.left_out += neutral;
+            if (neutral) return;
+            add_class(split, polarity == "4", path, number);
             s.users.push_back(user(f[4]));
             add_text(s.first, split_words(f[5], o_.tokens == "spaces", o_.lowercase));
           },
           Charset::utf8_or_latin1);
     };
-    read(train, [&] { return ++rows % every == 0 ? "valid" : "train"; });
-    read(test, [] { return "test"; });
+    read(train, [&](bool neutral) { return !neutral && ++rows % every == 0 ? "valid" : "train"; });
+    if (rows > 0 && rows < every)
+      throw UserError("data.valid_every must be at most the " + std::to_string(rows) + " rows of " + train + ", got " +
+                      std::to_string(every) + ": there would be no validation texts");
+    read(test, [](bool) { return "test"; });
   }
 
   // Comma- or tab-separated files with a header.
@@ -194,7 +232,9 @@ class Reader {
     for (const std::string& split : split_names) paths[split] = file(split, names(split, {split + ".tsv", split + ".csv"}));
     // Classes are numbered in byte order, whatever order they come in: a pass over the training file finds them.
     std::map<std::string, int64_t> classes;
-    rows_of(paths["train"], {"label"}, [&](const std::vector<std::string>& f, int64_t) { classes[f[0]] = 0; });
+    for_each_row(paths["train"], {column("label")}, [&](const std::vector<std::string>& f, int64_t number) {
+      classes.emplace(present(f[0], "label", paths["train"], number), 0);
+    });
     for (auto& [name, index] : classes) {
       index = static_cast<int64_t>(result_.classes.size());
       result_.classes.push_back(name);
@@ -202,70 +242,43 @@ class Reader {
     if (result_.classes.size() < 2)
       throw UserError(paths["train"] + ": must have at least two different labels, got " +
                       std::to_string(result_.classes.size()));
-    std::vector<std::string> columns =
-        pairs ? std::vector<std::string>{"label", "first", "second"} : std::vector<std::string>{"label", "text"};
-    if (!pairs && o_.user) columns.push_back("user");
+    std::vector<TableColumn> columns = {column("label"), column(pairs ? "first" : "text")};
+    if (pairs) columns.push_back(column("second"));
+    const bool users = !pairs && o_.user;
+    if (users) columns.push_back(column("user"));
     const bool spaces = o_.tokens == "spaces";
     for (const std::string& split : split_names)
-      rows_of(paths[split], columns, [&](const std::vector<std::string>& f, int64_t number) {
-        if (full(split)) return;
+      for_each_row(paths[split], columns, [&](const std::vector<std::string>& f, int64_t number) {
         add_label(split, f[0], paths[split], number);
         add_text(of(split).first, split_words(f[1], spaces, o_.lowercase));
         if (pairs) add_text(of(split).second, split_words(f[2], spaces, o_.lowercase));
-        if (columns.back() == "user") of(split).users.push_back(user(f[2]));
+        if (users) of(split).users.push_back(user(std::string(present(f[2], "user", paths[split], number))));
       });
   }
 
-  // Hands over the named columns of every row. The header says where they stand.
-  void rows_of(const std::string& path, const std::vector<std::string>& columns,
-               const std::function<void(const std::vector<std::string>&, int64_t)>& f) {
-    std::vector<size_t> places;
-    std::vector<std::string> chosen(columns.size());
-    for_each_record(path, ends_with_either(path, ".csv") ? ',' : '\t',
-                    [&](const std::vector<std::string>& fields, int64_t number) {
-                      const std::string where = path + ":" + std::to_string(number) + ": ";
-                      if (places.empty()) {
-                        for (const std::string& column : columns) {
-                          const std::string& title = title_of(column);
-                          const auto found = std::find(fields.begin(), fields.end(), title);
-                          if (found == fields.end())
-                            throw UserError(where + "the header must have the column \"" + title + "\" (data.column." +
-                                            column + "), got " + list(fields));
-                          places.push_back(static_cast<size_t>(found - fields.begin()));
-                        }
-                        return;
-                      }
-                      for (size_t k = 0; k < places.size(); ++k) {
-                        if (places[k] >= fields.size())
-                          throw UserError(where + "must have at least " + std::to_string(places[k] + 1) + " fields, got " +
-                                          std::to_string(fields.size()));
-                        chosen[k] = fields[places[k]];
-                      }
-                      f(chosen, number);
-                    });
-  }
-
-  const std::string& title_of(const std::string& column) const {
-    if (column == "first") return o_.first;
-    if (column == "second") return o_.second;
-    if (column == "text") return o_.text;
-    return column == "user" ? *o_.user : o_.label;
-  }
-
-  static std::string list(const std::vector<std::string>& words) {
-    std::string out;
-    for (const std::string& w : words) out += (out.empty() ? "\"" : ", \"") + w + "\"";
-    return out;
+  TableColumn column(const std::string& name) const {
+    const auto& title = name == "first"    ? o_.first
+                        : name == "second" ? o_.second
+                        : name == "text"   ? o_.text
+                        : name == "user"   ? *o_.user
+                                           : o_.label;
+    return {title, "data.column." + name};
   }
 
   // ---- what a row adds ----
 
-  void add_label(const std::string& split, const std::string& label, const std::string& path, int64_t number) {
-    const auto found = std::find(result_.classes.begin(), result_.classes.end(), label);
+  void add_label(const std::string& split, std::string_view label, const std::string& path, int64_t number) {
+    const std::string_view name = present(label, "label", path, number);
+    const auto found = std::find(result_.classes.begin(), result_.classes.end(), name);
     if (found == result_.classes.end())
-      throw UserError(path + ":" + std::to_string(number) + ": the label must be one of " + list(result_.classes) +
-                      ", got \"" + label + "\"");
-    of(split).labels.push_back(found - result_.classes.begin());
+      throw UserError(path + ":" + std::to_string(number) + ": the label must be one of " + in_quotes(result_.classes) +
+                      ", got " + in_quotes(name));
+    add_class(split, found - result_.classes.begin(), path, number);
+  }
+
+  void add_class(const std::string& split, int64_t index, const std::string& path, int64_t number) {
+    of(split).labels.push_back(index);
+    if (split != "train") first_outside_.emplace(index, path + ":" + std::to_string(number));
   }
 
   void add_text(Texts& texts, const std::vector<std::string>& words) {
@@ -275,10 +288,61 @@ class Reader {
 
   int64_t user(const std::string& name) { return users_.emplace(name, static_cast<int64_t>(users_.size())).first->second; }
 
+  // ---- the splits ----
+
+  void check_splits() {
+    for (const std::string& split : split_names)
+      if (of(split).size() == 0) throw UserError(files_.at(split) + ": must hold labelled texts, has none (" + split + ")");
+  }
+
+  void note_left_out() {
+    for (const std::string& split : split_names)
+      if (const int64_t n = of(split).left_out)
+        result_.notes.push_back(std::to_string(n) + " rows left out of " + files_.at(split) +
+                                (o_.set == LabelledSet::snli ? ": no gold label" : ": neutral polarity"));
+  }
+
+  // Keeps data.max_samples training texts. The first ones of a file need not be a fair sample of it (Sentiment140 is sorted
+  // by label), so they are drawn, as images are.
+  void cut() {
+    TextSplit& train = result_.train;
+    if (o_.max_samples == 0 || o_.max_samples >= train.size()) return;
+    TextSplit kept;
+    kept.left_out = train.left_out;
+    for (const int64_t k : drawn_samples(train.size(), o_.max_samples, o_.partition.seed)) {
+      const auto i = static_cast<size_t>(k);
+      kept.first.add(train.first[k]);
+      if (train.second.size() > 0) kept.second.add(train.second[k]);
+      kept.labels.push_back(train.labels[i]);
+      if (!train.users.empty()) kept.users.push_back(train.users[i]);
+    }
+    train = std::move(kept);
+    std::unordered_map<int64_t, int64_t> numbers;  // users are numbered anew, by first appearance
+    for (TextSplit* split : {&result_.train, &result_.valid, &result_.test})
+      for (int64_t& u : split->users) u = numbers.emplace(u, static_cast<int64_t>(numbers.size())).first->second;
+  }
+
+  // A class that was never trained can't be predicted, and with one class there is nothing to tell apart.
+  void check_classes() const {
+    const std::set<int64_t> trained(result_.train.labels.begin(), result_.train.labels.end());
+    const std::string drawn = o_.max_samples > 0 ? " among data.max_samples = " + std::to_string(o_.max_samples) : "";
+    for (const auto& [index, where] : first_outside_)
+      if (!trained.count(index))
+        throw UserError(where + ": the class " + in_quotes(result_.classes[static_cast<size_t>(index)]) +
+                        " must have training texts, has none in " + files_.at("train") + drawn);
+    if (trained.size() < 2)
+      throw UserError(files_.at("train") + ": must have texts of at least two classes, has only " +
+                      in_quotes(result_.classes[static_cast<size_t>(*trained.begin())]) + drawn);
+  }
+
   // ---- the vocabulary ----
 
   void choose_vocabulary() {
     const std::vector<std::string> all = dictionary_.take();
+    std::vector<bool> used(all.size());  // words of texts that were cut away are not
+    for (const TextSplit* split : {&result_.train, &result_.valid, &result_.test})
+      for (const Texts* texts : {&split->first, &split->second})
+        for (const int32_t w : texts->words) used[static_cast<size_t>(w)] = true;
     std::vector<int64_t> counts(all.size());
     for (const Texts* texts : {&result_.train.first, &result_.train.second})
       for (const int32_t w : texts->words) ++counts[static_cast<size_t>(w)];
@@ -293,7 +357,8 @@ class Reader {
     const bool pretrained = o_.vectors.has_value();
     if (pretrained) {
       std::unordered_map<std::string, int64_t> wanted;
-      for (size_t k = 0; k < all.size(); ++k) wanted.emplace(all[k], static_cast<int64_t>(k));
+      for (size_t k = 0; k < all.size(); ++k)
+        if (used[k]) wanted.emplace(all[k], static_cast<int64_t>(k));
       if (!std::filesystem::exists(vectors_path())) throw DataMissing("data.vectors: " + vectors_path() + " does not exist");
       vectors = read_word_vectors(vectors_path(), wanted);
       if (vectors.found.empty()) throw UserError("data.vectors: " + vectors_path() + " has none of the data set's words");
@@ -315,24 +380,7 @@ class Reader {
     }
     const bool drop = o_.unknown == "drop";
     for (TextSplit* split : {&result_.train, &result_.valid, &result_.test})
-      for (Texts* texts : {&split->first, &split->second}) *texts = replaced(*texts, index, drop);
-  }
-
-  Texts replaced(const Texts& texts, const std::vector<int32_t>& index, bool drop) const {
-    Texts out;
-    out.ends.reserve(texts.ends.size());
-    for (int64_t k = 0; k < texts.size(); ++k) {
-      int64_t length = 0;
-      for (const int32_t w : texts[k]) {
-        const int32_t word = index[static_cast<size_t>(w)];
-        if ((word == 0 && drop) || (o_.max_length > 0 && length >= o_.max_length)) continue;
-        out.words.push_back(word);
-        ++length;
-      }
-      if (length == 0) out.words.push_back(0);
-      out.close();
-    }
-    return out;
+      for (Texts* texts : {&split->first, &split->second}) *texts = replaced(*texts, index, drop, o_.max_length);
   }
 
   // A relative path is looked for in the data set's folder, then beside it, as $TACET_DATA/glove lies beside
@@ -351,6 +399,7 @@ class Reader {
   std::map<std::string, std::string> files_;
   Dictionary dictionary_;
   std::unordered_map<std::string, int64_t> users_;
+  std::map<int64_t, std::string> first_outside_;  // file and line of a class's first text in valid and test
   LabelledText result_;
 };
 

@@ -20,6 +20,7 @@ struct TextSplit {
   Texts first, second;          // second has texts only where the task is about pairs
   std::vector<int64_t> labels;  // indices into classes
   std::vector<int64_t> users;   // authors, numbered by first appearance; empty where nobody is known
+  int64_t left_out = 0;         // rows without a class: SNLI's gold label "-", Sentiment140's neutral ones
   int64_t size() const { return first.size(); }
 };
 
@@ -29,6 +30,7 @@ struct LabelledText {
       classes;                   // SNLI: entailment, neutral, contradiction; Sentiment140: negative, positive; else sorted
   at::Tensor vectors;            // [words, E] float32 where data.vectors is given, row 0 zeros; else undefined
   TextSplit train, valid, test;  // every text has at least one word
+  std::vector<std::string> notes = {};  // lines for people: rows that were left out, and how many
 };
 
 enum class LabelledSet { snli, pairs, sentiment140, texts };  // pairs and texts: files of one's own
@@ -64,7 +66,9 @@ LabelledOptions labelled_options(const Values& data);
 // the same order. Any other word becomes <unk>, or is left out with data.unknown = "drop"; a text left without words is one
 // <unk>. Texts are cut to data.max_length words.
 // Sentiment140 has no validation texts: every data.valid_every-th row of the training file is held out. Rows of neutral
-// polarity (2) are left out. Throws UserError with file and line for whatever is wrong.
+// polarity (2) are left out. Blanks around labels, users and titles do not count; an empty label or user is an error.
+// data.max_samples training texts are drawn at random. Throws UserError with file and line for whatever is wrong, for a
+// class that the training texts lack, for a single class, and for a split without texts.
 LabelledText load_labelled_text(const Values& data);
 
 // Returns the words of a text by the rules above.

@@ -5,6 +5,7 @@
 #include <array>
 
 #include "base/places.h"
+#include "base/utf8.h"
 #include "data/files/lines.h"
 #include "data/files/locate.h"
 #include "tacet/error.h"
@@ -25,9 +26,10 @@ struct Pair {
   std::string source, target;
 };
 
-std::vector<std::string> lines_of(const std::string& path) {
+std::vector<std::string> lines_of(const std::string& path, LineEnds ends) {
   std::vector<std::string> lines;
-  for_each_line(path, [&](std::string_view line, int64_t) { lines.emplace_back(line); });
+  for_each_line(
+      path, [&](std::string_view line, int64_t) { lines.emplace_back(line); }, Charset::utf8, ends);
   return lines;
 }
 
@@ -42,14 +44,24 @@ class Reader {
       if (!style_ && !first_existing(folder_, {wanted[k]}).empty()) style_ = &styles[k / 2];
   }
 
-  std::vector<Pair> pairs(const std::string& split) const {
+  // Returns the pairs without those that have a blank side, which are counted.
+  std::vector<Pair> pairs(const std::string& split, int64_t& blank) const {
     const std::string source = file(split, "source", o_.source), target = file(split, "target", o_.target);
-    std::vector<std::string> a = lines_of(source), b = lines_of(target);
+    std::vector<std::string> a = lines_of(source, LineEnds::any), b = lines_of(target, LineEnds::any);
+    if (a.size() != b.size()) {  // texts from the web have a \r here and there within a line
+      std::vector<std::string> c = lines_of(source, LineEnds::newline), d = lines_of(target, LineEnds::newline);
+      if (c.size() == d.size()) a.swap(c), b.swap(d);
+    }
     if (a.size() != b.size())
       throw UserError(target + ": must have as many lines as " + source + " (" + std::to_string(a.size()) + "), got " +
                       std::to_string(b.size()));
-    std::vector<Pair> pairs(a.size());
-    for (size_t k = 0; k < a.size(); ++k) pairs[k] = {std::move(a[k]), std::move(b[k])};
+    std::vector<Pair> pairs;
+    for (size_t k = 0; k < a.size(); ++k)
+      if (trimmed(a[k]).empty() || trimmed(b[k]).empty())
+        ++blank;
+      else
+        pairs.push_back({std::move(a[k]), std::move(b[k])});
+    if (pairs.empty()) throw UserError(source + ": must hold sentences that have a translation, has none (" + split + ")");
     return pairs;
   }
 
@@ -78,6 +90,14 @@ Subwords subwords_of(const ParallelOptions& o, const std::vector<Pair>& train) {
   return Subwords::learned(o.pieces, texts);
 }
 
+// Returns data.max_samples of the pairs, in their order. The first ones of a file need not be a fair sample of it.
+std::vector<Pair> drawn(std::vector<Pair>& pairs, const ParallelOptions& o) {
+  std::vector<Pair> kept;
+  for (const int64_t k : drawn_samples(static_cast<int64_t>(pairs.size()), o.max_samples, o.partition.seed))
+    kept.push_back(std::move(pairs[static_cast<size_t>(k)]));
+  return kept;
+}
+
 struct Encoded {
   std::vector<std::vector<int32_t>> source, target;
 };
@@ -89,11 +109,6 @@ Encoded encoded(const Subwords& subwords, const std::vector<Pair>& pairs) {
     target.push_back(p.target);
   }
   return {subwords.encode(source), subwords.encode(target)};
-}
-
-void append(Texts& texts, const std::vector<int32_t>& pieces) {
-  texts.words.insert(texts.words.end(), pieces.begin(), pieces.end());
-  texts.close();
 }
 
 DatasetInfo parallel_row(std::string name, std::string origin, std::string summary, const ParallelOptions& defaults) {
@@ -113,7 +128,8 @@ DatasetInfo parallel_row(std::string name, std::string origin, std::string summa
 void ParallelOptions::options(OptionList& o) {
   o.integer("batch_size", batch_size, batch_size, at_least(1), "examples in a mini-batch of each client");
   o.integer("eval_batch", eval_batch, eval_batch, at_least(1), "examples in a batch of an evaluation");
-  o.integer("max_samples", max_samples, max_samples, at_least(0), "use only the first so many training examples; 0: all");
+  o.integer("max_samples", max_samples, max_samples, at_least(0),
+            "use only so many training pairs, drawn at random; 0: all");
   partition.options(o, false, false);
   o.text("source", source, source, {}, "language to translate from: the end of its files' names");
   o.text("target", target, target, {}, "language to translate into");
@@ -132,31 +148,46 @@ void ParallelOptions::options(OptionList& o) {
 ParallelText load_parallel_text(const Values& data) {
   const auto o = read_options<ParallelOptions>(data);
   const Reader reader(data, o);
-  std::vector<Pair> train = reader.pairs("train");
-  std::erase_if(train, [](const Pair& p) { return p.source.empty() || p.target.empty(); });
-  if (o.max_samples > 0 && static_cast<int64_t>(train.size()) > o.max_samples)
-    train.resize(static_cast<size_t>(o.max_samples));
-  ParallelText text{subwords_of(o, train), {}, {}, {}};
+  int64_t blank = 0;
+  std::vector<Pair> train = reader.pairs("train", blank);
+  if (o.max_samples > 0 && static_cast<int64_t>(train.size()) > o.max_samples) train = drawn(train, o);
+  ParallelText text{.subwords = subwords_of(o, train), .train = {}, .valid = {}, .test = {}};
+  text.train.blank = blank;
   const auto longest = static_cast<size_t>(o.max_length);
   const Encoded pieces = encoded(text.subwords, train);
   for (size_t k = 0; k < train.size(); ++k) {
     const auto &source = pieces.source[k], &target = pieces.target[k];
-    if (source.size() > longest || target.size() > longest || source.empty() || target.empty()) continue;
-    append(text.train.source, source);
-    append(text.train.target, target);
+    const bool none = source.empty() || target.empty(), longer = source.size() > longest || target.size() > longest;
+    text.train.blank += none;
+    text.train.longer += longer && !none;
+    if (none || longer) continue;
+    text.train.source.add(source);
+    text.train.target.add(target);
   }
   if (text.train.size() == 0)
     throw UserError("data.max_length must leave training pairs, got " + std::to_string(longest) + ": all " +
                     std::to_string(train.size()) + " pairs are longer or empty");
   for (const auto& [name, split] : {std::pair{"valid", &text.valid}, {"test", &text.test}}) {
-    std::vector<Pair> pairs = reader.pairs(name);
+    std::vector<Pair> pairs = reader.pairs(name, split->blank);
     Encoded both = encoded(text.subwords, pairs);
     for (size_t k = 0; k < pairs.size(); ++k) {
+      if (both.source[k].empty() || both.target[k].empty()) {
+        ++split->blank;
+        continue;
+      }
       both.source[k].resize(std::min(both.source[k].size(), longest));
-      append(split->source, both.source[k]);
-      append(split->target, both.target[k]);
+      split->source.add(both.source[k]);
+      split->target.add(both.target[k]);
       split->references.push_back(std::move(pairs[k].target));
     }
+    if (split->size() == 0) throw UserError(std::string("data.") + name + ": must have pairs with words, has none");
+  }
+  for (const auto& [name, split] : {std::pair{"training", &text.train}, {"validation", &text.valid}, {"test", &text.test}}) {
+    const auto note = [&](int64_t n, const std::string& why) {
+      if (n > 0) text.notes.push_back(std::to_string(n) + " " + name + " pairs left out: " + why);
+    };
+    note(split->blank, "a side is blank");
+    note(split->longer, "longer than data.max_length = " + std::to_string(o.max_length));
   }
   return text;
 }

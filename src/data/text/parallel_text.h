@@ -15,12 +15,14 @@ namespace tacet {
 struct ParallelSplit {
   Texts source, target;                 // pieces, without <s> and </s>
   std::vector<std::string> references;  // the target texts as they stand in the file; evaluations only
+  int64_t blank = 0, longer = 0;        // pairs left out: a side without words; more than data.max_length pieces
   int64_t size() const { return source.size(); }
 };
 
 struct ParallelText {
   Subwords subwords;  // pieces of both languages
   ParallelSplit train, valid, test;
+  std::vector<std::string> notes = {};  // lines for people: pairs that were left out, and how many
 };
 
 struct ParallelOptions {
@@ -36,9 +38,11 @@ struct ParallelOptions {
 };
 
 // Reads <split>.<language> of both languages, or the same with .gz, or <split>.lc.norm.tok.<language> (the prepared form of
-// Multi30k); one style serves all files. Training pairs with an empty side, or with more than data.max_length pieces on one,
-// are left out; sources of an evaluation are cut to data.max_length. The subwords are data.subwords, or are learned from the
-// training files. Throws UserError with the file when one is missing, or two do not have the same number of lines.
+// Multi30k); one style serves all files. Pairs with a side that is blank are left out of every split, and training pairs
+// with more than data.max_length pieces on a side of training; sources of an evaluation are cut to data.max_length.
+// data.max_samples training pairs are drawn at random. The subwords are data.subwords, or are learned from the training
+// files. Where two files have equally many lines only if a \r within a line ends none, it ends none. Throws UserError with
+// the file when one is missing, two do not have the same number of lines, or a split has no pairs.
 ParallelText load_parallel_text(const Values& data);
 
 }  // namespace tacet

@@ -17,6 +17,7 @@
 #include "base/digest.h"
 #include "base/files.h"
 #include "base/places.h"
+#include "base/utf8.h"
 #include "tacet/error.h"
 
 namespace tacet {
@@ -162,7 +163,7 @@ std::vector<std::vector<int32_t>> Subwords::encode(const std::vector<std::string
       int32_t piece = -1;
       const auto [next, error] = std::from_chars(at, last, piece);
       if (error != std::errc() || piece < 0 || piece >= size())
-        throw UserError("spm_encode: must write piece indices, got \"" + line.substr(0, 80) + "\"");
+        throw UserError("spm_encode: must write piece indices, got " + in_quotes(line));
       pieces.push_back(piece);
       at = next;
     }

@@ -15,6 +15,10 @@ struct Texts {
     const int64_t first = k == 0 ? 0 : ends[static_cast<size_t>(k - 1)];
     return {words.data() + first, words.data() + ends[static_cast<size_t>(k)]};
   }
+  void add(std::span<const int32_t> text) {
+    words.insert(words.end(), text.begin(), text.end());
+    close();
+  }
   void close() { ends.push_back(static_cast<int64_t>(words.size())); }  // ends a text: the words added since the last close
 };
 

@@ -15,8 +15,8 @@ struct WordVectors {
 };
 
 // Reads the vectors of the words in `wanted`: a word and E numbers a line, separated by single spaces. A first line with
-// just two integers, as word2vec writes it, is passed over. Throws UserError with file and line for another number of fields
-// or a malformed number.
+// just two integers, as word2vec writes it, gives E by the second. Throws UserError with file and line for another number of
+// fields, a malformed number, nan or inf.
 WordVectors read_word_vectors(const std::string& path, const std::unordered_map<std::string, int64_t>& wanted);
 
 }  // namespace tacet
