@@ -264,6 +264,7 @@ TEST_F(ArrayFolder, NumbersThatAreNotFiniteAreAnErrorOfTheirImage) {
 
 TEST_F(ArrayFolder, ATensorOfAnotherNameIsAnError) {
   const at::Tensor images = at::zeros({2, 3, 3}), labels = at::tensor({0, 1}, at::kLong);
+  std::filesystem::create_directories(folder / "arrays");
   for (const char* name : {"ids", "weights", "Users", "image"}) {
     for (const char* split : {"train", "test"})
       write_safetensors(folder / ("arrays/" + std::string(split) + ".safetensors"),
