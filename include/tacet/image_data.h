@@ -30,6 +30,7 @@ struct ImageData {
   std::vector<double> mean, deviation;  // one for each channel of the training set: an input is (value − mean) / deviation
   std::vector<std::string> classes;     // names by label; empty where unknown
   std::string place;                    // folder of the files; empty where nothing is read
+  std::vector<std::string> notes = {};  // lines for people: files that were left out, and how many
 };
 
 // Returns bytes [n, C, H, W] (or [n, H, W]: one channel) as a split. Throws UserError naming `place` when labels and images

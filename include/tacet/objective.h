@@ -63,6 +63,9 @@ class Objective {
   // Returns the factor of η and γ at this local step. It depends on seed and iteration alone, so that all clients agree.
   virtual double rate_scale(uint64_t /*seed*/, int64_t /*iteration*/) const { return 1; }
 
+  // Returns lines for people about the data, such as files that were left out. They are told when a run begins.
+  virtual std::vector<std::string> notes() const { return {}; }
+
   virtual int64_t training_samples() const = 0;                     // samples of one epoch, over all clients jointly
   virtual double client_weight(int /*client*/) const { return 1; }  // client's share of the data × N
 

@@ -182,6 +182,7 @@ int dry_run(const Recipe& recipe, int workers) {
   const std::string data = own ? "its own" : recipe.data.text("name");
   if (missing.empty()) {
     fmt::print("data        {}, {} training samples an epoch\n", data, objective->training_samples());
+    for (const std::string& note : objective->notes()) fmt::print("            {}\n", note);
   } else {
     fmt::print("data        {}, {} training {}\n", data, known->training, known->unit);
     print_missing(find_dataset(data), missing);

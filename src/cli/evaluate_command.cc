@@ -42,6 +42,7 @@ int cmd_eval(const std::string& model, const std::string& recipe_path, const std
   set_threads(static_cast<int>(recipe.run.integer("threads")));
   const auto objective =
       make_objective(recipe, recipe.clients.has("count") ? static_cast<int>(recipe.clients.integer("count")) : 1);
+  for (const std::string& note : objective->notes()) fmt::print(stderr, "tacet: warning: {}\n", note);
   Vec x = objective->initial();
   const std::string file = folder ? (fs::path(model) / "model.safetensors").string() : model;
   load_parameters(file, objective->layers(), x);

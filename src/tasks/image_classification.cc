@@ -57,6 +57,7 @@ class ClassificationObjective : public NetworkObjective {
     return {loss, batch.labels.size(0)};
   }
 
+  std::vector<std::string> notes() const override { return data_->notes; }
   int64_t training_samples() const override { return batches_.samples(); }
   double client_weight(int client) const override { return batches_.client_weight(client); }
 

@@ -37,7 +37,10 @@ class Trainer {
         run_(recipe, group.size(), given),
         log_(run_, options.out, membership != nullptr),
         session_(run_, log_, observer, options, group, std::move(own), membership, [this] { begin(); }),
-        selection_(run_, log_, observer) {}
+        selection_(run_, log_, observer) {
+    if (group.rank() > 0) return;
+    for (const std::string& note : run_.objective->notes()) observer_.warning(note);
+  }
 
   Result run() {
     try {

@@ -5,10 +5,12 @@ import functools
 import http.server
 import os
 import struct
+import subprocess
 import threading
 import unittest
+import zlib
 
-from program import Case, environment
+from program import COMMAND, Case, environment
 
 PACKAGE = "/usr/share/datasets/fashion-mnist"
 
@@ -22,6 +24,22 @@ def write_idx(folder, train=60, test=20, side=18, classes=3):
             f.write(struct.pack(">BBBBIII", 0, 0, 8, 3, n, side, side))
             for i in range(n):
                 f.write(bytes((60 * (i % classes) + (i * 7 + k * 13) % 60) % 256 for k in range(side * side)))
+
+
+def write_png(path, depth=8, colours=2, row=b"\x50" * 24, side=8):
+    """A picture whose rows are all alike."""
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as f:
+        f.write(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, depth, colours, 0, 0, 0)) +
+                chunk(b"IDAT", zlib.compress((b"\0" + row) * side)) + chunk(b"IEND", b""))
+
+
+def write_file(path, content):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as f:
+        f.write(content)
 
 
 def published(name, seconds):
@@ -141,6 +159,78 @@ class Data(Case):
         done = self.tacet("data", "info", "fashion-mnist", env=environment(TACET_DATA=fetched))
         self.assertIn("60000 training, 10000 test", done.stdout)
         self.assertIn(fetched, done.stdout)
+
+    def pictures(self, name, splits=(("train", 4), ("val", 2)), **png):
+        folder = self.path(name)
+        for split, n in splits:
+            for kind in ("cat", "dog"):
+                for i in range(n):
+                    write_png("%s/%s/%s/%d.png" % (folder, split, kind, i), **png)
+        return folder
+
+    def folder_info(self, folder, **options):
+        return self.tacet("data", "info", "image-folder", "--set", "data.size=8", "--set", "data.root=" + folder, **options)
+
+    def test_files_left_out_are_told_by_info_and_by_a_run(self):
+        folder = self.pictures("mixed")
+        for name in ("cat/a.webp", "cat/b.webp", "dog/c.gif", "dog/notes.txt"):
+            write_file("%s/train/%s" % (folder, name), b"RIFF....WEBP" if name.endswith("webp") else b"GIF89a" if "gif" in name else b"x")
+        line = folder + "/train: 4 files left out: 2 webp, 1 gif, 1 txt (cat/a.webp, cat/b.webp, dog/c.gif, dog/notes.txt)"
+        done = self.folder_info(folder)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("8 training, 4 test", done.stdout)
+        self.assertIn(line, done.stdout)
+        recipe = self.idx("mixed.toml", data={"name": "image-folder", "root": folder, "batch_size": 2, "bptt": None, "size": 8},
+                          model={"name": "logistic", "layers": None, "embedding": None, "hidden": None},
+                          schedule={"rounds": 1})
+        for extra in ((), ("--workers", "2", "--quiet")):
+            done = self.tacet("train", recipe, "--out", self.path("mixed-run%d" % len(extra)), *extra)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(done.stderr.count("warning: " + line), 1, done.stderr)
+        done = self.tacet("eval", self.path("mixed-run0"))
+        self.assertIn(line, done.stderr)
+
+    def test_classes_without_training_images_are_told(self):
+        folder = self.path("from-one")
+        write_idx(folder)
+        for stem in ("train", "t10k"):
+            path = os.path.join(folder, stem + "-labels-idx1-ubyte")
+            with open(path, "rb") as f:
+                data = f.read()
+            with open(path, "wb") as f:
+                f.write(data[:8] + bytes(label + 1 for label in data[8:]))
+        done = self.tacet("data", "info", "idx", "--set", "data.root=" + folder)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("4 classes", done.stdout)
+        self.assertIn("1 of 4 classes has no training images: 0", done.stdout)
+
+    def test_three_folders_are_three_splits(self):
+        done = self.folder_info(self.pictures("three", (("train", 2), ("val", 3), ("test", 5))))
+        self.assertIn("4 training, 6 validation, 10 test", done.stdout)
+
+    def test_pixels_of_16_bits_are_rounded_by_value(self):
+        values = range(512, 65536, 1024)
+        rows = [b"".join(struct.pack(">H", v) for v in list(values)[:8])]
+        folder = self.pictures("deep", depth=16, colours=0, row=rows[0])
+        self.assertEqual(self.folder_info(folder).returncode, 0)
+        with open(folder + "/train/tacet-8.pictures", "rb") as f:
+            self.assertTrue(f.read(128).startswith(b"tacet pictures 2 "))
+            self.assertEqual(list(f.read(8)), [2, 6, 10, 14, 18, 22, 26, 30])
+
+    @unittest.skipUnless(os.geteuid() == 0 and os.path.exists("/usr/bin/setpriv"), "needs root and setpriv to be another user")
+    def test_a_folder_that_cannot_be_read_is_an_error(self):
+        folder = self.pictures("closed")
+        write_png(folder + "/train/cat/sub/9.png")
+        os.chmod(folder + "/train/cat/sub", 0o700)
+        place = folder
+        while place != "/":
+            os.chmod(place, os.stat(place).st_mode | 0o055)
+            place = os.path.dirname(place)
+        done = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", COMMAND, "data", "info", "image-folder",
+                               "--set", "data.size=8", "--set", "data.root=" + folder], env=environment(HOME=self.path("no-home")),
+                              capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertIn(folder + "/train/cat/sub: can't be read", done.stderr)
 
     def test_a_run_on_images(self):
         """An evaluation of the finished run repeats its figures, running statistics included."""

@@ -1,7 +1,13 @@
 // Arrays of other programs: NumPy's files byte by byte, safetensors, and what a set of them must have.
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+
 #include <ATen/ATen.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "data/files/npy.h"
 #include "data/files/safetensors.h"
@@ -39,6 +45,66 @@ TEST(Npy, ReadsNumbers) {
   EXPECT_EQ(read_npy(folder.write("b", npy("|u1", "(3,)", "abc")))[2].item<int64_t>(), 'c');
 }
 
+// Each row holds the numbers 0, 1, 1 and 1, or 0, 1, 2 and 3 where the type has them.
+TEST(Npy, ReadsEveryTypeOfNumbersInEitherOrder) {
+  test::TempFolder folder;
+  const struct {
+    const char* descr;
+    std::string bytes;
+  } rows[] = {
+      {"|b1", {0, 1, 2, static_cast<char>(255)}},
+      {"|i1", {0, 1, 2, 3}},
+      {"|u1", {0, 1, 2, 3}},
+      {"<i2", bytes_of<int16_t>({0, 1, 2, 3})},
+      {"<u2", bytes_of<uint16_t>({0, 1, 2, 3})},
+      {"<u4", bytes_of<uint32_t>({0, 1, 2, 3})},
+      {"<u8", bytes_of<uint64_t>({0, 1, 2, 3})},
+      {"<f2", bytes_of<uint16_t>({0, 0x3c00, 0x4000, 0x4200})},
+      {"<f8", bytes_of<double>({0, 1, 2, 3})},
+      {">i2", {0, 0, 0, 1, 0, 2, 0, 3}},
+      {">i4", {0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3}},
+      {">f4", {0, 0, 0, 0, 0x3f, '\x80', 0, 0, 0x40, 0, 0, 0, 0x40, 0x40, 0, 0}},
+  };
+  for (const auto& row : rows) {
+    const bool truth = row.descr[1] == 'b';
+    const std::vector<double> want = truth ? std::vector<double>{0, 1, 1, 1} : std::vector<double>{0, 1, 2, 3};
+    const at::Tensor t = read_npy(folder.write("f", npy(row.descr, "(2, 2)", row.bytes))).to(at::kDouble);
+    EXPECT_EQ(std::vector<double>(t.data_ptr<double>(), t.data_ptr<double>() + 4), want) << row.descr;
+    const at::Tensor f = read_npy(folder.write("f", npy(row.descr, "(2, 2)", row.bytes, "True"))).to(at::kDouble);
+    EXPECT_EQ(f[0][1].item<double>(), want[2]) << row.descr << " in Fortran order";
+    EXPECT_EQ(f[1][0].item<double>(), want[1]) << row.descr << " in Fortran order";
+    EXPECT_TRUE(f.is_contiguous());
+  }
+  const uint16_t high = 65535;
+  EXPECT_EQ(read_npy(folder.write("h", npy("<u2", "(1,)", bytes_of<uint16_t>({high})))).item<int64_t>(), 65535);
+}
+
+TEST(Npy, ReadsHeadersOfPython2) {
+  test::TempFolder folder;
+  const at::Tensor t = read_npy(folder.write("f", npy("<i4", "(2L, 1L, 2L)", bytes_of<int32_t>({1, 2, 3, 4}))));
+  EXPECT_EQ(t.sizes().vec(), (std::vector<int64_t>{2, 1, 2}));
+  EXPECT_EQ(t[1][0][1].item<int64_t>(), 4);
+  EXPECT_EQ(read_npy(folder.write("f", npy("<i4", "(2L,)", bytes_of<int32_t>({1, 2})))).size(0), 2);
+}
+
+// write_arrays.py writes arrays as NumPy does, and their numbers in C order as float64.
+TEST(Npy, ReadsWhatNumPyWrites) {
+  test::TempFolder folder;
+  const std::string command =
+      std::string("/usr/bin/python3 ") + PROJECT_FOLDER + "/tests/data/write_arrays.py " + folder.path();
+  if (const int code = std::system(command.c_str()); code != 0)
+    GTEST_SKIP() << "write_arrays.py ended with " << code << ": no NumPy for /usr/bin/python3?";
+  int read = 0;
+  for (; std::filesystem::exists(folder / (std::to_string(read) + ".npy")); ++read) {
+    SCOPED_TRACE(read);
+    const at::Tensor t = read_npy(folder / (std::to_string(read) + ".npy"));
+    const at::Tensor want = read_npy(folder / ("want" + std::to_string(read) + ".npy"));
+    EXPECT_EQ(t.sizes().vec(), want.sizes().vec());
+    EXPECT_TRUE(at::equal(t.to(at::kDouble), want));
+  }
+  EXPECT_GE(read, 100);
+}
+
 TEST(Npy, TellsEveryDefect) {
   test::TempFolder folder;
   const std::string data = bytes_of<float>({1, 2, 3, 4});
@@ -51,9 +117,11 @@ TEST(Npy, TellsEveryDefect) {
       {npy("<f4", "(4,)", data).substr(0, 40), {"cut off inside its header"}},
       {npy("<f4", "(4,)", data).substr(0, 128 + 12), {"must hold 4 numbers", "12 bytes of data"}},
       {npy("<f4", "(4,)", data + "x"), {"must hold 4 numbers", "17 bytes of data"}},
-      {npy(">f4", "(4,)", data), {"|u1, <i4", "got >f4"}},
-      {npy("<c8", "(2,)", data), {"got <c8"}},
-      {npy("<f4", "(2, 2)", data, "True"), {"C order"}},
+      {npy("<c8", "(2,)", data), {"|u1, <i4", "got <c8"}},
+      {npy("|O", "(2,)", data), {"got |O"}},
+      {npy("<U4", "(1,)", data), {"got <U4"}},
+      {npy("<f16", "(1,)", data), {"got <f16"}},
+      {npy("<u8", "(2,)", std::string(16, '\xff')), {"below 2^63", "number 0 is 18446744073709551615"}},
       {npy("<f4", "(1000000000, 1000000000, 1000000000)", data), {"beyond any file"}},
       {npy("<f4", "(1000000000,)", data), {"1000000000 numbers"}},
   };
@@ -112,9 +180,11 @@ TEST_F(ArrayFolder, SaysWhatIsWrong) {
   write("train", images, at::tensor({0, 1, 2}, at::kLong));
   test::expect_mentions(complain(), {"train.safetensors", "labels", "one for each of the 2 images"});
   write("train", images, at::tensor({0, -1}, at::kLong));
-  test::expect_mentions(complain(), {"labels", ">= 0, got -1 for image 1"});
-  write("train", images, at::tensor({0.0, 1.0}, at::kDouble));
-  test::expect_mentions(complain(), {"whole numbers"});
+  test::expect_mentions(complain(), {"labels", "whole numbers from 0", "got -1 for image 1"});
+  write("train", images, at::tensor({0.0, 1.5}, at::kDouble));
+  test::expect_mentions(complain(), {"whole numbers", "got 1.5 for image 1", "float64 [2]"});
+  write("train", images, at::tensor({0.0, std::nan("")}, at::kDouble));
+  test::expect_mentions(complain(), {"whole numbers", "got nan for image 1"});
   write("train", at::zeros({2}), at::tensor({0, 1}, at::kLong));
   test::expect_mentions(complain(), {"2, 3 or 4 dimensions, got 1"});
   write("train", at::zeros({2, 4, 4}), at::tensor({0, 1}, at::kLong));
@@ -122,6 +192,104 @@ TEST_F(ArrayFolder, SaysWhatIsWrong) {
   write("train", images, at::tensor({0, 0}, at::kLong));
   write("test", images, at::tensor({0, 2}, at::kLong));
   test::expect_mentions(complain(), {"test.safetensors", "0 … 1", "got 2 for image 1"});
+}
+
+// The layouts that other programs give labels in, for four images.
+TEST_F(ArrayFolder, LabelsAreReadWhereTheyCannotBeMistaken) {
+  const at::Tensor images = at::zeros({4, 3, 3}), plain = at::tensor({0, 1, 2, 1}, at::kLong);
+  write("test", images, plain);
+  for (const at::Tensor& labels :
+       {plain, plain.view({4, 1}), plain.view({1, 4}), plain.to(at::kFloat), plain.to(at::kDouble).view({4, 1}),
+        plain.to(at::kShort), plain.to(at::kByte), plain.to(at::kHalf)}) {
+    write("train", images, labels);
+    EXPECT_EQ(load_images(image_values("arrays"))->train.labels, (std::vector<int32_t>{0, 1, 2, 1}));
+  }
+}
+
+// Messages name the labels' own file with its type and shape.
+TEST_F(ArrayFolder, LabelsOfAnotherShapeAreAnErrorOfTheirFile) {
+  for (const char* split : {"train", "test"}) {
+    folder.write(std::string("arrays/") + split + "_images.npy", npy("<f4", "(2, 2)", bytes_of<float>({0, 2, 2, 0})));
+    folder.write(std::string("arrays/") + split + "_labels.npy", npy("<f4", "(2, 3)", bytes_of<float>({0, 1, 0, 1, 0, 0})));
+  }
+  const auto complain = [&] { return test::error_of([] { load_images(image_values("arrays")); }); };
+  test::expect_mentions(complain(),
+                        {"train_labels.npy", "2 images (float32 [2, 2])", "got float32 [2, 3]", "one-hot", "argmax"});
+  folder.write("arrays/train_labels.npy", npy("<i8", "(3,)", bytes_of<int64_t>({0, 1, 0})));
+  test::expect_mentions(complain(), {"train_labels.npy", "each of the 2 images", "got int64 [3]"});
+}
+
+TEST_F(ArrayFolder, ChannelsThatComeLastAreRefusedWithTheMend) {
+  const at::Tensor labels = at::tensor({0, 1}, at::kLong);
+  const struct {
+    std::vector<int64_t> shape;
+    bool last;
+  } rows[] = {{{2, 64, 64, 13}, true}, {{2, 12, 12, 3}, true}, {{2, 28, 28, 1}, true},  {{2, 10, 12, 3}, true},
+              {{2, 4, 4, 3}, true},    {{2, 9, 7, 4}, true},   {{2, 3, 12, 12}, false}, {{2, 1, 28, 28}, false},
+              {{2, 3, 32, 3}, false},  {{2, 2, 3, 1}, false},  {{2, 1, 1, 4}, false},   {{2, 3, 3, 3}, false},
+              {{2, 64, 8, 8}, false}};
+  for (const auto& row : rows) {
+    SCOPED_TRACE(fmt::format("{}", fmt::join(row.shape, " × ")));
+    for (const char* split : {"train", "test"}) write(split, at::zeros(row.shape), labels);
+    const std::string message = test::error_of([] { load_images(image_values("arrays")); });
+    if (row.last)
+      test::expect_mentions(
+          message, {"train.safetensors", "[n, C, H, W]", "looks like [n, H, W, C]", "(0, 3, 1, 2)", "float32 [2, "});
+    else
+      EXPECT_EQ(message, "");
+  }
+}
+
+TEST_F(ArrayFolder, NumbersThatAreNotFiniteAreAnErrorOfTheirImage) {
+  const at::Tensor labels = at::tensor({0, 1, 0, 1}, at::kLong);
+  for (const char* split : {"train", "test"})
+    for (const double odd : {std::nan(""), double{INFINITY}, -double{INFINITY}, 1e300})
+      for (const at::ScalarType type : {at::kFloat, at::kDouble}) {
+        SCOPED_TRACE(fmt::format("{} {}", split, odd));
+        const at::Tensor good = at::ones({4, 2, 3}, at::kDouble), bad = good.clone();
+        bad[2][1][0] = odd;
+        write("train", good, labels);
+        write("test", good, labels);
+        EXPECT_EQ(test::error_of([] { load_images(image_values("arrays")); }), "");
+        write(split, bad.to(type), labels);
+        test::expect_mentions(
+            test::error_of([] { load_images(image_values("arrays")); }),
+            {std::string(split) + ".safetensors", "image 2 ", "number 3", std::isnan(odd) ? "nan" : "inf"});
+      }
+  // Large numbers, whose sum is not finite, are no error.
+  write("train", at::full({4, 2, 3}, 3e38), labels);
+  write("test", at::ones({4, 2, 3}), labels);
+  EXPECT_EQ(test::error_of([] { load_images(image_values("arrays")); }), "");
+}
+
+TEST_F(ArrayFolder, ATensorOfAnotherNameIsAnError) {
+  const at::Tensor images = at::zeros({2, 3, 3}), labels = at::tensor({0, 1}, at::kLong);
+  std::filesystem::create_directories(folder / "arrays");
+  for (const char* name : {"ids", "weights", "Users", "image"}) {
+    for (const char* split : {"train", "test"})
+      write_safetensors(folder / ("arrays/" + std::string(split) + ".safetensors"),
+                        {{"images", images}, {"labels", labels}, {"users", labels}, {name, labels}});
+    test::expect_mentions(test::error_of([] { load_images(image_values("arrays")); }),
+                          {"train.safetensors", "images, labels and perhaps users", name});
+  }
+}
+
+TEST_F(ArrayFolder, TwoFormsOfOneSplitAreAnError) {
+  write("train", at::zeros({2, 3, 3}), at::tensor({0, 1}, at::kLong));
+  folder.write("arrays/train_images.npy", npy("<f4", "(2, 2)", bytes_of<float>({0, 2, 2, 0})));
+  test::expect_mentions(test::error_of([] { load_images(image_values("arrays")); }),
+                        {"train.safetensors", "beside", "train_images.npy"});
+}
+
+TEST_F(ArrayFolder, ClassesWithoutTrainingImagesAreTold) {
+  const at::Tensor images = at::zeros({3, 3, 3});
+  write("train", images, at::tensor({1, 3, 3}, at::kLong));
+  write("test", images, at::tensor({1, 1, 3}, at::kLong));
+  EXPECT_EQ(load_images(image_values("arrays"))->notes,
+            (std::vector<std::string>{"2 of 4 classes have no training images: 0, 2"}));
+  write("train", images, at::tensor({1, 0, 3}, at::kLong));
+  EXPECT_EQ(load_images(image_values("arrays"))->notes,
+            (std::vector<std::string>{"1 of 4 classes has no training images: 2"}));
 }
 
 }  // namespace

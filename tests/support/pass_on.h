@@ -13,6 +13,7 @@ struct PassOn : Objective {
   Vec buffers() override { return inner.buffers(); }
   Vec gradient_buffer() override { return inner.gradient_buffer(); }
   double rate_scale(uint64_t seed, int64_t iteration) const override { return inner.rate_scale(seed, iteration); }
+  std::vector<std::string> notes() const override { return inner.notes(); }
   int64_t training_samples() const override { return inner.training_samples(); }
   double client_weight(int client) const override { return inner.client_weight(client); }
   void state(StateVisitor& v) override { inner.state(v); }

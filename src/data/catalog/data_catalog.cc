@@ -13,7 +13,7 @@
 namespace tacet {
 namespace {
 
-std::deque<DatasetInfo>& table() {
+std::deque<DatasetInfo>& dataset_table() {
   static std::deque<DatasetInfo> rows = [] {
     const std::vector<DatasetInfo> all = built_in_datasets();
     return std::deque<DatasetInfo>(all.begin(), all.end());
@@ -23,20 +23,20 @@ std::deque<DatasetInfo>& table() {
 
 }  // namespace
 
-const std::deque<DatasetInfo>& datasets() { return table(); }
+const std::deque<DatasetInfo>& datasets() { return dataset_table(); }
 
 void add_dataset(DatasetInfo dataset) {
   const auto wrong = [&](const std::string& what) {
     return std::logic_error("add_dataset: \"" + dataset.name + "\" " + what);
   };
   if (dataset.name.empty() || dataset.task.empty()) throw wrong("must have a name and a task");
-  for (const DatasetInfo& other : table())
+  for (const DatasetInfo& other : dataset_table())
     if (other.name == dataset.name) throw wrong("is the name of a data set already");
   if ((dataset.task == "classification") != static_cast<bool>(dataset.images))
     throw wrong("must have `images` where its task is \"classification\", and only there");
   if ((dataset.task == "language-model") != static_cast<bool>(dataset.corpus))
     throw wrong("must have `corpus` where its task is \"language-model\", and only there");
-  table().push_back(std::move(dataset));
+  dataset_table().push_back(std::move(dataset));
 }
 
 const DatasetInfo& find_dataset(const std::string& name) {

@@ -1,31 +1,63 @@
 // See npy.h. Layout: "\x93NUMPY", version, the header's length (2 bytes, from version 2 on 4), a Python dictionary with
-// descr, fortran_order and shape, then the numbers.
+// descr, fortran_order and shape, then the numbers. Python 2 writes sizes as 40L.
 #include "data/files/npy.h"
 
+#include <algorithm>
 #include <cstring>
 #include <regex>
 
-#include <ATen/ops/empty.h>
-
 #include "base/mapped_file.h"
+#include "data/files/numbers.h"
 #include "tacet/error.h"
 
 namespace tacet {
 namespace {
 
-struct NpyType {
-  const char* name;
-  at::ScalarType scalar;
-  int64_t bytes;
+struct NpyHeader {
+  NumberType type;
+  bool fortran = false;
+  std::vector<int64_t> shape;
+  int64_t count = 1;  // product of shape
 };
-constexpr NpyType kNpyTypes[] = {
-    {"|u1", at::kByte, 1}, {"<i4", at::kInt, 4}, {"<i8", at::kLong, 8}, {"<f4", at::kFloat, 4}, {"<f8", at::kDouble, 8}};
+
+[[noreturn]] void bad_npy(const std::string& path, const std::string& what) { throw UserError(path + ": " + what); }
+
+// Returns what stands behind a key of the header, matched by the pattern's one group.
+std::string npy_entry(const std::string& path, const std::string& header, const std::string& key,
+                      const std::string& pattern) {
+  std::smatch m;
+  if (!std::regex_search(header, m, std::regex("['\"]" + key + "['\"] *: *" + pattern)))
+    bad_npy(path, "its header has no " + key + " that can be read: " + header.substr(0, header.find_last_not_of(" \n") + 1));
+  return m[1];
+}
+
+NumberType npy_type(const std::string& path, const std::string& descr) {
+  NumberType type{.kind = '?', .bytes = 0};
+  if (std::regex_match(descr, std::regex("[<>=|][a-zA-Z][0-9]{1,2}")))
+    type = {.kind = descr[1], .bytes = std::stoll(descr.substr(2)), .big_endian = descr[0] == '>'};
+  if (!is_readable(type))
+    bad_npy(path, "numbers must be bool (|b1), integers (|u1, <i4, <i8, …) or floating point (<f2, <f4, <f8), got " + descr);
+  return type;
+}
+
+NpyHeader npy_header(const std::string& path, const std::string& header) {
+  NpyHeader h;
+  h.type = npy_type(path, npy_entry(path, header, "descr", "['\"]([^'\"]*)['\"]"));
+  h.fortran = npy_entry(path, header, "fortran_order", "(True|False)") == "True";
+  const std::string sizes = npy_entry(path, header, "shape", "\\(([0-9L, ]*)\\)");
+  const std::regex number("[0-9]{1,18}");
+  for (std::sregex_iterator i(sizes.begin(), sizes.end(), number), none; i != none; ++i) {
+    h.shape.push_back(std::stoll(i->str()));
+    if (__builtin_mul_overflow(h.count, h.shape.back(), &h.count)) bad_npy(path, "its shape is beyond any file");
+  }
+  return h;
+}
 
 }  // namespace
 
 at::Tensor read_npy(const std::string& path) {
   const MappedFile file(path);
-  const auto bad = [&](const std::string& what) { throw UserError(path + ": " + what); };
+  const auto bad = [&](const std::string& what) { bad_npy(path, what); };
   const uint8_t* p = file.data();
   if (file.size() < 10 || std::memcmp(p, "\x93NUMPY", 6) != 0) bad("must be a .npy file, starts with other bytes");
   const int version = p[6];
@@ -34,31 +66,18 @@ at::Tensor read_npy(const std::string& path) {
   if (file.size() < before) bad("is cut off inside its header");
   const int64_t length = version == 1 ? p[8] | p[9] << 8 : p[8] | p[9] << 8 | p[10] << 16 | int64_t{p[11]} << 24;
   if (length > file.size() - before) bad("is cut off inside its header of " + std::to_string(length) + " bytes");
-  const std::string header(reinterpret_cast<const char*>(p + before), static_cast<size_t>(std::min<int64_t>(length, 10000)));
+  const std::string text(reinterpret_cast<const char*>(p + before), static_cast<size_t>(std::min<int64_t>(length, 10000)));
 
-  std::smatch m;
-  if (!std::regex_search(header, m, std::regex("'descr': *'([^']*)'"))) bad("its header has no descr");
-  const NpyType* type = nullptr;
-  for (const NpyType& t : kNpyTypes)
-    if (m[1] == t.name) type = &t;
-  if (!type) bad("numbers must be |u1, <i4, <i8, <f4 or <f8, got " + m[1].str());
-  if (!std::regex_search(header, std::regex("'fortran_order': *False"))) bad("must be in C order, is in Fortran order");
-  if (!std::regex_search(header, m, std::regex("'shape': *\\(([0-9, ]*)\\)"))) bad("its header has no shape");
-  std::vector<int64_t> shape;
-  int64_t count = 1;
-  const std::string sizes = m[1].str();
-  const std::regex number("[0-9]{1,18}");
-  for (std::sregex_iterator i(sizes.begin(), sizes.end(), number), none; i != none; ++i) {
-    shape.push_back(std::stoll(i->str()));
-    if (__builtin_mul_overflow(count, shape.back(), &count)) bad("its shape is beyond any file");
-  }
+  NpyHeader h = npy_header(path, text);
   const int64_t have = file.size() - before - length;
-  if (count > have || count * type->bytes != have)
-    bad("must hold " + std::to_string(count) + " numbers of " + std::to_string(type->bytes) + " bytes, has " +
+  if (h.count > have || h.count * h.type.bytes != have)
+    bad("must hold " + std::to_string(h.count) + " numbers of " + std::to_string(h.type.bytes) + " bytes, has " +
         std::to_string(have) + " bytes of data");
-  at::Tensor array = at::empty(shape, type->scalar);
-  if (have > 0) std::memcpy(array.data_ptr(), p + before + length, static_cast<size_t>(have));
-  return array;
+  if (!h.fortran) return numbers_of(path, p + before + length, h.type, h.shape);
+  std::reverse(h.shape.begin(), h.shape.end());  // Fortran's first dimension runs fastest
+  std::vector<int64_t> order;
+  for (auto d = static_cast<int64_t>(h.shape.size()); d > 0; --d) order.push_back(d - 1);
+  return numbers_of(path, p + before + length, h.type, h.shape).permute(order).contiguous();
 }
 
 }  // namespace tacet

@@ -1,4 +1,4 @@
-// Arrays in NumPy's .npy files, versions 1 and 2: little-endian numbers in C order.
+// Arrays in NumPy's .npy files, versions 1 to 3, as NumPy of Python 2 or 3 writes them.
 #pragma once
 
 #include <string>
@@ -7,7 +7,8 @@
 
 namespace tacet {
 
-// uint8, int32, int64, float32 or float64. Throws UserError with file and reason.
+// Returns the array: bool, integers or floating point, in either byte order, in C or Fortran order. Unsigned integers of 2,
+// 4 and 8 bytes become signed ones that hold them. Throws UserError with file and reason.
 at::Tensor read_npy(const std::string& path);
 
 }  // namespace tacet

@@ -6,8 +6,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <csetjmp>
 #include <cstring>
 #include <memory>
+#include <new>
+#include <string_view>
 #include <vector>
 
 #include <ATen/ops/_upsample_bilinear2d_aa.h>
@@ -78,16 +81,71 @@ class Jpeg {
   int colours_ = 0;
 };
 
+// libpng's reader of one file in memory. It leaves an error by longjmp, so it is called through tried().
+struct PngReader {
+  explicit PngReader(const MappedFile& file) : data(file.data()), left(static_cast<size_t>(file.size())) {
+    png = png_create_read_struct(PNG_LIBPNG_VER_STRING, this, give_up, [](png_structp, png_const_charp) {});
+    if (png) info = png_create_info_struct(png);
+    if (!info) throw std::bad_alloc();
+    png_set_read_fn(png, this, read);
+    png_set_benign_errors(png, 1);  // odd colour profiles are common and harmless
+  }
+  ~PngReader() { png_destroy_read_struct(&png, &info, nullptr); }
+  PngReader(const PngReader&) = delete;
+  PngReader& operator=(const PngReader&) = delete;
+
+  static void read(png_structp png, png_bytep out, size_t n) {
+    auto& from = *static_cast<PngReader*>(png_get_io_ptr(png));
+    if (n > from.left) png_error(png, "the file is cut off");
+    std::memcpy(out, from.data, n);
+    from.data += n;
+    from.left -= n;
+  }
+  [[noreturn]] static void give_up(png_structp png, png_const_charp what) {
+    static_cast<PngReader*>(png_get_error_ptr(png))->error = what;
+    png_longjmp(png, 1);
+  }
+
+  const uint8_t* data;
+  size_t left;
+  png_structp png = nullptr;
+  png_infop info = nullptr;
+  std::string error;
+};
+
+// Takes a step of reading and returns false where libpng gave up. REQUIRES: nothing in `step` needs a destructor.
+template <class Step>
+bool tried(PngReader& reader, const Step& step) {
+  if (setjmp(png_jmpbuf(reader.png))) return false;
+  step();
+  return true;
+}
+
+// Asks for 8-bit RGB with the file's own values: no gamma, no alpha, 16 bits rounded to 8.
+void ask_for_rgb(PngReader& r) {
+  png_read_info(r.png, r.info);
+  png_set_expand(r.png);
+  png_set_scale_16(r.png);
+  png_set_gray_to_rgb(r.png);
+  png_set_strip_alpha(r.png);
+  png_set_interlace_handling(r.png);
+}
+
 Pixels decode_png(const std::string& path, const MappedFile& file) {
-  png_image image{};
-  image.version = PNG_IMAGE_VERSION;
-  const std::unique_ptr<png_image, void (*)(png_image*)> guard(&image, png_image_free);
-  const auto fail = [&] { throw UserError(path + ": can't be decoded as PNG: " + image.message); };
-  if (!png_image_begin_read_from_memory(&image, file.data(), static_cast<size_t>(file.size()))) fail();
-  image.format = PNG_FORMAT_RGB;
-  Pixels p{{image.height, image.width}, std::vector<uint8_t>(PNG_IMAGE_SIZE(image))};
-  const png_color black{0, 0, 0};
-  if (!png_image_finish_read(&image, &black, p.rgb.data(), 0, nullptr) || image.warning_or_error > 1) fail();
+  PngReader r(file);
+  const auto fail = [&](const std::string& what) { throw UserError(path + ": can't be decoded as PNG: " + what); };
+  if (!tried(r, [&] { ask_for_rgb(r); })) fail(r.error);
+  Pixels p{{png_get_image_height(r.png, r.info), png_get_image_width(r.png, r.info)}, {}};
+  // deflate can't shrink anything to less than a 1,032nd, so a header that claims more is found before memory is taken.
+  if (static_cast<double>(png_get_rowbytes(r.png, r.info)) * static_cast<double>(p.size.height) >
+      1032.0 * static_cast<double>(file.size()))
+    fail("the file is cut off");
+  if (!tried(r, [&] { png_read_update_info(r.png, r.info); })) fail(r.error);
+  if (png_get_rowbytes(r.png, r.info) != static_cast<size_t>(3 * p.size.width)) fail("its pixels are of an unknown kind");
+  p.rgb.resize(static_cast<size_t>(3 * p.size.height * p.size.width));
+  std::vector<png_bytep> rows;
+  for (int64_t y = 0; y < p.size.height; ++y) rows.push_back(p.rgb.data() + 3 * y * p.size.width);
+  if (!tried(r, [&] { png_read_image(r.png, rows.data()); })) fail(r.error);
   return p;
 }
 
@@ -133,19 +191,45 @@ void resize(const Pixels& p, const Region& r, int divisor, int64_t side, uint8_t
 
 }  // namespace
 
+std::string picture_kind(const uint8_t* p, int64_t size) {
+  static const struct {
+    const char* kind;
+    int64_t at;
+    std::string_view bytes;
+  } marks[] = {{"png", 0, "\x89PNG\r\n\x1a\n"},
+               {"jpg", 0, "\xff\xd8\xff"},
+               {"gif", 0, "GIF8"},
+               {"webp", 8, "WEBP"},
+               {"tiff", 0, {"II*\0", 4}},
+               {"tiff", 0, {"MM\0*", 4}},
+               {"avif", 4, "ftypavif"},
+               {"heic", 4, "ftypheic"},
+               {"heic", 4, "ftypmif1"},
+               {"psd", 0, "8BPS"},
+               {"jp2", 0, {"\0\0\0\x0cjP  ", 8}}};
+  for (const auto& m : marks) {
+    const auto n = static_cast<int64_t>(m.bytes.size());
+    if (size >= m.at + n && std::memcmp(p + m.at, m.bytes.data(), m.bytes.size()) == 0) return m.kind;
+  }
+  return "";
+}
+
 void read_picture(const std::string& path, const PictureCrop& crop, Stream* random, uint8_t* out) {
   const MappedFile file(path);
   const auto region = [&](const Size& s) {
     return random ? random_region(s, crop.least_area, *random) : centred(s, crop.centre);
   };
-  if (file.size() >= 8 && png_sig_cmp(file.data(), 0, 8) == 0) {
+  const std::string kind = picture_kind(file.data(), file.size());
+  if (kind == "png") {
     const Pixels p = decode_png(path, file);
     resize(p, region(p.size), 1, crop.side, out);
     return;
   }
-  if (file.size() < 3 || file.data()[0] != 0xff || file.data()[1] != 0xd8)
+  if (kind != "jpg")
     throw UserError(path + ": must be a JPEG or PNG picture, " +
-                    (file.size() == 0 ? std::string("is empty") : "starts with other bytes"));
+                    (file.size() == 0 ? "is empty"
+                     : kind.empty()   ? "starts with other bytes"
+                                      : "is " + kind));
   Jpeg jpeg(path, file);
   const Region r = region(jpeg.size());
   int divisor = 1;

@@ -21,8 +21,13 @@ struct PictureCrop {
 };
 
 // Writes [3, side, side] bytes: red, green and blue plane. A JPEG may be decoded at 1/2, 1/4 or 1/8 of its size where the
-// result still has at least `side` pixels each way. Grey and CMYK pictures become RGB; transparency is dropped. Throws
+// result still has at least `side` pixels each way. Pixels are the file's values: transparency is dropped, 16 bits are
+// rounded to 8, gamma, colour profile and EXIF orientation are not applied. Grey and CMYK pictures become RGB. Throws
 // UserError naming the file when it can't be read, is neither JPEG nor PNG, is damaged or cut off.
 void read_picture(const std::string& path, const PictureCrop& crop, Stream* random, uint8_t* out);
+
+// Returns what a file is by its first bytes, in lower case: "jpg", "png", "webp", …; empty where they tell nothing. 16 bytes
+// are enough.
+std::string picture_kind(const uint8_t* bytes, int64_t size);
 
 }  // namespace tacet

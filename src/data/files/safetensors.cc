@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/files.h"
+#include "data/files/numbers.h"
 #include "tacet/error.h"
 
 namespace tacet {
@@ -20,11 +21,15 @@ constexpr uint64_t largest_header = 100'000'000;
 
 struct Type {
   const char* name;
-  at::ScalarType scalar;
+  at::ScalarType scalar;  // the tensor's
   int64_t bytes;
+  char widened = 0;  // the kind in numbers.h of what libtorch has no type for; such numbers are not written
 };
-constexpr Type types[] = {
-    {"F32", at::kFloat, 4}, {"F64", at::kDouble, 8}, {"I64", at::kLong, 8}, {"I32", at::kInt, 4}, {"U8", at::kByte, 1}};
+constexpr Type types[] = {{"F32", at::kFloat, 4},      {"F64", at::kDouble, 8},   {"I64", at::kLong, 8},
+                          {"I32", at::kInt, 4},        {"U8", at::kByte, 1},      {"F16", at::kHalf, 2},
+                          {"BF16", at::kBFloat16, 2},  {"I16", at::kShort, 2},    {"I8", at::kChar, 1},
+                          {"BOOL", at::kBool, 1, 'b'}, {"U16", at::kInt, 2, 'u'}, {"U32", at::kLong, 4, 'u'},
+                          {"U64", at::kLong, 8, 'u'}};
 
 [[noreturn]] void bad(const std::string& path, const std::string& what) { throw UserError(path + ": " + what); }
 
@@ -64,7 +69,8 @@ std::vector<NamedTensor> read_safetensors(const std::string& path) {
       const Type* type = nullptr;
       for (const Type& t : types)
         if (entry.at("dtype").get<std::string>() == t.name) type = &t;
-      if (!type) bad(path, name + ": dtype must be F32, F64, I64, I32 or U8, got " + entry.at("dtype").dump());
+      if (!type)
+        bad(path, name + ": dtype must be BOOL, F16, BF16, F32, F64, I8 … I64 or U8 … U64, got " + entry.at("dtype").dump());
       const auto shape = entry.at("shape").get<std::vector<int64_t>>();
       const auto offsets = entry.at("data_offsets").get<std::vector<uint64_t>>();
       const int64_t count = element_count(shape);
@@ -72,12 +78,14 @@ std::vector<NamedTensor> read_safetensors(const std::string& path) {
           count > static_cast<int64_t>(data_size) ||
           offsets[1] - offsets[0] != static_cast<uint64_t>(count) * static_cast<uint64_t>(type->bytes))
         bad(path, name + ": shape and data_offsets don't fit the file's " + std::to_string(data_size) + " bytes of data");
-      NamedTensor tensor{name, at::empty(shape, type->scalar)};
+      tensors.push_back({name, at::empty(type->widened ? std::vector<int64_t>{0} : shape, type->scalar)});
+      at::Tensor& tensor = tensors.back().tensor;
+      std::vector<uint8_t> raw_numbers(type->widened ? offsets[1] - offsets[0] : 0);
+      void* const to = type->widened ? raw_numbers.data() : tensor.data_ptr();
       in.seekg(static_cast<std::streamoff>(8 + header_size + offsets[0]));
-      if (count > 0 &&
-          !in.read(static_cast<char*>(tensor.tensor.data_ptr()), static_cast<std::streamsize>(offsets[1] - offsets[0])))
+      if (count > 0 && !in.read(static_cast<char*>(to), static_cast<std::streamsize>(offsets[1] - offsets[0])))
         bad(path, name + ": can't be read");
-      tensors.push_back(std::move(tensor));
+      if (type->widened) tensor = numbers_of(path, raw_numbers.data(), {type->widened, type->bytes}, shape);
     } catch (const json::exception&) {
       bad(path, name + ": the header's entry lacks dtype, shape or data_offsets, or they have the wrong type");
     }
@@ -92,7 +100,7 @@ void write_safetensors(const std::string& path, const std::vector<NamedTensor>& 
   for (const auto& [name, tensor] : tensors) {
     const Type* type = nullptr;
     for (const Type& t : types)
-      if (tensor.scalar_type() == t.scalar) type = &t;
+      if (tensor.scalar_type() == t.scalar && !t.widened) type = &t;
     if (!type || !tensor.is_contiguous())
       throw std::logic_error("write_safetensors: " + name + " has an unsupported type or layout");
     const auto bytes = static_cast<uint64_t>(tensor.numel() * type->bytes);

@@ -11,12 +11,14 @@ namespace tacet {
 
 struct NamedTensor {
   std::string name;
-  at::Tensor tensor;  // contiguous, on the CPU: float32, float64, int64, int32 or uint8
+  at::Tensor tensor;  // contiguous, on the CPU
 };
 
-// Throws UserError with file, offset and reason.
+// Returns all tensors. Unsigned integers of 2, 4 and 8 bytes become signed ones that hold them. Throws UserError with file,
+// offset and reason.
 std::vector<NamedTensor> read_safetensors(const std::string& path);
-// Throws UserError when the file can't be written; an older file of that name is then untouched.
+// Throws UserError when the file can't be written; an older file of that name is then untouched. REQUIRES: tensors of
+// floating point, signed integers or uint8.
 void write_safetensors(const std::string& path, const std::vector<NamedTensor>& tensors);
 
 // The model's parameters: layers' names and shapes.

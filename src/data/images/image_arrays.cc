@@ -1,16 +1,17 @@
 // Data set "arrays": labelled images (or any vectors) that other programs wrote, in train.safetensors and test.safetensors
 // with tensors images, labels and perhaps users, or in train_images.npy, train_labels.npy (train_users.npy) and such files
 // for test. Images are [n, C, H, W], [n, H, W] or [n, features]. Bytes count as 0 … 255 of 1, other numbers are taken as
-// they are. Labels and users are whole numbers ≥ 0.
+// they are. Labels and users are whole numbers ≥ 0, of any type.
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
-#include <optional>
 
 #include <ATen/ops/empty.h>
 #include <fmt/format.h>
 
 #include "data/files/locate.h"
 #include "data/files/npy.h"
+#include "data/files/numbers.h"
 #include "data/files/safetensors.h"
 #include "tacet/error.h"
 #include "tacet/image_data.h"
@@ -21,53 +22,128 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Arrays {
-  at::Tensor images, labels, users;  // users may be undefined
+// An array with the file that it comes from, for messages.
+struct NamedArray {
+  at::Tensor numbers;  // undefined where there is none
   std::string place;
 };
 
-Arrays read_arrays(const fs::path& folder, const std::string& split) {
-  std::error_code ignored;
+struct Arrays {
+  NamedArray images, labels, users;
+};
+
+Arrays read_tensors(const std::string& path) {
   Arrays a;
-  const fs::path one = folder / (split + ".safetensors");
-  if (fs::exists(one, ignored)) {
-    a.place = one.string();
-    for (auto& t : read_safetensors(one.string()))
-      (t.name == "images" ? a.images : t.name == "labels" ? a.labels : a.users) = t.tensor;
-    if (!a.images.defined() || !a.labels.defined()) throw UserError(a.place + ": must have tensors images and labels");
-    return a;
+  for (auto& [name, tensor] : read_safetensors(path)) {
+    NamedArray* const to = name == "images"   ? &a.images
+                           : name == "labels" ? &a.labels
+                           : name == "users"  ? &a.users
+                                              : nullptr;
+    if (!to) throw UserError(fmt::format("{}: tensors must be images, labels and perhaps users, got \"{}\"", path, name));
+    *to = {tensor, path};
   }
-  a.place = (folder / (split + "_images.npy")).string();
-  a.images = read_npy(a.place);
-  a.labels = read_npy((folder / (split + "_labels.npy")).string());
-  const fs::path users = folder / (split + "_users.npy");
-  if (fs::exists(users, ignored)) a.users = read_npy(users.string());
+  if (!a.images.numbers.defined() || !a.labels.numbers.defined())
+    throw UserError(path + ": must have tensors images and labels");
   return a;
 }
 
-std::vector<int32_t> whole_numbers(const at::Tensor& t, int64_t count, const char* what, const std::string& place) {
-  if (t.is_floating_point() || t.dim() != 1 || t.size(0) != count)
-    throw UserError(fmt::format("{}: {} must be whole numbers, one for each of the {} images", place, what, count));
-  const at::Tensor wide = t.to(at::kLong).contiguous();
-  const int64_t* p = wide.data_ptr<int64_t>();
+Arrays read_arrays(const fs::path& folder, const std::string& split) {
+  std::error_code ignored;
+  const std::string one = (folder / (split + ".safetensors")).string();
+  const auto file = [&](const char* what) { return (folder / (split + "_" + what + ".npy")).string(); };
+  if (fs::exists(one, ignored)) {
+    if (fs::exists(file("images"), ignored))
+      throw UserError(one + ": must not lie beside " + file("images") + ", as only one of them is read");
+    return read_tensors(one);
+  }
+  const auto read = [&](const char* what) { return NamedArray{read_npy(file(what)), file(what)}; };
+  Arrays a{read("images"), read("labels"), {}};
+  if (fs::exists(file("users"), ignored)) a.users = read("users");
+  return a;
+}
+
+// Returns the index of the first number that is not finite, or −1. A sum that is finite has none.
+int64_t first_non_finite(const at::Tensor& floats) {
+  if (std::isfinite(floats.sum().item<double>())) return -1;
+  const float* const p = floats.data_ptr<float>();
+  const float* const end = p + floats.numel();
+  const float* const found = std::find_if(p, end, [](float v) { return !std::isfinite(v); });
+  return found == end ? -1 : found - p;
+}
+
+// Returns labels or users as [n], from [n], [n, 1] or [1, n].
+at::Tensor in_a_row(const NamedArray& a, int64_t count, const char* what, const NamedArray& images) {
+  const at::Tensor& t = a.numbers;
+  if (t.numel() == count && (t.dim() == 1 || (t.dim() == 2 && (t.size(1) == 1 || t.size(0) == 1))))
+    return t.contiguous().view({count});
+  const bool rows = t.dim() == 2 && t.size(0) == count;
+  throw UserError(
+      fmt::format("{}: {} must be whole numbers, one for each of the {} images ({}), got {}{}", a.place, what, count,
+                  described(images.numbers), described(t),
+                  rows ? "; for one-hot rows give the place of the 1, as numpy.argmax(labels, axis=1) does" : ""));
+}
+
+std::vector<int32_t> whole_numbers(const NamedArray& a, int64_t count, const char* what, const NamedArray& images) {
+  const at::Tensor values = in_a_row(a, count, what, images).to(at::kDouble);
+  const double* const p = values.data_ptr<double>();
   for (int64_t i = 0; i < count; ++i)
-    if (p[i] < 0 || p[i] > 1'000'000'000)
-      throw UserError(fmt::format("{}: {} must be whole numbers >= 0, got {} for image {}", place, what, p[i], i));
+    if (!(p[i] >= 0 && p[i] <= 1e9) || p[i] != std::floor(p[i]))
+      throw UserError(fmt::format("{}: {} must be whole numbers from 0 to 1e9, got {} for image {} ({})", a.place, what,
+                                  p[i], i, described(a.numbers)));
   return {p, p + count};
 }
 
-// Returns the file's images as [n, C, H, W].
-at::Tensor shaped(const at::Tensor& images, const std::string& place) {
-  switch (images.dim()) {
-    case 2:
-      return images.view({images.size(0), 1, 1, images.size(1)});
-    case 3:
-      return images.unsqueeze(1);
-    case 4:
-      return images;
-    default:
-      throw UserError(place + ": images must have 2, 3 or 4 dimensions, got " + std::to_string(images.dim()));
+// Refuses images whose channels come last, as Keras and image libraries keep them. Square ones may have up to 16 channels,
+// as satellites' have. Wide maps of up to four columns look the same and are refused too.
+void require_channels_first(const NamedArray& images) {
+  const at::Tensor& t = images.numbers;
+  const int64_t a = t.size(1), b = t.size(2), last = t.size(3);
+  const bool square = a == b && last <= 16, wide = a > 4 && b > 4 && last <= 4;
+  if (a <= last || !(square || wide)) return;
+  throw UserError(
+      fmt::format("{}: images must be [n, C, H, W], [n, H, W] or [n, features], got {}, which looks like "
+                  "[n, H, W, C]; put the channels first, as numpy.transpose(images, (0, 3, 1, 2)) does",
+                  images.place, described(t)));
+}
+
+// Returns the file's images as [n, C, H, W]: bytes as they are, other numbers as float32.
+at::Tensor shaped(const NamedArray& images) {
+  const at::Tensor& t = images.numbers;
+  if (t.dim() < 2 || t.dim() > 4)
+    throw UserError(
+        fmt::format("{}: images must have 2, 3 or 4 dimensions, got {}: {}", images.place, t.dim(), described(t)));
+  if (t.numel() == 0) throw UserError(fmt::format("{}: must hold images, has none: {}", images.place, described(t)));
+  if (t.dim() == 4) require_channels_first(images);
+  const at::Tensor four = t.dim() == 2 ? t.view({t.size(0), 1, 1, t.size(1)}) : t.dim() == 3 ? t.unsqueeze(1) : t;
+  if (t.scalar_type() == at::kByte) return four.contiguous();
+  at::Tensor floats = four.to(at::kFloat).contiguous();
+  if (const int64_t k = first_non_finite(floats); k >= 0) {
+    const int64_t size = floats.numel() / floats.size(0);
+    throw UserError(
+        fmt::format("{}: images must be finite numbers in float32, image {} (counted from 0) has {} as its number {}",
+                    images.place, k / size, floats.data_ptr<float>()[k], k % size));
   }
+  return floats;
+}
+
+// Fills in mean and deviation of the training images' channels.
+void measure(ImageData& set, const at::Tensor& images) {
+  const double unit = images.scalar_type() == at::kByte ? 255 : 1;
+  const at::Tensor values = images.to(at::kDouble).transpose(0, 1).flatten(1);
+  for (int64_t c = 0; c < set.shape.channels; ++c) {
+    set.mean.push_back(values[c].mean().item<double>() / unit);
+    set.deviation.push_back(std::max(values[c].std(false).item<double>() / unit, 1e-6));
+  }
+}
+
+ImageSplit split_of_images(const at::Tensor& images, std::vector<int32_t> labels, int64_t classes,
+                           const std::string& place) {
+  if (images.scalar_type() == at::kByte) return split_of_bytes(images, std::move(labels), classes, place);
+  ImageSplit split = split_of_bytes(at::empty({images.size(0), 0}, at::kByte), std::move(labels), classes, place);
+  split.read = [images, size = images.numel() / images.size(0)](int64_t i, float* out, Stream*) {
+    std::copy_n(images.data_ptr<float>() + i * size, size, out);
+  };
+  return split;
 }
 
 ImageData load_arrays(const Values& data) {
@@ -77,33 +153,22 @@ ImageData load_arrays(const Values& data) {
   for (const char* name : {"train", "test"}) {
     const Arrays a = read_arrays(folder, name);
     const bool train = name == std::string("train");
-    at::Tensor images = shaped(a.images, a.place).contiguous();
+    const at::Tensor images = shaped(a.images);
     const int64_t n = images.size(0);
-    if (images.numel() == 0) throw UserError(a.place + ": must hold images, has none");
-    std::vector<int32_t> labels = whole_numbers(a.labels, n, "labels", a.place);
+    std::vector<int32_t> labels = whole_numbers(a.labels, n, "labels", a.images);
     if (train) {
       set.shape = {images.size(1), images.size(2), images.size(3), 0};
-      const at::Tensor values = images.to(at::kDouble).transpose(0, 1).flatten(1);
-      const double unit = images.scalar_type() == at::kByte ? 255 : 1;
-      for (int64_t c = 0; c < set.shape.channels; ++c) {
-        set.mean.push_back(values[c].mean().item<double>() / unit);
-        set.deviation.push_back(std::max(values[c].std(false).item<double>() / unit, 1e-6));
-      }
+      measure(set, images);
       set.shape.classes = std::max<int64_t>(2, *std::max_element(labels.begin(), labels.end()) + 1);
     } else if (images.size(1) != set.shape.channels || images.size(2) != set.shape.height ||
                images.size(3) != set.shape.width) {
-      throw UserError(a.place + ": test images must have the size of the training images");
+      throw UserError(fmt::format("{}: test images must have the size of the training images, {} × {} × {}, got {}",
+                                  a.images.place, set.shape.channels, set.shape.height, set.shape.width,
+                                  described(a.images.numbers)));
     }
     ImageSplit& split = train ? set.train : set.test;
-    if (images.scalar_type() == at::kByte) {
-      split = split_of_bytes(images, std::move(labels), set.shape.classes, a.place);
-    } else {
-      split = split_of_bytes(at::empty({n, 0}, at::kByte), std::move(labels), set.shape.classes, a.place);
-      split.read = [numbers = images.to(at::kFloat).contiguous(), size = set.shape.size()](int64_t i, float* out, Stream*) {
-        std::copy_n(numbers.data_ptr<float>() + i * size, size, out);
-      };
-    }
-    if (a.users.defined()) split.users = whole_numbers(a.users, n, "users", a.place);
+    split = split_of_images(images, std::move(labels), set.shape.classes, a.labels.place);
+    if (a.users.numbers.defined()) split.users = whole_numbers(a.users, n, "users", a.images);
   }
   return set;
 }

@@ -2,10 +2,10 @@
 #include "data/images/image_folder.h"
 
 #include <algorithm>
-#include <cctype>
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <set>
 #include <sstream>
 
 #include <fmt/format.h>
@@ -20,12 +20,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool is_picture(const fs::path& path) {
-  std::string end = path.extension().string();
-  for (char& c : end) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return end == ".jpg" || end == ".jpeg" || end == ".png";
-}
-
 std::vector<std::string> lines_of(const fs::path& path) {
   std::ifstream in(path);
   if (!in) throw UserError(path.string() + ": can't be read");
@@ -38,35 +32,6 @@ std::vector<std::string> lines_of(const fs::path& path) {
 }
 
 }  // namespace
-
-std::vector<std::string> class_folders(const std::string& folder) {
-  std::error_code error;
-  std::vector<std::string> names;
-  for (const auto& entry : fs::directory_iterator(folder, error))
-    if (entry.is_directory(error)) names.push_back(entry.path().filename().string());
-  if (names.empty()) throw UserError(folder + ": must hold a folder for each class, has none");
-  std::sort(names.begin(), names.end());
-  return names;
-}
-
-PictureList list_by_class(const std::string& folder, const std::vector<std::string>& classes, bool partial) {
-  PictureList list;
-  for (size_t c = 0; c < classes.size(); ++c) {
-    const fs::path place = fs::path(folder) / classes[c];
-    std::error_code error;
-    std::vector<std::string> files;
-    for (auto i = fs::recursive_directory_iterator(place, error); !error && i != fs::recursive_directory_iterator();
-         i.increment(error))
-      if (is_picture(i->path())) files.push_back(fs::relative(i->path(), folder).string());
-    if (files.empty() && !partial)
-      throw UserError(place.string() + ": must hold the pictures (*.jpg, *.jpeg, *.png) of a class, has none");
-    std::sort(files.begin(), files.end());
-    list.files.insert(list.files.end(), files.begin(), files.end());
-    list.labels.insert(list.labels.end(), files.size(), static_cast<int32_t>(c));
-  }
-  if (list.files.empty()) throw UserError(folder + ": must hold pictures in a folder for each class, has none");
-  return list;
-}
 
 PictureList list_by_table(const std::string& folder, const std::string& table, const std::vector<std::string>& classes,
                           bool partial) {
@@ -93,6 +58,9 @@ PictureList list_by_table(const std::string& folder, const std::string& table, c
     list.labels.push_back(index[name]);
   }
   if (list.files.empty()) throw UserError(path + ": names no picture that is there");
+  const std::set<std::string> named(list.files.begin(), list.files.end());
+  for (const std::string& file : pictures_below(folder, "images", list.left_out))
+    if (!named.count(file)) list.left_out.add("picture that " + table + " does not name", file);
   return list;
 }
 
@@ -145,6 +113,30 @@ struct FolderOptions {
   }
 };
 
+// The folders of the splits, as they are called below the root. `valid` may be empty.
+struct SplitFolders {
+  std::string valid, test;
+};
+
+// Finds val/ (also called valid/ or validation/) and test/. Where there is only one of them it is the test set. ImageNet's
+// own test/ has no classes, so it is not read beside val/.
+SplitFolders split_folders(const fs::path& root, bool own, std::vector<std::string>& notes) {
+  std::string val, test, others;
+  for (const std::string& name : folders_in(root.string())) {
+    const bool is_val = name == "val" || name == "valid" || name == "validation";
+    if (is_val && !val.empty())
+      throw UserError(
+          fmt::format("{}: must have one folder of validation images, has {}/ and {}/", root.string(), val, name));
+    if (is_val) val = name;
+    if (name == "test") test = name;
+    if (!is_val && name != "test" && name != "train") others += (others.empty() ? "" : ", ") + name + "/";
+  }
+  if (!others.empty() && own) notes.push_back(fmt::format("{}: not read: {}", root.string(), others));
+  if (val.empty() && test.empty()) throw UserError(root.string() + ": must have val/ or test/ beside train/, has neither");
+  if (val.empty() || test.empty()) return {"", val.empty() ? test : val};
+  return own ? SplitFolders{val, test} : SplitFolders{"", val};
+}
+
 ImageData load_image_folder(const Values& data, const std::string& name) {
   const auto o = read_options<FolderOptions>(data);
   const bool tiny = name == "tiny-imagenet", partial = o.partial;
@@ -167,14 +159,18 @@ ImageData load_image_folder(const Values& data, const std::string& name) {
   set.deviation = {0.229, 0.224, 0.225};
   if (tiny) set.mean = {0.4802, 0.4481, 0.3975}, set.deviation = {0.2770, 0.2691, 0.2821};
 
-  const bool random = crop.least_area < 1;
   const std::string cache = o.cache ? fmt::format("tacet-{}", crop.side) : "";
-  set.train = split_of_pictures(train, list_by_class(train, set.classes, partial), crop, random, cache);
-  std::error_code ignored;
-  const std::string val = (root / (!tiny && !fs::exists(root / "val", ignored) ? "test" : "val")).string();
-  set.test = split_of_pictures(
-      val, tiny ? list_by_table(val, "val_annotations.txt", set.classes, partial) : list_by_class(val, set.classes, partial),
-      crop, false, cache);
+  const auto read = [&](const std::string& split, bool table) {
+    const std::string folder = (root / split).string();
+    PictureList list = table ? list_by_table(folder, "val_annotations.txt", set.classes, partial)
+                             : list_by_class(folder, set.classes, partial);
+    if (const std::string told = list.left_out.told(); !told.empty()) set.notes.push_back(folder + ": " + told);
+    return split_of_pictures(folder, std::move(list), crop, split == "train" && crop.least_area < 1, cache);
+  };
+  const SplitFolders others = tiny ? SplitFolders{"", "val"} : split_folders(root, name == "image-folder", set.notes);
+  set.train = read("train", false);
+  if (!others.valid.empty()) set.valid = read(others.valid, false);
+  set.test = read(others.test, tiny);
   return set;
 }
 
@@ -209,7 +205,7 @@ std::vector<DatasetInfo> image_folder() {
           "images",
           {.size = 224, .centre_crop = 0.875, .random_crop = 0.08}, 0, {"train/CLASS/*.JPEG", "val/CLASS/*.JPEG"}),
       folder_row("image-folder", "your own", "JPEG or PNG pictures in a folder for each class", {}, 0,
-                 {"train/CLASS/…", "val/CLASS/… or test/CLASS/…"}),
+                 {"train/CLASS/…", "val/CLASS/… and test/CLASS/…, or one of them, which then is the test set"}),
   };
 }
 

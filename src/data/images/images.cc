@@ -4,11 +4,13 @@
 #include <algorithm>
 #include <cassert>
 #include <cstring>
+#include <set>
 #include <stdexcept>
 
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "base/multiversion.h"
 #include "tacet/error.h"
@@ -148,6 +150,10 @@ namespace {
 // sample of it (folders come class by class), so both are drawn, from the partition's seed.
 void cut(ImageData& set, const ImageOptions& o) {
   const int64_t all = set.train.size();
+  if (o.valid > 0 && set.valid.size() > 0)
+    throw UserError(
+        fmt::format("data.valid must be 0 where the data set has validation images of its own ({} of {}), got {}",
+                    set.valid.size(), set.place, o.valid));
   const int64_t kept = o.max_samples > 0 ? std::min(o.max_samples, all) : all;
   if (o.valid >= kept)
     throw UserError("data.valid must be less than the " + std::to_string(kept) + " training images, got " +
@@ -161,8 +167,22 @@ void cut(ImageData& set, const ImageOptions& o) {
     std::sort(samples.begin(), samples.end());
     return subset(set.train, samples);
   };
-  set.valid = part(0, o.valid);
+  if (o.valid > 0) set.valid = part(0, o.valid);
   set.train = part(o.valid, kept);
+}
+
+// Notes classes that no training image is of: a file may number them from 1, and max_samples may miss some.
+void note_empty_classes(ImageData& set) {
+  const std::set<int32_t> seen(set.train.labels.begin(), set.train.labels.end());
+  const int64_t empty = set.shape.classes - std::ssize(seen);
+  if (empty == 0) return;
+  std::vector<std::string> first;
+  for (int32_t c = 0; c < set.shape.classes && first.size() < 8; ++c)
+    if (!seen.count(c))
+      first.push_back(static_cast<size_t>(c) < set.classes.size() ? set.classes[static_cast<size_t>(c)] : std::to_string(c));
+  set.notes.push_back(fmt::format("{} of {} classes {} no training images: {}{}", empty, set.shape.classes,
+                                  empty == 1 ? "has" : "have", fmt::join(first, ", "),
+                                  empty > std::ssize(first) ? ", …" : ""));
 }
 
 void replace(std::vector<double>& own, const std::optional<Numbers>& given, const std::string& key, int64_t channels) {
@@ -181,6 +201,7 @@ std::shared_ptr<const ImageData> load_images(const Values& data) {
   const ImageOptions o = image_options(data);
   const auto set = std::make_shared<ImageData>(row.images(data));
   cut(*set, o);
+  note_empty_classes(*set);
   replace(set->mean, o.mean, "mean", set->shape.channels);
   replace(set->deviation, o.deviation, "deviation", set->shape.channels);
   return set;
