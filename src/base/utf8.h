@@ -25,6 +25,10 @@ void check_text(std::string_view text, const std::string& place, int64_t line = 
 // Returns Latin-1 text as UTF-8.
 std::string from_latin1(std::string_view text);
 
+// Returns text for a message: control characters, of which a terminal would obey some, become \t, \n, \u001B, … With
+// `keep_lines` line ends stay.
+std::string escaped(std::string_view text, bool keep_lines = false);
+
 // Returns text without the byte order mark that some editors put in front.
 std::string_view without_mark(std::string_view text);
 

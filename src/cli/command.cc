@@ -16,6 +16,7 @@
 
 #include "base/places.h"
 #include "base/terminal.h"
+#include "base/utf8.h"
 #include "cli/arguments.h"
 #include "cli/data_command.h"
 #include "cli/evaluate_command.h"
@@ -181,10 +182,10 @@ int command(int argc, char** argv) {
   try {
     return run(argc, argv);
   } catch (const UserError& error) {
-    std::fprintf(stderr, "tacet: %s\n", error.what());
+    std::fprintf(stderr, "tacet: %s\n", escaped(error.what(), true).c_str());
     return 2;
   } catch (const PeerLost& error) {
-    std::fprintf(stderr, "tacet: %s\n", error.what());
+    std::fprintf(stderr, "tacet: %s\n", escaped(error.what(), true).c_str());
     return 3;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "tacet: this is a defect of %s: %s\n", is_tacet() ? "tacet" : "tacet or of this program",
