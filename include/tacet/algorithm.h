@@ -50,7 +50,7 @@ class Client {
   // (run.non_finite), it is counted, the gradient is zero and the factor asked for next is 0, so the step is not taken.
   Gradient gradient(const Vec& y);
   // Returns the gradient at a mini-batch ξ̃ that belongs to no local step. The schedule does not move and the loss is not
-  // shown.
+  // shown. Its samples count as extra samples, not as part of an epoch.
   Gradient resample(const Vec& y);
 
   // Return the factor of the step along g, given norm = ‖g‖. Each is counted as a step, and gradient() comes before it.

@@ -16,6 +16,10 @@ namespace tacet {
 using Numbers = std::vector<double>;
 using Value = std::variant<bool, int64_t, double, std::string, Numbers>;
 
+// The advice behind a complaint about a text in "…", whose backslashes are escapes.
+inline constexpr const char* kBackslashAdvice =
+    "; in \"…\" a backslash begins an escape: write a Windows path in '…', or with /";
+
 enum class Kind { flag, integer, number, text, numbers };
 
 // Bounds of a number. An infinite closed bound is none.

@@ -44,7 +44,7 @@ class Observer {
 
 struct TrainOptions {
   std::string out;                          // run folder; empty: nothing is written
-  bool resume = false;                      // continue from the newest whole checkpoint in `out`
+  bool resume = false;                      // continue from the newest whole checkpoint in `out`, or begin where none is
   const std::atomic<bool>* stop = nullptr;  // true ends the run after the round in flight, with a checkpoint
   bool rejoin = false;                      // this worker rejoins: `out` holds this run's own files
 };
@@ -58,6 +58,8 @@ struct Result {
   std::string status;  // "done", "interrupted", or "ended": others finished the run before this worker could join
   Vec x;               // final model [d]: NT-ASGD's average once that was triggered, else the common model
   int64_t rounds = 0, iterations = 0, communications = 0, bytes_sent = 0, client_bytes = 0;
+  int64_t extra_samples = 0;  // training samples of gradients that belong to no local step, which no epoch counts
+  int64_t skipped = 0;        // gradients that were not finite (run.non_finite = "skip")
   double epoch = 0, seconds = 0;
   double train_loss = 0;                    // mean over the last finished epoch, or over the run when it was shorter
   bool perplexity = false;                  // the losses are per-token cross-entropies
@@ -82,7 +84,7 @@ Result train(const Recipe& recipe, Objective& objective, Membership& membership,
              Observer& observer);
 
 // Checks a run folder as train() does and changes nothing. `out` must be absent or an empty folder that can be written; with
-// `resume` it must have a checkpoint. Throws UserError.
+// `resume` it may also hold a run, with a checkpoint or before its first one. Throws UserError.
 void check_run_folder(const std::string& out, bool resume);
 
 // Returns tacet's version, "0.1.0".

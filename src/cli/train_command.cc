@@ -43,17 +43,24 @@ void catch_signals(bool launched) {
   sigaction(SIGINT, &action, nullptr);
 }
 
+// Returns a figure with four or two digits behind the point. A figure that is not finite says so in words.
+std::string figure(double value, int digits = 4) {
+  return std::isfinite(value) ? fmt::format("{:.{}f}", value, digits) : fmt::format("not finite ({})", value);
+}
+
 void print_result(const Result& r, const std::string& out) {
   fmt::print("{}: {} rounds, {:.2f} epochs, {} communications, {} sent, {:.1f} s\n", r.status, r.rounds, r.epoch,
              r.communications, human_bytes(static_cast<double>(r.bytes_sent)), r.seconds);
+  if (r.extra_samples > 0) fmt::print("{} extra samples besides the epochs\n", r.extra_samples);
+  if (r.skipped > 0) fmt::print("{} gradients were not finite and were skipped\n", r.skipped);
   if (r.status != "done") {
     fmt::print("continue with the same command and --resume --out {}\n", out);
     return;
   }
-  fmt::print("train loss {:.4f}", r.train_loss);
+  fmt::print("train loss {}", figure(r.train_loss));
   for (const auto& [split, e] : r.final) {
-    fmt::print(", {} loss {:.4f}", split, e.loss);
-    if (r.perplexity) fmt::print(" (perplexity {:.2f})", std::exp(e.loss));
+    fmt::print(", {} loss {}", split, figure(e.loss));
+    if (r.perplexity) fmt::print(" (perplexity {})", figure(std::exp(e.loss), 2));
     if (std::isfinite(e.accuracy)) fmt::print(" (accuracy {:.2f} %)", 100 * e.accuracy);
   }
   fmt::print("\nrun folder {}\n", out);
@@ -98,12 +105,28 @@ std::unique_ptr<Group> fixed_group(const TrainPlan& plan) {
   if (!plan.place) return single_group();
   const GlooOptions options = gloo_options(plan);
   const std::string exchange = plan.recipe.run.text("exchange");
-  auto group = gloo_group(options);
+  std::unique_ptr<Group> group;
+  try {
+    group = gloo_group(options);
+  } catch (const PeerLost& error) {
+    throw PeerLost(error.rank, error.what() + how_placed(*plan.place));
+  }
   if (exchange == "gloo") return group;
   SharedOptions shared;
   shared.timeout_seconds = options.timeout_seconds;
   shared.required = exchange == "shared";
   return share_memory(std::move(group), shared);
+}
+
+// Returns the membership of a worker, who finds the rendezvous by it. Throws PeerLost, which says how the worker was placed.
+std::unique_ptr<Membership> membership_of(const TrainPlan& plan) {
+  const MembershipOptions options = {gloo_options(plan), plan.recipe.run.text("exchange"),
+                                     static_cast<int>(plan.recipe.run.integer("min_workers"))};
+  try {
+    return std::make_unique<Membership>(options);
+  } catch (const PeerLost& error) {
+    throw PeerLost(error.rank, error.what() + how_placed(*plan.place));
+  }
 }
 
 int exit_code(const Result& result) {
@@ -128,13 +151,13 @@ int run(TrainPlan plan) {
     return report(train(plan.recipe, *group, options, progress), group->rank() == 0, plan.out);
   }
   if (!plan.recipe.clients.has("count")) plan.recipe.clients.set("count", int64_t{plan.place->size});
-  Membership membership(
-      {gloo_options(plan), plan.recipe.run.text("exchange"), static_cast<int>(plan.recipe.run.integer("min_workers"))});
+  const auto membership = membership_of(plan);
   try {
-    const Result result = train(plan.recipe, membership, options, progress);
+    const Result result = train(plan.recipe, *membership, options, progress);
     return report(result, result.first, plan.out);
   } catch (const PeerLost& error) {
-    if (!membership.stranded()) throw;
+    if (membership->term() == 0) throw PeerLost(error.rank, error.what() + how_placed(*plan.place));
+    if (!membership->stranded()) throw;
     fmt::print(stderr, "tacet: {}\n", error.what());
     return kStranded;
   }

@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "base/places.h"
 #include "base/terminal.h"
 #include "comm/rendezvous/handshake.h"
 #include "launch/hosts.h"
@@ -75,6 +76,29 @@ bool starts_workers(const TrainPlan& plan) {
   return !plan.arguments.launched && plan.place->size > 1 && plan.place->store == "tacet";
 }
 
+// Throws UserError where --workers and a launcher's variables both say how many workers there are.
+void require_one_launcher(const TrainArguments& a, const Placement& place) {
+  if (a.workers == 0 || a.launched) return;
+  std::string without = "env";
+  for (const std::string& name : place.names) without += " -u " + name;
+  throw UserError("--workers: must not be given where a launcher places the workers, but " + place.told +
+                  " make this process worker " + std::to_string(place.rank) + " of " + std::to_string(place.size) +
+                  "; leave --workers away to be that worker, or start workers here with: " + without + " " + program_name() +
+                  " train … --workers " + (a.workers == kWorkersAuto ? "auto" : std::to_string(a.workers)));
+}
+
+std::optional<Placement> placement_for(const TrainArguments& a) {
+  try {
+    const auto place = placement_from_environment();
+    if (place) require_one_launcher(a, *place);
+    return place;
+  } catch (const UserError& error) {
+    const std::string text = error.what();
+    if (a.workers == 0 || a.launched || text.starts_with("--workers")) throw;
+    throw UserError(text + "; --workers is given as well: without these variables it starts the workers");
+  }
+}
+
 }  // namespace
 
 TrainPlan resolve(const TrainArguments& a) {
@@ -85,7 +109,7 @@ TrainPlan resolve(const TrainArguments& a) {
     plan.step = TrainPlan::Step::reach_host;
     return plan;
   }
-  plan.place = placement_from_environment();
+  plan.place = placement_for(a);
   plan.recipe = load_recipe(a.recipe, a.sets);
   plan.workers = plan.place ? plan.place->size : workers_for(plan.recipe, a.workers);
   if (a.dry_run) {

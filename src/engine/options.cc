@@ -2,6 +2,8 @@
 // src/recipe.
 #include "tacet/options.h"
 
+#include "base/utf8.h"
+
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -33,28 +35,12 @@ std::string toml_number(double v) {
 }
 
 std::string toml_text(const std::string& raw) {
-  static constexpr char hex[] = "0123456789ABCDEF";
-  std::string out = "\"";
+  std::string quoted;
   for (const char c : raw) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (c == '\n') {
-      out += "\\n";
-    } else if (c == '\t') {
-      out += "\\t";
-    } else if (c == '\r') {
-      out += "\\r";
-    } else if (byte < 0x20 || byte == 0x7f) {
-      out += "\\u00";
-      out += hex[byte >> 4];
-      out += hex[byte & 15];
-    } else {
-      out += c;
-    }
+    if (c == '"' || c == '\\') quoted += '\\';
+    quoted += c;
   }
-  return out + "\"";
+  return "\"" + visible(quoted) + "\"";
 }
 
 // Returns at most `most` bytes of the text, cut between characters.
@@ -105,6 +91,30 @@ bool inside(const Option& o, double v) {
   const bool above = o.min_open ? v > o.min : v >= o.min;
   const bool below = o.max_open ? v < o.max : v <= o.max;
   return above && below;
+}
+
+// Returns the range of an integer with both ends: those of 64 bits where the option has none.
+std::string integer_bounds(const Option& o) {
+  constexpr int64_t lowest = std::numeric_limits<int64_t>::min(), highest = std::numeric_limits<int64_t>::max();
+  const std::string low = o.min == -infinity ? ">= " + std::to_string(lowest) : (o.min_open ? "> " : ">= ") + plain(o.min);
+  const std::string high = o.max == infinity ? "<= " + std::to_string(highest) : (o.max_open ? "< " : "<= ") + plain(o.max);
+  return low + " and " + high;
+}
+
+// Returns the complaint about a whole number that 64 bits do not hold.
+std::optional<std::string> size_complaint(const Option& o, double v) {
+  if (!std::isfinite(v) || std::abs(v) < 0x1p63) return {};
+  std::array<char, 32> digits{};
+  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), v, std::chars_format::fixed);
+  const std::string got = end.ec == std::errc() ? std::string(digits.data(), end.ptr) : plain(v);
+  return "must be an integer " + integer_bounds(o) + ", got " + got;
+}
+
+// Returns the complaint about a text with a tab, a line end or another control character, which no name or path has. Such
+// texts come from Windows paths, whose backslashes are escapes in "…".
+std::optional<std::string> control_complaint(const std::string& text) {
+  if (std::none_of(text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; })) return {};
+  return "must have no tabs, line ends or other control characters, got " + toml_text(shorten(text)) + kBackslashAdvice;
 }
 
 std::string must_be_inside(const Option& o, double v) {
@@ -299,6 +309,7 @@ std::optional<std::string> complaint(const Option& option, const Value& value) {
       const auto* v = std::get_if<int64_t>(&value);
       if (!v) {
         const auto* real = std::get_if<double>(&value);
+        if (const auto wrong = real ? size_complaint(option, *real) : std::nullopt) return wrong;
         const bool whole = real && *real == std::floor(*real) && std::abs(*real) < 1e15;
         return wrong_kind() + (whole ? " (write " + plain(*real) + ")" : "");
       }
@@ -311,7 +322,8 @@ std::optional<std::string> complaint(const Option& option, const Value& value) {
     case Kind::text: {
       const auto* v = std::get_if<std::string>(&value);
       if (!v) return wrong_kind();
-      if (option.one_of.empty() || std::count(option.one_of.begin(), option.one_of.end(), *v)) return {};
+      if (option.one_of.empty()) return control_complaint(*v);
+      if (std::count(option.one_of.begin(), option.one_of.end(), *v)) return {};
       return "must be " + join_or(option.one_of) + ", got " + toml_text(shorten(*v));
     }
     case Kind::numbers:

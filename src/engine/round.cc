@@ -6,6 +6,7 @@
 #include <cstring>
 #include <functional>
 #include <future>
+#include <limits>
 #include <memory>
 #include <numeric>
 #include <utility>
@@ -15,6 +16,7 @@
 
 #include "base/clock.h"
 #include "engine/message_coding.h"
+#include "engine/non_finite.h"
 #include "engine/round_setup.h"
 #include "engine/tree_sum.h"
 #include "tacet/algorithm.h"
@@ -59,11 +61,8 @@ void count_step(Counters& c, double norm, bool clipped) {
 
 double longest_step(Rates rates, double norm) { return rates.gamma / (1e-10 + norm); }
 
-// Names a local step for a message. Rounds and steps count from 1, as in metrics.jsonl.
-std::string at_step(int64_t round, int client, int64_t step) {
-  return "round " + std::to_string(round + 1) + ", client " + std::to_string(client) + ", local step " +
-         std::to_string(step + 1);
-}
+// Returns the rates in force at the round's first step, for advice. A method without them gets the shorter one.
+Rates rates_of(const RoundSetup& s) { return s.rates ? s.rates(0) : Rates{0, std::numeric_limits<double>::infinity()}; }
 
 // Returns the layout of the sum: `count` vectors, buffers, and the tail. The tail has the counters, with a deadline a 1 for
 // each of the `places` clients that came, and the weight. `divisor` is that of the mean; 0 leaves the division for later.
@@ -188,11 +187,9 @@ Gradient Client::draw(const Vec& y, bool local_step) {
   const bool loss_ok = std::isfinite(sample.loss);
   turn.skip = !loss_ok || !std::isfinite(norm);
   if (turn.skip && !s.skip_non_finite)
-    throw UserError(std::string("the ") + (loss_ok ? "gradient" : "loss") + " is not finite at " +
-                    at_step(s.number, id_, turn.steps) +
-                    ": lower algorithm.eta or algorithm.gamma, or say run.non_finite = " + "\"skip\"");
+    throw not_finite(loss_ok ? "gradient" : "loss", at_step(s.number, id_, turn.steps), rates_of(s));
   ++turn.draws;
-  turn.counters.samples += static_cast<double>(sample.samples);
+  (local_step ? turn.counters.samples : turn.counters.extra_samples) += static_cast<double>(sample.samples);
   if (local_step) ++turn.steps;
   if (turn.skip) {
     g.zero_();
@@ -207,8 +204,8 @@ Gradient Client::draw(const Vec& y, bool local_step) {
 double Client::step(double factor, double norm, bool clipped) {
   if (turn_->skip) return 0;
   if (!std::isfinite(norm))  // the gradient was finite, but the algorithm's direction is not
-    throw UserError("the step is not finite at " + at_step(turn_->setup.number, id_, turn_->steps - 1) +
-                    ": lower algorithm.eta or algorithm.gamma");
+    throw UserError("the step is not finite at " + at_step(turn_->setup.number, id_, turn_->steps - 1) + ": " +
+                    lower_rates(rates_of(turn_->setup)));
   count_step(turn_->counters, norm, clipped);
   return factor;
 }
@@ -251,8 +248,8 @@ bool Round::sampled(int client) const {
 double Round::Inside::step(double factor, double norm, bool clipped) {
   // Every client's gradient was finite, so it is their sum that is too large.
   if (!std::isfinite(norm))
-    throw UserError("the averaged gradient is not finite at round " + std::to_string(setup.number + 1) +
-                    ": lower algorithm.eta or algorithm.gamma");
+    throw UserError("the averaged gradient is not finite at round " + std::to_string(setup.number + 1) + ": " +
+                    lower_rates(rates_of(setup)));
   count_step(report.counters, norm, clipped);
   return factor;
 }

@@ -48,7 +48,8 @@ struct Counters {
   double loss = 0, losses = 0;    // Σ mini-batch loss, their number
   double norm = 0, norms = 0;     // Σ ‖g‖ of the vectors that were (or could be) clipped, their number
   double clipped = 0, steps = 0;  // steps with γ/‖g‖ < η, steps in all
-  double samples = 0;             // training samples seen
+  double samples = 0;             // training samples of local steps
+  double extra_samples = 0;       // training samples of gradients that belong to no local step (Client::resample)
   double skipped = 0;             // gradients that were not finite, where the recipe skips them
   double stop = 0;                // > 0: a rank was asked to stop, which all ranks learn from one mean
 };

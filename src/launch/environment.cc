@@ -23,10 +23,21 @@ constexpr int kFirstPort = 20000, kPorts = 10000;
 
 bool is_set(const char* name) { return std::getenv(name) != nullptr; }
 
+// Returns "RANK=0, WORLD_SIZE=4" for those of the variables that are set.
+std::string shown(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names)
+    if (is_set(name.c_str())) text += (text.empty() ? "" : ", ") + name + "=" + variable(name.c_str());
+  return text;
+}
+
 int number_from_environment(const char* name, int lowest, int highest) {
   const std::string allowed = std::string("environment: ") + name + " must be a whole number from " +
                               std::to_string(lowest) + " to " + std::to_string(highest);
-  if (!is_set(name)) throw UserError(allowed + ", but it is not set");
+  if (!is_set(name)) {
+    const std::string others = shown({"RANK", "WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID"});
+    throw UserError(allowed + ", but it is not set" + (others.empty() ? "" : ", though " + others + " is"));
+  }
   const std::string text = variable(name);
   int value = 0;
   const char* end = text.data() + text.size();
@@ -95,6 +106,8 @@ std::optional<Placement> placement_in_job() {
   p.size = number_from_environment(job->size, 1, kMostProcesses);
   p.rank = number_from_environment(job->rank, 0, p.size - 1);
   if (p.size == 1) return std::nullopt;
+  p.names = {job->rank};
+  p.told = shown({job->rank, job->size, "MASTER_ADDR", "MASTER_PORT"});
   p.address = is_set("MASTER_ADDR") ? variable("MASTER_ADDR") : job->one_machine ? "127.0.0.1" : job->address;
   if (p.address.empty())
     throw UserError(std::string("environment: MASTER_ADDR must be the address of rank 0's machine, since ") + job->rank +
@@ -113,6 +126,9 @@ std::optional<Placement> placement_in_job() {
 std::optional<Placement> placement_by_name() {
   if (!is_set("RANK") && !is_set("WORLD_SIZE")) return std::nullopt;
   Placement p;
+  p.from = is_set("RANK") ? "RANK" : "WORLD_SIZE";
+  p.names = {"RANK", "WORLD_SIZE"};
+  p.told = is_set(kToldVariable) ? variable(kToldVariable) : shown({"RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"});
   p.size = number_from_environment("WORLD_SIZE", 1, kMostProcesses);
   p.rank = number_from_environment("RANK", 0, p.size - 1);
   p.port = number_from_environment("MASTER_PORT", 1, 65535);
@@ -128,7 +144,51 @@ std::optional<Placement> placement_by_name() {
   return p;
 }
 
+// Returns the IPv4 addresses of a name, to be freed by the caller; null when it has none.
+addrinfo* resolved(const std::string& address, int port) {
+  addrinfo hints{}, *found = nullptr;
+  hints.ai_family = AF_INET;
+  hints.ai_socktype = SOCK_DGRAM;
+  return ::getaddrinfo(address.c_str(), std::to_string(port).c_str(), &hints, &found) == 0 ? found : nullptr;
+}
+
+// Returns the name's first IPv4 address in digits; empty when it has none.
+std::string digits_of(const std::string& address, int port) {
+  addrinfo* found = resolved(address, port);
+  if (found == nullptr) return "";
+  char text[INET_ADDRSTRLEN] = "";
+  ::inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in*>(found->ai_addr)->sin_addr, text, sizeof text);
+  ::freeaddrinfo(found);
+  return text;
+}
+
+// Returns what may be wrong with the place to meet: loopback, which other machines do not reach.
+std::string doubt_about(const Placement& place) {
+  const std::string digits = digits_of(place.address, place.port);
+  if (is_loopback(place.address))
+    return "; " + place.address +
+           " is reached from this machine only: where workers are on other machines, MASTER_ADDR must "
+           "be an address of worker 0's machine that they reach";
+  if (is_loopback(digits))
+    return "; on this machine \"" + place.address + "\" is " + digits +
+           ", a loopback address that other machines do not reach: give the machine's own address in MASTER_ADDR (hostname "
+           "-I shows it), or take the name from the line of " +
+           digits + " in /etc/hosts";
+  if (place.rank > 0 && place.address != digits)
+    return "; here \"" + place.address + "\" is " + digits +
+           ", but on worker 0's machine it may be a loopback address "
+           "(127.0.1.1 in its /etc/hosts), where nobody else reaches it: give that machine's own address in MASTER_ADDR";
+  return "";
+}
+
 }  // namespace
+
+std::string how_placed(const Placement& place) {
+  if (place.told.empty()) return "";
+  return " (this is worker " + std::to_string(place.rank) + " of " + std::to_string(place.size) + " by " + place.told +
+         ", to meet at " + place.address + ":" + std::to_string(place.port) +
+         "; where nobody started the others, unset these variables)" + doubt_about(place);
+}
 
 std::string first_host(const std::string& list) {
   const size_t bracket = list.find('['), comma = list.find(',');
@@ -144,10 +204,8 @@ std::string first_host(const std::string& list) {
 
 // Connecting a datagram socket sends nothing.
 std::string own_address_towards(const std::string& address, int port) {
-  addrinfo hints{}, *found = nullptr;
-  hints.ai_family = AF_INET;
-  hints.ai_socktype = SOCK_DGRAM;
-  if (::getaddrinfo(address.c_str(), std::to_string(port).c_str(), &hints, &found) != 0 || found == nullptr)
+  addrinfo* found = resolved(address, port);
+  if (found == nullptr)
     throw UserError("environment: MASTER_ADDR must be an IPv4 address or a name that has one, got \"" + address + "\"");
   sockaddr_in own{};
   socklen_t size = sizeof own;

@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace tacet {
 
@@ -19,7 +20,18 @@ struct Placement {
   // This machine's own address on the way to `address`: the only one to listen on.
   std::string interface_address = "127.0.0.1";
   std::string from = "RANK";  // the variable that decided
+  // The variables that gave rank, size and address, with their values; empty for workers of --workers, who got no variables
+  // from the user.
+  std::string told;
+  std::vector<std::string> names;  // the variables to unset so that nothing places this worker
 };
+
+// The variable by which a launcher hands `told` on to its workers, whose own variables are the launcher's.
+inline constexpr const char* kToldVariable = "TACET_PLACED_BY";
+
+// Returns what to add to the message of a worker that has waited in vain: the variables that it believed, and how its
+// address can be one that the others do not reach. Empty for workers of --workers.
+std::string how_placed(const Placement& place);
 
 // Returns the place by the first of these whose variables are set; nothing when none is.
 //   RANK, WORLD_SIZE, MASTER_ADDR, MASTER_PORT: torchrun, our own launchers, by hand. Where torchrun's agent serves a

@@ -93,7 +93,8 @@ void become_ssh(const HostsOptions& options, const std::vector<std::string>& arg
       ::dup2(ends[0], STDIN_FILENO) < 0)
     throw UserError(std::string("--hosts: no pipe to ssh: ") + std::strerror(errno));
   ::close(ends[0]);
-  for (const char* name : {kToken, "RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"}) ::unsetenv(name);
+  for (const char* name : {kToken, kToldVariable, "RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"})
+    ::unsetenv(name);
   std::vector<std::string> words = words_of(options.ssh);
   words.insert(words.end(), {options.hosts[rank], command});
   std::vector<char*> argv;

@@ -80,6 +80,8 @@ class Launcher {
   std::vector<std::string> environment(int rank) const {
     std::vector<std::string> own = {
         "RANK=", "WORLD_SIZE=", "LOCAL_RANK=", "MASTER_ADDR=", "MASTER_PORT=", "TORCHELASTIC_USE_AGENT_STORE="};
+    const std::string told = std::string(kToldVariable) + "=";
+    own.push_back(told);
     if (options_.supervise) own.push_back("TACET_JOIN_TOKEN=");
     std::vector<std::string> all;
     for (char** e = environ; *e != nullptr; ++e) {
@@ -91,6 +93,7 @@ class Launcher {
     const std::string values[] = {std::to_string(place_.rank + rank), std::to_string(place_.size), std::to_string(rank),
                                   place_.address, std::to_string(place_.port)};
     for (size_t k = 0; k < std::size(values); ++k) all.push_back(own[k] + values[k]);
+    all.push_back(told + place_.told);
     if (options_.supervise && !options_.token.empty()) all.push_back("TACET_JOIN_TOKEN=" + options_.token);
     return all;
   }

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 #include <string_view>
 
 #include <toml++/toml.h>
@@ -65,6 +66,57 @@ Given to_given(const toml::node& node) {
 int line_of(const toml::key& key, const toml::node& node) {
   const auto line = key.source().begin.line;
   return static_cast<int>(line ? line : node.source().begin.line);
+}
+
+std::string line_of_text(const std::string& text, size_t number) {
+  std::istringstream in(text);
+  std::string line;
+  for (size_t k = 0; k < number; ++k) std::getline(in, line);
+  return line;
+}
+
+bool is_about_size(const toml::parse_error& error) {
+  return error.description().find("not representable in 64 bits") != std::string_view::npos;
+}
+
+// Makes a number of the first decimal integer in a line that 64 bits do not hold. Returns false where there is none.
+bool widen(std::string& text, size_t number) {
+  size_t begin = 0;
+  for (size_t k = 1; k < number && begin != std::string::npos; ++k) begin = text.find('\n', begin) + 1;
+  const auto digit = [&](size_t at) {
+    return at < text.size() && ((text[at] >= '0' && text[at] <= '9') || text[at] == '_');
+  };
+  for (size_t at = begin; at < text.size() && text[at] != '\n'; ++at) {
+    if (!digit(at)) continue;
+    size_t end = at;
+    while (digit(end)) ++end;
+    const bool whole = end == text.size() || std::strchr(" \t\r\n,]}#", text[end]) != nullptr;
+    const bool alone = at > begin && std::strchr(" \t=,[+-", text[at - 1]) != nullptr;
+    if (whole && alone && end - at >= 19) {
+      text.insert(end, ".0");
+      return true;
+    }
+    at = end - 1;
+  }
+  return false;
+}
+
+// Parses TOML. An integer that 64 bits do not hold becomes a number, so that the complaint about it tells its key's range.
+toml::table parse_widened(std::string text, const std::string& source) {
+  for (;;) {
+    try {
+      return toml::parse(text, source);
+    } catch (const toml::parse_error& error) {
+      if (!is_about_size(error) || !widen(text, error.source().begin.line)) throw;
+    }
+  }
+}
+
+// Returns what helps with a line that is not TOML; often nothing.
+std::string advice_on(const std::string& line, const toml::parse_error& error) {
+  if (is_about_size(error)) return "; integers are from -9223372036854775808 to 9223372036854775807";
+  const size_t quote = line.find('"');
+  return quote != std::string::npos && line.find('\\', quote) != std::string::npos ? kBackslashAdvice : "";
 }
 
 // Files first to last, then what they hold, so that messages can sort by them.
@@ -142,11 +194,11 @@ class Reader {
     }
     toml::table document;
     try {
-      document = toml::parse(text, source);
+      document = parse_widened(text, source);
     } catch (const toml::parse_error& error) {
       const auto at = error.source().begin;
-      throw UserError(source + ":" + std::to_string(at.line) + ":" + std::to_string(at.column) +
-                      ": must be TOML: " + std::string(error.description()));
+      throw UserError(source + ":" + std::to_string(at.line) + ":" + std::to_string(at.column) + ": must be TOML: " +
+                      visible(std::string(error.description())) + advice_on(line_of_text(text, at.line), error));
     }
     result.layers.emplace_back();
     RecipeLayer& layer = result.layers.back();
@@ -193,7 +245,7 @@ class Reader {
     }
     toml::table document;
     try {
-      document = toml::parse("value = " + text);
+      document = parse_widened("value = " + text, "");
     } catch (const toml::parse_error&) {
       document.clear();
     }

@@ -174,6 +174,10 @@ Table summary_table(const std::vector<Run>& runs) {
       {"epochs", "Passes over the training set by all clients jointly.", [](const Facts& f) { return f.epochs; },
        Style::kEpochs},
       true);
+  if (std::any_of(rows.begin(), rows.end(), [](const Facts& f) { return f.extra_samples > 0; }))
+    add(table, rows,
+        {"extra", "Training samples of gradients that belong to no local step; no epoch counts them.",
+         [](const Facts& f) { return f.extra_samples; }, Style::kCount});
   add(table, rows,
       {"train loss", "Training loss (nats), mean over the last finished epoch.", [](const Facts& f) { return f.train_loss; },
        Style::kLoss, Better::kLow},

@@ -93,6 +93,7 @@ Facts facts(const Run& run) {
   f.perplexity = scores(run, "eval_perplexity", false);
   f.accuracy = scores(run, "eval_accuracy", true);
   f.loss = scores(run, "eval_loss", false);
+  f.extra_samples = or_else(latest(run, "extra_samples"), number(s, "extra_samples"));
   f.rounds = or_else(latest(run, "round"), number(s, "rounds"));
   f.iterations = or_else(latest(run, "iteration"), number(s, "iterations"));
   f.communications = or_else(latest(run, "communications"), number(s, "communications"));

@@ -24,6 +24,7 @@ struct Facts {
   double epochs = kUnknown;           // passes over the training set by all clients jointly, so far
   double train_loss = kUnknown;       // mean over the last epoch; before the first one ends, over the rounds so far
   Scores perplexity, accuracy, loss;  // accuracy is a share of 1
+  double extra_samples = kUnknown;    // drawn for no local step, so in no epoch
   double rounds = kUnknown, iterations = kUnknown, communications = kUnknown;
   double bytes_sent = kUnknown;    // per worker, on the wire
   double client_bytes = kUnknown;  // in one client's messages

@@ -63,7 +63,9 @@ void CheckpointWriter::save(int64_t round, Group& group, int clients, const Visi
       std::error_code ignored;
       fs::remove_all(side_, ignored);
       outcome->trouble += (before.empty() ? "" : "; ") + std::string("the checkpoint of round ") + std::to_string(round) +
-                          " could not be written, the one before is kept: " + error.what();
+                          " could not be written" +
+                          (has_checkpoint(folder_) ? ", the one before is kept: " : ", and there is none before it: ") +
+                          error.what();
     }
     outcome->done = true;
   });

@@ -72,7 +72,9 @@ struct Collect : StateVisitor {
 };
 
 // Returns true for numbers that older versions of tacet did not write. Absent ones keep their value.
-bool came_later(const std::string& name) { return name.rfind("faults.", 0) == 0; }
+bool came_later(const std::string& name) {
+  return name == "extra_samples" || name == "taken" || name.rfind("faults.", 0) == 0;
+}
 
 struct Restore : StateVisitor {
   const json& numbers;

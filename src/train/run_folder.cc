@@ -20,13 +20,25 @@ namespace tacet {
 
 namespace fs = std::filesystem;
 
+namespace {
+
+// Throws UserError for a folder from which a run without a checkpoint can't begin: another program's, or a finished run's.
+void check_begun_folder(const std::string& out) {
+  std::error_code error;
+  const std::string mistake = "--resume: " + out + " has no checkpoint to continue from, and ";
+  if (!fs::exists(fs::path(out) / "recipe.toml", error) || !fs::exists(fs::path(out) / "metrics.jsonl", error))
+    throw UserError(mistake + "it is not empty and no run's folder: it must be new, empty or hold this run");
+  if (fs::exists(fs::path(out) / "model.safetensors", error))
+    throw UserError(mistake + "it holds the model of a finished run, which is never written over");
+}
+
+}  // namespace
+
 void check_run_folder(const std::string& out, bool resume) {
   std::error_code error;
   const auto status = fs::status(out, error);
-  if (resume) {
-    if (!has_checkpoint(out)) throw UserError("--resume: " + out + " has no checkpoint to continue from");
-    return;
-  }
+  if (resume && has_checkpoint(out)) return;
+  if (resume && fs::is_directory(status) && !fs::is_empty(out, error)) return check_begun_folder(out);
   if (fs::exists(status) && !fs::is_directory(status)) throw UserError("--out: " + out + " is not a folder");
   if (fs::exists(status) && !fs::is_empty(out, error))
     throw UserError("--out: " + out +

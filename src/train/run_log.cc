@@ -56,7 +56,7 @@ void RunLog::open(bool resume) {
   const std::string path = file("metrics.jsonl");
   log_ = MetricsLog(path, resume ? cut_log(path, s.metrics_bytes, s.round, s.eval_round == s.round) : s.metrics_bytes);
   s.metrics_bytes = log_.bytes();
-  events_ = TensorBoardLog(folder_);
+  events_ = TensorBoardLog(folder_, read_lines(path));
   write_summary("running", json::object());
 }
 
@@ -76,7 +76,7 @@ void RunLog::acquire() {
   write_atomically(path, text);
   log_ = MetricsLog(path, static_cast<int64_t>(text.size()));
   run_.state.metrics_bytes = log_.bytes();
-  events_ = TensorBoardLog(folder_);
+  events_ = TensorBoardLog(folder_, lines);
   write_summary("running", json::object());
 }
 
@@ -125,6 +125,8 @@ void RunLog::finish(Result& result, double page_faults) {
                                 {"rounds", result.rounds},
                                 {"iterations", result.iterations},
                                 {"epochs", result.epoch},
+                                {"extra_samples", result.extra_samples},
+                                {"warnings", run_.overlong_round()},
                                 {"communications", result.communications},
                                 {"bytes_sent", result.bytes_sent},
                                 {"client_bytes", result.client_bytes},
@@ -173,6 +175,7 @@ json RunLog::line(const char* event) const {
           {"round", s.round},
           {"iteration", s.iteration},
           {"epoch", run_.epoch()},
+          {"extra_samples", s.extra_samples},
           {"seconds", s.seconds},
           {"communications", s.communications},
           {"bytes_sent", s.bytes_sent},
@@ -193,6 +196,7 @@ void RunLog::record_round(const RoundReport& report, Rates rates, double exchang
   line["eta"] = rates.eta;
   line["gamma"] = finite(rates.gamma);
   if (c.skipped > 0) line["skipped"] = c.skipped;
+  if (!run_.overlong_round().empty()) line["round_epochs"] = run_.round_epochs();
   if (run_.has_deadline()) {
     line["came"] = run_.sampling.participating - static_cast<int>(report.late.size());
     line["late"] = report.late;

@@ -35,6 +35,8 @@ void RunState::visit(StateVisitor& v, bool fresh_models) {
   v.count("metrics_bytes", metrics_bytes);
   v.count("skipped", skipped);
   v.count("late", late);
+  v.count("extra_samples", extra_samples);
+  v.count("taken", taken);
   v.count("faults.groups", faults.groups);
   v.count("faults.lost", faults.lost);
   v.count("faults.rounds_repeated", faults.rounds_repeated);

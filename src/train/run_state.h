@@ -19,7 +19,9 @@ struct RunState {
   static constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
   Vec x;
-  int64_t round = 0, iteration = 0, samples = 0;
+  int64_t round = 0, iteration = 0;
+  int64_t samples = 0;        // training samples of local steps: the epochs
+  int64_t extra_samples = 0;  // those of gradients that belong to no local step
   double seconds = 0;
   int64_t communications = 0, client_bytes = 0, bytes_sent = 0;
   double epoch_loss = 0;  // sum of the training losses of the epoch under way
@@ -34,6 +36,7 @@ struct RunState {
   double eval_loss = nan, eval_accuracy = nan;  // the selecting split's last evaluation
   int64_t eval_round = -1;
   int64_t metrics_bytes = 0;
+  int64_t taken = 0;    // local steps' gradients that were finite
   int64_t skipped = 0;  // gradients that were not finite
   int64_t late = 0;     // clients' turns that were unfinished at the deadline
   FaultTotals faults;

@@ -5,6 +5,7 @@
 #include <cassert>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <utility>
 
 #include <ATen/ops/empty.h>
@@ -19,6 +20,13 @@
 
 namespace tacet {
 namespace {
+
+namespace fs = std::filesystem;
+
+// Throws UserError if the folder holds another run's recipe. A run without a checkpoint may not have its recipe yet.
+void require_run_of(const std::string& began, const Recipe& recipe, bool must_exist) {
+  if (must_exist || fs::exists(began)) require_same_run(load_recipe(began), recipe, began);
+}
 
 // The mark of fault totals that a checkpoint does not have.
 constexpr int64_t kNotSaved = -1;
@@ -67,9 +75,11 @@ Session::Session(Training& run, RunLog& log, Observer& observer, const TrainOpti
 std::string Session::start() {
   if (!membership_) {
     require_same(*group_, fingerprint_of(run_.recipe, *run_.objective, run_.clients));
-    restore(options_.resume);
-    log_.open(options_.resume);
-    if (!options_.resume) begin_();
+    const bool may = first() && options_.resume && has_checkpoint(options_.out);
+    const bool resume = options_.resume && all_gather_value(*group_, int64_t{may}).front() > 0;
+    restore(resume);
+    log_.open(resume);
+    if (!resume) begin_();
     phase_ = Phase::settled;
     return "";
   }
@@ -87,17 +97,16 @@ std::string Session::start() {
 // Restores the state. It only reads, so damage of a checkpoint is found before a file is touched.
 void Session::restore(bool resume) {
   RunState& s = run_.state;
+  if (first() && (resume || (log_.on() && options_.resume))) require_run_of(log_.file("recipe.toml"), run_.recipe, resume);
   s.x = run_.objective->initial();
   run_.place_client_state(*group_, options_.out);
   if (!resume) {
+    if (first() && options_.resume && phase_ == Phase::fresh)
+      observer_.warning("--resume: " + options_.out + " has no checkpoint yet, so the run begins at its start");
     s.selection_losses = at::empty({0}, at::kDouble);
     s.next_eval = run_.options.eval_every;
     s.next_checkpoint = run_.options.checkpoint_every;
     return;
-  }
-  if (first()) {
-    const std::string began = log_.file("recipe.toml");
-    require_same_run(load_recipe(began), run_.recipe, began);
   }
   for (const std::string& why : load(s)) observer_.warning(why);
 }
@@ -236,7 +245,7 @@ void Session::regroup(const std::string& why) {
     form(why);
     try {
       settle();
-      record_membership(since(start), before - run_.state.round);
+      record_membership(since(start), std::max<int64_t>(before - run_.state.round, 0));
       if (group_->size() >= membership_->min_workers()) return;
       checkpoint();
       wait_for_checkpoint();
@@ -352,7 +361,6 @@ void Session::begin_again() {
 
 void Session::record_membership(double seconds, int64_t repeated) {
   const auto& losses = membership_->losses();
-  repeated = std::max<int64_t>(repeated, 0);
   FaultTotals& f = run_.state.faults;
   f = {f.groups + 1, f.lost + static_cast<int64_t>(losses.size()), f.rounds_repeated + repeated, f.seconds + seconds};
   log_.record_membership(membership_->term(), losses, seconds, repeated);

@@ -2,12 +2,14 @@
 // and rates, and on evaluations and checkpoints after it.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <memory>
 #include <numeric>
 #include <utility>
 
 #include "base/clock.h"
 #include "engine/client_sampling.h"
+#include "engine/non_finite.h"
 #include "engine/round_setup.h"
 #include "engine/tree_sum.h"
 #include "tacet/algorithm.h"
@@ -177,6 +179,8 @@ class Trainer {
   void account(const RoundReport& r) {
     RunState& s = run_.state;
     s.samples += static_cast<int64_t>(r.counters.samples);
+    s.extra_samples += static_cast<int64_t>(r.counters.extra_samples);
+    s.taken += static_cast<int64_t>(r.counters.losses);
     s.epoch_loss += r.counters.loss;
     s.epoch_losses += static_cast<int64_t>(r.counters.losses);
     s.skipped += static_cast<int64_t>(r.counters.skipped);
@@ -188,6 +192,8 @@ class Trainer {
   void record(const RoundReport& r, double epoch_before) {
     RunState& s = run_.state;
     if (log_.wants_round()) log_.record_round(r, rates_, session_.timed().take_seconds());
+    if (!std::exchange(length_told_, true) && session_.first())
+      for (const std::string& line : run_.overlong_round()) observer_.warning(line);
     if (std::floor(run_.epoch() + 1e-9) <= std::floor(epoch_before + 1e-9)) return;
     s.last_epoch_loss = s.epoch_losses > 0 ? s.epoch_loss / static_cast<double>(s.epoch_losses) : RunState::nan;
     s.epoch_loss = 0;
@@ -215,13 +221,25 @@ class Trainer {
   // ---- the end ----
 
   Result finish() {
-    if (status_ == "done") evaluate_finally();
+    if (status_ == "done") {
+      require_trained();
+      evaluate_finally();
+    }
     session_.wait_for_checkpoint();
     Result result = this->result();
     log_.flush();
     log_.finish(result, usage_.page_faults_per_step());
     session_.finish();
     return result;
+  }
+
+  // Throws UserError when every gradient was skipped. Such a run has trained nothing, so it is not done.
+  void require_trained() const {
+    const RunState& s = run_.state;
+    if (s.skipped == 0 || s.taken > 0 || std::isfinite(s.train_loss())) return;
+    throw UserError("run.non_finite: all " + std::to_string(s.skipped) +
+                    " gradients were not finite and were skipped, so nothing was trained: " + lower_rates(rates_) +
+                    ", or look at the data and model.init");
   }
 
   void evaluate_finally() {
@@ -253,6 +271,8 @@ class Trainer {
     result.bytes_sent = s.bytes_sent;
     result.client_bytes = s.client_bytes;
     result.epoch = run_.epoch();
+    result.extra_samples = s.extra_samples;
+    result.skipped = s.skipped;
     result.seconds = s.seconds;
     result.train_loss = s.train_loss();
     result.perplexity = run_.objective->has_perplexity();
@@ -269,8 +289,9 @@ class Trainer {
   SumBuffers buffers_;
   RoundBackup turns_;  // state of late clients from before their turns; used with a deadline
   RoundUsage usage_;
-  Rates rates_{};  // the round under way's
+  Rates rates_{0, std::numeric_limits<double>::infinity()};  // the round under way's
   std::string status_;
+  bool length_told_ = false;  // the user has heard of a round that is longer than the schedule
 };
 
 // Trains `given`, or the recipe's own objective where that is null.

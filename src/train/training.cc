@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <sstream>
 
 #include "engine/tree_sum.h"
 #include "tacet/error.h"
@@ -49,6 +50,21 @@ double Training::fraction() const {
   if (ends.rounds) done = std::max(done, round / static_cast<double>(*ends.rounds));
   if (ends.iterations) done = std::max(done, iteration / static_cast<double>(*ends.iterations));
   return std::min(done, 1.0);
+}
+
+std::vector<std::string> Training::overlong_round() const {
+  std::vector<std::string> lines;
+  std::ostringstream text;
+  if (ends.epochs && round_epochs() > *ends.epochs + 1e-9) {
+    text << "a round is " << round_epochs() << " epochs, more than schedule.epochs = " << *ends.epochs
+         << ", and the run ends after a whole round: a smaller algorithm.interval or data.batch_size makes rounds shorter";
+    lines.push_back(text.str());
+  }
+  if (ends.iterations && interval > *ends.iterations)
+    lines.push_back("a round is " + std::to_string(interval) +
+                    " local steps, more than schedule.iterations = " + std::to_string(*ends.iterations) +
+                    ", and the run ends after a whole round: a smaller algorithm.interval makes rounds shorter");
+  return lines;
 }
 
 bool Training::due(double every, double& next) const {

@@ -53,7 +53,10 @@ struct Training {
 
   bool has_deadline() const { return options.round_deadline > 0; }
   double epoch() const { return static_cast<double>(state.samples) / static_cast<double>(objective->training_samples()); }
+  double round_epochs() const { return state.round > 0 ? epoch() / static_cast<double>(state.round) : 0; }
   double fraction() const;  // 0 … 1 of the run
+  // Returns a line for each end of the schedule that one round alone goes beyond, by the rounds so far.
+  std::vector<std::string> overlong_round() const;
   // Returns true if the epoch that `next` waits for has come, and moves `next` on. `every` is 0 for never.
   bool due(double every, double& next) const;
   // Returns the seconds that this worker's gradients have waited for data; 0 for functions.

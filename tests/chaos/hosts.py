@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 
-from program import Case, environment
+from program import COMMAND, Case, environment
 
 HOSTS = tuple("h%d" % k for k in range(1, 9))
 PREFIX = "tacet-%d-" % os.getpid()
@@ -97,7 +97,7 @@ class HostsCase(Case):
 
     def start_on(self, name, args, env, output):
         """The command on a host; what it says goes to `output`, a file."""
-        run = subprocess.Popen(["ip", "netns", "exec", PREFIX + name, os.environ["TACET_COMMAND"], *args], env=env,
+        run = subprocess.Popen(["ip", "netns", "exec", PREFIX + name, COMMAND, *args], env=env,
                                stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, text=True)
         self.addCleanup(run.wait, 10)
         self.addCleanup(run.kill)

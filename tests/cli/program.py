@@ -26,7 +26,7 @@ TABLES = {
 }
 
 
-COMMAND = os.environ.get("TACET_COMMAND", "")
+COMMAND = os.path.abspath(os.environ["TACET_COMMAND"]) if os.environ.get("TACET_COMMAND") else ""
 if not os.access(COMMAND, os.X_OK):
     sys.exit("TACET_COMMAND must be the path of the tacet command, got '%s'" % COMMAND)
 

@@ -8,13 +8,14 @@ from program import Case, read_header
 
 NUMBER = (int, float)
 COUNTERS = {"round": int, "iteration": int, "epoch": NUMBER, "seconds": NUMBER, "communications": int, "bytes_sent": int,
-            "client_bytes": int}
+            "extra_samples": int, "client_bytes": int}
 ROUND = {**COUNTERS, "train_loss": NUMBER, "clipped_fraction": NUMBER, "gradient_norm": NUMBER, "eta": NUMBER,
          "gamma": NUMBER, "exchange_seconds": NUMBER, "data_wait_seconds": NUMBER}
 EVAL = {**COUNTERS, "split": str, "eval_loss": NUMBER, "eval_perplexity": NUMBER}
 SUMMARY = {"status": str, "final": dict, "best": dict, "parameters": int, "workers": int, "clients": int, "seconds": NUMBER,
            "model_sha256": str, "versions": dict, "algorithm": str, "interval": int, "rounds": int, "iterations": int,
-           "epochs": NUMBER, "communications": int, "bytes_sent": int, "data_wait_seconds": NUMBER, "page_faults_per_step": NUMBER}
+           "epochs": NUMBER, "communications": int, "bytes_sent": int, "extra_samples": int, "warnings": list,
+           "data_wait_seconds": NUMBER, "page_faults_per_step": NUMBER}
 
 
 class Files(Case):

@@ -68,6 +68,11 @@ class Mistakes(Case):
     def test_recipe_files(self):
         with open(self.path("broken.toml"), "w", encoding="utf-8") as f:
             f.write("[data]\nname = \n")
+        for name, text in (("windows", '[data]\nname = "text"\nroot = "C:\\Users\\ann"\n'),
+                           ("tab", '[data]\nname = "text"\nroot = "D:\\temp\\new"\n'),
+                           ("long", '[data]\nname = "text"\nroot = "x"\n[run]\nseed = 9223372036854775808\n')):
+            with open(self.path(name + ".toml"), "w", encoding="utf-8") as f:
+                f.write(text)
         with open(self.path("bytes.toml"), "wb") as f:
             f.write(b"[data]\nname = \"\xff\xfe\"\n")
         open(self.path("empty.toml"), "w", encoding="utf-8").close()
@@ -76,6 +81,13 @@ class Mistakes(Case):
                     (["train", self.corpus, "--out", new], [self.corpus, "folder"]),
                     (["train", "broken.toml", "--out", new], ["broken.toml:2"]),
                     (["train", "bytes.toml", "--out", new], ["bytes.toml"]),
+                    (["train", "windows.toml", "--out", new], ["windows.toml:3", "backslash", "'…'"]),
+                    (["train", "tab.toml", "--out", new], ["tab.toml:3: data.root", r'"D:\temp\new"', "backslash", "'…'"]),
+                    (["train", "long.toml", "--out", new],
+                     ["long.toml:5: run.seed must be an integer >= 0 and <= 9223372036854775807"]),
+                    (["train", self.file, "--out", new, "--set", "run.seed=9223372036854775808"],
+                     ["--set run.seed: must be an integer >= 0 and <= 9223372036854775807, got 9223372036854775808"]),
+                    (["train", "escape\x1b\t.toml", "--out", new], ["escape\\u001B\\t.toml"]),
                     (["train", "empty.toml", "--out", new], ["empty.toml", "algorithm.name must be given"]),
                     (["train", "--out", new], ["recipe"])])
 
@@ -148,7 +160,8 @@ class Mistakes(Case):
 
         missing = rewritten("missing.st", lambda h: h.pop(name))
         shape = rewritten("shape.st", lambda h: h[name].update(shape=[8, 32]))
-        self.check([(using(missing), [missing, "no tensor " + name]),
+        other = sorted(n for n in header if n != name and n != "__metadata__")[0]
+        self.check([(using(missing), [missing, "no tensor " + name, "its tensors are", other]),
                     (using(shape), [shape, name, "[32, 8]", "[8, 32]"]),
                     (using(write("data.st", whole[:-4])), ["data.st"]),
                     (using(write("header.st", whole[:size // 2])), ["header.st", "truncated"]),
@@ -174,11 +187,38 @@ class Mistakes(Case):
         self.check([(["train", self.file, "--out", self.path("closed", "x")], ["closed", "can't be written"])])
 
     def test_resume(self):
-        os.mkdir(self.path("blank-run"))
-        self.check([(self.training("--resume"), ["--resume", "no checkpoint"]),
-                    (["train", self.file, "--out", self.path("blank-run"), "--resume"], ["no checkpoint"]),
+        foreign = self.corpus
+        before = sorted(os.listdir(foreign))
+        self.check([(["train", self.file, "--out", foreign, "--resume"], ["--resume", foreign, "no checkpoint"]),
+                    (["train", self.file, "--out", foreign, "--resume", "--workers", "2"], ["no checkpoint"]),
                     (["train", self.file, "--resume"], ["--resume", "--out"])])
-        self.assertEqual(os.listdir(self.path("blank-run")), [])
+        self.assertEqual(sorted(os.listdir(foreign)), before)
+
+    def test_resume_before_the_first_checkpoint(self):
+        for workers in "1", "2":
+            done = self.tacet("train", self.file, "--out", self.path("requeued" + workers), "--resume", "--quiet",
+                              "--workers", workers)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(done.stderr.count("has no checkpoint yet, so the run begins at its start"), 1, done.stderr)
+
+    def test_workers_beside_a_launcher(self):
+        slurm = {"SLURM_JOB_ID": "7", "SLURM_STEP_ID": "0", "SLURM_STEP_NUM_TASKS": "4", "SLURM_PROCID": "0",
+                 "SLURM_STEP_NUM_NODES": "1", "SLURM_JOB_NODELIST": "n1"}
+        hand = {"RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}
+        mpi = {"OMPI_COMM_WORLD_RANK": "1", "OMPI_COMM_WORLD_SIZE": "2", "OMPI_COMM_WORLD_LOCAL_SIZE": "2",
+               "PMIX_NAMESPACE": "7"}
+        hydra = {"PMI_RANK": "1", "PMI_SIZE": "2", "MPI_LOCALNRANKS": "2"}
+        self.check([(self.training("--workers", workers), ["--workers", *words, "env -u"], environment(**variables))
+                    for workers, variables, words in
+                    (("2", slurm, ["SLURM_PROCID=0", "SLURM_STEP_NUM_TASKS=4", "-u SLURM_PROCID"]),
+                     ("2", hand, ["RANK=0", "WORLD_SIZE=1", "-u RANK -u WORLD_SIZE"]),
+                     ("auto", mpi, ["OMPI_COMM_WORLD_SIZE=2"]), ("2", hydra, ["PMI_RANK=1"]))]
+                   + [(self.training("--workers", "2"), ["--workers", "MASTER_PORT", "is not set"],
+                       environment(RANK="0", WORLD_SIZE="1"))])
+        waiting = self.tacet(*self.training("--set", "run.peer_timeout=2"), env=environment(**slurm))
+        self.assertEqual(waiting.returncode, 3, waiting.stderr)
+        for word in "did not come", "SLURM_PROCID=0", "SLURM_STEP_NUM_TASKS=4":
+            self.assertIn(word, waiting.stderr)
 
     def damaged(self, name, file, change):
         folder = shutil.copytree(self.run_folder, self.path(name))

@@ -289,6 +289,7 @@ TEST_F(PictureFolder, WorkersShareTheCache) {
   EXPECT_EQ(decoded, 50);
   ASSERT_TRUE(a.file && b.file);
   EXPECT_EQ(b.file->data()[b.offset + 49 * 4], 49);
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder / "set"), {}), 1) << "no lock stays";
 }
 
 TEST_F(PictureFolder, WhereTheFolderCannotBeWrittenTheCacheIsInTheHome) {

@@ -322,5 +322,17 @@ TEST(ClientBatches, DealtAnewEachRoundIsAFunctionOfTheRound) {
   EXPECT_TRUE(a.positions().empty());
 }
 
+// Everybody draws at a method's start, also who got nothing: a recipe's mistake, not a defect.
+TEST(ClientBatches, AClientWithoutSamplesIsTheRecipesMistake) {
+  ClientBatches stay(Shares{{0, 1}, {}}, 2);
+  test::expect_mentions(test::error_of([&] { stay.next(at_step(1, 0, 0)); }),
+                        {"data.partition", "client 1", "no training samples", "clients.count"});
+  ClientBatches dealt([](int64_t) { return Shares{{0, 1}, {}}; }, 2, 2, 2);
+  test::expect_mentions(test::error_of([&] { dealt.next(at_step(1, 0, 0)); }),
+                        {"client 1", "clients.count", "data.partition.every_round"});
+  EXPECT_EQ(dealt.peek(at_step(1, 0, 0)), std::vector<int32_t>{});
+  EXPECT_EQ(dealt.next(at_step(0, 0, 0)).size(), 2u);
+}
+
 }  // namespace
 }  // namespace tacet

@@ -178,6 +178,19 @@ TEST_F(RoundTest, CountersAddUpOverClients) {
   EXPECT_EQ(c.samples, 3);
 }
 
+TEST_F(RoundTest, SamplesOfNoLocalStepAreCountedApart) {
+  Round r(setup({0, 1, 2}));
+  r.mean([&](Client& i) {
+    Vec y = i.start(at::zeros({4}));
+    i.resample(y);
+    i.resample(y);
+    i.gradient(y);
+    return y;
+  });
+  EXPECT_EQ(r.report().counters.samples, 3);
+  EXPECT_EQ(r.report().counters.extra_samples, 6);
+}
+
 // −b_i in each of 4 coordinates: ‖g‖ = 2 b_i, as l2_norm would find.
 TEST_F(RoundTest, AGradientComesWithItsLength) {
   Round r(setup({0, 1, 2}));

@@ -18,7 +18,8 @@ class Scheduler : public testing::Test {
   Scheduler() { set({}); }
   ~Scheduler() override { set({}); }
   void set(const Variables& values) {
-    for (const char* name : {"RANK",
+    for (const char* name : {kToldVariable,
+                             "RANK",
                              "WORLD_SIZE",
                              "MASTER_ADDR",
                              "MASTER_PORT",
@@ -111,6 +112,35 @@ TEST_F(Scheduler, OnSeveralMachinesTheyMeetAtTheFirst) {
   EXPECT_NE(error(hydra, {{"MPI_LOCALNRANKS", "1"}}).find("MASTER_ADDR must be"), std::string::npos);
   EXPECT_NE(error(hydra, {{"MPI_LOCALNRANKS", "1"}, {"MASTER_ADDR", "127.0.0.1"}}).find("MASTER_PORT must be"),
             std::string::npos);
+}
+
+TEST_F(Scheduler, AWorkerThatWaitsInVainSaysWhatItBelieved) {
+  struct Case {
+    Variables variables;
+    std::vector<std::string> words;
+  };
+  const Variables hand = {{"RANK", "1"}, {"WORLD_SIZE", "2"}, {"MASTER_PORT", "29500"}};
+  const auto at = [&](const std::string& address) {
+    Variables all = hand;
+    all.emplace_back("MASTER_ADDR", address);
+    return all;
+  };
+  const Case cases[] = {
+      {at("127.0.0.1"),
+       {"worker 1 of 2 by RANK=1, WORLD_SIZE=2, MASTER_ADDR=127.0.0.1, MASTER_PORT=29500", "this machine only"}},
+      {at("localhost"), {"\"localhost\" is 127.0.0.1, a loopback address", "/etc/hosts", "MASTER_ADDR"}},
+      {open_mpi, {"worker 2 of 4 by OMPI_COMM_WORLD_RANK=2, OMPI_COMM_WORLD_SIZE=4", "unset these variables"}},
+      {srun, {"SLURM_PROCID="}}};
+  for (const Case& c : cases) test::expect_mentions(how_placed(place(c.variables)), c.words);
+}
+
+// A worker's own variables are its launcher's. What the user gave is handed on.
+TEST_F(Scheduler, ALaunchedWorkerTellsOfItsLaunchersVariables) {
+  Variables launched = {{"RANK", "1"}, {"WORLD_SIZE", "2"}, {"MASTER_PORT", "29500"}, {"MASTER_ADDR", "127.0.0.1"}};
+  launched.emplace_back(kToldVariable, "SLURM_PROCID=1");
+  test::expect_mentions(how_placed(place(launched)), {"by SLURM_PROCID=1"});
+  launched.back().second = "";
+  EXPECT_EQ(how_placed(place(launched)), "");
 }
 
 TEST_F(Scheduler, OneProcessAloneIsNotPlaced) {

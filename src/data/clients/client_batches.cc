@@ -4,9 +4,22 @@
 #include <ATen/ops/tensor.h>
 
 #include <algorithm>
-#include <cassert>
+#include <string>
+
+#include "tacet/error.h"
 
 namespace tacet {
+
+namespace {
+
+UserError without_samples(int client, bool every_round) {
+  return UserError("data.partition gives client " + std::to_string(client) +
+                   " no training samples, and each client must have one: give a smaller clients.count" +
+                   (every_round ? ", or leave data.partition.every_round out, which deals to a round's own clients only"
+                                : ", or another data.partition"));
+}
+
+}  // namespace
 
 ClientBatches::ClientBatches(Shares shares, int64_t batch_size) : shares_(std::move(shares)), batch_size_(batch_size) {
   for (const auto& share : shares_) samples_ += static_cast<int64_t>(share.size());
@@ -26,7 +39,7 @@ const std::vector<int32_t>& ClientBatches::order(const BatchKey& draw, int64_t p
   const int64_t round = deal_ ? draw.round : 0;
   if (o.round == round && o.pass == pass) return o.samples;
   o = {round, pass, shares_.at(static_cast<size_t>(draw.client))};
-  assert(!o.samples.empty());
+  if (o.samples.empty()) throw without_samples(draw.client, static_cast<bool>(deal_));
   Stream s = deal_ ? Stream(draw.seed, draw.client, Purpose::shuffle, round, pass)
                    : Stream(draw.seed, draw.client, Purpose::shuffle, pass, 0);
   for (size_t i = o.samples.size(); i > 1; --i) std::swap(o.samples[i - 1], o.samples[s.below(i)]);
@@ -41,7 +54,7 @@ std::vector<int32_t> ClientBatches::next(const BatchKey& draw) {
       dealt_round_ = draw.round;
     }
     const auto size = static_cast<int64_t>(shares_.at(static_cast<size_t>(draw.client)).size());
-    assert(size > 0);
+    if (size == 0) throw without_samples(draw.client, static_cast<bool>(deal_));
     p = {draw.step * batch_size_ / size, draw.step * batch_size_ % size};
   } else {
     p = positions_[draw.client];
@@ -60,7 +73,10 @@ std::vector<int32_t> ClientBatches::next(const BatchKey& draw) {
 }
 
 std::vector<int32_t> ClientBatches::peek(const BatchKey& draw) {
-  if (deal_) return dealt_round_ == draw.round ? next(draw) : std::vector<int32_t>{};  // next() moves nothing on
+  if (deal_) {  // next() moves nothing on
+    const bool has_some = dealt_round_ == draw.round && !shares_.at(static_cast<size_t>(draw.client)).empty();
+    return has_some ? next(draw) : std::vector<int32_t>{};
+  }
   const auto position = positions_.find(draw.client);
   if (position == positions_.end()) return {};
   const Position here = position->second;

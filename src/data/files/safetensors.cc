@@ -117,6 +117,26 @@ void write_safetensors(const std::string& path, const std::vector<NamedTensor>& 
   write_atomically(path, pieces);
 }
 
+namespace {
+
+std::string shape_of(const at::Tensor& tensor) {
+  std::string text;
+  for (const int64_t n : tensor.sizes()) text += (text.empty() ? "" : ", ") + std::to_string(n);
+  return "[" + text + "]";
+}
+
+// Returns the tensors with their shapes, the first ones where there are many.
+std::string listed(const std::vector<NamedTensor>& tensors) {
+  constexpr size_t most = 40;
+  std::string text;
+  for (size_t k = 0; k < std::min(most, tensors.size()); ++k)
+    text += (text.empty() ? "" : ", ") + tensors[k].name + " " + shape_of(tensors[k].tensor);
+  if (tensors.size() > most) text += ", … (" + std::to_string(tensors.size()) + " in all)";
+  return text.empty() ? "none" : text;
+}
+
+}  // namespace
+
 void save_parameters(const std::string& path, const std::vector<Layer>& layers, const Vec& x) {
   save_model(path, layers, x, {}, {});
 }
@@ -135,12 +155,12 @@ void load_parameters(const std::string& path, const std::vector<Layer>& layers, 
     const NamedTensor* found = nullptr;
     for (const auto& t : tensors)
       if (t.name == l.name) found = &t;
-    if (!found) bad(path, "has no tensor " + l.name);
+    if (!found) bad(path, "has no tensor " + l.name + " of this model; its tensors are " + listed(tensors));
     if (found->tensor.sizes().vec() != l.shape || found->tensor.scalar_type() != at::kFloat) {
-      std::string want, got;
+      std::string want;
       for (int64_t s : l.shape) want += (want.empty() ? "" : ", ") + std::to_string(s);
-      for (int64_t s : found->tensor.sizes()) got += (got.empty() ? "" : ", ") + std::to_string(s);
-      bad(path, l.name + " must be float32 of shape [" + want + "], got [" + got + "]");
+      bad(path, l.name + " must be float32 of shape [" + want + "], got " + shape_of(found->tensor) + "; its tensors are " +
+                    listed(tensors));
     }
     if (l.size > 0)
       std::memcpy(x.data_ptr<float>() + l.offset, found->tensor.data_ptr(), static_cast<size_t>(l.size) * sizeof(float));

@@ -41,6 +41,34 @@ PictureCache existing(const std::string& path, const std::string& head, int64_t 
   return {file, header_size};
 }
 
+// A lock among processes, whose file goes with its owner.
+class Lock {
+ public:
+  // Waits for the lock. A file that its owner removed meanwhile locks nobody out, so the wait then begins again.
+  explicit Lock(std::string path) : path_(std::move(path)) {
+    for (;;) {
+      file_ = Fd(::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+      if (file_.get() < 0 || ::flock(file_.get(), LOCK_EX) != 0) return;
+      struct stat mine {
+      }, there{};
+      held_ = ::fstat(file_.get(), &mine) == 0 && ::stat(path_.c_str(), &there) == 0 && mine.st_ino == there.st_ino &&
+              mine.st_dev == there.st_dev;
+      if (held_) return;
+    }
+  }
+  Lock(const Lock&) = delete;
+  Lock& operator=(const Lock&) = delete;
+  ~Lock() {
+    if (held_) ::unlink(path_.c_str());
+  }
+  bool held() const { return held_; }
+
+ private:
+  std::string path_;
+  Fd file_;
+  bool held_ = false;
+};
+
 // Writes the file. Returns false when there is no room or no permission.
 bool make(const std::string& path, const std::string& head, int64_t count, int64_t bytes,
           const std::function<void(int64_t, uint8_t*)>& decode) {
@@ -87,8 +115,8 @@ PictureCache open_cache(const std::string& folder, const std::string& name, cons
     std::error_code ignored;
     if (place == cache_folder()) fs::create_directories(place, ignored);
     const std::string path = (fs::path(place) / (stem + ".pictures")).string();
-    const Fd lock(::open((path + ".lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
-    if (lock.get() < 0 || ::flock(lock.get(), LOCK_EX) != 0) continue;
+    const Lock lock(path + ".lock");
+    if (!lock.held()) continue;
     PictureCache found = existing(path, head, count * bytes);  // another worker may have made it meanwhile
     if (!found.file && make(path, head, count, bytes, decode)) found = existing(path, head, count * bytes);
     if (found.file) return found;

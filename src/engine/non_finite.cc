@@ -1,0 +1,22 @@
+// See non_finite.h.
+#include "engine/non_finite.h"
+
+#include <cmath>
+
+namespace tacet {
+
+std::string at_step(int64_t round, int client, int64_t step) {
+  return "round " + std::to_string(round + 1) + ", client " + std::to_string(client) + ", local step " +
+         std::to_string(step + 1);
+}
+
+std::string lower_rates(Rates rates) {
+  return std::isfinite(rates.gamma) ? "lower algorithm.eta or algorithm.gamma" : "lower algorithm.eta";
+}
+
+UserError not_finite(const std::string& what, const std::string& where, Rates rates) {
+  return UserError("the " + what + " is not finite at " + where + ": " + lower_rates(rates) +
+                   ", or say run.non_finite = \"skip\"");
+}
+
+}  // namespace tacet
