@@ -338,6 +338,11 @@ TEST_F(Sorted, TextsThatAreNotDrawnLeaveNoTrace) {
     EXPECT_LE(u, next);
     next = std::max(next, u + 1);
   }
+  // With vectors, words of all splits are known: at most those of 100 texts, of 6 validation and 2 test texts, and <unk>.
+  std::string vectors;
+  for (int k = 0; k < rows; ++k) vectors += "word" + std::to_string(k) + " 1.0 2.0\n";
+  f.write("v.txt", vectors);
+  EXPECT_LE(load("sentiment140", {{"max_samples", int64_t{100}}, {"vectors", std::string("v.txt")}}).words.size(), 109u);
 }
 
 TEST_F(Sorted, MaxSamplesThatCutNothingChangeNothing) {
