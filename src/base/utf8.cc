@@ -40,8 +40,10 @@ std::string escaped_character(char32_t c) {
   if (c == '\t') return "\\t";
   if (c == '\r') return "\\r";
   const std::array<char, 2> bytes = {static_cast<char>(c >> 8), static_cast<char>(c)};
-  const std::string digits = hexadecimal({bytes.data(), bytes.size()});
-  return c < 0x80 ? "\\x" + digits.substr(2) : "\\u" + digits;
+  std::string digits = hexadecimal({bytes.data(), bytes.size()});
+  for (char& digit : digits)
+    if (digit >= 'a') digit = static_cast<char>(digit - 'a' + 'A');
+  return "\\u" + digits;  // as TOML writes them, too
 }
 
 }  // namespace

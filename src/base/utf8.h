@@ -33,7 +33,7 @@ std::string_view without_mark(std::string_view text);
 std::string_view trimmed(std::string_view text);
 
 // Returns text in which nothing acts on a terminal: control characters but those in `kept`, marks that turn the direction of
-// writing, and bytes that are no UTF-8 become \n, \t, \r, \xHH or \uHHHH.
+// writing, and bytes that are no UTF-8 become \n, \t, \r, \uHHHH or, for those bytes, \xHH.
 std::string visible(std::string_view text, std::string_view kept = "");
 
 // Returns a user's text for a message: visible, cut after some 80 bytes, in double quotes.

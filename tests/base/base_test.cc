@@ -201,14 +201,14 @@ TEST(Text, BlanksAtItsEndsAreTrimmedUnicodesToo) {
 }
 
 TEST(Text, NothingOfAUsersTextActsOnATerminal) {
-  EXPECT_EQ(visible("a\x1B[31m\n\t\r\x7F"), "a\\x1b[31m\\n\\t\\r\\x7f");
+  EXPECT_EQ(visible("a\x1B[31m\n\t\r\x7F"), "a\\u001B[31m\\n\\t\\r\\u007F");
   EXPECT_EQ(visible("\xC2\x9B"
                     "31m \xE2\x80\xAE"
                     "x"),
-            "\\u009b31m \\u202ex");  // C1 and a mark of direction
+            "\\u009B31m \\u202Ex");  // C1 and a mark of direction
   EXPECT_EQ(visible("caf\xC3\xA9 \xFF\xC3"), "caf\xC3\xA9 \\xff\\xc3");
-  EXPECT_EQ(visible("a\nb\x07", "\n"), "a\nb\\x07");
-  EXPECT_EQ(visible(std::string_view("\0", 1)), "\\x00");
+  EXPECT_EQ(visible("a\nb\x07", "\n"), "a\nb\\u0007");
+  EXPECT_EQ(visible(std::string_view("\0", 1)), "\\u0000");
 }
 
 TEST(Text, OfLongTextsAndListsMessagesShowTheBeginning) {

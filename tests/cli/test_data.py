@@ -117,7 +117,7 @@ class Data(Case):
                 f.write("text,label\na,\x1b[31mred\nb,blue\x9b0m\n")
         done = self.tacet("data", "info", "labelled-text", "--set", "data.root=" + folder)
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertIn("\\x1b[31mred", done.stdout)
+        self.assertIn("\\u001B[31mred", done.stdout)
         self.assertIn("blue\\u009b0m", done.stdout)
         with open(os.path.join(folder, "valid.csv"), "a", encoding="utf-8") as f:
             f.write("c,\x1b[2J\n")
@@ -125,7 +125,7 @@ class Data(Case):
                      ["labelled-text", "--set", "data.root=" + self.path("no\x1b[2Jwhere")]):
             done = self.tacet("data", "info", *args)
             self.assertEqual(done.returncode, 2, done.stderr)
-            self.assertIn("\\x1b[", done.stderr)
+            self.assertIn("\\u001B[", done.stderr)
             self.assertNotIn("\x1b", done.stderr)
 
     def test_nothing_to_fetch(self):

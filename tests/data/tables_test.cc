@@ -262,7 +262,7 @@ TEST_F(Folder, MessagesShowControlCharactersOfALabelEscaped) {
   tables(".csv", "text,label\na,pos\nb,neg\n");
   f.write("valid.csv", "text,label\na,\"\x1B[31mred\"\n");
   const std::string said = complaint("labelled-text");
-  test::expect_mentions(said, {"valid.csv:2", "\"\\x1b[31mred\""});
+  test::expect_mentions(said, {"valid.csv:2", "\"\\u001B[31mred\""});
   EXPECT_EQ(said.find('\x1B'), std::string::npos);
 }
 

@@ -212,7 +212,7 @@ TEST(MessageBetweenRanks, BytesAreThoseOfTheCode) {
     int64_t sent = 0;
     for (const Travelled& t : test::on_ranks<Travelled>(row.ranks, [&](Group& g) { return travel(g, row.ranks, row.kind); }))
       sent += t.bytes;
-    const int64_t rest = int64_t{row.ranks} * (row.ranks - 1) * 11;
+    const int64_t rest = int64_t{row.ranks} * (row.ranks - 1) * 12;
     EXPECT_EQ(sent, 2 * 4 * (row.words + rest)) << row.ranks;
   }
 }

@@ -31,7 +31,7 @@ Value text(const char* s) { return std::string(s); }
 struct Judged {
   Option option;
   Value value;
-  const char* complaint;  // empty: none
+  std::string complaint;  // empty: none
 };
 
 TEST(Complaint, names_allowed_and_given) {

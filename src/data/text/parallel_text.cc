@@ -33,9 +33,9 @@ std::vector<std::string> lines_of(const std::string& path, LineEnds ends) {
   return lines;
 }
 
-class Reader {
+class ParallelReader {
  public:
-  Reader(const Values& data, const ParallelOptions& options) : o_(options) {
+  ParallelReader(const Values& data, const ParallelOptions& options) : o_(options) {
     std::vector<std::string> wanted;
     for (const Style& style : styles)
       for (const char* end : {"", ".gz"}) wanted.push_back(style.before + o_.train + style.between + o_.source + end);
@@ -147,7 +147,7 @@ void ParallelOptions::options(OptionList& o) {
 
 ParallelText load_parallel_text(const Values& data) {
   const auto o = read_options<ParallelOptions>(data);
-  const Reader reader(data, o);
+  const ParallelReader reader(data, o);
   int64_t blank = 0;
   std::vector<Pair> train = reader.pairs("train", blank);
   if (o.max_samples > 0 && static_cast<int64_t>(train.size()) > o.max_samples) train = drawn(train, o);

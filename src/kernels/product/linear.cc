@@ -56,14 +56,14 @@ at::Tensor defined(const at::Tensor& bias, const at::Tensor& x) {
 constexpr int64_t smallest = 1 << 14;
 
 // Rows of scores held at a time: enough for products at full speed, few enough for the scores to stay in the cache.
-constexpr int64_t rows_at_once = 350;
+constexpr int64_t scored_at_once = 350;
 
 struct VocabularyEntropy : torch::autograd::Function<VocabularyEntropy> {
   // Gradients are made on the way, while the scores are at hand, and wait for the backward pass.
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                             const at::Tensor& target, int64_t precision_number, bool differentiate) {
     const auto precision = static_cast<Precision>(precision_number);
-    const int64_t n = x.size(0), vocabulary = weight.size(0), most = std::min(n, rows_at_once);
+    const int64_t n = x.size(0), vocabulary = weight.size(0), most = std::min(n, scored_at_once);
     const at::Tensor scores = at::empty({most, vocabulary}, x.options());
     const at::Tensor losses = at::empty({n}, x.options().dtype(at::kDouble));
     const bool biased = bias.numel() > 0;
