@@ -181,7 +181,7 @@ namespace {
 
 // Says an error's text. Names and values of the user's may hold anything, and nothing of it may reach the terminal as a
 // command.
-void say(const char* what) { std::fprintf(stderr, "tacet: %s\n", visible(what, "\n\t").c_str()); }
+void say(const char* what) { std::fprintf(stderr, "tacet: %s\n", visible(what, "\n").c_str()); }
 
 }  // namespace
 
