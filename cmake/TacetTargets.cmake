@@ -10,6 +10,7 @@ endif()
 
 add_library(tacet_options INTERFACE)
 target_compile_features(tacet_options INTERFACE cxx_std_20)
+# -Wshadow=local: of files that are compiled together, one's local name may be another's function.
 # No contraction: whether a·b + c is rounded once or twice must not depend on which of a loop's versions the compiler takes, which
 # may follow from addresses. Where a fused product is wanted, it is written.
 target_compile_options(tacet_options INTERFACE
@@ -65,9 +66,9 @@ function(tacet_precompile target flavour)
   endif()
 endfunction()
 
-# Puts a target's sources into groups of at most `size` that are compiled as one file each. Sources with compile options or definitions
+# Puts a target's sources into groups of at most 20 that are compiled as one file each. Sources with compile options or definitions
 # of their own stay alone.
-function(tacet_unite target size)
+function(tacet_unite target)
   if(NOT TACET_UNITY)
     return()
   endif()
@@ -76,17 +77,17 @@ function(tacet_unite target size)
   target_compile_options(${target} PRIVATE -Wno-subobject-linkage)
   set(k 0)
   foreach(source ${ARGN})
-    math(EXPR group "${k} / ${size}")
+    math(EXPR group "${k} / 20")
     set_source_files_properties(${source} PROPERTIES UNITY_GROUP "g${group}")
     math(EXPR k "${k} + 1")
   endforeach()
 endfunction()
 
-# tacet_library(NAME [ONCE] PLAIN … HEAVY … LINKS … PRIVATE_LINKS … PCH tensor|torch [UNITE n])
-# PLAIN sources include neither ATen nor torch. HEAVY ones do, and get the precompiled header. All are compiled n = 20 at a time.
+# tacet_library(NAME [ONCE] PLAIN … HEAVY … LINKS … PRIVATE_LINKS … PCH tensor|torch)
+# PLAIN sources include neither ATen nor torch. HEAVY ones do, and get the precompiled header. All are compiled 20 at a time.
 # ONCE is for code that runs once in a run, where fast compiling counts for more than fast code.
 function(tacet_library name)
-  cmake_parse_arguments(A "ONCE" "PCH;UNITE" "PLAIN;HEAVY;LINKS;PRIVATE_LINKS" ${ARGN})
+  cmake_parse_arguments(A "ONCE" "PCH" "PLAIN;HEAVY;LINKS;PRIVATE_LINKS" ${ARGN})
   add_library(tacet_${name} STATIC ${A_PLAIN} ${A_HEAVY})
   add_library(tacet::${name} ALIAS tacet_${name})
   set_target_properties(tacet_${name} PROPERTIES EXPORT_NAME ${name})
@@ -101,10 +102,7 @@ function(tacet_library name)
   if(A_PLAIN)
     set_source_files_properties(${A_PLAIN} PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
   endif()
-  if(NOT A_UNITE)
-    set(A_UNITE 20)
-  endif()
-  tacet_unite(tacet_${name} ${A_UNITE} ${A_HEAVY} ${A_PLAIN})
+  tacet_unite(tacet_${name} ${A_HEAVY} ${A_PLAIN})
   tacet_precompile(tacet_${name} "${A_PCH}")
   set_property(GLOBAL APPEND PROPERTY TACET_LIBRARIES tacet_${name})
 endfunction()
@@ -158,7 +156,7 @@ function(tacet_test name)
   # The precompiled headers hold -fPIC, which CMake would turn into -fPIE for a program.
   set_target_properties(test_${name} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
   target_compile_options(test_${name} PRIVATE -fPIC ${TACET_TEST_OPTIONS})
-  tacet_unite(test_${name} 20 ${A_SOURCES})
+  tacet_unite(test_${name} ${A_SOURCES})
   tacet_precompile(test_${name} "${A_PCH}")
   add_test(NAME ${name} COMMAND test_${name} --gtest_brief=1)
   set_tests_properties(${name} PROPERTIES TIMEOUT ${A_TIMEOUT} LABELS ${name})

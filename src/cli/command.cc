@@ -175,10 +175,6 @@ int run(int argc, char** argv) {
   return 0;
 }
 
-}  // namespace
-
-namespace {
-
 // Says an error's text. Names and values of the user's may hold anything, and nothing of it may reach the terminal as a
 // command.
 void say(const char* what) { std::fprintf(stderr, "tacet: %s\n", visible(what, "\n").c_str()); }

@@ -120,7 +120,7 @@ void print_images(const Recipe& recipe) {
   fmt::print("images     {} training, {}{} test; {} × {} × {}, {} classes\n", set->train.size(),
              set->valid.size() > 0 ? std::to_string(set->valid.size()) + " validation, " : "", set->test.size(), s.channels,
              s.height, s.width, s.classes);
-  for (size_t k = 0; k < set->notes.size(); ++k) fmt::print("{:<10} {}\n", k == 0 ? "to note" : "", set->notes[k]);
+  print_notes(set->notes);
   print_labelled(recipe, {set->train.labels, set->train.users, set->classes, s.classes});
 }
 

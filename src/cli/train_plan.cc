@@ -87,16 +87,19 @@ void require_one_launcher(const TrainArguments& a, const Placement& place) {
                   " train … --workers " + (a.workers == kWorkersAuto ? "auto" : std::to_string(a.workers)));
 }
 
+// Returns this process's place by a launcher's variables. Throws UserError where they are wrong, or --workers stands beside
+// them.
 std::optional<Placement> placement_for(const TrainArguments& a) {
+  std::optional<Placement> place;
   try {
-    const auto place = placement_from_environment();
-    if (place) require_one_launcher(a, *place);
-    return place;
+    place = placement_from_environment();
   } catch (const UserError& error) {
-    const std::string text = error.what();
-    if (a.workers == 0 || a.launched || text.starts_with("--workers")) throw;
-    throw UserError(text + "; --workers is given as well: without these variables it starts the workers");
+    if (a.workers == 0 || a.launched) throw;
+    throw UserError(std::string(error.what()) +
+                    "; --workers is given as well: without these variables it starts the workers");
   }
+  if (place) require_one_launcher(a, *place);
+  return place;
 }
 
 }  // namespace

@@ -2,13 +2,14 @@
 // src/recipe.
 #include "tacet/options.h"
 
-#include "base/utf8.h"
-
 #include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <limits>
 #include <stdexcept>
+
+#include "base/utf8.h"
 
 namespace tacet {
 namespace {

@@ -52,6 +52,7 @@ class TextObjective : public NetworkObjective {
     return {loss.item<double>(), count};
   }
 
+  std::vector<std::string> notes() const override { return data_.notes; }
   int64_t training_samples() const override { return batches_.samples(); }
   double client_weight(int client) const override { return batches_.client_weight(client); }
 

@@ -56,6 +56,7 @@ class TranslationObjective : public NetworkObjective {
     return {loss.cross_entropy.item<double>() / pieces, static_cast<int64_t>(pairs.size())};
   }
 
+  std::vector<std::string> notes() const override { return data_.notes; }
   int64_t training_samples() const override { return batches_.samples(); }
   double client_weight(int client) const override { return batches_.client_weight(client); }
 

@@ -54,8 +54,8 @@ double Training::fraction() const {
 
 std::vector<std::string> Training::overlong_round() const {
   std::vector<std::string> lines;
-  std::ostringstream text;
   if (ends.epochs && round_epochs() > *ends.epochs + 1e-9) {
+    std::ostringstream text;
     text << "a round is " << round_epochs() << " epochs, more than schedule.epochs = " << *ends.epochs
          << ", and the run ends after a whole round: a smaller algorithm.interval or data.batch_size makes rounds shorter";
     lines.push_back(text.str());

@@ -15,6 +15,7 @@
 #include "data/images/images.h"
 #include "support/environment.h"
 #include "support/error_of.h"
+#include "support/python_script.h"
 #include "support/temp_folder.h"
 
 namespace tacet {
@@ -90,10 +91,9 @@ TEST(Npy, ReadsHeadersOfPython2) {
 // write_arrays.py writes arrays as NumPy does, and their numbers in C order as float64.
 TEST(Npy, ReadsWhatNumPyWrites) {
   test::TempFolder folder;
-  const std::string command =
-      std::string("/usr/bin/python3 ") + PROJECT_FOLDER + "/tests/data/write_arrays.py " + folder.path();
-  if (const int code = std::system(command.c_str()); code != 0)
-    GTEST_SKIP() << "write_arrays.py ended with " << code << ": no NumPy for /usr/bin/python3?";
+  const int code = test::run_python(PROJECT_FOLDER "/tests/data/write_arrays.py", folder.path());
+  if (code == test::kModuleMissing) GTEST_SKIP() << "NumPy is not installed for /usr/bin/python3";
+  ASSERT_EQ(code, 0);
   int read = 0;
   for (; std::filesystem::exists(folder / (std::to_string(read) + ".npy")); ++read) {
     SCOPED_TRACE(read);

@@ -19,6 +19,7 @@
 #include "data/png_fixture.h"
 #include "support/environment.h"
 #include "support/error_of.h"
+#include "support/python_script.h"
 #include "support/temp_folder.h"
 
 namespace tacet::class_folders_test {
@@ -263,10 +264,9 @@ TEST(PngPixels, FewBitsSpreadOverTheRange) {
 // write_pictures.py writes pictures with PIL, and what they must be read as.
 TEST(PngPixels, AreWhatPilReads) {
   test::TempFolder folder;
-  const std::string command =
-      std::string("/usr/bin/python3 ") + PROJECT_FOLDER + "/tests/data/write_pictures.py " + folder.path();
-  if (const int code = std::system(command.c_str()); code != 0)
-    GTEST_SKIP() << "write_pictures.py ended with " << code << ": no PIL for /usr/bin/python3?";
+  const int code = test::run_python(PROJECT_FOLDER "/tests/data/write_pictures.py", folder.path());
+  if (code == test::kModuleMissing) GTEST_SKIP() << "PIL is not installed for /usr/bin/python3";
+  ASSERT_EQ(code, 0);
   int read = 0;
   for (; fs::exists(folder / (std::to_string(read) + ".png")); ++read) {
     const std::string rgb = read_file(folder / (std::to_string(read) + ".rgb"));

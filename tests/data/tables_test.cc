@@ -11,6 +11,7 @@
 #include "data/text/labelled_text.h"
 #include "data/text/word_vectors.h"
 #include "support/error_of.h"
+#include "support/python_script.h"
 #include "support/row_values.h"
 #include "support/temp_folder.h"
 #include "tacet/registry.h"
@@ -122,9 +123,10 @@ TEST(Records, TabSeparatedQuotesMeanWhatTheWholeFileSays) {
 TEST(Records, TablesOfPythonComeBack) {
   const test::TempFolder f;
   for (const int seed : {1, 2, 3}) {
-    const std::string command = std::string("/usr/bin/env python3 ") + PROJECT_FOLDER + "/tests/data/write_tables.py " +
-                                f.path() + " " + std::to_string(seed) + " > " + (f / "said");
-    if (std::system(command.c_str()) != 0) GTEST_SKIP() << "python3 did not write the tables: " << command;
+    const int code = test::run_python(PROJECT_FOLDER "/tests/data/write_tables.py",
+                                      f.path() + " " + std::to_string(seed) + " > " + (f / "said"));
+    if (code == test::kNoPython) GTEST_SKIP() << "there is no /usr/bin/python3";
+    ASSERT_EQ(code, 0);
     int tables = 0;
     for (const auto& entry : std::filesystem::directory_iterator(f.path())) {
       const std::string path = entry.path().string();

@@ -6,7 +6,8 @@ import sys
 try:
     import numpy
 except ImportError:
-    sys.exit("write_arrays.py: NumPy is not installed for " + sys.executable)
+    print("write_arrays.py: NumPy is not installed for " + sys.executable, file=sys.stderr)
+    sys.exit(77)
 
 TYPES = ["?", "i1", "u1", "<i2", ">i2", "<u2", ">u2", "<i4", ">i4", "<u4", "<i8", ">i8", "<u8", "<f2", ">f2", "<f4", ">f4", "<f8", ">f8"]
 SHAPES = [(5,), (4, 3), (3, 1, 4), (2, 3, 2, 5), (7, 1), (0, 3)]

@@ -8,7 +8,8 @@ import sys
 try:
     from PIL import Image, ImageCms
 except ImportError:
-    sys.exit("write_pictures.py: PIL is not installed for " + sys.executable)
+    print("write_pictures.py: PIL is not installed for " + sys.executable, file=sys.stderr)
+    sys.exit(77)
 
 SIDE = 8
 draw = random.Random(1)

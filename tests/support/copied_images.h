@@ -1,4 +1,4 @@
-// What a step copies from one memory order into another, observed in libtorch. Not a measurement of time.
+// Observes in libtorch which images a step copies from one memory order into another. It measures no time.
 #pragma once
 
 #include <cstdint>

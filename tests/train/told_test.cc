@@ -1,5 +1,5 @@
-// What a run counts and tells: epochs and extra samples, rounds longer than the schedule, runs that trained nothing, resumes
-// without a checkpoint, and event files that go on.
+// Tests of counts and words of a run: epochs and extra samples, rounds longer than the schedule, runs that trained nothing,
+// resumes without a checkpoint, and event files that go on.
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
