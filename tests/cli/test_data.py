@@ -118,7 +118,7 @@ class Data(Case):
         done = self.tacet("data", "info", "labelled-text", "--set", "data.root=" + folder)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("\\u001B[31mred", done.stdout)
-        self.assertIn("blue\\u009b0m", done.stdout)
+        self.assertIn("blue\\u009B0m", done.stdout)
         with open(os.path.join(folder, "valid.csv"), "a", encoding="utf-8") as f:
             f.write("c,\x1b[2J\n")
         for args in (["labelled-text", "--set", "data.root=" + folder], ["\x1b[31midx"],

@@ -197,7 +197,7 @@ TEST(MessageBetweenRanks, TheMeanIsTheSameForAnyPlacement) {
       }
 }
 
-// 1000 parameters are 500 words of bf16, and 4 + 250 of int8; behind them go 1 buffer, 9 counters and a weight, in two
+// 1000 parameters are 500 words of bf16, and 4 + 250 of int8; behind them go 1 buffer, 10 counters and a weight, in two
 // rounds. P ranks send their messages to all others, or slices of them and of the sum: in all (P−1)·(words + 1000) and the
 // rest.
 TEST(MessageBetweenRanks, BytesAreThoseOfTheCode) {
