@@ -20,6 +20,7 @@ struct Corpus {
   std::vector<std::string> vocabulary;      // by order of first appearance over train, valid, test
   std::vector<int32_t> train, valid, test;  // indices into vocabulary, 0 … size − 1; every line ends with <eos>
   std::vector<Owner> owners;                // owners in order, covering train without gaps; empty where nobody is known
+  std::vector<std::string> files = {};      // paths of the files that were read, by which a run notices other data later
 };
 
 // Returns the options of a corpus: its own, then those that all have (batch_size, bptt, partition.kind, …).

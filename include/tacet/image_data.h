@@ -31,6 +31,7 @@ struct ImageData {
   std::vector<std::string> classes;     // names by label; empty where unknown
   std::string place;                    // folder of the files; empty where nothing is read
   std::vector<std::string> notes = {};  // lines for people: files that were left out, and how many
+  std::vector<std::string> files = {};  // paths of the files that were read, by which a run notices other data later
 };
 
 // Returns bytes [n, C, H, W] (or [n, H, W]: one channel) as a split. Throws UserError naming `place` when labels and images

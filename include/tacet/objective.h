@@ -59,12 +59,20 @@ class Objective {
   // Draws the client's next mini-batch ξ and writes ∇F_i(y; ξ) into gradient_buffer().
   virtual BatchLoss gradient(const BatchKey& draw, const Vec& y) = 0;
   virtual Vec gradient_buffer() = 0;
+  // Returns what is wrong with the last mini-batch's inputs, such as an image with nan; empty where nothing is. It is asked
+  // when a loss or gradient was not finite.
+  virtual std::string batch_fault() const { return ""; }
 
   // Returns the factor of η and γ at this local step. It depends on seed and iteration alone, so that all clients agree.
   virtual double rate_scale(uint64_t /*seed*/, int64_t /*iteration*/) const { return 1; }
 
   // Returns lines for people about the data, such as files that were left out. They are told when a run begins.
   virtual std::vector<std::string> notes() const { return {}; }
+
+  // Returns what gives the model's numbers their meaning, and marks of the files that were read, as the text of data.json
+  // (docs/reference/run-files.md); empty where there is neither. The run and its checkpoints keep it, workers compare it,
+  // and a resumed run must have an equal one.
+  virtual std::string data_record() const { return ""; }
 
   virtual int64_t training_samples() const = 0;                     // samples of one epoch, over all clients jointly
   virtual double client_weight(int /*client*/) const { return 1; }  // client's share of the data × N

@@ -42,6 +42,14 @@ struct OnlyWith {
   std::vector<Value> values = {};
 };
 
+// Tells if a text is the path of a file or folder. A relative one begins at the recipe that gives it, or with --set at the
+// working folder, and a recipe's values hold absolute ones.
+enum class Path {
+  no,
+  yes,
+  searched  // where there is no such file, the text stays as it is, and its reader looks for it elsewhere
+};
+
 // One key. A recipe must give it if it has no default, unless `required` is false.
 struct Option {
   std::string name;
@@ -60,6 +68,7 @@ struct Option {
   bool free_on_resume = false;            // a resumed run may have another value …
   std::vector<OnlyWith> bound_with = {};  // … unless one of these holds
   bool per_machine = false;               // workers of one run may have different values
+  Path path = Path::no;                   // kind text
 };
 // NaN is never allowed. An infinite number is allowed only where the bound on its side is infinite and not open.
 

@@ -15,6 +15,11 @@ struct Recipe {
   // The values of each TOML table, with every default filled in. Nested tables are flattened with dots ("partition.kind").
   // A recipe has either `data` and `model` or `objective`. The others are empty.
   Values data, model, objective, algorithm, clients, schedule, run;
+
+  // Set by `tacet eval`. The objective is then evaluated only: its data go to no clients, and model.init is not read.
+  bool evaluation = false;
+  // Path of the data.json by which words and classes are numbered in an evaluation; empty: by the data themselves.
+  std::string data_record = {};
 };
 
 // Return the keys of [clients], [schedule] and [run]. The other tables' keys come from the named data set, model, objective

@@ -142,9 +142,9 @@ void print_pairs(const Values& data) {
 }
 
 void print_corpus(const Values& data, const std::string& name) {
-  const auto corpus = load_corpus(data, name);
-  fmt::print("vocabulary {}, tokens: training {}, validation {}, test {}\n", corpus->vocabulary.size(), corpus->train.size(),
-             corpus->valid.size(), corpus->test.size());
+  const Corpus corpus = load_corpus(data, name);
+  fmt::print("vocabulary {}, tokens: training {}, validation {}, test {}\n", corpus.vocabulary.size(), corpus.train.size(),
+             corpus.valid.size(), corpus.test.size());
 }
 
 }  // namespace

@@ -8,9 +8,11 @@
 #include <fmt/format.h>
 
 #include "data/files/safetensors.h"
+#include "data/record/data_record.h"
 #include "tacet/error.h"
 #include "tacet/group.h"
 #include "tacet/recipe.h"
+#include "tacet/registry.h"
 #include "tacet/train.h"
 #include "train/evaluate.h"
 #include "train/process.h"
@@ -32,19 +34,33 @@ void load_buffers(Objective& objective, const std::string& file, const std::stri
   load_parameters(state, {{"buffers", 0, objective.buffers().numel(), {objective.buffers().numel()}}}, objective.buffers());
 }
 
+// Returns the path of the data.json beside a model; empty, with a warning, where there is none and data are read.
+std::string record_of(const std::string& file, const Recipe& recipe) {
+  const std::string beside = data_record_beside(file);
+  if (fs::exists(beside)) return beside;
+  if (recipe.data.has("name") && find_dataset(recipe.data.text("name")).task != "function")
+    fmt::print(stderr,
+               "tacet: warning: {} is not there: words and classes are numbered by the data themselves, which is right only "
+               "for the very data that the model was trained on\n",
+               beside);
+  return "";
+}
+
 }  // namespace
 
 int cmd_eval(const std::string& model, const std::string& recipe_path, const std::vector<std::string>& sets) {
   if (!fs::exists(model)) throw UserError(model + ": there is no such run folder or file");
   const bool folder = fs::is_directory(model);
   if (!folder && recipe_path.empty()) throw UserError("--recipe: is needed to evaluate a file; a run's folder has its own");
-  const Recipe recipe = load_recipe(recipe_path.empty() ? (fs::path(model) / "recipe.toml").string() : recipe_path, sets);
+  const std::string file = folder ? (fs::path(model) / "model.safetensors").string() : model;
+  Recipe recipe = load_recipe(recipe_path.empty() ? (fs::path(model) / "recipe.toml").string() : recipe_path, sets);
+  recipe.evaluation = true;
+  recipe.data_record = record_of(file, recipe);
   set_threads(static_cast<int>(recipe.run.integer("threads")));
   const auto objective =
       make_objective(recipe, recipe.clients.has("count") ? static_cast<int>(recipe.clients.integer("count")) : 1);
   for (const std::string& note : objective->notes()) fmt::print(stderr, "tacet: warning: {}\n", note);
   Vec x = objective->initial();
-  const std::string file = folder ? (fs::path(model) / "model.safetensors").string() : model;
   load_parameters(file, objective->layers(), x);
   if (objective->buffers().numel() > 0) load_buffers(*objective, file, folder ? model : "");
   const auto group = single_group();

@@ -14,9 +14,13 @@ std::string lower_rates(Rates rates) {
   return std::isfinite(rates.gamma) ? "lower algorithm.eta or algorithm.gamma" : "lower algorithm.eta";
 }
 
-UserError not_finite(const std::string& what, const std::string& where, Rates rates) {
-  return UserError("the " + what + " is not finite at " + where + ": " + lower_rates(rates) +
-                   ", or say run.non_finite = \"skip\"");
+UserError not_finite(const std::string& what, const std::string& where, Rates rates, const std::string& fault,
+                     bool at_start) {
+  const std::string advice = !fault.empty() ? fault
+                             : at_start     ? "no step has been taken yet, so look at the scale of the data and at the "
+                                              "initial weights (model.init)"
+                                            : lower_rates(rates);
+  return UserError("the " + what + " is not finite at " + where + ": " + advice + ", or say run.non_finite = \"skip\"");
 }
 
 }  // namespace tacet

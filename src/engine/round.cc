@@ -187,7 +187,8 @@ Gradient Client::draw(const Vec& y, bool local_step) {
   const bool loss_ok = std::isfinite(sample.loss);
   turn.skip = !loss_ok || !std::isfinite(norm);
   if (turn.skip && !s.skip_non_finite)
-    throw not_finite(loss_ok ? "gradient" : "loss", at_step(s.number, id_, turn.steps), rates_of(s));
+    throw not_finite(loss_ok ? "gradient" : "loss", at_step(s.number, id_, turn.steps), rates_of(s),
+                     s.objective->batch_fault(), s.number == 0 && turn.steps == 0);
   ++turn.draws;
   (local_step ? turn.counters.samples : turn.counters.extra_samples) += static_cast<double>(sample.samples);
   if (local_step) ++turn.steps;

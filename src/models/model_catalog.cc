@@ -36,7 +36,8 @@ Option init_option() {
           .doc = "safetensors file with the initial weights",
           .required = false,
           .free_on_resume = true,
-          .per_machine = true};
+          .per_machine = true,
+          .path = Path::yes};
 }
 
 const std::deque<ModelInfo>& models() { return table(); }

@@ -3,8 +3,10 @@
 #include "tacet/recipe.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <limits>
 
+#include "base/places.h"
 #include "recipe/misfits.h"
 #include "recipe/recipe_file.h"
 #include "recipe/tables.h"
@@ -13,6 +15,8 @@
 
 namespace tacet {
 namespace {
+
+namespace fs = std::filesystem;
 
 constexpr size_t most_complaints = 10;
 const Value no_value =
@@ -276,10 +280,19 @@ class Checker {
     Value value = *given.value;
     if (const auto* whole = std::get_if<int64_t>(&value); whole && option.kind == Kind::number)
       value = static_cast<double>(*whole);
-    if (const auto wrong = complaint(option, value))
-      complain(layer, given, *wrong);
-    else
-      values.set(option.name, std::move(value));
+    if (const auto wrong = complaint(option, value)) return complain(layer, given, *wrong);
+    if (option.path != Path::no) value = absolute(layer, option, std::get<std::string>(value));
+    values.set(option.name, std::move(value));
+  }
+
+  // Returns a path that is given in a layer as an absolute one.
+  std::string absolute(size_t layer, const Option& option, const std::string& given) const {
+    const fs::path path = expand_home(given);
+    if (given.empty() || path.is_absolute()) return path.string();
+    std::error_code error;
+    const fs::path whole = fs::absolute(fs::path(input_.layers[layer].file).parent_path() / path, error);
+    if (error || (option.path == Path::searched && !fs::exists(whole, error))) return given;
+    return whole.lexically_normal().string();
   }
 
   // Shows the tables, as layers from `first` on give them: entries, values and defaults.

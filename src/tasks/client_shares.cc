@@ -1,6 +1,8 @@
 // See client_shares.h.
 #include "tasks/client_shares.h"
 
+#include <numeric>
+
 #include "data/clients/partition.h"
 #include "engine/client_sampling.h"
 #include "tacet/error.h"
@@ -11,6 +13,11 @@ ClientBatches make_client_batches(const Recipe& recipe, std::vector<int32_t> lab
                                   int clients) {
   const PartitionOptions options = partition_options(recipe.data);
   const int64_t batch_size = recipe.data.integer("batch_size");
+  if (recipe.evaluation) {  // of one client, as nobody trains
+    std::vector<int32_t> all(labels.size());
+    std::iota(all.begin(), all.end(), 0);
+    return {Shares{std::move(all)}, batch_size};
+  }
   if (!options.every_round) return {partition(options, labels, users, clients), batch_size};
   const auto samples = static_cast<int64_t>(labels.size());
   const auto deal = [options, clients, labels = std::move(labels), users = std::move(users),

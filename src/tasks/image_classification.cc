@@ -34,12 +34,13 @@ ImageInput input_of(const Values& data, const ImageData& set) {
 class ClassificationObjective : public NetworkObjective {
  public:
   ClassificationObjective(const Recipe& recipe, int clients)
-      : data_(load_images(recipe.data)),
+      : data_(load_images(recipe.data, numbering_of(recipe))),
         batches_(make_client_batches(recipe, data_->train.labels, data_->train.users, clients)),
         input_(input_of(recipe.data, *data_)),
         eval_batch_(image_options(recipe.data).eval_batch),
         model_(make_model(recipe)) {
-    adopt(*model_, recipe.model, [this, recipe] { return make_model(recipe); });
+    keep(recipe, tacet::data_record(*data_, recipe.data.text("name")), data_->notes);
+    adopt(*model_, recipe, [this, recipe] { return make_model(recipe); });
     local_statistics_ = recipe.model.has("batch_norm") && recipe.model.text("batch_norm") == "local";
   }
 
@@ -47,7 +48,8 @@ class ClassificationObjective : public NetworkObjective {
     load(y);
     model_->train(true);
     if (local_statistics_ && statistics_.all().count(draw.client)) buffers().copy_(statistics_.all()[draw.client]);
-    const Batch batch = waiting_for([&] { return ahead_.take(batches_.next(draw), draw); });
+    drawn_ = {batches_.next(draw), draw};
+    const Batch batch = waiting_for([&] { return ahead_.take(drawn_.samples, draw); });
     if (ahead_.pays()) {
       const BatchKey next = order_.next(draw);
       ahead_.expect(batches_.peek(next), next);
@@ -57,7 +59,15 @@ class ClassificationObjective : public NetworkObjective {
     return {loss, batch.labels.size(0)};
   }
 
-  std::vector<std::string> notes() const override { return data_->notes; }
+  std::string batch_fault() const override {
+    const torch::Tensor x = training_batch(drawn_.samples, drawn_.draw).x;  // the same again, as only the draw decides
+    for (int64_t k = 0; k < x.size(0); ++k)
+      if (!x[k].isfinite().all().item<bool>())
+        return "training image " + std::to_string(drawn_.samples[static_cast<size_t>(k)]) +
+               " (counted from 0) has values that are not finite";
+    return "";
+  }
+
   int64_t training_samples() const override { return batches_.samples(); }
   double client_weight(int client) const override { return batches_.client_weight(client); }
 
@@ -158,6 +168,10 @@ class ClassificationObjective : public NetworkObjective {
   std::shared_ptr<ImageModel> model_;
   bool local_statistics_ = false;  // running statistics stay on their client; the averaged ones serve evaluations only
   PerClient statistics_;
+  struct {
+    std::vector<int32_t> samples;
+    BatchKey draw;
+  } drawn_;                                                    // the last mini-batch
   std::map<std::pair<std::string, int>, Batch> eval_batches_;  // by split and unit
   std::optional<double> top5_;
   BatchOrder order_;

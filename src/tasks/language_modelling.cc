@@ -20,17 +20,18 @@ namespace {
 class LanguageObjective : public NetworkObjective {
  public:
   LanguageObjective(const Recipe& recipe, int clients)
-      : corpus_(load_corpus(recipe.data, recipe.data.text("name"))),
-        batches_(corpus_, text_options(recipe.data), clients),
+      : corpus_(read_corpus(recipe)),
+        batches_(corpus_, batch_options(recipe), recipe.evaluation ? 1 : clients),
         model_(make_model(recipe)),
         batch_size_(text_options(recipe.data).batch_size) {
+    if (splits().empty()) throw UserError("no text can be evaluated: " + notes().front());
     const TextOptions text = text_options(recipe.data);
     const int64_t context = model_->context(), longest = longest_batch(text);
     if (context > 0 && context < longest)
       throw UserError("model.context must be at least the longest batch, " + std::to_string(longest) +
                       " positions (data.bptt" + (text.random_lengths ? " + 20, as data.random_lengths is on" : "") +
                       "), got " + std::to_string(context));
-    adopt(model_->module(), recipe.model, [this, recipe] {
+    adopt(model_->module(), recipe, [this, recipe] {
       const auto model = make_model(recipe);
       return std::shared_ptr<torch::nn::Module>(model, &model->module());
     });
@@ -52,7 +53,12 @@ class LanguageObjective : public NetworkObjective {
   int64_t training_samples() const override { return batches_.training_tokens(); }
   double client_weight(int client) const override { return batches_.client_weight(client); }
 
-  std::vector<std::string> splits() const override { return {"valid", "test"}; }
+  std::vector<std::string> splits() const override {
+    std::vector<std::string> names;  // without those that an evaluation has emptied
+    if (!corpus_->valid.empty()) names.push_back("valid");
+    if (!corpus_->test.empty()) names.push_back("test");
+    return names;
+  }
   int units(const std::string&) const override { return batches_.eval_units(); }
   bool has_perplexity() const override { return true; }
 
@@ -86,6 +92,25 @@ class LanguageObjective : public NetworkObjective {
   }
 
  private:
+  std::shared_ptr<const Corpus> read_corpus(const Recipe& recipe) {
+    const std::string name = recipe.data.text("name");
+    Corpus corpus = load_corpus(recipe.data, name);
+    std::vector<std::string> notes;
+    if (const auto record = numbering_of(recipe); record && !record->vocabulary.empty())
+      notes = renumber(corpus, *record, recipe.evaluation);
+    keep(recipe, tacet::data_record(corpus, name), notes);
+    return std::make_shared<const Corpus>(std::move(corpus));
+  }
+
+  // Returns the options of mini-batches. An evaluation has one client, who draws none.
+  static TextOptions batch_options(const Recipe& recipe) {
+    TextOptions options = text_options(recipe.data);
+    if (!recipe.evaluation) return options;
+    options.batch_size = 1;
+    options.percent.clear();
+    return options;
+  }
+
   std::shared_ptr<LanguageModel> make_model(const Recipe& recipe) const {
     return make_language_model(recipe.model, static_cast<int64_t>(corpus_->vocabulary.size()),
                                static_cast<uint64_t>(recipe.run.integer("seed")), precision_of(recipe.run));

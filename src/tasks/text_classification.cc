@@ -33,12 +33,13 @@ TextClassifierOptions network_options(const Recipe& recipe, bool pair, int64_t v
 class TextObjective : public NetworkObjective {
  public:
   TextObjective(const Recipe& recipe, int clients)
-      : data_(load_labelled_text(recipe.data)),
+      : data_(load_labelled_text(recipe.data, numbering_of(recipe))),
         batches_(make_client_batches(recipe, narrow(data_.train.labels), narrow(data_.train.users), clients)),
         pair_(find_model(recipe.model.text("name")).task == "sentence-pairs"),
         model_(make_model(recipe)),
         eval_batch_(labelled_options(recipe.data).eval_batch) {
-    adopt(*model_, recipe.model, [this, recipe] { return make_model(recipe); });
+    keep(recipe, tacet::data_record(data_, recipe.data.text("name")), data_.notes);
+    adopt(*model_, recipe, [this, recipe] { return make_model(recipe); });
   }
 
   BatchLoss gradient(const BatchKey& draw, const Vec& y) override {
@@ -52,7 +53,6 @@ class TextObjective : public NetworkObjective {
     return {loss.item<double>(), count};
   }
 
-  std::vector<std::string> notes() const override { return data_.notes; }
   int64_t training_samples() const override { return batches_.samples(); }
   double client_weight(int client) const override { return batches_.client_weight(client); }
 

@@ -9,10 +9,10 @@
 #include <torch/utils.h>
 
 #include "data/clients/client_batches.h"
-#include "data/clients/partition.h"
 #include "data/text/parallel_text.h"
 #include "models/text/transformer.h"
 #include "tasks/bleu.h"
+#include "tasks/client_shares.h"
 #include "tasks/network_task.h"
 #include "tasks/run_precision.h"
 
@@ -31,19 +31,16 @@ TransformerOptions network_options(const Recipe& recipe, const Subwords& subword
   return o;
 }
 
-Shares shares_of(const Values& data, int64_t pairs, int clients) {
-  return partition(partition_options(data), std::vector<int32_t>(static_cast<size_t>(pairs)), {}, clients);
-}
-
 class TranslationObjective : public NetworkObjective {
  public:
   TranslationObjective(const Recipe& recipe, int clients)
-      : data_(load_parallel_text(recipe.data)),
-        batches_(shares_of(recipe.data, data_.train.size(), clients), recipe.data.integer("batch_size")),
+      : data_(load_parallel_text(recipe.data, numbering_of(recipe))),
+        batches_(make_client_batches(recipe, std::vector<int32_t>(static_cast<size_t>(data_.train.size())), {}, clients)),
         model_(make_model(recipe)),
         eval_batch_(read_options<ParallelOptions>(recipe.data).eval_batch),
         decoding_(read_options<DecodingOptions>(recipe.model)) {
-    adopt(*model_, recipe.model, [this, recipe] { return make_model(recipe); });
+    keep(recipe, tacet::data_record(data_, recipe.data.text("name")), data_.notes);
+    adopt(*model_, recipe, [this, recipe] { return make_model(recipe); });
   }
 
   BatchLoss gradient(const BatchKey& draw, const Vec& y) override {
@@ -56,7 +53,6 @@ class TranslationObjective : public NetworkObjective {
     return {loss.cross_entropy.item<double>() / pieces, static_cast<int64_t>(pairs.size())};
   }
 
-  std::vector<std::string> notes() const override { return data_.notes; }
   int64_t training_samples() const override { return batches_.samples(); }
   double client_weight(int client) const override { return batches_.client_weight(client); }
 

@@ -35,8 +35,11 @@ struct CheckpointWriter::Outcome {
   std::string trouble;  // errors; read when the write is done
 };
 
-CheckpointWriter::CheckpointWriter(std::string folder, int keep)
-    : folder_(std::move(folder)), keep_(keep), side_(checkpoint_side(folder_).string()) {}
+CheckpointWriter::CheckpointWriter(std::string folder, int keep, std::string data_record)
+    : folder_(std::move(folder)),
+      keep_(keep),
+      data_record_(std::move(data_record)),
+      side_(checkpoint_side(folder_).string()) {}
 
 void CheckpointWriter::acquire(const std::string& name, std::function<bool()> holds_lease) {
   wait();
@@ -49,6 +52,7 @@ void CheckpointWriter::acquire(const std::string& name, std::function<bool()> ho
 void CheckpointWriter::save(int64_t round, Group& group, int clients, const Visit& visit) {
   Saved state = collect(group, visit);
   if (group.rank() != 0) return;
+  state.data_record = data_record_;
   wait();
   const std::string before = trouble();
   outcome_ = std::make_shared<Outcome>();

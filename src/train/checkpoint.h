@@ -17,8 +17,9 @@ namespace tacet {
 
 class CheckpointWriter {
  public:
-  // Keeps the last `keep` ≥ 1 checkpoints of `folder`: checkpoint/, and older ones as checkpoint-ROUND/.
-  CheckpointWriter(std::string folder, int keep);
+  // Keeps the last `keep` ≥ 1 checkpoints of `folder`: checkpoint/, and older ones as checkpoint-ROUND/. Each has a copy of
+  // `data_record`, the text of data.json, unless that is empty.
+  CheckpointWriter(std::string folder, int keep, std::string data_record = {});
   ~CheckpointWriter() { wait(); }
   CheckpointWriter(const CheckpointWriter&) = delete;
   CheckpointWriter& operator=(const CheckpointWriter&) = delete;
@@ -41,6 +42,7 @@ class CheckpointWriter {
   struct Outcome;
   const std::string folder_;
   const int keep_;
+  const std::string data_record_;
   std::string side_;                   // this worker's own checkpoint.part… in the folder
   std::function<bool()> holds_lease_;  // null: no other worker writes
   bool first_ = true;                  // nothing written yet, so a part in the folder is another worker's

@@ -23,6 +23,7 @@ using nlohmann::json;
 constexpr int format_version = 2;
 constexpr const char* json_name = "state.json";
 constexpr const char* tensor_name = "state.safetensors";
+constexpr const char* record_name = "data.json";
 constexpr const char* sums_name = "SHA256SUMS";
 // Bytes that are left free beside a checkpoint, for the lines of metrics.jsonl.
 constexpr uintmax_t spare_bytes = 1 << 20;
@@ -103,8 +104,13 @@ void write_files(const fs::path& place, int64_t round, int clients, const Saved&
   write_safetensors((place / tensor_name).string(), saved.tensors);
   const json head = {{"format", format_version}, {"round", round}, {"clients", clients}, {"numbers", saved.numbers}};
   write_atomically((place / json_name).string(), head.dump(1) + "\n");
+  std::vector<const char*> names = {json_name, tensor_name};
+  if (!saved.data_record.empty()) {
+    write_atomically((place / record_name).string(), saved.data_record);
+    names.push_back(record_name);
+  }
   std::string sums;
-  for (const char* name : {json_name, tensor_name}) sums += sha256_file((place / name).string()) + "  " + name + "\n";
+  for (const char* name : names) sums += sha256_file((place / name).string()) + "  " + name + "\n";
   write_atomically((place / sums_name).string(), sums);
 }
 
@@ -113,7 +119,9 @@ std::string damage(const fs::path& place) {
   std::ifstream sums(place / sums_name);
   std::map<std::string, std::string> by_name;
   for (std::string sum, name; sums >> sum >> name;) by_name[name] = sum;
-  for (const char* name : {json_name, tensor_name}) {
+  std::vector<const char*> names = {json_name, tensor_name};
+  if (by_name.count(record_name)) names.push_back(record_name);
+  for (const char* name : names) {
     std::error_code error;
     if (!fs::is_regular_file(place / name, error))
       return (place / name).string() + ": is missing: the checkpoint is damaged";

@@ -16,6 +16,7 @@ namespace tacet {
 struct Saved {
   nlohmann::json numbers = nlohmann::json::object();
   std::vector<NamedTensor> tensors;  // a client's have names NAME/CLIENT
+  std::string data_record = {};      // the text of data.json; empty where there is none, and in what was read
 };
 
 // Returns the state that `visit` shows on all ranks, as copies except for copy-on-write values. Only rank 0 gets the

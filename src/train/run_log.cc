@@ -53,6 +53,7 @@ void RunLog::open(bool resume) {
   fs::create_directories(folder_, error);
   if (error) throw UserError("--out: " + folder_ + " can't be created: " + error.message());
   write_atomically(file("recipe.toml"), to_toml(run_.recipe));
+  if (!run_.data_record.empty()) write_atomically(file("data.json"), run_.data_record);
   const std::string path = file("metrics.jsonl");
   log_ = MetricsLog(path, resume ? cut_log(path, s.metrics_bytes, s.round, s.eval_round == s.round) : s.metrics_bytes);
   s.metrics_bytes = log_.bytes();
@@ -65,6 +66,7 @@ void RunLog::acquire() {
   std::error_code error;
   fs::create_directories(folder_, error);
   write_atomically(file("recipe.toml"), to_toml(run_.recipe));
+  if (!run_.data_record.empty()) write_atomically(file("data.json"), run_.data_record);
   const std::string path = file("metrics.jsonl");
   std::vector<std::string> lines = read_lines(path);
   if (static_cast<int64_t>(lines.size()) > lines_) lines.resize(static_cast<size_t>(lines_));

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "comm/collectives.h"
+#include "data/record/data_record.h"
 #include "engine/tree_sum.h"
 #include "recipe/same_run.h"
 #include "tacet/error.h"
@@ -26,6 +27,26 @@ namespace fs = std::filesystem;
 // Throws UserError if the folder holds another run's recipe. A run without a checkpoint may not have its recipe yet.
 void require_run_of(const std::string& began, const Recipe& recipe, bool must_exist) {
   if (must_exist || fs::exists(began)) require_same_run(load_recipe(began), recipe, began);
+}
+
+// Returns the record of the data that the run in the folder was begun with: its own, or that of its checkpoint; empty for a
+// run of an older version, which has none.
+std::string record_in(const std::string& folder) {
+  for (const fs::path& place : {fs::path(folder), fs::path(folder) / "checkpoint"})
+    if (fs::exists(place / "data.json")) return (place / "data.json").string();
+  return "";
+}
+
+// Throws UserError if the data are others than the run in the folder was begun with. Returns a line for people where that
+// can't be told.
+std::string require_data_of(const std::string& folder, const std::string& record) {
+  if (record.empty()) return "";
+  const std::string began = record_in(folder);
+  if (began.empty())
+    return "--resume: " + folder + " has no data.json, as an older version began it: its data are not compared";
+  if (const auto other = difference(read_data_record(began), parse_data_record(record, "data")))
+    throw UserError("--resume: the data must be those that the run was begun with, but " + *other);
+  return "";
 }
 
 // The mark of fault totals that a checkpoint does not have.
@@ -65,7 +86,7 @@ Session::Session(Training& run, RunLog& log, Observer& observer, const TrainOpti
       group_(&group),
       timed_(group),
       begin_(std::move(begin)),
-      checkpoints_(options.out, run.options.checkpoint_keep),
+      checkpoints_(options.out, run.options.checkpoint_keep, run.data_record),
       copies_(run.clients, run.options.second_copy) {
   log_.use(group_);
 }
@@ -97,7 +118,11 @@ std::string Session::start() {
 // Restores the state. It only reads, so damage of a checkpoint is found before a file is touched.
 void Session::restore(bool resume) {
   RunState& s = run_.state;
-  if (first() && (resume || (log_.on() && options_.resume))) require_run_of(log_.file("recipe.toml"), run_.recipe, resume);
+  if (first() && (resume || (log_.on() && options_.resume))) {
+    require_run_of(log_.file("recipe.toml"), run_.recipe, resume);
+    if (resume || fs::exists(log_.file("recipe.toml")))
+      if (const std::string line = require_data_of(options_.out, run_.data_record); !line.empty()) observer_.warning(line);
+  }
   s.x = run_.objective->initial();
   run_.place_client_state(*group_, options_.out);
   if (!resume) {

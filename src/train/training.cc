@@ -39,6 +39,7 @@ Training::Training(const Recipe& given_recipe, int workers, Objective* given)
   release_large_blocks();
   if (!given) own_objective = make_objective(recipe, clients);
   objective = given ? given : own_objective.get();
+  data_record = objective->data_record();
   make_algorithm();
   first_buffers = objective->buffers().clone();
 }

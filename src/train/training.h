@@ -47,6 +47,7 @@ struct Training {
   Objective* objective = nullptr;
   std::unique_ptr<Algorithm> algorithm;
   std::unique_ptr<MessageCoder> messages;
+  std::string data_record;  // Objective::data_record
   RunState state;
   std::map<std::string, SplitFigures> evaluated;  // by split; not saved
   Vec first_buffers;                              // the objective's, at the start

@@ -155,12 +155,16 @@ TEST_P(Suite, CountsEveryStep) {
 
 // A client whose third gradient is not finite.
 struct Explosive : Quadratic {
-  Explosive() : Quadratic(seven()) {}
+  explicit Explosive(int64_t round = 1) : Quadratic(seven()), round_(round) {}
   BatchLoss gradient(const BatchKey& draw, const Vec& y) override {
     const BatchLoss s = Quadratic::gradient(draw, y);
-    if (draw.client == 0 && draw.round == 1 && draw.step == 0) gradient_buffer()[2] = std::numeric_limits<float>::infinity();
+    if (draw.client == 0 && draw.round == round_ && draw.step == 0)
+      gradient_buffer()[2] = std::numeric_limits<float>::infinity();
     return s;
   }
+
+ private:
+  int64_t round_;
 };
 
 TEST_P(Suite, StopsWithRoundClientAndStepAtAGradientThatIsNotFinite) {
@@ -169,7 +173,18 @@ TEST_P(Suite, StopsWithRoundClientAndStepAtAGradientThatIsNotFinite) {
   const auto algorithm = t.method->make(t.options);
   Vec x = objective.initial();
   test::expect_mentions(test::error_of([&] { test::run_on(*single_group(), t, objective, *algorithm, x, 0, 3); }),
-                        {"the gradient is not finite at round 2, client 0, local step 1"});
+                        {"the gradient is not finite at round 2, client 0, local step 1: lower algorithm.eta"});
+}
+
+// Before the first step no rate can be to blame.
+TEST_P(Suite, DoesNotBlameTheRatesBeforeTheFirstStep) {
+  const Trial t = busy(clients(), 2);
+  Explosive objective(0);
+  const auto algorithm = t.method->make(t.options);
+  Vec x = objective.initial();
+  const std::string message = test::error_of([&] { test::run_on(*single_group(), t, objective, *algorithm, x, 0, 1); });
+  test::expect_mentions(message, {"not finite at round 1, client 0, local step 1: no step has been taken yet"});
+  EXPECT_EQ(message.find("lower"), std::string::npos);
 }
 
 TEST_P(Suite, SkipsAndCountsAGradientThatIsNotFiniteWhenAsked) {

@@ -84,7 +84,7 @@ class Files(Case):
 
     def test_folder(self):
         names = {n for n in os.listdir(self.run_folder) if not n.startswith("events.out.tfevents.")}
-        self.assertEqual(names, {"recipe.toml", "metrics.jsonl", "summary.json", "model.safetensors", "checkpoint",
+        self.assertEqual(names, {"recipe.toml", "data.json", "metrics.jsonl", "summary.json", "model.safetensors", "checkpoint",
                                  "checkpoint-7"})  # the end of the first epoch
 
     def test_tensorboard_file(self):

@@ -191,7 +191,8 @@ TEST_F(ArrayFolder, SaysWhatIsWrong) {
   test::expect_mentions(complain(), {"test images", "size of the training images"});
   write("train", images, at::tensor({0, 0}, at::kLong));
   write("test", images, at::tensor({0, 2}, at::kLong));
-  test::expect_mentions(complain(), {"test.safetensors", "0 … 1", "got 2 for image 1"});
+  test::expect_mentions(complain(),
+                        {folder / "arrays", "test images must be 0 … 0, as of the training images", "got 2 for image 1"});
 }
 
 // The layouts that other programs give labels in, for four images.

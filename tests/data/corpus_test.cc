@@ -261,11 +261,11 @@ TEST_P(RealCorpus, HasThePublishedCounts) {
   if (!std::filesystem::exists(folder)) GTEST_SKIP() << "the real files of " << e.dataset << " are not here: " << folder;
   Values data;
   data.set("root", folder);
-  const auto c = load_corpus(data, e.dataset);
-  EXPECT_EQ(c->vocabulary.size(), e.words);
-  EXPECT_EQ(c->train.size(), e.train);
-  EXPECT_EQ(c->valid.size(), e.valid);
-  EXPECT_EQ(c->test.size(), e.test);
+  const Corpus c = load_corpus(data, e.dataset);
+  EXPECT_EQ(c.vocabulary.size(), e.words);
+  EXPECT_EQ(c.train.size(), e.train);
+  EXPECT_EQ(c.valid.size(), e.valid);
+  EXPECT_EQ(c.test.size(), e.test);
 }
 INSTANTIATE_TEST_SUITE_P(Published, RealCorpus,
                          ::testing::Values(Expected{"ptb", 10000, 929589, 73760, 82430},
@@ -276,8 +276,8 @@ INSTANTIATE_TEST_SUITE_P(Published, RealCorpus,
 
 struct Sotu : ::testing::Test {
   static const Corpus& corpus() {
-    static const auto c = load_corpus(Values(), "sotu");
-    return *c;
+    static const Corpus c = load_corpus(Values(), "sotu");
+    return c;
   }
 };
 

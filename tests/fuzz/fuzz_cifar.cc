@@ -2,7 +2,7 @@
 #include "data/images/cifar.h"
 #include "fuzz/input.h"
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+int fuzz_cifar(const uint8_t* data, size_t size) {
   const tacet::test::InputFile file(data, size);
   return tacet::test::expect_answer([&] {
     const tacet::ImageSplit split = tacet::read_cifar({file.path()}, {.records = 0});

@@ -2,7 +2,7 @@
 #include "data/files/idx.h"
 #include "fuzz/input.h"
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+int fuzz_idx(const uint8_t* data, size_t size) {
   const tacet::test::InputFile file(data, size);
   return tacet::test::expect_answer([&] { tacet::read_idx(file.path(), 1 + static_cast<int>(size % 3)); });
 }

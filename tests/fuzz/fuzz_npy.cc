@@ -2,7 +2,7 @@
 #include "data/files/npy.h"
 #include "fuzz/input.h"
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+int fuzz_npy(const uint8_t* data, size_t size) {
   const tacet::test::InputFile file(data, size);
   return tacet::test::expect_answer([&] { tacet::read_npy(file.path()); });
 }

@@ -4,7 +4,7 @@
 
 #include <vector>
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+int fuzz_picture(const uint8_t* data, size_t size) {
   const tacet::test::InputFile file(data, size);
   std::vector<uint8_t> out(3 * 32 * 32);
   const tacet::PictureCrop crop{.side = 32};

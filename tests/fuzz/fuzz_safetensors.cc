@@ -2,7 +2,7 @@
 #include "data/files/safetensors.h"
 #include "fuzz/input.h"
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+int fuzz_safetensors(const uint8_t* data, size_t size) {
   const tacet::test::InputFile file(data, size);
   return tacet::test::expect_answer([&] { tacet::read_safetensors(file.path()); });
 }

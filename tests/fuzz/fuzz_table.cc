@@ -30,7 +30,7 @@ std::string written(const Records& records) {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+int fuzz_table(const uint8_t* data, size_t size) {
   const tacet::test::InputFile file(data, size);
   for (const char separator : {',', '\t'})
     tacet::test::expect_answer([&] {

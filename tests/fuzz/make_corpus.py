@@ -45,3 +45,9 @@ keep("picture", "square.png", b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(
 keep("table", "rows.csv", b'text,label\n"a, ""b""",pos\r\n"one\ntwo",neg\n')
 keep("table", "rows.tsv", b'text\tlabel\n"a\tb"\tpos\n"say ""hi"""\tneg\n')
 keep("table", "plain.tsv", b'text\tlabel\n5" screen\tpos\rb\tneg\r')
+
+keep("recipe", "sets", b'--set data.root=texts\n--set schedule.milestones=[80, 120]\n--set a.b={c = 1}\n--set run.seed=9223372036854775808\n'
+     b'[data]\nname = "text"\npartition.kind = "iid"\nroot = \'C:\\Users\'\n[run]\nseed = 18446744073709551616\n')
+keep("recipe", "strays", b'name = "x"\nextends = ""\n[data]\nname = 1\nname.x = 2\n[[algorithm]]\neta = 1979-05-27\n')
+keep("folders", "classes", b"p cat/0.jpg\np cat/deep/1.jpg\nf cat/notes.txt\np dog/0.jpg\nf dog/._0.jpg\nd empty\n")
+keep("folders", "links", b"p cat/0.jpg\np dog/0.jpg\nl cat/more dog\nl dog/up cat\nl lost nowhere\nf Thumbs.db\n")

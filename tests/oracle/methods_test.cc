@@ -356,7 +356,7 @@ TEST_P(OnNetworks, LstmLanguageModel) {
                        {"alpha", 0.3},          {"beta", 3.0},
                        {"tied", true},          {"layers", 2},
                        {"partition", "rotate"}, {"lengths", recorder.drawn}};
-  config["problem"]["tokens"]["train"] = load_corpus(recipe.data, "text")->train;
+  config["problem"]["tokens"]["train"] = load_corpus(recipe.data, "text").train;
   compare(result, recorder, config);
 }
 

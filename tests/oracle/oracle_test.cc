@@ -121,7 +121,7 @@ class Witness : public testing::Test {
       for (int k = 0; k < c.iterations; ++k)
         o.config["lengths"].push_back(
             std::lround(6 * objective->rate_scale(static_cast<uint64_t>(recipe.run.integer("seed")), k)));
-    o.config["tokens"]["train"] = load_corpus(recipe.data, "text")->train;
+    o.config["tokens"]["train"] = load_corpus(recipe.data, "text").train;
     return o;
   }
 

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "recipe/fixture.h"
+#include "support/environment.h"
 
 namespace tacet {
 namespace {
@@ -124,6 +125,51 @@ TEST(Files, that_can_not_be_recipes) {
   EXPECT_EQ(folder.load_error("big.toml"), "big.toml: must be a recipe file, got a file of more than 1 MiB: big.toml");
   folder.write("latin.toml", "# x\nname = \"caf\xe9\"\n");
   EXPECT_EQ(folder.load_error("latin.toml"), "latin.toml:2: must be UTF-8 text, got the byte 0xe9 at offset 15");
+}
+
+// ---- paths ----
+
+struct Paths : RecipeFolder, ::testing::Test {
+  Paths() {
+    write("base/base.toml", good_recipe);
+    write("w/derived.toml", "extends = \"../base/base.toml\"\n[data]\nname = \"ptb\"\nroot = \"d/../texts\"\n");
+  }
+  std::string root(const std::string& name, const std::vector<std::string>& sets = {}) const {
+    return load_recipe(*this / name, sets).data.text("root");
+  }
+};
+
+// A relative path begins at the file that gives it, wherever tacet is started and whatever extends the file.
+TEST_F(Paths, BeginAtTheRecipeThatGivesThem) {
+  EXPECT_EQ(root("w/derived.toml"), *this / "w/texts");
+  write("more.toml", "extends = \"w/derived.toml\"\n");
+  EXPECT_EQ(root("more.toml"), *this / "w/texts");
+  write("base/own.toml", "extends = \"../w/derived.toml\"\n[data]\nroot = \"texts\"\n[model]\ninit = \"m.safetensors\"\n");
+  EXPECT_EQ(root("base/own.toml"), *this / "base/texts");
+  EXPECT_EQ(load_recipe(*this / "base/own.toml").model.text("init"), *this / "base/m.safetensors");
+}
+
+TEST_F(Paths, OfSetBeginAtTheWorkingFolder) {
+  EXPECT_EQ(root("w/derived.toml", {"data.root=texts"}), (std::filesystem::current_path() / "texts").string());
+  EXPECT_EQ(root("w/derived.toml", {"data.root=/texts"}), "/texts");
+  const test::Environment home{"HOME", "/home/ann"};
+  EXPECT_EQ(root("w/derived.toml", {"data.root=~/texts"}), "/home/ann/texts");
+}
+
+// What to_toml() writes means the same from every folder.
+TEST_F(Paths, AreAbsoluteInTheResolvedRecipe) {
+  write("elsewhere/run.toml", to_toml(load_recipe(*this / "w/derived.toml")));
+  EXPECT_EQ(root("elsewhere/run.toml"), *this / "w/texts");
+}
+
+// Word vectors that do not lie beside the recipe are looked for by their reader.
+TEST_F(Paths, OfVectorsStayAsTheyAreWhereThereIsNoSuchFile) {
+  write("v.toml",
+        "extends = \"base/base.toml\"\n[data]\nname = \"labelled-text\"\nvectors = \"glove/v.txt\"\n"
+        "[model]\nname = \"text-classifier\"\n");
+  EXPECT_EQ(load_recipe(*this / "v.toml").data.text("vectors"), "glove/v.txt");
+  write("glove/v.txt", "a 1\n");
+  EXPECT_EQ(load_recipe(*this / "v.toml").data.text("vectors"), *this / "glove/v.txt");
 }
 
 }  // namespace

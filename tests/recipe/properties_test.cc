@@ -30,6 +30,7 @@ double random_number(const Option& option) {
 }
 
 Value random_value(const Option& option) {
+  if (option.path != Path::no) return "/" + *rc::gen::elementOf(std::vector<std::string>{"a", "b c/d", "ä/\"e\"", "~"});
   switch (option.kind) {
     case Kind::flag:
       return *rc::gen::arbitrary<bool>();

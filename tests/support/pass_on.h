@@ -14,6 +14,8 @@ struct PassOn : Objective {
   Vec gradient_buffer() override { return inner.gradient_buffer(); }
   double rate_scale(uint64_t seed, int64_t iteration) const override { return inner.rate_scale(seed, iteration); }
   std::vector<std::string> notes() const override { return inner.notes(); }
+  std::string batch_fault() const override { return inner.batch_fault(); }
+  std::string data_record() const override { return inner.data_record(); }
   int64_t training_samples() const override { return inner.training_samples(); }
   double client_weight(int client) const override { return inner.client_weight(client); }
   void state(StateVisitor& v) override { inner.state(v); }

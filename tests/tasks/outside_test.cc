@@ -1,6 +1,7 @@
 // Models, data sets, a task and an objective that tacet does not know, added through public headers only and trained from
 // recipes.
 #include <cmath>
+#include <limits>
 #include <stdexcept>
 
 #include <ATen/ATen.h>
@@ -148,6 +149,19 @@ struct Outside : testing::Test {
                         .task = "classification",
                         .options = tacet::image_options(tacet::options_of<StripeOptions>()),
                         .images = read_stripes});
+    tacet::add_dataset({.name = "flawed-stripes",
+                        .paper = "this test",
+                        .summary = "rows and columns with a number that is not finite",
+                        .task = "classification",
+                        .options = tacet::image_options(std::vector<Option>{}),
+                        .images = [](const Values&) {
+                          tacet::ImageData set = read_stripes({});
+                          set.train.read = [read = set.train.read](int64_t i, float* out, tacet::Stream* augment) {
+                            read(i, out, augment);
+                            if (i == 5) out[3] = std::numeric_limits<float>::quiet_NaN();
+                          };
+                          return set;
+                        }});
     tacet::add_model({.name = "bigrams",
                       .paper = "this test",
                       .summary = "a table of pairs of words",
@@ -201,6 +215,13 @@ TEST_F(Outside, AnImageModelLearnsAnImageDataSet) {
   EXPECT_EQ(result.x.numel(), 2 * 16);
   EXPECT_LT(result.final.at("test").loss, 0.5 * std::log(2.0));  // ln 2 at the start, where all scores are 0
   EXPECT_EQ(result.final.at("test").accuracy, 1);
+}
+
+// Image 5 has a nan. The rates are not to blame, and the message does not say so.
+TEST_F(Outside, AnImageThatIsNotFiniteIsNamed) {
+  tacet::test::expect_mentions(
+      tacet::test::error_of([] { train("name = \"flawed-stripes\"\nbatch_size = 8", "name = \"templates\"", "0.5"); }),
+      {"the loss is not finite", "training image 5 (counted from 0) has values that are not finite"});
 }
 
 TEST_F(Outside, ALanguageModelLearnsACorpus) {

@@ -16,7 +16,8 @@ Option root_option() {
           .doc = "folder with the files; without it $TACET_DATA, then ~/.cache/tacet are searched",
           .required = false,
           .free_on_resume = true,
-          .per_machine = true};
+          .per_machine = true,
+          .path = Path::yes};
 }
 
 std::string find_folder(const Values& data, const std::string& dataset, const std::string& subfolder,

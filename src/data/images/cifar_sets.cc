@@ -54,9 +54,14 @@ ImageData load_cifar(const Values& data, bool ten) {
   CifarFormat format{.label_bytes = ten ? 1 : 2, .classes = ten ? 10 : 100};
   set.shape = {3, 32, 32, format.classes};
   format.records = partial ? 0 : ten ? 10000 : 50000;
-  set.train = read_cifar(cifar_files(folder, train, partial), format);
+  const auto read = [&](const std::vector<std::string>& names) {
+    const std::vector<std::string> files = cifar_files(folder, names, partial);
+    set.files.insert(set.files.end(), files.begin(), files.end());
+    return read_cifar(files, format);
+  };
+  set.train = read(train);
   format.records = partial ? 0 : 10000;
-  set.test = read_cifar(cifar_files(folder, test, partial), format);
+  set.test = read(test);
   if (ten) {
     set.mean = {0.4914, 0.4822, 0.4465}, set.deviation = {0.2470, 0.2435, 0.2616};
     set.classes = {"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"};

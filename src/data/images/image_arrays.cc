@@ -102,18 +102,27 @@ void require_channels_first(const NamedArray& images) {
   if (a <= last || !(square || wide)) return;
   throw UserError(
       fmt::format("{}: images must be [n, C, H, W], [n, H, W] or [n, features], got {}, which looks like "
-                  "[n, H, W, C]; put the channels first, as numpy.transpose(images, (0, 3, 1, 2)) does",
+                  "[n, H, W, C]; put the channels first, as numpy.transpose(images, (0, 3, 1, 2)) does, or say "
+                  "data.channels_first = true where they are",
                   images.place, described(t)));
 }
 
+struct ArrayOptions {
+  bool channels_first = false;
+  void options(OptionList& o) {
+    o.flag("channels_first", channels_first, channels_first,
+           "take images of four dimensions as [n, C, H, W] even where their sizes look like [n, H, W, C]");
+  }
+};
+
 // Returns the file's images as [n, C, H, W]: bytes as they are, other numbers as float32.
-at::Tensor shaped(const NamedArray& images) {
+at::Tensor shaped(const NamedArray& images, bool channels_first) {
   const at::Tensor& t = images.numbers;
   if (t.dim() < 2 || t.dim() > 4)
     throw UserError(
         fmt::format("{}: images must have 2, 3 or 4 dimensions, got {}: {}", images.place, t.dim(), described(t)));
   if (t.numel() == 0) throw UserError(fmt::format("{}: must hold images, has none: {}", images.place, described(t)));
-  if (t.dim() == 4) require_channels_first(images);
+  if (t.dim() == 4 && !channels_first) require_channels_first(images);
   const at::Tensor four = t.dim() == 2 ? t.view({t.size(0), 1, 1, t.size(1)}) : t.dim() == 3 ? t.unsqueeze(1) : t;
   if (t.scalar_type() == at::kByte) return four.contiguous();
   at::Tensor floats = four.to(at::kFloat).contiguous();
@@ -148,12 +157,13 @@ ImageSplit split_of_images(const at::Tensor& images, std::vector<int32_t> labels
 
 ImageData load_arrays(const Values& data) {
   const fs::path folder = find_folder(data, "arrays", "arrays", {"train.safetensors", "train_images.npy"});
+  const auto o = read_options<ArrayOptions>(data);
   ImageData set;
   set.place = folder.string();
   for (const char* name : {"train", "test"}) {
     const Arrays a = read_arrays(folder, name);
     const bool train = name == std::string("train");
-    const at::Tensor images = shaped(a.images);
+    const at::Tensor images = shaped(a.images, o.channels_first);
     const int64_t n = images.size(0);
     std::vector<int32_t> labels = whole_numbers(a.labels, n, "labels", a.images);
     if (train) {
@@ -166,6 +176,9 @@ ImageData load_arrays(const Values& data) {
                                   a.images.place, set.shape.channels, set.shape.height, set.shape.width,
                                   described(a.images.numbers)));
     }
+    set.shape.classes = std::max<int64_t>(set.shape.classes, *std::max_element(labels.begin(), labels.end()) + 1);
+    for (const NamedArray* array : {&a.images, &a.labels, &a.users})
+      if (array->numbers.defined()) set.files.push_back(array->place);
     ImageSplit& split = train ? set.train : set.test;
     split = split_of_images(images, std::move(labels), set.shape.classes, a.labels.place);
     if (a.users.numbers.defined()) split.users = whole_numbers(a.users, n, "users", a.images);
@@ -178,11 +191,13 @@ ImageData load_arrays(const Values& data) {
 namespace built_in {
 
 std::vector<DatasetInfo> image_arrays() {
+  std::vector<Option> own = options_of<ArrayOptions>();
+  own.insert(own.begin(), root_option());
   return {{.name = "arrays",
            .paper = "your own",
            .summary = "images or vectors, labels and perhaps users in safetensors or NumPy's .npy files",
            .task = "classification",
-           .options = image_options({root_option()}, {}, true),
+           .options = image_options(own, {}, true),
            .files = {"train.safetensors and test.safetensors with images, labels, users",
                      "or train_images.npy, train_labels.npy, train_users.npy and the same for test"},
            .images = load_arrays}};

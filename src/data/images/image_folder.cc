@@ -3,13 +3,14 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <map>
 #include <set>
 #include <sstream>
 
 #include <fmt/format.h>
 
+#include "base/utf8.h"
+#include "data/files/lines.h"
 #include "data/files/locate.h"
 #include "data/images/image_cache.h"
 #include "tacet/error.h"
@@ -20,15 +21,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::vector<std::string> lines_of(const fs::path& path) {
-  std::ifstream in(path);
-  if (!in) throw UserError(path.string() + ": can't be read");
-  std::vector<std::string> lines;
-  for (std::string line; std::getline(in, line);) {
-    if (!line.empty() && line.back() == '\r') line.pop_back();
-    if (!line.empty()) lines.push_back(line);
-  }
-  return lines;
+// Returns the class names of wnids.txt, one a line.
+std::vector<std::string> names_in(const fs::path& path) {
+  std::vector<std::string> names;
+  for_each_line(path.string(), [&](std::string_view line, int64_t) {
+    if (const std::string_view name = trimmed(line); !name.empty()) names.emplace_back(name);
+  });
+  return names;
 }
 
 }  // namespace
@@ -38,11 +37,10 @@ PictureList list_by_table(const std::string& folder, const std::string& table, c
   std::map<std::string, int32_t> index;
   for (const std::string& name : classes) index.emplace(name, static_cast<int32_t>(index.size()));
   PictureList list;
-  int64_t number = 0;
   const std::string path = (fs::path(folder) / table).string();
-  for (const std::string& line : lines_of(path)) {
-    ++number;
-    std::istringstream words(line);
+  for_each_line(path, [&](std::string_view line, int64_t number) {
+    if (trimmed(line).empty()) return;
+    std::istringstream words{std::string(line)};
     std::string file, name;
     words >> file >> name;
     if (!index.count(name))
@@ -50,13 +48,13 @@ PictureList list_by_table(const std::string& folder, const std::string& table, c
     file = "images/" + file;
     std::error_code error;
     if (!fs::exists(fs::path(folder) / file, error)) {
-      if (partial) continue;
+      if (partial) return;
       throw UserError(fmt::format("{}: does not exist, though {}:{} names it; data.partial = true takes what is there",
                                   (fs::path(folder) / file).string(), path, number));
     }
     list.files.push_back(file);
     list.labels.push_back(index[name]);
-  }
+  });
   if (list.files.empty()) throw UserError(path + ": names no picture that is there");
   const std::set<std::string> named(list.files.begin(), list.files.end());
   for (const std::string& file : pictures_below(folder, "images", list.left_out))
@@ -144,7 +142,7 @@ ImageData load_image_folder(const Values& data, const std::string& name) {
   const std::string train = (root / "train").string();
   ImageData set;
   set.place = root.string();
-  set.classes = tiny ? lines_of(root / "wnids.txt") : class_folders(train);
+  set.classes = tiny ? names_in(root / "wnids.txt") : class_folders(train);
   if (tiny) std::sort(set.classes.begin(), set.classes.end());
   const auto classes = static_cast<int64_t>(set.classes.size());
   if (const int64_t want = tiny ? 200 : name == "imagenet" ? 1000 : classes; classes != want && !partial)
@@ -160,11 +158,13 @@ ImageData load_image_folder(const Values& data, const std::string& name) {
   if (tiny) set.mean = {0.4802, 0.4481, 0.3975}, set.deviation = {0.2770, 0.2691, 0.2821};
 
   const std::string cache = o.cache ? fmt::format("tacet-{}", crop.side) : "";
+  if (tiny) set.files = {(root / "wnids.txt").string(), (root / "val" / "val_annotations.txt").string()};
   const auto read = [&](const std::string& split, bool table) {
     const std::string folder = (root / split).string();
     PictureList list = table ? list_by_table(folder, "val_annotations.txt", set.classes, partial)
                              : list_by_class(folder, set.classes, partial);
     if (const std::string told = list.left_out.told(); !told.empty()) set.notes.push_back(folder + ": " + told);
+    for (const std::string& file : list.files) set.files.push_back((fs::path(folder) / file).string());
     return split_of_pictures(folder, std::move(list), crop, split == "train" && crop.least_area < 1, cache);
   };
   const SplitFolders others = tiny ? SplitFolders{"", "val"} : split_folders(root, name == "image-folder", set.notes);

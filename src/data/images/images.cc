@@ -13,6 +13,7 @@
 #include <fmt/ranges.h>
 
 #include "base/multiversion.h"
+#include "base/utf8.h"
 #include "tacet/error.h"
 #include "tacet/registry.h"
 
@@ -171,6 +172,11 @@ void cut(ImageData& set, const ImageOptions& o) {
   set.train = part(o.valid, kept);
 }
 
+std::string class_name(const ImageData& set, int32_t label) {
+  const auto c = static_cast<size_t>(label);
+  return c < set.classes.size() ? in_quotes(set.classes[c]) : std::to_string(label);
+}
+
 // Notes classes that no training image is of: a file may number them from 1, and max_samples may miss some.
 void note_empty_classes(ImageData& set) {
   const std::set<int32_t> seen(set.train.labels.begin(), set.train.labels.end());
@@ -178,8 +184,7 @@ void note_empty_classes(ImageData& set) {
   if (empty == 0) return;
   std::vector<std::string> first;
   for (int32_t c = 0; c < set.shape.classes && first.size() < 8; ++c)
-    if (!seen.count(c))
-      first.push_back(static_cast<size_t>(c) < set.classes.size() ? set.classes[static_cast<size_t>(c)] : std::to_string(c));
+    if (!seen.count(c)) first.push_back(class_name(set, c));
   set.notes.push_back(fmt::format("{} of {} classes {} no training images: {}{}", empty, set.shape.classes,
                                   empty == 1 ? "has" : "have", fmt::join(first, ", "),
                                   empty > std::ssize(first) ? ", …" : ""));
@@ -195,16 +200,89 @@ void replace(std::vector<double>& own, const std::optional<Numbers>& given, cons
 
 }  // namespace
 
-std::shared_ptr<const ImageData> load_images(const Values& data) {
+namespace {
+
+// Throws UserError where a label of test or validation images is larger than those of the training images. Other classes
+// without training images are noted only, as files may number classes with gaps.
+void check_classes(const ImageData& set) {
+  const auto largest = std::max_element(set.train.labels.begin(), set.train.labels.end());
+  if (largest == set.train.labels.end()) return;
+  for (const auto& [name, split] : {std::pair{"validation", &set.valid}, {"test", &set.test}})
+    for (size_t i = 0; i < split->labels.size(); ++i)
+      if (split->labels[i] > *largest)
+        throw UserError(
+            fmt::format("{}: the labels of {} images must be 0 … {}, as of the training images, got {} for image {}",
+                        set.place, name, *largest, split->labels[i], i));
+}
+
+// Returns the label that a saved record gives to each class of the set, −1 where it has none.
+std::vector<int32_t> saved_labels(const ImageData& set, const DataRecord& record) {
+  const WordIndex saved(record.classes);
+  std::vector<int32_t> labels;
+  for (int32_t c = 0; c < set.shape.classes; ++c)
+    labels.push_back(record.classes.empty() || set.classes.empty() ? (c < record.class_count ? c : -1)
+                                                                   : saved.find(set.classes[static_cast<size_t>(c)]));
+  return labels;
+}
+
+// Numbers the classes as a record does. Training images of other classes are left out, as they are not evaluated.
+void renumber(ImageData& set, const DataRecord& record) {
+  const std::vector<int64_t> image = {set.shape.channels, set.shape.height, set.shape.width};
+  if (image != record.image)
+    throw UserError(fmt::format("{}: images must be {} (channels × height × width) as in {}, got {}", set.place,
+                                fmt::join(record.image, " × "), record.place, fmt::join(image, " × ")));
+  const std::vector<int32_t> labels = saved_labels(set, record);
+  for (const auto& [name, split] : {std::pair{"validation", &set.valid}, {"test", &set.test}})
+    for (int32_t& label : split->labels) {
+      const int32_t known = labels[static_cast<size_t>(label)];
+      if (known < 0)
+        throw UserError(fmt::format("{}: {} images must be of the classes of {}, got class {}", set.place, name,
+                                    record.place, class_name(set, label)));
+      label = known;
+    }
+  std::vector<int32_t> kept;
+  for (size_t i = 0; i < set.train.labels.size(); ++i)
+    if (labels[static_cast<size_t>(set.train.labels[i])] >= 0) kept.push_back(static_cast<int32_t>(i));
+  if (kept.size() < set.train.labels.size()) set.train = subset(set.train, kept);
+  for (int32_t& label : set.train.labels) label = labels[static_cast<size_t>(label)];
+  set.shape.classes = record.class_count;
+  if (!record.classes.empty()) set.classes = record.classes;
+  set.mean = record.mean;
+  set.deviation = record.deviation;
+}
+
+}  // namespace
+
+std::shared_ptr<const ImageData> load_images(const Values& data, const std::optional<DataRecord>& record) {
   const DatasetInfo& row = find_dataset(data.text("name"));
   if (!row.images) throw std::logic_error(row.name + " is no image data set");
   const ImageOptions o = image_options(data);
   const auto set = std::make_shared<ImageData>(row.images(data));
+  const bool saved = record && record->class_count > 0, partial = data.has("partial") && data.flag("partial");
+  if (saved)
+    renumber(*set, *record);
+  else if (!partial)
+    check_classes(*set);
   cut(*set, o);
-  note_empty_classes(*set);
+  if (!saved) note_empty_classes(*set);
   replace(set->mean, o.mean, "mean", set->shape.channels);
   replace(set->deviation, o.deviation, "deviation", set->shape.channels);
   return set;
+}
+
+DataRecord data_record(const ImageData& set, const std::string& dataset) {
+  DataRecord record{.data_set = dataset,
+                    .image = {set.shape.channels, set.shape.height, set.shape.width},
+                    .class_count = set.shape.classes,
+                    .classes = set.classes,
+                    .mean = set.mean,
+                    .deviation = set.deviation};
+  if (!set.files.empty())
+    record.files = marks_of(set.place, set.files);
+  else
+    record.files = {mark_of_numbers("training labels", set.train.labels),
+                    mark_of_numbers("validation labels", set.valid.labels), mark_of_numbers("test labels", set.test.labels)};
+  return record;
 }
 
 }  // namespace tacet

@@ -10,6 +10,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "data/clients/partition.h"
+#include "data/record/data_record.h"
 #include "tacet/image_data.h"
 #include "tacet/options.h"
 #include "tacet/random.h"
@@ -33,7 +34,10 @@ ImageOptions image_options(const Values& data);
 
 // Reads the data set that [data] names, holds out data.valid images and puts data.mean and data.deviation in place. Throws
 // UserError naming the file, or every place where files were looked for.
-std::shared_ptr<const ImageData> load_images(const Values& data);
+// With a record, its mean and deviation are taken, and classes are numbered as it says.
+std::shared_ptr<const ImageData> load_images(const Values& data, const std::optional<DataRecord>& record = {});
+// Returns the record of images as they were read.
+DataRecord data_record(const ImageData& set, const std::string& dataset);
 
 // Returns the given images of a split, in that order, as a split of their own.
 ImageSplit subset(const ImageSplit& split, const std::vector<int32_t>& samples);

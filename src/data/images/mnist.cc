@@ -64,6 +64,7 @@ ImageData load_idx(const Values& data, const std::string& name) {
     if (images.size(1) != want || images.size(2) != wide)
       throw UserError(image_file + ": images must be " + std::to_string(want) + " × " + std::to_string(wide) + ", got " +
                       std::to_string(images.size(1)) + " × " + std::to_string(images.size(2)));
+    set.files.insert(set.files.end(), {image_file, label_file});
     split = split_of_bytes(std::move(images), label_list(label_bytes), classes, label_file);
   };
   read("train", set.train);

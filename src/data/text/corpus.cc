@@ -8,6 +8,7 @@
 #include "base/files.h"
 #include "base/utf8.h"
 #include "data/files/locate.h"
+#include "data/record/data_record.h"
 #include "tacet/error.h"
 
 namespace tacet {
@@ -118,12 +119,70 @@ Corpus read_ptb_layout(const std::string& folder, const std::string& dataset) {
                         " is there; all three splits (" + style->file("train") + ", " + style->file("valid") + ", " +
                         style->file("test") + ") are needed; " + how_chosen);
     read_split(path.string(), dictionary, out);
+    corpus.files.push_back(path.string());
   };
   read("train", corpus.train);
   read("valid", corpus.valid);
   read("test", corpus.test);
   corpus.vocabulary = dictionary.take();
   return corpus;
+}
+
+namespace {
+
+// A split's tokens on their way to other indices.
+struct Renumbered {
+  std::vector<int32_t> tokens;
+  int64_t unknown = 0;
+  int32_t first_unknown = -1;  // by its old index
+};
+
+Renumbered renumbered(const std::vector<int32_t>& tokens, const std::vector<int32_t>& index, int32_t instead) {
+  Renumbered out;
+  out.tokens.reserve(tokens.size());
+  for (const int32_t t : tokens) {
+    const int32_t known = index[static_cast<size_t>(t)];
+    if (known < 0 && out.unknown++ == 0) out.first_unknown = t;
+    out.tokens.push_back(known < 0 ? instead : known);
+  }
+  return out;
+}
+
+}  // namespace
+
+std::vector<std::string> renumber(Corpus& corpus, const DataRecord& record, bool evaluation) {
+  const WordIndex words(record.vocabulary);
+  const int32_t unk = words.find("<unk>");
+  std::vector<int32_t> index;
+  for (const std::string& word : corpus.vocabulary) index.push_back(words.find(word));
+  std::vector<std::string> notes;
+  for (const auto& [split, tokens] :
+       {std::pair{"training", &corpus.train}, {"validation", &corpus.valid}, {"test", &corpus.test}}) {
+    Renumbered now = renumbered(*tokens, index, std::max(unk, 0));
+    const bool unused = evaluation && tokens == &corpus.train;
+    if (now.unknown > 0 && !unused) {
+      const std::string found = std::to_string(now.unknown) + " of " + std::to_string(tokens->size()) + " words of the " +
+                                split + " text are not in the vocabulary of " + record.place + " (the first one is " +
+                                in_quotes(corpus.vocabulary[static_cast<size_t>(now.first_unknown)]) + ")";
+      if (unk < 0 && !evaluation) throw UserError(found + ", which has no <unk>");
+      notes.push_back(found + (unk < 0 ? ", which has no <unk>: this text can't be evaluated" : " and count as <unk>"));
+      if (unk < 0) now.tokens.clear();
+    }
+    *tokens = std::move(now.tokens);
+  }
+  corpus.vocabulary = record.vocabulary;
+  return notes;
+}
+
+DataRecord data_record(const Corpus& corpus, const std::string& dataset) {
+  DataRecord record{.data_set = dataset, .vocabulary = corpus.vocabulary};
+  if (!corpus.files.empty())
+    record.files = marks_of(fs::path(corpus.files.front()).parent_path().string(), corpus.files);
+  else
+    record.files = {mark_of_numbers("training tokens", corpus.train), mark_of_numbers("validation tokens", corpus.valid),
+                    mark_of_numbers("test tokens", corpus.test)};
+  for (const Owner& owner : corpus.owners) record.users.push_back(owner.name);
+  return record;
 }
 
 std::string find_root(const Values& data, const std::string& dataset) {

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -13,6 +12,8 @@
 #include "tacet/options.h"
 
 namespace tacet {
+
+struct DataRecord;
 
 // Turns words into indices, in order of first appearance.
 class Dictionary {
@@ -39,10 +40,17 @@ class Dictionary {
 // sense, line and byte offset when a file is missing, no plain file, unreadable, not UTF-8, holds NUL bytes or has no words.
 Corpus read_ptb_layout(const std::string& folder, const std::string& dataset = "text");
 
+// Numbers the words as a saved vocabulary does, and returns lines for people. A word that it lacks becomes <unk>, which is
+// counted aloud. Where it has no <unk> either, UserError is thrown, or in an evaluation the split is emptied; the training
+// text is not evaluated, so that its words do not matter there.
+std::vector<std::string> renumber(Corpus& corpus, const DataRecord& record, bool evaluation);
+// Returns the record of a corpus as it was read.
+DataRecord data_record(const Corpus& corpus, const std::string& dataset);
+
 // Returns the folder that find_folder() gives for a corpus in this layout, by its train file.
 std::string find_root(const Values& data, const std::string& dataset);
 
 // Reads the corpus of a language-model data set of the table, with its keys.
-std::shared_ptr<const Corpus> load_corpus(const Values& data, const std::string& dataset);
+Corpus load_corpus(const Values& data, const std::string& dataset);
 
 }  // namespace tacet

@@ -104,7 +104,8 @@ TextBatches::TextBatches(std::shared_ptr<const Corpus> corpus, TextOptions optio
     training_tokens_ += B * served(shard.size / B, options_);
   }
   for (const char* split : {"valid", "test"})
-    if (const size_t have = tokens_of(*corpus_, split).size(); static_cast<int64_t>(have) / options_.eval_batch < 2)
+    if (const size_t have = tokens_of(*corpus_, split).size();
+        have > 0 && static_cast<int64_t>(have) / options_.eval_batch < 2)
       throw UserError(
           fmt::format("data.eval_batch must leave 2 tokens for each stream, got {}; the corpus has only {} tokens in "
                       "its {} split",

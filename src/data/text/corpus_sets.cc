@@ -20,10 +20,10 @@ DatasetInfo corpus_row(const std::string& name, std::string origin, std::string 
 
 }  // namespace
 
-std::shared_ptr<const Corpus> load_corpus(const Values& data, const std::string& dataset) {
+Corpus load_corpus(const Values& data, const std::string& dataset) {
   const DatasetInfo& row = find_dataset(dataset);
   if (!row.corpus) throw std::logic_error(dataset + " is no corpus");
-  return std::make_shared<const Corpus>(row.corpus(data));
+  return row.corpus(data);
 }
 
 namespace built_in {

@@ -47,7 +47,10 @@ void LabelledOptions::options(OptionList& o) {
             "without vectors: rarer words of the training texts are unknown");
   o.integer("max_words", max_words, max_words, at_least(0), "keep only the so many most frequent words; 0: all");
   o.text("unknown", unknown, unknown, {"unk", "drop"}, "a word outside the vocabulary becomes <unk>, or is left out");
-  o.maybe_text("vectors", vectors, {}, "file with word vectors in GloVe's text format; words without one are unknown");
+  Option& file =
+      o.maybe_text("vectors", vectors, {}, "file with word vectors in GloVe's text format; words without one are unknown");
+  file.path = Path::searched;
+  file.free_on_resume = file.per_machine = true;  // its contents are compared instead
   if (set == LabelledSet::snli) return;
   o.text("tokens", tokens, tokens, {"words", "spaces"}, "split texts at spaces, or into words and single other characters");
   if (own_pairs) {

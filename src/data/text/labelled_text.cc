@@ -67,7 +67,8 @@ Texts replaced(const Texts& texts, const std::vector<int32_t>& index, bool drop,
 // Fills the three splits of one data set from its files.
 class Reader {
  public:
-  explicit Reader(const Values& data) : data_(data), o_(labelled_options(data)), name_(data.text("name")) {}
+  Reader(const Values& data, const DataRecord* record)
+      : data_(data), record_(record), o_(labelled_options(data)), name_(data.text("name")) {}
 
   LabelledText read() {
     switch (o_.set) {
@@ -85,8 +86,9 @@ class Reader {
     check_splits();
     note_left_out();
     cut();
-    check_classes();
-    choose_vocabulary();
+    if (!numbers_classes()) check_classes();
+    number_words();
+    result_.place = folder_;
     return std::move(result_);
   }
 
@@ -111,6 +113,7 @@ class Reader {
     if (path.empty())
       throw DataMissing(folder_ + "/" + candidates.front() + ": does not exist; data set \"" + name_ + "\" needs its " +
                         split + " split");
+    result_.files.push_back(path);
     return files_[split] = path;
   }
 
@@ -230,18 +233,7 @@ class Reader {
     find_folder_by(names("train", {"train.tsv", "train.csv"}));
     std::map<std::string, std::string> paths;
     for (const std::string& split : split_names) paths[split] = file(split, names(split, {split + ".tsv", split + ".csv"}));
-    // Classes are numbered in byte order, whatever order they come in: a pass over the training file finds them.
-    std::map<std::string, int64_t> classes;
-    for_each_row(paths["train"], {column("label")}, [&](const std::vector<std::string>& f, int64_t number) {
-      classes.emplace(present(f[0], "label", paths["train"], number), 0);
-    });
-    for (auto& [name, index] : classes) {
-      index = static_cast<int64_t>(result_.classes.size());
-      result_.classes.push_back(name);
-    }
-    if (result_.classes.size() < 2)
-      throw UserError(paths["train"] + ": must have at least two different labels, got " +
-                      std::to_string(result_.classes.size()));
+    result_.classes = numbers_classes() ? record_->classes : classes_in(paths["train"]);
     std::vector<TableColumn> columns = {column("label"), column(pairs ? "first" : "text")};
     if (pairs) columns.push_back(column("second"));
     const bool users = !pairs && o_.user;
@@ -254,6 +246,17 @@ class Reader {
         if (pairs) add_text(of(split).second, split_words(f[2], spaces, o_.lowercase));
         if (users) of(split).users.push_back(user(std::string(present(f[2], "user", paths[split], number))));
       });
+  }
+
+  // Returns the classes of the training file in byte order, whatever order they come in.
+  std::vector<std::string> classes_in(const std::string& path) const {
+    std::set<std::string> classes;
+    for_each_row(path, {column("label")}, [&](const std::vector<std::string>& f, int64_t number) {
+      classes.emplace(present(f[0], "label", path, number));
+    });
+    if (classes.size() < 2)
+      throw UserError(path + ": must have at least two different labels, got " + std::to_string(classes.size()));
+    return {classes.begin(), classes.end()};
   }
 
   TableColumn column(const std::string& name) const {
@@ -272,7 +275,7 @@ class Reader {
     const auto found = std::find(result_.classes.begin(), result_.classes.end(), name);
     if (found == result_.classes.end())
       throw UserError(path + ":" + std::to_string(number) + ": the label must be one of " + in_quotes(result_.classes) +
-                      ", got " + in_quotes(name));
+                      (numbers_classes() ? " (" + record_->place + ")" : "") + ", got " + in_quotes(name));
     add_class(split, found - result_.classes.begin(), path, number);
   }
 
@@ -286,7 +289,11 @@ class Reader {
     texts.close();
   }
 
-  int64_t user(const std::string& name) { return users_.emplace(name, static_cast<int64_t>(users_.size())).first->second; }
+  int64_t user(const std::string& name) {
+    const auto [found, fresh] = users_.emplace(name, static_cast<int64_t>(users_.size()));
+    if (fresh) result_.users.push_back(name);
+    return found->second;
+  }
 
   // ---- the splits ----
 
@@ -320,6 +327,10 @@ class Reader {
     std::unordered_map<int64_t, int64_t> numbers;  // users are numbered anew, by first appearance
     for (TextSplit* split : {&result_.train, &result_.valid, &result_.test})
       for (int64_t& u : split->users) u = numbers.emplace(u, static_cast<int64_t>(numbers.size())).first->second;
+    std::vector<std::string> names(numbers.size());
+    for (const auto& [before, now] : numbers)
+      names[static_cast<size_t>(now)] = std::move(result_.users[static_cast<size_t>(before)]);
+    result_.users = std::move(names);
   }
 
   // A class that was never trained can't be predicted, and with one class there is nothing to tell apart.
@@ -337,8 +348,24 @@ class Reader {
 
   // ---- the vocabulary ----
 
-  void choose_vocabulary() {
+  void number_words() {
     const std::vector<std::string> all = dictionary_.take();
+    std::vector<int32_t> index(all.size(), 0);
+    if (numbers_words()) {
+      result_.words = record_->vocabulary;
+      const WordIndex known(result_.words);
+      for (size_t k = 0; k < all.size(); ++k) index[k] = std::max(known.find(all[k]), 0);
+      if (o_.vectors) read_vectors(result_.words);
+    } else {
+      choose_vocabulary(all, index);
+    }
+    const bool drop = o_.unknown == "drop";
+    for (TextSplit* split : {&result_.train, &result_.valid, &result_.test})
+      for (Texts* texts : {&split->first, &split->second}) *texts = replaced(*texts, index, drop, o_.max_length);
+  }
+
+  // Chooses among the words of the files, and puts each one's index in the vocabulary into `index`.
+  void choose_vocabulary(const std::vector<std::string>& all, std::vector<int32_t>& index) {
     std::vector<bool> used(all.size());  // words of texts that were cut away are not
     for (const TextSplit* split : {&result_.train, &result_.valid, &result_.test})
       for (const Texts* texts : {&split->first, &split->second})
@@ -352,39 +379,56 @@ class Reader {
       const auto ca = counts[static_cast<size_t>(a)], cb = counts[static_cast<size_t>(b)];
       return ca != cb ? ca > cb : all[static_cast<size_t>(a)] < all[static_cast<size_t>(b)];
     });
-
     WordVectors vectors;
-    const bool pretrained = o_.vectors.has_value();
-    if (pretrained) {
+    if (o_.vectors) {
       std::unordered_map<std::string, int64_t> wanted;
       for (size_t k = 0; k < all.size(); ++k)
         if (used[k]) wanted.emplace(all[k], static_cast<int64_t>(k));
-      if (!std::filesystem::exists(vectors_path())) throw DataMissing("data.vectors: " + vectors_path() + " does not exist");
-      vectors = read_word_vectors(vectors_path(), wanted);
+      vectors = vectors_of(wanted);
       if (vectors.found.empty()) throw UserError("data.vectors: " + vectors_path() + " has none of the data set's words");
     }
     result_.words = {"<unk>"};
-    std::vector<int32_t> index(all.size(), 0);
     for (const int32_t w : order) {
       const auto k = static_cast<size_t>(w);
       if (o_.max_words > 0 && static_cast<int64_t>(result_.words.size()) > o_.max_words) break;
-      if (pretrained ? !vectors.found.count(all[k]) : counts[k] < o_.min_count) continue;
+      if (o_.vectors ? !vectors.found.count(all[k]) : counts[k] < o_.min_count) continue;
       index[k] = static_cast<int32_t>(result_.words.size());
       result_.words.push_back(all[k]);
     }
-    if (pretrained) {
-      result_.vectors = at::zeros({static_cast<int64_t>(result_.words.size()), vectors.width});
-      for (size_t k = 1; k < result_.words.size(); ++k)
-        std::memcpy(result_.vectors.data_ptr<float>() + static_cast<int64_t>(k) * vectors.width,
-                    vectors.found.at(result_.words[k]).data(), static_cast<size_t>(vectors.width) * sizeof(float));
-    }
-    const bool drop = o_.unknown == "drop";
-    for (TextSplit* split : {&result_.train, &result_.valid, &result_.test})
-      for (Texts* texts : {&split->first, &split->second}) *texts = replaced(*texts, index, drop, o_.max_length);
+    if (o_.vectors) lay_out(vectors);
   }
 
-  // A relative path is looked for in the data set's folder, then beside it, as $TACET_DATA/glove lies beside
-  // $TACET_DATA/snli.
+  // Reads the vectors of a saved vocabulary, which all must be there.
+  void read_vectors(const std::vector<std::string>& words) {
+    std::unordered_map<std::string, int64_t> wanted;
+    for (size_t k = 1; k < words.size(); ++k) wanted.emplace(words[k], static_cast<int64_t>(k));
+    const WordVectors vectors = vectors_of(wanted);
+    for (size_t k = 1; k < words.size(); ++k)
+      if (!vectors.found.count(words[k]))
+        throw UserError("data.vectors: " + vectors_path() + " must have a vector for every word of " + record_->place +
+                        ", has none for " + in_quotes(words[k]));
+    lay_out(vectors);
+  }
+
+  WordVectors vectors_of(const std::unordered_map<std::string, int64_t>& wanted) {
+    result_.vectors_file = vectors_path();
+    if (!std::filesystem::exists(result_.vectors_file))
+      throw DataMissing("data.vectors: " + result_.vectors_file + " does not exist");
+    return read_word_vectors(result_.vectors_file, wanted);
+  }
+
+  void lay_out(const WordVectors& vectors) {
+    result_.vectors = at::zeros({static_cast<int64_t>(result_.words.size()), vectors.width});
+    for (size_t k = 1; k < result_.words.size(); ++k)
+      std::memcpy(result_.vectors.data_ptr<float>() + static_cast<int64_t>(k) * vectors.width,
+                  vectors.found.at(result_.words[k]).data(), static_cast<size_t>(vectors.width) * sizeof(float));
+  }
+
+  bool numbers_words() const { return record_ && !record_->vocabulary.empty(); }
+  bool numbers_classes() const { return record_ && !record_->classes.empty(); }
+
+  // A path that is relative still has no file beside the recipe. It is looked for in the data set's folder, then beside it,
+  // as $TACET_DATA/glove lies beside $TACET_DATA/snli.
   std::string vectors_path() const {
     const std::string given = expand_home(*o_.vectors);
     if (given.starts_with("/")) return given;
@@ -393,6 +437,7 @@ class Reader {
   }
 
   const Values& data_;
+  const DataRecord* const record_;  // null: words and classes are numbered by the files
   const LabelledOptions o_;
   const std::string name_;
   std::string folder_;
@@ -433,6 +478,19 @@ std::vector<std::string> parse_leaves(std::string_view parse, bool lowercase) {
   return words;
 }
 
-LabelledText load_labelled_text(const Values& data) { return Reader(data).read(); }
+LabelledText load_labelled_text(const Values& data, const std::optional<DataRecord>& record) {
+  return Reader(data, record ? &*record : nullptr).read();
+}
+
+DataRecord data_record(const LabelledText& texts, const std::string& dataset) {
+  DataRecord record{.data_set = dataset,
+                    .files = marks_of(texts.place, texts.files),
+                    .class_count = static_cast<int64_t>(texts.classes.size()),
+                    .classes = texts.classes,
+                    .vocabulary = texts.words,
+                    .users = texts.users};
+  if (!texts.vectors_file.empty()) record.files.push_back(mark_of("data.vectors", texts.vectors_file));
+  return record;
+}
 
 }  // namespace tacet

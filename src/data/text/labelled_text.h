@@ -11,6 +11,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "data/clients/partition.h"
+#include "data/record/data_record.h"
 #include "data/text/texts.h"
 #include "tacet/options.h"
 
@@ -31,6 +32,10 @@ struct LabelledText {
   at::Tensor vectors;            // [words, E] float32 where data.vectors is given, row 0 zeros; else undefined
   TextSplit train, valid, test;  // every text has at least one word
   std::vector<std::string> notes = {};  // lines for people: rows that were left out, and how many
+  std::vector<std::string> users = {};  // names by number; empty where nobody is known
+  std::string place = {};               // folder of the files
+  std::vector<std::string> files = {};  // paths of the files that were read, vectors apart
+  std::string vectors_file = {};        // path; empty without vectors
 };
 
 enum class LabelledSet { snli, pairs, sentiment140, texts };  // pairs and texts: files of one's own
@@ -69,7 +74,10 @@ LabelledOptions labelled_options(const Values& data);
 // polarity (2) are left out. Blanks around labels, users and titles do not count; an empty label or user is an error.
 // data.max_samples training texts are drawn at random. Throws UserError with file and line for whatever is wrong, for a
 // class that the training texts lack, for a single class, and for a split without texts.
-LabelledText load_labelled_text(const Values& data);
+// With a record, words and classes are numbered as it says, and words that it lacks are unknown.
+LabelledText load_labelled_text(const Values& data, const std::optional<DataRecord>& record = {});
+// Returns the record of texts as they were read.
+DataRecord data_record(const LabelledText& texts, const std::string& dataset);
 
 // Returns the words of a text by the rules above.
 std::vector<std::string> split_words(std::string_view text, bool spaces_only, bool lowercase);

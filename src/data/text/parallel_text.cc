@@ -44,9 +44,13 @@ class ParallelReader {
       if (!style_ && !first_existing(folder_, {wanted[k]}).empty()) style_ = &styles[k / 2];
   }
 
+  const std::string& folder() const { return folder_; }
+  const std::vector<std::string>& files() const { return files_; }  // that were read
+
   // Returns the pairs without those that have a blank side, which are counted.
-  std::vector<Pair> pairs(const std::string& split, int64_t& blank) const {
+  std::vector<Pair> pairs(const std::string& split, int64_t& blank) {
     const std::string source = file(split, "source", o_.source), target = file(split, "target", o_.target);
+    files_.insert(files_.end(), {source, target});
     std::vector<std::string> a = lines_of(source, LineEnds::any), b = lines_of(target, LineEnds::any);
     if (a.size() != b.size()) {  // texts from the web have a \r here and there within a line
       std::vector<std::string> c = lines_of(source, LineEnds::newline), d = lines_of(target, LineEnds::newline);
@@ -78,10 +82,12 @@ class ParallelReader {
 
   const ParallelOptions& o_;
   std::string folder_;
+  std::vector<std::string> files_;
   const Style* style_ = nullptr;
 };
 
-Subwords subwords_of(const ParallelOptions& o, const std::vector<Pair>& train) {
+Subwords subwords_of(const ParallelOptions& o, const std::vector<Pair>& train, const std::optional<DataRecord>& record) {
+  if (record && !record->subwords.empty()) return Subwords::from_bytes(record->subwords, record->place);
   if (o.subwords) return Subwords::from_file(expand_home(*o.subwords));
   const auto n = static_cast<int64_t>(train.size()), used = std::min(n, o.pieces_from);
   std::vector<std::string> texts;
@@ -142,16 +148,18 @@ void ParallelOptions::options(OptionList& o) {
             "size of the joint subword vocabulary, when it is learned; small texts give fewer");
   o.integer("pieces_from", pieces_from, pieces_from, at_least(1),
             "learn the vocabulary from at most so many training pairs, evenly spaced");
-  o.maybe_text("subwords", subwords, {}, "SentencePiece model to use instead of learning one");
+  Option& file = o.maybe_text("subwords", subwords, {}, "SentencePiece model to use instead of learning one");
+  file.path = Path::yes;
+  file.free_on_resume = file.per_machine = true;  // its contents are compared instead
 }
 
-ParallelText load_parallel_text(const Values& data) {
+ParallelText load_parallel_text(const Values& data, const std::optional<DataRecord>& record) {
   const auto o = read_options<ParallelOptions>(data);
-  const ParallelReader reader(data, o);
+  ParallelReader reader(data, o);
   int64_t blank = 0;
   std::vector<Pair> train = reader.pairs("train", blank);
   if (o.max_samples > 0 && static_cast<int64_t>(train.size()) > o.max_samples) train = drawn(train, o);
-  ParallelText text{.subwords = subwords_of(o, train), .train = {}, .valid = {}, .test = {}};
+  ParallelText text{.subwords = subwords_of(o, train, record), .train = {}, .valid = {}, .test = {}};
   text.train.blank = blank;
   const auto longest = static_cast<size_t>(o.max_length);
   const Encoded pieces = encoded(text.subwords, train);
@@ -189,7 +197,16 @@ ParallelText load_parallel_text(const Values& data) {
     note(split->blank, "a side is blank");
     note(split->longer, "longer than data.max_length = " + std::to_string(o.max_length));
   }
+  text.place = reader.folder();
+  text.files = reader.files();
+  if (o.subwords && !(record && !record->subwords.empty())) text.subwords_file = expand_home(*o.subwords);
   return text;
+}
+
+DataRecord data_record(const ParallelText& pairs, const std::string& dataset) {
+  DataRecord record{.data_set = dataset, .files = marks_of(pairs.place, pairs.files), .subwords = pairs.subwords.model()};
+  if (!pairs.subwords_file.empty()) record.files.push_back(mark_of("data.subwords", pairs.subwords_file));
+  return record;
 }
 
 namespace built_in {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "data/clients/partition.h"
+#include "data/record/data_record.h"
 #include "data/text/subwords.h"
 #include "data/text/texts.h"
 #include "tacet/options.h"
@@ -23,6 +24,9 @@ struct ParallelText {
   Subwords subwords;  // pieces of both languages
   ParallelSplit train, valid, test;
   std::vector<std::string> notes = {};  // lines for people: pairs that were left out, and how many
+  std::string place = {};               // folder of the files
+  std::vector<std::string> files = {};  // paths of the files that were read, subwords apart
+  std::string subwords_file = {};       // path; empty where they were learned, or are saved ones
 };
 
 struct ParallelOptions {
@@ -43,6 +47,9 @@ struct ParallelOptions {
 // data.max_samples training pairs are drawn at random. The subwords are data.subwords, or are learned from the training
 // files. Where two files have equally many lines only if a \r within a line ends none, it ends none. Throws UserError with
 // the file when one is missing, two do not have the same number of lines, or a split has no pairs.
-ParallelText load_parallel_text(const Values& data);
+// With a record, its subwords are taken.
+ParallelText load_parallel_text(const Values& data, const std::optional<DataRecord>& record = {});
+// Returns the record of pairs as they were read.
+DataRecord data_record(const ParallelText& pairs, const std::string& dataset);
 
 }  // namespace tacet

@@ -150,6 +150,21 @@ Subwords Subwords::learned(int64_t size, const std::vector<std::string>& texts) 
   return s;
 }
 
+Subwords Subwords::from_bytes(const std::string& bytes, const std::string& place) {
+  const auto scratch = std::make_shared<const ScratchFolder>("tacet-subwords");
+  const std::string path = scratch->path("saved.model");
+  write_atomically(path, bytes);
+  try {
+    Subwords s = from_file(path);
+    s.folder_ = scratch;
+    return s;
+  } catch (const UserError&) {
+    throw UserError(place + ": subwords must be a SentencePiece model");
+  }
+}
+
+std::string Subwords::model() const { return read_file(model_); }
+
 std::vector<std::vector<int32_t>> Subwords::encode(const std::vector<std::string>& texts) const {
   const ScratchFolder scratch("tacet-subwords");
   write_lines(scratch.path("in"), texts);

@@ -16,6 +16,9 @@ class Subwords {
   // A model file. Throws UserError when it can't be read, or lacks one of <pad>, <unk>, <s> and </s>.
   static Subwords from_file(const std::string& path);
 
+  // The bytes of a model file. `place` names them in messages, else as above.
+  static Subwords from_bytes(const std::string& bytes, const std::string& place);
+
   // Learns `size` pieces (fewer where the texts give fewer): <pad> 0, <unk> 1, <s> 2, </s> 3, then pieces. The result is a
   // function of the texts and the size. It is kept in ~/.cache/tacet/subwords under a name made from a hash of both and read
   // from there the next time; a cache that can't be written is done without. Throws UserError when the texts give no
@@ -27,6 +30,7 @@ class Subwords {
   // The text that the pieces stand for; an unknown piece is " ⁇ ", special ones are left out.
   std::string decode(const std::vector<int32_t>& pieces) const;
 
+  std::string model() const;  // the bytes of the model file
   int64_t size() const { return static_cast<int64_t>(pieces_.size()); }
   int32_t pad = 0, unknown = 1, begin = 2, end = 3;
 
