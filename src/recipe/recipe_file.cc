@@ -9,6 +9,8 @@
 #include <sstream>
 #include <string_view>
 
+// A header such as [=x] fails an assertion of the library before it reports the mistake.
+#define TOML_ASSERT(expression) static_cast<void>(0)
 #include <toml++/toml.h>
 
 #include "base/digest.h"

@@ -24,11 +24,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Throws UserError if the folder holds another run's recipe. A run without a checkpoint may not have its recipe yet.
-void require_run_of(const std::string& began, const Recipe& recipe, bool must_exist) {
-  if (must_exist || fs::exists(began)) require_same_run(load_recipe(began), recipe, began);
-}
-
 // Returns the record of the data that the run in the folder was begun with: its own, or that of its checkpoint; empty for a
 // run of an older version, which has none.
 std::string record_in(const std::string& folder) {
@@ -37,16 +32,18 @@ std::string record_in(const std::string& folder) {
   return "";
 }
 
-// Throws UserError if the data are others than the run in the folder was begun with. Returns a line for people where that
-// can't be told.
-std::string require_data_of(const std::string& folder, const std::string& record) {
-  if (record.empty()) return "";
-  const std::string began = record_in(folder);
-  if (began.empty())
-    return "--resume: " + folder + " has no data.json, as an older version began it: its data are not compared";
-  if (const auto other = difference(read_data_record(began), parse_data_record(record, "data")))
+// Throws UserError if the folder holds another run, or one that was begun with other data. A run without a checkpoint may
+// have no files yet. Returns lines for people about what can't be told.
+std::vector<std::string> require_begun(const std::string& folder, const Training& run, bool has_state) {
+  const std::string recipe = (fs::path(folder) / "recipe.toml").string(), record = record_in(folder);
+  if (!has_state && !fs::exists(recipe)) return {};
+  require_same_run(load_recipe(recipe), run.recipe, recipe);
+  if (run.data_record.empty()) return {};
+  if (record.empty())
+    return {"--resume: " + folder + " has no data.json, as an older version began it: its data are not compared"};
+  if (const auto other = difference(read_data_record(record), parse_data_record(run.data_record, "data")))
     throw UserError("--resume: the data must be those that the run was begun with, but " + *other);
-  return "";
+  return {};
 }
 
 // The mark of fault totals that a checkpoint does not have.
@@ -118,11 +115,8 @@ std::string Session::start() {
 // Restores the state. It only reads, so damage of a checkpoint is found before a file is touched.
 void Session::restore(bool resume) {
   RunState& s = run_.state;
-  if (first() && (resume || (log_.on() && options_.resume))) {
-    require_run_of(log_.file("recipe.toml"), run_.recipe, resume);
-    if (resume || fs::exists(log_.file("recipe.toml")))
-      if (const std::string line = require_data_of(options_.out, run_.data_record); !line.empty()) observer_.warning(line);
-  }
+  if (first() && (resume || (log_.on() && options_.resume)))
+    for (const std::string& line : require_begun(options_.out, run_, resume)) observer_.warning(line);
   s.x = run_.objective->initial();
   run_.place_client_state(*group_, options_.out);
   if (!resume) {
@@ -180,8 +174,7 @@ void Session::wait_for_checkpoint() {
 
 // Warns of checkpoints that could not be written. The older one is still there, and the run goes on.
 void Session::warn_of_checkpoints() {
-  const std::string trouble = checkpoints_.trouble();
-  if (!trouble.empty()) observer_.warning(trouble);
+  if (const std::string trouble = checkpoints_.trouble(); !trouble.empty()) observer_.warning(trouble);
 }
 
 // ---- a round happens on all workers or on none ----

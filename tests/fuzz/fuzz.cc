@@ -1,5 +1,5 @@
-// The program behind all fuzz targets, so that they are compiled together: most of a build is libtorch's headers. The name by
-// which it is called says which reader gets the input (fuzz_idx, fuzz_table, …).
+// The program behind all fuzz targets, so that they are compiled together: most of a build is libtorch's headers. The name
+// by which it is called says which reader gets the input (fuzz_idx, fuzz_table, …).
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>

@@ -1,5 +1,5 @@
-// Makes a folder of classes as the fuzzer says and lists it. Each line is an entry: "f PATH" a file, with the first bytes of a
-// picture for "p PATH", "d PATH" a folder, "l PATH TARGET" a link. Every file must be listed, left out by its name, or
+// Makes a folder of classes as the fuzzer says and lists it. Each line is an entry: "f PATH" a file, with the first bytes of
+// a picture for "p PATH", "d PATH" a folder, "l PATH TARGET" a link. Every file must be listed, left out by its name, or
 // counted.
 #include <algorithm>
 #include <filesystem>
@@ -20,7 +20,8 @@ fs::path below(const fs::path& folder, const std::string& name) {
   fs::path path = folder;
   std::istringstream parts(name);
   for (std::string part; std::getline(parts, part, '/');)
-    if (!part.empty() && part != "." && part != ".." && part.size() < 60 && part.find('\0') == std::string::npos) path /= part;
+    if (!part.empty() && part != "." && part != ".." && part.size() < 60 && part.find('\0') == std::string::npos)
+      path /= part;
   return path;
 }
 

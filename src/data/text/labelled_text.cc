@@ -2,10 +2,7 @@
 // and the indices are replaced.
 #include "data/text/labelled_text.h"
 
-#include <ATen/ops/zeros.h>
-
 #include <algorithm>
-#include <cstring>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -19,7 +16,7 @@
 #include "data/files/locate.h"
 #include "data/files/table.h"
 #include "data/text/corpus.h"
-#include "data/text/word_vectors.h"
+#include "data/text/vocabulary.h"
 #include "tacet/error.h"
 
 namespace tacet {
@@ -45,25 +42,6 @@ std::string_view present(std::string_view field, const char* what, const std::st
   return name;
 }
 
-// Returns the texts with index[word] for each word, cut to `longest` words where that is not 0. A text left without words is
-// one <unk>, which `drop` leaves out elsewhere.
-Texts replaced(const Texts& texts, const std::vector<int32_t>& index, bool drop, int64_t longest) {
-  Texts out;
-  out.ends.reserve(texts.ends.size());
-  for (int64_t k = 0; k < texts.size(); ++k) {
-    int64_t length = 0;
-    for (const int32_t w : texts[k]) {
-      const int32_t word = index[static_cast<size_t>(w)];
-      if ((word == 0 && drop) || (longest > 0 && length >= longest)) continue;
-      out.words.push_back(word);
-      ++length;
-    }
-    if (length == 0) out.words.push_back(0);
-    out.close();
-  }
-  return out;
-}
-
 // Fills the three splits of one data set from its files.
 class Reader {
  public:
@@ -87,7 +65,7 @@ class Reader {
     note_left_out();
     cut();
     if (!numbers_classes()) check_classes();
-    number_words();
+    number_words(result_, dictionary_.take(), o_, o_.vectors ? vectors_path() : "", record_);
     result_.place = folder_;
     return std::move(result_);
   }
@@ -346,85 +324,6 @@ class Reader {
                       in_quotes(result_.classes[static_cast<size_t>(*trained.begin())]) + drawn);
   }
 
-  // ---- the vocabulary ----
-
-  void number_words() {
-    const std::vector<std::string> all = dictionary_.take();
-    std::vector<int32_t> index(all.size(), 0);
-    if (numbers_words()) {
-      result_.words = record_->vocabulary;
-      const WordIndex known(result_.words);
-      for (size_t k = 0; k < all.size(); ++k) index[k] = std::max(known.find(all[k]), 0);
-      if (o_.vectors) read_vectors(result_.words);
-    } else {
-      choose_vocabulary(all, index);
-    }
-    const bool drop = o_.unknown == "drop";
-    for (TextSplit* split : {&result_.train, &result_.valid, &result_.test})
-      for (Texts* texts : {&split->first, &split->second}) *texts = replaced(*texts, index, drop, o_.max_length);
-  }
-
-  // Chooses among the words of the files, and puts each one's index in the vocabulary into `index`.
-  void choose_vocabulary(const std::vector<std::string>& all, std::vector<int32_t>& index) {
-    std::vector<bool> used(all.size());  // words of texts that were cut away are not
-    for (const TextSplit* split : {&result_.train, &result_.valid, &result_.test})
-      for (const Texts* texts : {&split->first, &split->second})
-        for (const int32_t w : texts->words) used[static_cast<size_t>(w)] = true;
-    std::vector<int64_t> counts(all.size());
-    for (const Texts* texts : {&result_.train.first, &result_.train.second})
-      for (const int32_t w : texts->words) ++counts[static_cast<size_t>(w)];
-    std::vector<int32_t> order(all.size());
-    for (size_t k = 0; k < order.size(); ++k) order[k] = static_cast<int32_t>(k);
-    std::sort(order.begin(), order.end(), [&](int32_t a, int32_t b) {
-      const auto ca = counts[static_cast<size_t>(a)], cb = counts[static_cast<size_t>(b)];
-      return ca != cb ? ca > cb : all[static_cast<size_t>(a)] < all[static_cast<size_t>(b)];
-    });
-    WordVectors vectors;
-    if (o_.vectors) {
-      std::unordered_map<std::string, int64_t> wanted;
-      for (size_t k = 0; k < all.size(); ++k)
-        if (used[k]) wanted.emplace(all[k], static_cast<int64_t>(k));
-      vectors = vectors_of(wanted);
-      if (vectors.found.empty()) throw UserError("data.vectors: " + vectors_path() + " has none of the data set's words");
-    }
-    result_.words = {"<unk>"};
-    for (const int32_t w : order) {
-      const auto k = static_cast<size_t>(w);
-      if (o_.max_words > 0 && static_cast<int64_t>(result_.words.size()) > o_.max_words) break;
-      if (o_.vectors ? !vectors.found.count(all[k]) : counts[k] < o_.min_count) continue;
-      index[k] = static_cast<int32_t>(result_.words.size());
-      result_.words.push_back(all[k]);
-    }
-    if (o_.vectors) lay_out(vectors);
-  }
-
-  // Reads the vectors of a saved vocabulary, which all must be there.
-  void read_vectors(const std::vector<std::string>& words) {
-    std::unordered_map<std::string, int64_t> wanted;
-    for (size_t k = 1; k < words.size(); ++k) wanted.emplace(words[k], static_cast<int64_t>(k));
-    const WordVectors vectors = vectors_of(wanted);
-    for (size_t k = 1; k < words.size(); ++k)
-      if (!vectors.found.count(words[k]))
-        throw UserError("data.vectors: " + vectors_path() + " must have a vector for every word of " + record_->place +
-                        ", has none for " + in_quotes(words[k]));
-    lay_out(vectors);
-  }
-
-  WordVectors vectors_of(const std::unordered_map<std::string, int64_t>& wanted) {
-    result_.vectors_file = vectors_path();
-    if (!std::filesystem::exists(result_.vectors_file))
-      throw DataMissing("data.vectors: " + result_.vectors_file + " does not exist");
-    return read_word_vectors(result_.vectors_file, wanted);
-  }
-
-  void lay_out(const WordVectors& vectors) {
-    result_.vectors = at::zeros({static_cast<int64_t>(result_.words.size()), vectors.width});
-    for (size_t k = 1; k < result_.words.size(); ++k)
-      std::memcpy(result_.vectors.data_ptr<float>() + static_cast<int64_t>(k) * vectors.width,
-                  vectors.found.at(result_.words[k]).data(), static_cast<size_t>(vectors.width) * sizeof(float));
-  }
-
-  bool numbers_words() const { return record_ && !record_->vocabulary.empty(); }
   bool numbers_classes() const { return record_ && !record_->classes.empty(); }
 
   // A path that is relative still has no file beside the recipe. It is looked for in the data set's folder, then beside it,
