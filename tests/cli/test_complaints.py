@@ -510,7 +510,7 @@ class More(Rows):
                 ("train/cat/odd: is a link to nowhere", lambda at: os.symlink("nowhere", at)),
                 ("train/cat/odd.png: must be a plain file", lambda at: os.mkfifo(at + ".png")),
                 ("train/cat/odd.JPG: must be a JPEG or PNG picture, is webp",
-                 lambda at: write_file(at + ".JPG", b"RIFF\x20\0\0\0WEBPVP8 "))):
+                 lambda at: write_file(at + ".JPG", b"RIFF\x20\0\0\0WEBPVP8 ")))):
             folder = self.pictures("odd%d" % k, train={"cat": 2, "dog": 2}, val={"cat": 1, "dog": 1})
             make(os.path.join(folder, "train", "cat", "odd"))
             self.shows(self.info("image-folder", folder), 2, words)
