@@ -26,14 +26,15 @@ def write_idx(folder, train=60, test=20, side=18, classes=3):
                 f.write(bytes((60 * (i % classes) + (i * 7 + k * 13) % 60) % 256 for k in range(side * side)))
 
 
-def write_png(path, depth=8, colours=2, row=b"\x50" * 24, side=8):
-    """A picture whose rows are all alike."""
+def write_png(path, depth=8, colours=2, row=b"\x50" * 24, side=8, extra=()):
+    """A picture whose rows are all alike; `extra` are pairs (kind, data) of further chunks."""
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, "wb") as f:
         f.write(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, depth, colours, 0, 0, 0)) +
-                chunk(b"IDAT", zlib.compress((b"\0" + row) * side)) + chunk(b"IEND", b""))
+                b"".join(chunk(*pair) for pair in extra) + chunk(b"IDAT", zlib.compress((b"\0" + row) * side)) +
+                chunk(b"IEND", b""))
 
 
 def write_file(path, content):
