@@ -34,6 +34,9 @@ struct ImageData {
   std::vector<std::string> files = {};  // paths of the files that were read, by which a run notices other data later
 };
 
+// Appends a channel's mean and deviation. A channel that is constant gets the deviation 1 and a line in `notes`.
+void add_channel(ImageData& set, double mean, double deviation);
+
 // Returns bytes [n, C, H, W] (or [n, H, W]: one channel) as a split. Throws UserError naming `place` when labels and images
 // differ in number or a label is not below `classes`.
 ImageSplit split_of_bytes(at::Tensor images, std::vector<int32_t> labels, int64_t classes, const std::string& place);

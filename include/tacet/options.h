@@ -65,6 +65,7 @@ struct Option {
   // The conditions of use: all of `only_with`, and one of `only_with_one_of`. A recipe that gives an unused option is
   // refused.
   std::vector<OnlyWith> only_with = {}, only_with_one_of = {};
+  std::vector<OnlyWith> not_with = {};    // conditions under which it is unused
   bool free_on_resume = false;            // a resumed run may have another value …
   std::vector<OnlyWith> bound_with = {};  // … unless one of these holds
   bool per_machine = false;               // workers of one run may have different values

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <memory>
 #include <set>
 
 #include <fmt/format.h>
@@ -14,6 +15,7 @@
 #include "data/clients/partition.h"
 #include "data/images/images.h"
 #include "data/text/corpus.h"
+#include "data/text/corpus_batches.h"
 #include "data/text/labelled_text.h"
 #include "data/text/parallel_text.h"
 #include "tacet/error.h"
@@ -134,17 +136,31 @@ void print_texts(const Recipe& recipe) {
                  {narrow(set.train.labels), narrow(set.train.users), set.classes, static_cast<int64_t>(set.classes.size())});
 }
 
-void print_pairs(const Values& data) {
-  const ParallelText set = load_parallel_text(data);
+void print_pairs(const Recipe& recipe) {
+  const ParallelText set = load_parallel_text(recipe.data);
   fmt::print("pairs      {} training, {} validation, {} test; {} subwords\n", set.train.size(), set.valid.size(),
              set.test.size(), set.subwords.size());
   print_notes(set.notes);
+  if (recipe.clients.has("count"))
+    print_partition(recipe, {std::vector<int32_t>(static_cast<size_t>(set.train.size())), {}, {}, 1});
 }
 
-void print_corpus(const Values& data, const std::string& name) {
-  const Corpus corpus = load_corpus(data, name);
+void print_shards(const Recipe& recipe, std::shared_ptr<const Corpus> corpus) {
+  const auto clients = static_cast<int>(recipe.clients.integer("count"));
+  const TextOptions options = text_options(recipe.data);
+  const TextBatches batches(std::move(corpus), options, clients);
+  int64_t largest = 0;
+  for (int i = 0; i < clients; ++i) largest = std::max(largest, batches.shard_tokens(i));
+  fmt::print("partition {}: {} clients\n  {:>6} {:>10}\n", options.partition, clients, "client", "tokens");
+  for (int i = 0; i < clients; ++i)
+    fmt::print("  {:>6} {:>10}  {}\n", i, batches.shard_tokens(i), bar(batches.shard_tokens(i), largest, 20));
+}
+
+void print_corpus(const Recipe& recipe, const std::string& name) {
+  const Corpus corpus = load_corpus(recipe.data, name);
   fmt::print("vocabulary {}, tokens: training {}, validation {}, test {}\n", corpus.vocabulary.size(), corpus.train.size(),
              corpus.valid.size(), corpus.test.size());
+  if (recipe.clients.has("count")) print_shards(recipe, std::make_shared<const Corpus>(corpus));
 }
 
 }  // namespace
@@ -170,10 +186,10 @@ int cmd_data_info(const std::string& name, const std::string& file, const std::v
     if (source) fmt::print("fetched by `tacet data fetch {}` from {}\n", name, source->address);
   }
   fmt::print("\n");
-  if (entry.task == "language-model") print_corpus(recipe.data, name);
+  if (entry.task == "language-model") print_corpus(recipe, name);
   if (entry.task == "classification") print_images(recipe);
   if (entry.task == "sentence-pairs" || entry.task == "text-classification") print_texts(recipe);
-  if (entry.task == "translation") print_pairs(recipe.data);
+  if (entry.task == "translation") print_pairs(recipe);
   return 0;
 }
 

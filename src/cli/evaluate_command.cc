@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "cli/progress.h"
 #include "data/files/safetensors.h"
 #include "data/record/data_record.h"
 #include "tacet/error.h"
@@ -63,11 +64,12 @@ int cmd_eval(const std::string& model, const std::string& recipe_path, const std
   Vec x = objective->initial();
   load_parameters(file, objective->layers(), x);
   if (objective->buffers().numel() > 0) load_buffers(*objective, file, folder ? model : "");
+  if (!x.isfinite().all().item<bool>()) fmt::print(stderr, "tacet: warning: {}: has weights that are not finite\n", file);
   const auto group = single_group();
   for (const std::string& split : objective->splits()) {
     const Score s = evaluate_all(*objective, *group, split, x);
-    fmt::print("{} loss {:.6f}", split, s.loss / s.count);
-    if (objective->has_perplexity()) fmt::print("  perplexity {:.3f}", std::exp(s.loss / s.count));
+    fmt::print("{} loss {}", split, figure(s.loss / s.count, 6));
+    if (objective->has_perplexity()) fmt::print("  perplexity {}", figure(std::exp(s.loss / s.count), 3));
     if (objective->has_accuracy()) fmt::print("  accuracy {:.3f} %", 100 * s.correct / s.count);
     for (const auto& [name, value] : objective->figures(x)) fmt::print("  {} {:.6g}", name, value);
     fmt::print("  ({:.0f} samples)\n", s.count);

@@ -26,6 +26,10 @@ std::string human_bytes(double b) {
   return k == 0 ? fmt::format("{:.0f} B", b) : fmt::format("{:.3g} {}", b, units[k]);
 }
 
+std::string figure(double value, int digits) {
+  return std::isfinite(value) ? fmt::format("{:.{}f}", value, digits) : fmt::format("not finite ({})", value);
+}
+
 std::string human_time(double s) {
   const auto t = static_cast<int64_t>(std::ceil(std::max(0.0, s)));
   if (t >= 3600) return fmt::format("{}:{:02}:{:02}", t / 3600, t / 60 % 60, t % 60);

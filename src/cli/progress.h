@@ -28,6 +28,8 @@ class TerminalProgress : public Observer {
 
 // Returns a size in decimal units: "1.5 MB", "12.0 GB".
 std::string human_bytes(double bytes);
+// Returns a figure with so many digits behind the point. A figure that is not finite says so in words.
+std::string figure(double value, int digits = 4);
 // Returns a duration, rounded up to seconds: "1:05", "2:03:04".
 std::string human_time(double seconds);
 

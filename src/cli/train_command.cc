@@ -43,11 +43,6 @@ void catch_signals(bool launched) {
   sigaction(SIGINT, &action, nullptr);
 }
 
-// Returns a figure with four or two digits behind the point. A figure that is not finite says so in words.
-std::string figure(double value, int digits = 4) {
-  return std::isfinite(value) ? fmt::format("{:.{}f}", value, digits) : fmt::format("not finite ({})", value);
-}
-
 void print_result(const Result& r, const std::string& out) {
   fmt::print("{}: {} rounds, {:.2f} epochs, {} communications, {} sent, {:.1f} s\n", r.status, r.rounds, r.epoch,
              r.communications, human_bytes(static_cast<double>(r.bytes_sent)), r.seconds);

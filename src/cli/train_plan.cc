@@ -114,6 +114,10 @@ TrainPlan resolve(const TrainArguments& a) {
   }
   plan.place = placement_for(a);
   plan.recipe = load_recipe(a.recipe, a.sets);
+  if (!a.join_token.empty() && a.hosts.empty() && !plan.place)
+    throw UserError(
+        "--join-token: is used with --hosts, or where a launcher places workers on several machines; workers of "
+        "one machine need none");
   plan.workers = plan.place ? plan.place->size : workers_for(plan.recipe, a.workers);
   if (a.dry_run) {
     plan.step = TrainPlan::Step::dry_run;

@@ -144,6 +144,8 @@ std::optional<std::string> why_unused(const Option& option, const std::string& t
     const Value* value = view.value(place.table, place.key);
     return "is used with " + shown(condition, table, view) + " only, which is " + (value ? to_toml(*value) : "not given");
   }
+  for (const OnlyWith& condition : option.not_with)
+    if (holds(condition, table, view)) return "is not used with " + shown(condition, table, view) + ", which is given";
   if (option.only_with_one_of.empty()) return {};
   std::vector<std::string> choices;
   for (const OnlyWith& condition : option.only_with_one_of) {

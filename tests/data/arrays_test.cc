@@ -283,7 +283,7 @@ TEST_F(ArrayFolder, TwoFormsOfOneSplitAreAnError) {
 }
 
 TEST_F(ArrayFolder, ClassesWithoutTrainingImagesAreTold) {
-  const at::Tensor images = at::zeros({3, 3, 3});
+  const at::Tensor images = at::arange(27, at::kFloat).view({3, 3, 3});
   write("train", images, at::tensor({1, 3, 3}, at::kLong));
   write("test", images, at::tensor({1, 1, 3}, at::kLong));
   EXPECT_EQ(load_images(image_values("arrays"))->notes,
@@ -291,6 +291,23 @@ TEST_F(ArrayFolder, ClassesWithoutTrainingImagesAreTold) {
   write("train", images, at::tensor({1, 0, 3}, at::kLong));
   EXPECT_EQ(load_images(image_values("arrays"))->notes,
             (std::vector<std::string>{"1 of 4 classes has no training images: 2"}));
+}
+
+// A deviation of 0 would make a test image's inputs infinite, and a tiny one huge.
+TEST_F(ArrayFolder, AConstantChannelIsToldAndItsDeviationIsOne) {
+  for (const char* split : {"train", "test"}) write(split, at::full({2, 3, 3}, 7.0f), at::tensor({0, 1}, at::kLong));
+  const auto set = load_images(image_values("arrays"));
+  EXPECT_EQ(set->deviation, std::vector<double>{1});
+  EXPECT_EQ(set->notes,
+            (std::vector<std::string>{"channel 0 of the training images is constant (7): its deviation is taken as 1"}));
+}
+
+// A wide map of four columns looks like [n, H, W, C].
+TEST_F(ArrayFolder, ChannelsFirstSaysThatTheyAre) {
+  const at::Tensor images = at::arange(2 * 8 * 6 * 4, at::kFloat).view({2, 8, 6, 4});
+  for (const char* split : {"train", "test"}) write(split, images, at::tensor({0, 1}, at::kLong));
+  test::expect_mentions(test::error_of([] { load_images(image_values("arrays")); }), {"data.channels_first = true"});
+  EXPECT_EQ(load_images(image_values("arrays", {{"channels_first", true}}))->shape.channels, 8);
 }
 
 }  // namespace

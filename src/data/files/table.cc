@@ -27,13 +27,14 @@ size_t place_of(const TableColumn& column, const std::vector<std::string>& title
 void for_each_row(const std::string& path, const std::vector<TableColumn>& columns,
                   const std::function<void(const std::vector<std::string>&, int64_t)>& f) {
   const bool commas = path.ends_with(".csv") || path.ends_with(".csv.gz");
-  size_t width = 0;
+  std::vector<std::string> titles;
   std::vector<size_t> places;
   std::vector<std::string> chosen(columns.size());
   for_each_record(path, commas ? ',' : '\t', [&](const std::vector<std::string>& fields, int64_t number) {
     const std::string where = path + ":" + std::to_string(number) + ": ";
+    const size_t width = titles.size();
     if (width == 0) {
-      width = fields.size();
+      titles = fields;
       for (const TableColumn& column : columns) places.push_back(place_of(column, fields, where));
       return;
     }
@@ -43,6 +44,8 @@ void for_each_row(const std::string& path, const std::vector<TableColumn>& colum
           (fields.size() < width
                ? ""
                : std::string("; a field that holds a ") + (commas ? "comma" : "tab") + " must stand in double quotes"));
+    if (fields == titles && width > 1)
+      throw UserError(where + "must be a row, is the header again, as in files that were put together with their headers");
     for (size_t k = 0; k < places.size(); ++k) chosen[k] = fields[places[k]];
     f(chosen, number);
   });

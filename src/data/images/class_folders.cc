@@ -14,6 +14,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "base/utf8.h"
 #include "data/files/picture.h"
 #include "tacet/error.h"
 
@@ -125,7 +126,7 @@ std::string plus_told(const LeftOut& left_out) { return left_out.told().empty() 
 void LeftOut::add(const std::string& kind, const std::string& file) {
   ++count_;
   ++kinds_[kind];
-  if (files_.size() < 4) files_.push_back(file);
+  if (files_.size() < 4) files_.push_back(visible(file));
 }
 
 std::string LeftOut::told() const {

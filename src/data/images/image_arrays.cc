@@ -139,10 +139,8 @@ at::Tensor shaped(const NamedArray& images, bool channels_first) {
 void measure(ImageData& set, const at::Tensor& images) {
   const double unit = images.scalar_type() == at::kByte ? 255 : 1;
   const at::Tensor values = images.to(at::kDouble).transpose(0, 1).flatten(1);
-  for (int64_t c = 0; c < set.shape.channels; ++c) {
-    set.mean.push_back(values[c].mean().item<double>() / unit);
-    set.deviation.push_back(std::max(values[c].std(false).item<double>() / unit, 1e-6));
-  }
+  for (int64_t c = 0; c < set.shape.channels; ++c)
+    add_channel(set, values[c].mean().item<double>() / unit, values[c].std(false).item<double>() / unit);
 }
 
 ImageSplit split_of_images(const at::Tensor& images, std::vector<int32_t> labels, int64_t classes,

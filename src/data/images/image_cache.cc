@@ -132,7 +132,9 @@ std::string fingerprint_of(const std::string& folder, const std::vector<std::str
     struct stat info {};
     if (::stat((fs::path(folder) / name).c_str(), &info) != 0)
       throw UserError((fs::path(folder) / name).string() + ": can't be read: " + std::strerror(errno));
-    add(fmt::format("{} {} {}.{}", name, info.st_size, info.st_mtim.tv_sec, info.st_mtim.tv_nsec));
+    // Programs that copy set the time of the contents back. Nothing sets that of the last change.
+    add(fmt::format("{} {} {}.{} {}.{}", name, info.st_size, info.st_mtim.tv_sec, info.st_mtim.tv_nsec, info.st_ctim.tv_sec,
+                    info.st_ctim.tv_nsec));
   }
   return digest.hex();
 }

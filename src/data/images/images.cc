@@ -48,6 +48,14 @@ ImageSplit split_of_bytes(at::Tensor images, std::vector<int32_t> labels, int64_
   return split;
 }
 
+void add_channel(ImageData& set, double mean, double deviation) {
+  if (deviation <= 0)
+    set.notes.push_back(fmt::format("channel {} of the training images is constant ({:.6g}): its deviation is taken as 1",
+                                    set.mean.size(), mean));
+  set.mean.push_back(mean);
+  set.deviation.push_back(deviation > 0 ? std::max(deviation, 1e-6) : 1);
+}
+
 ImageSplit subset(const ImageSplit& split, const std::vector<int32_t>& samples) {
   ImageSplit part;
   for (const int32_t i : samples) {
@@ -121,8 +129,7 @@ void ImageOptions::options(OptionList& o, bool users) {
             "training images are random crops of the image with so many pixels of zeros on each side; 0: no crops");
   o.flag("flip", flip, flip, "training images are mirrored left to right with probability 1/2");
   o.maybe_numbers("mean", mean, {}, "subtracted from each channel of pixels in 0 … 1; without it, the data set's own");
-  o.maybe_numbers("deviation", deviation, {.min = 0, .min_open = true},
-                  "then each channel is divided by it; without it, the data set's own");
+  o.maybe_numbers("deviation", deviation, above(0), "then each channel is divided by it; without it, the data set's own");
   o.integer("valid", valid, valid, within(0, 1e9),
             "training images held out, at random, for a split \"valid\" that then selects; 0: the test images do");
   o.integer("max_samples", max_samples, max_samples, within(0, 1e9),

@@ -55,8 +55,7 @@ ImageData load_idx(const Values& data, const std::string& name) {
       set.shape = {1, images.size(1), images.size(2), classes};
       if (name == "idx") {
         const at::Tensor values = images.to(at::kDouble).div_(255);
-        set.mean = {values.mean().item<double>()};
-        set.deviation = {std::max(values.std().item<double>(), 1e-6)};
+        add_channel(set, values.mean().item<double>(), values.std().item<double>());
       }
     }
     set.shape.classes = classes;

@@ -76,6 +76,7 @@ class TextBatches {
   std::vector<TextBatch> eval_batches(const std::string& split, int unit) const;
 
   const Corpus& corpus() const { return *corpus_; }
+  int64_t shard_tokens(int client) const { return shards_.at(static_cast<size_t>(client)).size; }
 
  private:
   struct Shard {

@@ -43,8 +43,8 @@ void LabelledOptions::options(OptionList& o) {
   o.integer("max_length", max_length, max_length, at_least(0), "longer texts are cut to so many words; 0: none is");
   partition.options(o, true, tweets || own_texts);
   o.flag("lowercase", lowercase, lowercase, "turn A–Z into a–z");
-  o.integer("min_count", min_count, min_count, at_least(1),
-            "without vectors: rarer words of the training texts are unknown");
+  o.integer("min_count", min_count, min_count, at_least(1), "without vectors: rarer words of the training texts are unknown")
+      .not_with = {{"vectors"}};
   o.integer("max_words", max_words, max_words, at_least(0), "keep only the so many most frequent words; 0: all");
   o.text("unknown", unknown, unknown, {"unk", "drop"}, "a word outside the vocabulary becomes <unk>, or is left out");
   Option& file =

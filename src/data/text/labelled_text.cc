@@ -91,6 +91,11 @@ class Reader {
     if (path.empty())
       throw DataMissing(folder_ + "/" + candidates.front() + ": does not exist; data set \"" + name_ + "\" needs its " +
                         split + " split");
+    const auto kind = [](const std::string& name) { return name.find(".csv") != std::string::npos; };
+    for (const std::string& other : candidates)
+      if (kind(other) != kind(path) && !first_existing(folder_, {other}).empty())
+        throw UserError(path + ": must not lie beside " + other + ", as only one of them is read; data." + split +
+                        "_file names the one to read");
     result_.files.push_back(path);
     return files_[split] = path;
   }
