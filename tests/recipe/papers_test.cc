@@ -26,7 +26,7 @@ Recipe shipped(const std::string& name, const std::vector<std::string>& sets = {
 struct Row {
   std::string recipe;    // below recipes/, without .toml
   std::string source;    // paper, section or figure
-  std::string settings;  // "table.key=value" with spaces between; "none" means that the key must be absent
+  std::string settings;  // "table.key=value" with spaces between; "absent" means that the key must not be there
 };
 
 const std::string cifar = " data.name=cifar-10 data.crop_padding=4 data.flip=true";
@@ -65,7 +65,7 @@ std::vector<Row> table() {
       {"celgc/cifar10-resnet56", "C section 5.1, Figure 1; weight decay: program",
        "model.name=resnet-56 data.batch_size=64 data.partition.kind=iid algorithm.name=celgc algorithm.eta=0.3 "
        "algorithm.gamma=1"
-       " algorithm.interval=4 algorithm.momentum=0 algorithm.weight_decay=5e-4 clients.count=8 clients.participating=none"
+       " algorithm.interval=4 algorithm.momentum=0 algorithm.weight_decay=5e-4 clients.count=8 clients.participating=absent"
        " schedule.epochs=200 schedule.milestones=[80,120] schedule.factor=0.1 schedule.scale_gamma=true schedule.warmup=0" +
            cifar},
       {"celgc/cifar10-resnet56-one-client", "C section 5.2, Figure 4",
@@ -107,7 +107,7 @@ std::vector<Row> table() {
       {"celgc/ptb-awd-lstm", "C section 5.1, Figure 2; η: C1 section 5.1; sizes, dropouts, decay, epochs: program",
        "data.batch_size=3 data.partition.kind=rotate algorithm.name=celgc algorithm.eta=30 algorithm.gamma=7.5 "
        "algorithm.interval=4"
-       " algorithm.momentum=0 algorithm.weight_decay=1.2e-6 clients.count=8 clients.participating=none" +
+       " algorithm.momentum=0 algorithm.weight_decay=1.2e-6 clients.count=8 clients.participating=absent" +
            ptb},
       {"celgc/ptb-awd-lstm-one-client", "C1 appendix E.1, Figure 7 (a)",
        "data.batch_size=3 data.partition.kind=rotate algorithm.name=sgd-clip algorithm.eta=30 algorithm.gamma=7.5"
@@ -142,13 +142,13 @@ std::vector<Row> table() {
        "model.name=resnet-32 data.batch_size=128 data.partition.kind=similarity data.partition.similarity=30 "
        "algorithm.name=episode"
        " algorithm.eta=0.1 algorithm.gamma=0.1 algorithm.interval=8 algorithm.weight_decay=5e-4 algorithm.resampling=1"
-       " clients.count=8 clients.participating=none schedule.epochs=150 schedule.milestones=[80,120] schedule.factor=0.1"
+       " clients.count=8 clients.participating=absent schedule.epochs=150 schedule.milestones=[80,120] schedule.factor=0.1"
        " schedule.scale_gamma=true" +
            cifar},
       {"episode/imagenet-resnet50", "E, ImageNet; rates, decay, milestones: program",
        "data.partition.kind=similarity data.partition.similarity=60 algorithm.name=episode algorithm.eta=0.1 "
        "algorithm.gamma=1"
-       " algorithm.interval=128 algorithm.weight_decay=5e-5 algorithm.resampling=1 clients.participating=none "
+       " algorithm.interval=128 algorithm.weight_decay=5e-5 algorithm.resampling=1 clients.participating=absent "
        "schedule.epochs=90"
        " schedule.milestones=[30,60,80] schedule.factor=0.1 schedule.warmup=0 schedule.scale_gamma=false" +
            imagenet},
@@ -156,7 +156,7 @@ std::vector<Row> table() {
        "data.batch_size=64 data.partition.kind=similarity data.partition.similarity=30 algorithm.name=episode "
        "algorithm.eta=0.3"
        " algorithm.gamma=0.03 algorithm.interval=4 algorithm.weight_decay=5e-4 algorithm.resampling=1 clients.count=8"
-       " clients.participating=none schedule.epochs=25 schedule.milestones=[15,20] schedule.factor=0.5 "
+       " clients.participating=absent schedule.epochs=25 schedule.milestones=[15,20] schedule.factor=0.5 "
        "schedule.unit=epochs" +
            snli + birnn_2048},
       {"episode/snli-rnn-partial", "E+ Figure 1 (a): η = γ = 0.03, s 30 %, R 5375, halves at R/2 and 3R/4",
@@ -171,7 +171,7 @@ std::vector<Row> table() {
        "data.batch_size=128 data.partition.kind=similarity data.partition.similarity=10 algorithm.name=episode "
        "algorithm.eta=0.3"
        " algorithm.gamma=0.03 algorithm.interval=4 algorithm.weight_decay=5e-4 algorithm.resampling=1 clients.count=8"
-       " clients.participating=none schedule.rounds=1000 schedule.epochs=none schedule.milestones=[500,750] "
+       " clients.participating=absent schedule.rounds=1000 schedule.epochs=absent schedule.milestones=[500,750] "
        "schedule.factor=0.5"
        " schedule.unit=rounds" +
            sentiment + bilstm_256},
@@ -179,7 +179,7 @@ std::vector<Row> table() {
        "data.batch_size=64 data.partition.kind=similarity data.partition.similarity=10 algorithm.name=episode++ "
        "algorithm.eta=0.03"
        " algorithm.gamma=0.01 algorithm.interval=4 algorithm.weight_decay=5e-4 clients.count=8 clients.participating=4"
-       " clients.sampling=uniform schedule.rounds=2000 schedule.epochs=none schedule.milestones=[1000,1500] "
+       " clients.sampling=uniform schedule.rounds=2000 schedule.epochs=absent schedule.milestones=[1000,1500] "
        "schedule.factor=0.5"
        " schedule.unit=rounds" +
            sentiment + birnn_2048},
@@ -311,7 +311,8 @@ std::string differences(const Recipe& recipe, const std::string& settings) {
     if (!stated.insert(name + "." + key).second) out += setting + " is stated twice\n";
     for (const Table& t : tables(recipe)) {
       if (t.name != name) continue;
-      const bool right = t.values.has(key) ? wanted != "none" && equals(t.values.all().at(key), wanted) : wanted == "none";
+      const bool right =
+          t.values.has(key) ? wanted != "absent" && equals(t.values.all().at(key), wanted) : wanted == "absent";
       if (!right) out += setting + ", got " + (t.values.has(key) ? to_toml(t.values.all().at(key)) : "nothing") + "\n";
     }
   }
@@ -339,7 +340,7 @@ TEST(Papers, AChangedRecipeDoesNotPass) {
   EXPECT_EQ(after({}), "");
   EXPECT_EQ(after({"algorithm.eta=0.1"}), "algorithm.eta=0.3, got 0.1\n");
   EXPECT_EQ(after({"schedule.milestones=[80]"}), "schedule.milestones=[80,120], got [80.0]\n");
-  EXPECT_EQ(after({"clients.participating=4"}), "clients.participating=none, got 4\n");
+  EXPECT_EQ(after({"clients.participating=4"}), "clients.participating=absent, got 4\n");
   EXPECT_EQ(after({"run.dtype=bf16"}), "the table does not state run.dtype = \"bf16\"\n");
   EXPECT_EQ(after({"schedule.rounds=9"}), "the table does not state schedule.rounds = 9\n");
 }
