@@ -86,6 +86,8 @@ void check_text(std::string_view text, const std::string& place, int64_t line, i
   const auto where = [&](size_t i) {
     return place + ":" + std::to_string(line) + ": byte " + std::to_string(byte + static_cast<int64_t>(i));
   };
+  if (byte == 0 && (text.starts_with("\xff\xfe") || text.starts_with("\xfe\xff")))
+    throw UserError(where(0) + ": must be UTF-8, begins as UTF-16 does: save it as UTF-8");
   for (size_t i = 0; i < text.size();) {
     const char c = text[i];
     if (c == '\0') throw UserError(where(i) + ": must be text, got a NUL byte");

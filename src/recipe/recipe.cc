@@ -292,7 +292,10 @@ class Checker {
     std::error_code error;
     const fs::path whole = fs::absolute(fs::path(input_.layers[layer].file).parent_path() / path, error);
     if (error || (option.path == Path::searched && !fs::exists(whole, error))) return given;
-    return whole.lexically_normal().string();
+    // Behind a link, ".." is not the folder before it in the text.
+    const bool up = std::find(path.begin(), path.end(), "..") != path.end();
+    const fs::path found = up ? fs::weakly_canonical(whole, error) : whole.lexically_normal();
+    return (error ? whole : found).string();
   }
 
   // Shows the tables, as layers from `first` on give them: entries, values and defaults.

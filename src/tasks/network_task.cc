@@ -47,7 +47,13 @@ std::optional<DataRecord> numbering_of(const Recipe& recipe) {
 
 void NetworkObjective::keep(const Recipe& recipe, DataRecord record, const std::vector<std::string>& notes) {
   notes_ = notes;
-  if (const std::string init = init_of(recipe); !init.empty()) record.files.push_back(mark_of("model.init", init));
+  if (const std::string init = init_of(recipe); !init.empty()) {
+    record.files.push_back(mark_of("model.init", init));
+    if (const std::string beside = data_record_beside(init); !std::filesystem::exists(beside))
+      notes_.push_back(beside +
+                       " is not there: that the words and classes of model.init are numbered as these data number "
+                       "them can't be checked");
+  }
   if (const auto other = other_data(recipe, record))
     notes_.push_back("these are not the run's data: " + *other + "; words and classes are numbered as there");
   record_ = to_json(record);

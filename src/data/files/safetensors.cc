@@ -159,7 +159,7 @@ void load_parameters(const std::string& path, const std::vector<Layer>& layers, 
     if (found->tensor.sizes().vec() != l.shape || found->tensor.scalar_type() != at::kFloat) {
       std::string want;
       for (int64_t s : l.shape) want += (want.empty() ? "" : ", ") + std::to_string(s);
-      bad(path, l.name + " must be float32 of shape [" + want + "], got " + shape_of(found->tensor) + "; its tensors are " +
+      bad(path, l.name + " must be float32 of shape [" + want + "], got " + described(found->tensor) + "; its tensors are " +
                     listed(tensors));
     }
     if (l.size > 0)

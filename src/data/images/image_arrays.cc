@@ -83,13 +83,14 @@ at::Tensor in_a_row(const NamedArray& a, int64_t count, const char* what, const 
                   rows ? "; for one-hot rows give the place of the 1, as numpy.argmax(labels, axis=1) does" : ""));
 }
 
-std::vector<int32_t> whole_numbers(const NamedArray& a, int64_t count, const char* what, const NamedArray& images) {
+std::vector<int32_t> whole_numbers(const NamedArray& a, int64_t count, const char* what, double largest,
+                                   const NamedArray& images) {
   const at::Tensor values = in_a_row(a, count, what, images).to(at::kDouble);
   const double* const p = values.data_ptr<double>();
   for (int64_t i = 0; i < count; ++i)
-    if (!(p[i] >= 0 && p[i] <= 1e9) || p[i] != std::floor(p[i]))
-      throw UserError(fmt::format("{}: {} must be whole numbers from 0 to 1e9, got {} for image {} ({})", a.place, what,
-                                  p[i], i, described(a.numbers)));
+    if (!(p[i] >= 0 && p[i] <= largest) || p[i] != std::floor(p[i]))
+      throw UserError(fmt::format("{}: {} must be whole numbers from 0 to {:g}, got {} for image {} ({})", a.place, what,
+                                  largest, p[i], i, described(a.numbers)));
   return {p, p + count};
 }
 
@@ -163,7 +164,7 @@ ImageData load_arrays(const Values& data) {
     const bool train = name == std::string("train");
     const at::Tensor images = shaped(a.images, o.channels_first);
     const int64_t n = images.size(0);
-    std::vector<int32_t> labels = whole_numbers(a.labels, n, "labels", a.images);
+    std::vector<int32_t> labels = whole_numbers(a.labels, n, "labels", 1e6, a.images);
     if (train) {
       set.shape = {images.size(1), images.size(2), images.size(3), 0};
       measure(set, images);
@@ -179,7 +180,7 @@ ImageData load_arrays(const Values& data) {
       if (array->numbers.defined()) set.files.push_back(array->place);
     ImageSplit& split = train ? set.train : set.test;
     split = split_of_images(images, std::move(labels), set.shape.classes, a.labels.place);
-    if (a.users.numbers.defined()) split.users = whole_numbers(a.users, n, "users", a.images);
+    if (a.users.numbers.defined()) split.users = whole_numbers(a.users, n, "users", 1e9, a.images);
   }
   return set;
 }

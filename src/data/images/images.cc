@@ -128,7 +128,8 @@ void ImageOptions::options(OptionList& o, bool users) {
   o.integer("crop_padding", crop_padding, crop_padding, within(0, 1e4),
             "training images are random crops of the image with so many pixels of zeros on each side; 0: no crops");
   o.flag("flip", flip, flip, "training images are mirrored left to right with probability 1/2");
-  o.maybe_numbers("mean", mean, {}, "subtracted from each channel of pixels in 0 … 1; without it, the data set's own");
+  o.maybe_numbers("mean", mean, {.min_open = true, .max_open = true},
+                  "subtracted from each channel of pixels in 0 … 1; without it, the data set's own");
   o.maybe_numbers("deviation", deviation, above(0), "then each channel is divided by it; without it, the data set's own");
   o.integer("valid", valid, valid, within(0, 1e9),
             "training images held out, at random, for a split \"valid\" that then selects; 0: the test images do");

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <filesystem>
 #include <unordered_map>
+#include <utility>
 
 #include "base/utf8.h"
 #include "data/files/locate.h"
@@ -110,8 +111,25 @@ std::vector<int32_t> chosen_numbers(LabelledText& texts, const std::vector<std::
     index[k] = static_cast<int32_t>(texts.words.size());
     texts.words.push_back(all[k]);
   }
+  if (texts.words.size() == 1)
+    throw UserError("data.min_count must leave words, got " + std::to_string(o.min_count) +
+                    ": none stands so often in the training texts");
   if (!path.empty()) lay_out(texts, vectors);
   return index;
+}
+
+// Returns a line for people about the words of a split that a saved vocabulary lacks; empty where it has them all.
+std::string unknown_words(const Texts& first, const Texts& second, const std::vector<int32_t>& index,
+                          const std::string& name, const std::string& place) {
+  int64_t unknown = 0, all = 0;
+  for (const Texts* part : {&first, &second})
+    for (const int32_t w : part->words) {
+      ++all;
+      unknown += index[static_cast<size_t>(w)] == 0;
+    }
+  if (unknown == 0) return "";
+  return std::to_string(unknown) + " of " + std::to_string(all) + " words of the " + name +
+         " texts are not in the vocabulary of " + place;
 }
 
 }  // namespace
@@ -121,6 +139,10 @@ void number_words(LabelledText& texts, const std::vector<std::string>& all, cons
   const bool saved = record && !record->vocabulary.empty();
   const std::vector<int32_t> index =
       saved ? saved_numbers(texts, all, vectors, *record) : chosen_numbers(texts, all, o, vectors);
+  if (saved)
+    for (const auto& [name, split] : {std::pair{"validation", &texts.valid}, {"test", &texts.test}})
+      if (const std::string line = unknown_words(split->first, split->second, index, name, record->place); !line.empty())
+        texts.notes.push_back(line);
   for (TextSplit* split : {&texts.train, &texts.valid, &texts.test})
     for (Texts* part : {&split->first, &split->second}) *part = replaced(*part, index, o.unknown == "drop", o.max_length);
   texts.vectors_file = vectors;
