@@ -4,6 +4,7 @@ what is expected. `test_complaints.py --table` prints both as Markdown. All inpu
 
 import gzip
 import os
+import shutil
 import signal
 import struct
 import subprocess
@@ -50,11 +51,14 @@ class Complaints(Rows):
     def test_other_formats(self):
         """Half of the pictures (webp, bmp, tif, gif, ppm) were left out without a word."""
         folder = self.pictures("formats", train={"cat": 2, "dog": 4}, val={"cat": 2, "dog": 2})
-        for name, start in (("a.webp", b"RIFF\x20\0\0\0WEBPVP8 "), ("b.bmp", b"BM\x36\0\0\0"), ("c.tif", b"II*\0\x08\0\0\0"),
-                            ("d.gif", b"GIF89a\x08\0\x08\0"), ("e.ppm", b"P6\n8 8\n255\n"), ("f.jfif", JPEG), ("g.jpg", JPEG)):
+        for name, whole in (("a.webp", "flat.webp"), ("b.bmp", "rgb.bmp"), ("c.tif", "rgb.tiff"), ("d.gif", "four.gif"),
+                            ("e.ppm", "rgb.ppm")):
+            shutil.copy(os.path.join(os.path.dirname(__file__), "..", "fuzz", "corpus", "picture", whole),
+                        os.path.join(folder, "train", "cat", name))
+        for name, start in (("f.jfif", JPEG), ("g.jpg", JPEG), ("h.heic", b"\0\0\0\x18ftypheic"), ("i.psd", b"8BPS\0\1")):
             write_file(os.path.join(folder, "train", "cat", name), start)
-        words = ["5 files left out: 1 bmp, 1 gif, 1 ppm, 1 tiff, 1 webp (cat/a.webp"]
-        self.shows(self.info("image-folder", folder), 0, "8 training, 4 test", *words)
+        words = ["2 files left out: 1 heic, 1 psd (cat/h.heic, cat/i.psd)"]
+        self.shows(self.info("image-folder", folder), 0, "13 training, 4 test", *words)
         done = self.tacet("train", self.tiny("image-folder"), "--out", self.path("formats-run"), *sets("data.root=" + folder))
         self.shows(done, 0, *words)
 
@@ -504,13 +508,13 @@ class More(Rows):
         self.shows(self.info("labelled-text", "cut"), 2, "train.csv.gz: can't be read: the compressed file is cut off")
 
     def test_odd_entries_of_a_folder(self):
-        """A loop of links, a link to nowhere, a pipe and a webp picture called .JPG are errors that name the entry."""
+        """A loop of links, a link to nowhere, a pipe and a heic picture called .JPG are errors that name the entry."""
         for k, (words, make) in enumerate((
                 ("train/cat/odd: leads back", lambda at: os.symlink(os.path.dirname(at), at)),
                 ("train/cat/odd: is a link to nowhere", lambda at: os.symlink("nowhere", at)),
                 ("train/cat/odd.png: must be a plain file", lambda at: os.mkfifo(at + ".png")),
-                ("train/cat/odd.JPG: must be a JPEG or PNG picture, is webp",
-                 lambda at: write_file(at + ".JPG", b"RIFF\x20\0\0\0WEBPVP8 ")))):
+                ("train/cat/odd.JPG: must be a picture (JPEG, PNG, WebP, TIFF, GIF, BMP or PNM), is heic",
+                 lambda at: write_file(at + ".JPG", b"\0\0\0\x18ftypheic")))):
             folder = self.pictures("odd%d" % k, train={"cat": 2, "dog": 2}, val={"cat": 1, "dog": 1})
             make(os.path.join(folder, "train", "cat", "odd"))
             self.shows(self.info("image-folder", folder), 2, words)

@@ -174,9 +174,9 @@ class Data(Case):
 
     def test_files_left_out_are_told_by_info_and_by_a_run(self):
         folder = self.pictures("mixed")
-        for name in ("cat/a.webp", "cat/b.webp", "dog/c.gif", "dog/notes.txt"):
-            write_file("%s/train/%s" % (folder, name), b"RIFF....WEBP" if name.endswith("webp") else b"GIF89a" if "gif" in name else b"x")
-        line = folder + "/train: 4 files left out: 2 webp, 1 gif, 1 txt (cat/a.webp, cat/b.webp, dog/c.gif, dog/notes.txt)"
+        for name in ("cat/a.heic", "cat/b.heic", "dog/c.psd", "dog/notes.txt"):
+            write_file("%s/train/%s" % (folder, name), b"....ftypheic" if name.endswith("heic") else b"8BPS" if "psd" in name else b"x")
+        line = folder + "/train: 4 files left out: 2 heic, 1 psd, 1 txt (cat/a.heic, cat/b.heic, dog/c.psd, dog/notes.txt)"
         done = self.folder_info(folder)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("8 training, 4 test", done.stdout)

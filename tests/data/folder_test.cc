@@ -186,8 +186,8 @@ TEST(PictureFile, SaysWhatIsWrong) {
     std::string bytes;
     std::vector<std::string> mentions;
   } rows[] = {
-      {"empty.jpg", "", {"JPEG or PNG", "is empty"}},
-      {"text.jpg", "not a picture", {"JPEG or PNG", "other bytes"}},
+      {"empty.jpg", "", {"must be a picture (JPEG, PNG, ", "is empty"}},
+      {"text.jpg", "not a picture", {"must be a picture (JPEG, PNG, ", "other bytes"}},
       {"cut.jpg", good.substr(0, good.size() / 2), {"can't be decoded as JPEG"}},
       {"head.jpg", good.substr(0, 20), {"can't be decoded as JPEG"}},
       {"cut.png", fine.substr(0, fine.size() / 2), {"can't be decoded as PNG"}},

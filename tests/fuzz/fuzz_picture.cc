@@ -1,4 +1,4 @@
-// Decodes whatever the fuzzer makes as a JPEG or PNG picture, whole and as a random crop.
+// Decodes whatever the fuzzer makes as a picture of any format, whole and as a random crop.
 #include "data/files/picture.h"
 #include "fuzz/input.h"
 

@@ -1,51 +1,42 @@
-// See picture.h. libjpeg-turbo and libpng decode, ATen resizes.
+// See picture.h. JPEG is decoded here, as a part of its size may do; ATen resizes.
 #include "data/files/picture.h"
 
-#include <png.h>
 #include <turbojpeg.h>
 
 #include <algorithm>
 #include <cmath>
-#include <csetjmp>
 #include <cstring>
 #include <memory>
-#include <new>
 #include <string_view>
 #include <vector>
+
+#include <fmt/format.h>
 
 #include <ATen/ops/_upsample_bilinear2d_aa.h>
 #include <ATen/ops/from_blob.h>
 
 #include "base/mapped_file.h"
+#include "data/files/picture_formats.h"
 #include "tacet/error.h"
 
 namespace tacet {
 namespace {
 
-struct Size {
-  int64_t height, width;
-};
 struct Region {
   double top, left, height, width;  // in pixels of the whole picture
 };
 
-// The picture as bytes [height, width, 3], perhaps at a part of its size.
-struct Pixels {
-  Size size;
-  std::vector<uint8_t> rgb;
-};
-
 class Jpeg {
  public:
-  Jpeg(const std::string& path, const MappedFile& file) : path_(path), file_(file), handle_(tjInitDecompress(), tjDestroy) {
+  explicit Jpeg(const PictureBytes& file) : file_(file), handle_(tjInitDecompress(), tjDestroy) {
     int height = 0, width = 0, subsampling = 0;
-    if (tjDecompressHeader3(handle_.get(), file_.data(), static_cast<unsigned long>(file_.size()), &width, &height,
-                            &subsampling, &colours_) != 0)
+    if (tjDecompressHeader3(handle_.get(), file_.data, static_cast<unsigned long>(file_.size), &width, &height, &subsampling,
+                            &colours_) != 0)
       check();
-    if (height <= 0 || width <= 0) throw UserError(path_ + ": can't be decoded as JPEG: its header gives no size");
     size_ = {height, width};
+    file_.check_size(size_);
   }
-  Size size() const { return size_; }
+  PictureSize size() const { return size_; }
 
   // At 1/divisor of the size, rounded up; divisor 1, 2, 4 or 8.
   Pixels decode(int divisor) {
@@ -53,7 +44,7 @@ class Jpeg {
     const bool inks = colours_ == TJCS_CMYK || colours_ == TJCS_YCCK;
     const int64_t channels = inks ? 4 : 3;
     p.rgb.resize(static_cast<size_t>(p.size.height * p.size.width * channels));
-    if (tjDecompress2(handle_.get(), file_.data(), static_cast<unsigned long>(file_.size()), p.rgb.data(),
+    if (tjDecompress2(handle_.get(), file_.data, static_cast<unsigned long>(file_.size), p.rgb.data(),
                       static_cast<int>(p.size.width), 0, static_cast<int>(p.size.height), inks ? TJPF_CMYK : TJPF_RGB,
                       TJFLAG_ACCURATEDCT) != 0)
       check();
@@ -71,90 +62,21 @@ class Jpeg {
   void check() const {
     const std::string what = tjGetErrorStr2(handle_.get());
     if (tjGetErrorCode(handle_.get()) == TJERR_WARNING && what.find("Premature end") == std::string::npos) return;
-    throw UserError(path_ + ": can't be decoded as JPEG: " + what);
+    file_.fail(what);
   }
 
-  const std::string& path_;
-  const MappedFile& file_;
+  const PictureBytes& file_;
   std::unique_ptr<void, int (*)(tjhandle)> handle_;
-  Size size_{};
+  PictureSize size_{};
   int colours_ = 0;
 };
 
-// libpng's reader of one file in memory. It leaves an error by longjmp, so it is called through tried().
-struct PngReader {
-  explicit PngReader(const MappedFile& file) : data(file.data()), left(static_cast<size_t>(file.size())) {
-    png = png_create_read_struct(PNG_LIBPNG_VER_STRING, this, give_up, [](png_structp, png_const_charp) {});
-    if (png) info = png_create_info_struct(png);
-    if (!info) throw std::bad_alloc();
-    png_set_read_fn(png, this, read);
-    png_set_benign_errors(png, 1);  // odd colour profiles are common and harmless
-  }
-  ~PngReader() { png_destroy_read_struct(&png, &info, nullptr); }
-  PngReader(const PngReader&) = delete;
-  PngReader& operator=(const PngReader&) = delete;
-
-  static void read(png_structp png, png_bytep out, size_t n) {
-    auto& from = *static_cast<PngReader*>(png_get_io_ptr(png));
-    if (n > from.left) png_error(png, "the file is cut off");
-    std::memcpy(out, from.data, n);
-    from.data += n;
-    from.left -= n;
-  }
-  [[noreturn]] static void give_up(png_structp png, png_const_charp what) {
-    static_cast<PngReader*>(png_get_error_ptr(png))->error = what;
-    png_longjmp(png, 1);
-  }
-
-  const uint8_t* data;
-  size_t left;
-  png_structp png = nullptr;
-  png_infop info = nullptr;
-  std::string error;
-};
-
-// Takes a step of reading and returns false where libpng gave up. REQUIRES: nothing in `step` needs a destructor.
-template <class Step>
-bool tried(PngReader& reader, const Step& step) {
-  if (setjmp(png_jmpbuf(reader.png))) return false;
-  step();
-  return true;
-}
-
-// Asks for 8-bit RGB with the file's own values: no gamma, no alpha, 16 bits rounded to 8.
-void ask_for_rgb(PngReader& r) {
-  png_read_info(r.png, r.info);
-  png_set_expand(r.png);
-  png_set_scale_16(r.png);
-  png_set_gray_to_rgb(r.png);
-  png_set_strip_alpha(r.png);
-  png_set_interlace_handling(r.png);
-}
-
-Pixels decode_png(const std::string& path, const MappedFile& file) {
-  PngReader r(file);
-  const auto fail = [&](const std::string& what) { throw UserError(path + ": can't be decoded as PNG: " + what); };
-  if (!tried(r, [&] { ask_for_rgb(r); })) fail(r.error);
-  Pixels p{{png_get_image_height(r.png, r.info), png_get_image_width(r.png, r.info)}, {}};
-  // deflate can't shrink anything to less than a 1,032nd, so a header that claims more is found before memory is taken.
-  if (static_cast<double>(png_get_rowbytes(r.png, r.info)) * static_cast<double>(p.size.height) >
-      1032.0 * static_cast<double>(file.size()))
-    fail("the file is cut off");
-  if (!tried(r, [&] { png_read_update_info(r.png, r.info); })) fail(r.error);
-  if (png_get_rowbytes(r.png, r.info) != static_cast<size_t>(3 * p.size.width)) fail("its pixels are of an unknown kind");
-  p.rgb.resize(static_cast<size_t>(3 * p.size.height * p.size.width));
-  std::vector<png_bytep> rows;
-  for (int64_t y = 0; y < p.size.height; ++y) rows.push_back(p.rgb.data() + 3 * y * p.size.width);
-  if (!tried(r, [&] { png_read_image(r.png, rows.data()); })) fail(r.error);
-  return p;
-}
-
-Region centred(const Size& s, double part) {
+Region centred(const PictureSize& s, double part) {
   const double side = std::max(1.0, std::round(static_cast<double>(std::min(s.height, s.width)) * part));
   return {(static_cast<double>(s.height) - side) / 2, (static_cast<double>(s.width) - side) / 2, side, side};
 }
 
-Region random_region(const Size& s, double least_area, Stream& random) {
+Region random_region(const PictureSize& s, double least_area, Stream& random) {
   const auto height = static_cast<double>(s.height), width = static_cast<double>(s.width);
   for (int attempt = 0; attempt < 10; ++attempt) {
     const double area = height * width * (least_area + (1 - least_area) * random.uniform());
@@ -189,6 +111,46 @@ void resize(const Pixels& p, const Region& r, int divisor, int64_t side, uint8_t
   std::memcpy(out, result.data_ptr<uint8_t>(), static_cast<size_t>(3 * side * side));
 }
 
+// A format whose pictures are read. Its decoder is null for JPEG, which is decoded here.
+struct PictureFormat {
+  const char* kind;
+  const char* name;  // in messages
+  Pixels (*decode)(const PictureBytes&);
+  std::vector<std::string> ends;  // of files' names
+};
+
+const std::vector<PictureFormat>& formats() {
+  static const std::vector<PictureFormat> all = {{"jpg", "JPEG", nullptr, {"jpg", "jpeg"}},
+                                                 {"png", "PNG", decode_png, {"png"}},
+                                                 {"webp", "WebP", decode_webp, {"webp"}},
+                                                 {"tiff", "TIFF", decode_tiff, {"tif", "tiff"}},
+                                                 {"gif", "GIF", decode_gif, {"gif"}},
+                                                 {"bmp", "BMP", decode_bmp, {"bmp"}},
+                                                 {"pnm", "PNM", decode_pnm, {"pbm", "pgm", "ppm", "pnm"}}};
+  return all;
+}
+
+const PictureFormat* format_of(const std::string& kind) {
+  for (const PictureFormat& f : formats())
+    if (f.kind == kind) return &f;
+  return nullptr;
+}
+
+// Tells if a file begins with the name and a header of a bitmap, not with a text like "BMW".
+bool is_bmp(const uint8_t* p, int64_t size) {
+  if (size < 18 || p[0] != 'B' || p[1] != 'M' || p[15] != 0 || p[16] != 0 || p[17] != 0) return false;
+  const int header = p[14];
+  return header == 12 || header == 40 || header == 52 || header == 56 || header == 64 || header == 108 || header == 124;
+}
+
+// Tells if a file begins with "P6 8 8" and the like, not with a text like "P1 is faster".
+bool is_pnm(const uint8_t* p, int64_t size) {
+  if (size < 4 || p[0] != 'P' || p[1] < '1' || p[1] > '6') return false;
+  int64_t k = 2;
+  while (k < std::min(size, kPictureMark) && (p[k] == ' ' || (p[k] >= '\t' && p[k] <= '\r'))) ++k;
+  return k > 2 && k < size && (p[k] == '#' || (p[k] >= '0' && p[k] <= '9'));
+}
+
 }  // namespace
 
 std::string picture_kind(const uint8_t* p, int64_t size) {
@@ -202,6 +164,8 @@ std::string picture_kind(const uint8_t* p, int64_t size) {
                {"webp", 8, "WEBP"},
                {"tiff", 0, {"II*\0", 4}},
                {"tiff", 0, {"MM\0*", 4}},
+               {"tiff", 0, {"II+\0\b\0\0\0", 8}},
+               {"tiff", 0, {"MM\0+\0\b\0\0", 8}},
                {"avif", 4, "ftypavif"},
                {"heic", 4, "ftypheic"},
                {"heic", 4, "ftypmif1"},
@@ -211,26 +175,58 @@ std::string picture_kind(const uint8_t* p, int64_t size) {
     const auto n = static_cast<int64_t>(m.bytes.size());
     if (size >= m.at + n && std::memcmp(p + m.at, m.bytes.data(), m.bytes.size()) == 0) return m.kind;
   }
+  return is_bmp(p, size) ? "bmp" : is_pnm(p, size) ? "pnm" : "";
+}
+
+std::string picture_kind_of_name(const std::string& end) {
+  for (const PictureFormat& f : formats())
+    if (std::find(f.ends.begin(), f.ends.end(), end) != f.ends.end()) return f.kind;
   return "";
 }
 
+bool reads_picture_kind(const std::string& kind) { return format_of(kind) != nullptr; }
+
+std::string picture_formats() {
+  std::vector<std::string> names;
+  for (const PictureFormat& f : formats()) names.emplace_back(f.name);
+  return fmt::format("{} or {}", fmt::join(names.begin(), names.end() - 1, ", "), names.back());
+}
+
+void PictureBytes::fail(const std::string& why) const {
+  throw UserError(path + ": can't be decoded as " + format + ": " + why);
+}
+
+void PictureBytes::check_size(const PictureSize& s) const {
+  if (s.height <= 0 || s.width <= 0) fail("its header gives no size");
+  const double pixels = static_cast<double>(s.height) * static_cast<double>(s.width);
+  if (pixels > 1e8 && pixels > 1000 * static_cast<double>(size))
+    fail(fmt::format("its header gives {} × {} pixels, too many for {} bytes", s.width, s.height, size));
+}
+
+Pixels PictureBytes::blank(const PictureSize& s) const {
+  check_size(s);
+  return {s, std::vector<uint8_t>(static_cast<size_t>(3 * s.height * s.width))};
+}
+
 void read_picture(const std::string& path, const PictureCrop& crop, Stream* random, uint8_t* out) {
-  const MappedFile file(path);
-  const auto region = [&](const Size& s) {
+  const MappedFile mapped(path);
+  const auto region = [&](const PictureSize& s) {
     return random ? random_region(s, crop.least_area, *random) : centred(s, crop.centre);
   };
-  const std::string kind = picture_kind(file.data(), file.size());
-  if (kind == "png") {
-    const Pixels p = decode_png(path, file);
+  const std::string kind = picture_kind(mapped.data(), mapped.size());
+  const PictureFormat* format = format_of(kind);
+  if (!format)
+    throw UserError(fmt::format("{}: must be a picture ({}), {}", path, picture_formats(),
+                                mapped.size() == 0 ? "is empty"
+                                : kind.empty()     ? "starts with other bytes"
+                                                   : "is " + kind));
+  const PictureBytes file{path, format->name, mapped.data(), static_cast<size_t>(mapped.size())};
+  if (format->decode) {
+    const Pixels p = format->decode(file);
     resize(p, region(p.size), 1, crop.side, out);
     return;
   }
-  if (kind != "jpg")
-    throw UserError(path + ": must be a JPEG or PNG picture, " +
-                    (file.size() == 0 ? "is empty"
-                     : kind.empty()   ? "starts with other bytes"
-                                      : "is " + kind));
-  Jpeg jpeg(path, file);
+  Jpeg jpeg(file);
   const Region r = region(jpeg.size());
   int divisor = 1;
   while (divisor < 8 && std::min(r.height, r.width) >= static_cast<double>(2 * divisor * crop.side)) divisor *= 2;

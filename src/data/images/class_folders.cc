@@ -56,22 +56,21 @@ bool is_folder(const fs::directory_entry& entry) {
   return folder;
 }
 
-// Returns what a file is: by a name that all pictures of that kind have, else by its first bytes, else by its name's end.
-// ImageNet's million files are thus not opened to be listed. Their content decides when they are decoded.
+// Returns what a file is: by the end of its name where that is a picture's that is read, else by its first bytes, else by
+// its name's end. ImageNet's million files are thus not opened to be listed. Their content decides when they are decoded.
 std::string file_kind(const fs::directory_entry& entry) {
-  const std::string end = in_lower_case(entry.path().extension().string());
-  if (end == ".jpg" || end == ".jpeg" || end == ".png") return end == ".png" ? "png" : "jpg";
+  std::string end = in_lower_case(entry.path().extension().string());
+  end.erase(0, 1);
+  if (const std::string kind = picture_kind_of_name(end); !kind.empty()) return kind;
   if (!entry.is_regular_file()) return "no plain file";
   std::ifstream in(entry.path(), std::ios::binary);
   if (!in) cannot_read(entry.path(), std::strerror(errno));
-  std::array<char, 16> bytes{};
+  std::array<char, kPictureMark> bytes{};
   in.read(bytes.data(), bytes.size());
   const std::string kind = picture_kind(reinterpret_cast<const uint8_t*>(bytes.data()), in.gcount());
   if (!kind.empty()) return kind;
-  return end.size() > 1 ? end.substr(1) : "without an ending";
+  return !end.empty() ? end : "without an ending";
 }
-
-bool is_read(const std::string& kind) { return kind == "jpg" || kind == "png"; }
 
 // A folder as the system knows it, whatever links lead to it.
 using FolderId = std::pair<dev_t, ino_t>;
@@ -97,7 +96,7 @@ struct Walk {
       const std::string below = name + "/" + entry.path().filename().string();
       if (is_folder(entry)) {
         enter(entry.path(), below);
-      } else if (const std::string kind = file_kind(entry); is_read(kind)) {
+      } else if (const std::string kind = file_kind(entry); reads_picture_kind(kind)) {
         pictures.push_back(below);
       } else {
         left_out.add(kind, below);
@@ -189,8 +188,7 @@ PictureList list_by_class(const std::string& folder, const std::vector<std::stri
     std::vector<std::string> files;
     if (fs::exists(place, error) || error) files = pictures_below(folder, classes[c], list.left_out);
     if (files.empty() && !partial)
-      throw UserError(place.string() + ": must hold the JPEG or PNG pictures of a class, has none" +
-                      plus_told(list.left_out));
+      throw UserError(place.string() + ": must hold the pictures of a class, has none" + plus_told(list.left_out));
     list.files.insert(list.files.end(), files.begin(), files.end());
     list.labels.insert(list.labels.end(), files.size(), static_cast<int32_t>(c));
   }

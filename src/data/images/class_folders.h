@@ -13,7 +13,7 @@ namespace tacet {
 class LeftOut {
  public:
   void add(const std::string& kind, const std::string& file);
-  // Returns a line for people, "6 files left out: 3 webp, 2 gif, 1 txt (cat/a.webp, …)"; empty where nothing was left out.
+  // Returns a line for people, "6 files left out: 3 heic, 2 psd, 1 txt (cat/a.heic, …)"; empty where nothing was left out.
   std::string told() const;
 
  private:
@@ -38,9 +38,9 @@ std::vector<std::string> folders_in(const std::string& folder);
 // Returns the same as names of classes. Throws UserError where there are less than two.
 std::vector<std::string> class_folders(const std::string& folder);
 
-// Returns the pictures in folder/place and in the folders below it, as paths relative to `folder`, sorted. JPEG and PNG
-// files are pictures, whatever they are called. Links are followed. Throws UserError naming a folder or file that can't be
-// read, or a link that leads back to where it is.
+// Returns the pictures in folder/place and in the folders below it, as paths relative to `folder`, sorted. Files
+// of the formats that are read are pictures, whatever they are called. Links are followed. Throws UserError naming a folder
+// or file that can't be read, or a link that leads back to where it is.
 std::vector<std::string> pictures_below(const std::string& folder, const std::string& place, LeftOut& left_out);
 
 // Returns the pictures of FOLDER/CLASS/…: the class is the first folder's name, one of `classes`; pictures may lie deeper.

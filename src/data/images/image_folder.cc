@@ -204,7 +204,7 @@ std::vector<DatasetInfo> image_folder() {
           "photographs in colour, 1,000 classes, 1,281,167 training and 50,000 validation images, which serve as test "
           "images",
           {.size = 224, .centre_crop = 0.875, .random_crop = 0.08}, 0, {"train/CLASS/*.JPEG", "val/CLASS/*.JPEG"}),
-      folder_row("image-folder", "your own", "JPEG or PNG pictures in a folder for each class", {}, 0,
+      folder_row("image-folder", "your own", "Pictures in a folder for each class", {}, 0,
                  {"train/CLASS/…", "val/CLASS/… and test/CLASS/…, or one of them, which then is the test set"}),
   };
 }
