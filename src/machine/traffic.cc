@@ -184,8 +184,8 @@ Traffic memory_traffic(int threads, double bytes, double limit) {
   }
   if (x.a[0] != 7 || x.a[size - 1] != 7) throw std::logic_error("the arrays of the memory's measurement are wrong");
   return {3.0 * sizeof(double) * static_cast<double>(size), best,
-          fmt::format("a = b + 3c on arrays of {:.0f} MB together, {} thread{}, the quickest of {} passes", bytes / 1e6,
-                      threads, threads == 1 ? "" : "s", passes),
+          fmt::format("a = b + 3c on arrays of {:.0f} MB together, {} thread{}, the quickest of {} pass{}", bytes / 1e6,
+                      threads, threads == 1 ? "" : "s", passes, passes == 1 ? "" : "es"),
           ""};
 }
 
