@@ -4,7 +4,7 @@
 set -euo pipefail
 
 packages=(
-  g++ cmake ninja-build ccache
+  g++ cmake ninja-build ccache dpkg-dev file
   libtorch-dev libgloo-dev libdnnl-dev libopenblas0-openmp
   libcli11-dev libtomlplusplus-dev nlohmann-json3-dev libfmt-dev libssl-dev liblzma-dev zlib1g-dev libturbojpeg0-dev libpng-dev libwebp-dev libtiff-dev libgif-dev libprotobuf-dev protobuf-compiler
   libcurl4-openssl-dev libarchive-dev

@@ -1,8 +1,12 @@
-// The terminal behind a descriptor, if there is one, and its width.
+// The terminal behind a descriptor, if there is one: its width, and whether colours go there.
 #pragma once
+
+#include <string>
 
 #include <sys/ioctl.h>
 #include <unistd.h>
+
+#include "base/places.h"
 
 namespace tacet {
 
@@ -12,6 +16,13 @@ inline bool is_terminal(int fd) { return ::isatty(fd) != 0; }
 inline int terminal_width(int fd, int otherwise = 80) {
   winsize size{};
   return ::ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : otherwise;
+}
+
+// Returns true if text for `fd` may be coloured: it is a terminal that knows colours, and its user has not set NO_COLOR
+// (https://no-color.org).
+inline bool takes_colour(int fd) {
+  const std::string kind = variable("TERM");
+  return is_terminal(fd) && variable("NO_COLOR").empty() && !kind.empty() && kind != "dumb";
 }
 
 }  // namespace tacet

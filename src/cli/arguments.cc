@@ -12,6 +12,10 @@ void declare_sets(CLI::App& command, std::vector<std::string>& sets, const std::
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
 }
 
+CLI::Option* declare_json(CLI::App& command, bool& json) {
+  return command.add_flag("--json", json, "print one JSON object instead of text");
+}
+
 void declare(CLI::App& command, TrainArguments& a) {
   command.add_option("recipe", a.recipe, "recipe file (TOML)")->required()->option_text("RECIPE");
   command.add_option("--out", a.out, "folder of the run; must be new or empty (default: runs/<recipe>)")->option_text("DIR");
@@ -31,7 +35,8 @@ void declare(CLI::App& command, TrainArguments& a) {
   declare_sets(command, a.sets, "override a key of the recipe; may be repeated");
   command.add_flag("--resume", a.resume, "continue the run in --out from its checkpoint");
   command.add_flag("--quiet", a.quiet, "no progress on the terminal");
-  command.add_flag("--dry-run", a.dry_run, "check recipe and data, print sizes and costs, train nothing");
+  auto* dry_run = command.add_flag("--dry-run", a.dry_run, "check recipe and data, print sizes and costs, train nothing");
+  declare_json(command, a.json)->needs(dry_run);
   auto* hosts = command.add_option("--hosts", a.hosts, "machines to start one worker each on, over ssh")
                     ->option_text("A,B,C")
                     ->excludes("--workers");
@@ -62,6 +67,7 @@ std::vector<std::string> words(const TrainArguments& a) {
   flag("--resume", a.resume);
   flag("--quiet", a.quiet);
   flag("--dry-run", a.dry_run);
+  flag("--json", a.json);
   if (!a.hosts.empty()) option("--hosts", a.hosts);
   if (a.ssh != none.ssh) option("--ssh", a.ssh);
   if (a.port != 0) option("--port", std::to_string(a.port));

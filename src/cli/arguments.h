@@ -7,7 +7,8 @@
 
 namespace CLI {
 class App;
-}
+class Option;
+}  // namespace CLI
 
 namespace tacet {
 
@@ -18,7 +19,7 @@ struct TrainArguments {
   std::string out;                // empty: runs/<recipe's name>, with a number behind it when that is taken
   std::vector<std::string> sets;  // "table.key=value"
   int workers = 0;                // 0: not given; kWorkersAuto: one for each core that a client can use
-  bool resume = false, quiet = false, dry_run = false;
+  bool resume = false, quiet = false, dry_run = false, json = false;
   std::string hosts;  // "a,b,c"; empty: not given
   std::string ssh = "ssh";
   int port = 0;            // on the first of the hosts; 0: not given
@@ -39,6 +40,9 @@ std::vector<std::string> words(const TrainArguments& arguments);
 
 // Returns the arguments of the workers of a run in the folder `out`, without those that say how many there are and where.
 TrainArguments for_workers(const TrainArguments& arguments, const std::string& out);
+
+// Adds --json to a subcommand, and returns it.
+CLI::Option* declare_json(CLI::App& command, bool& json);
 
 // Adds --set to a subcommand; several have it.
 void declare_sets(CLI::App& command, std::vector<std::string>& sets, const std::string& text);

@@ -19,8 +19,11 @@
 #include "base/utf8.h"
 #include "cli/arguments.h"
 #include "cli/data_command.h"
+#include "cli/doctor_command.h"
 #include "cli/evaluate_command.h"
+#include "cli/help_files.h"
 #include "cli/train_command.h"
+#include "cli/versions.h"
 #include "recipe/describe.h"
 #include "report/compare.h"
 #include "report/page.h"
@@ -57,8 +60,10 @@ void add_train(CLI::App& app, Commands& commands) {
 void add_compare(CLI::App& app, Commands& commands) {
   auto* c = app.add_subcommand("compare", "table of runs: final and best figures, rounds, bytes, seconds");
   const auto dirs = std::make_shared<std::vector<std::string>>();
+  const auto json = std::make_shared<bool>(false);
   c->add_option("runs", *dirs, "folders of runs")->required()->option_text("DIR...");
-  commands.push_back({c, [=] { return cmd_compare(*dirs); }});
+  declare_json(*c, *json);
+  commands.push_back({c, [=] { return cmd_compare(*dirs, *json); }});
 }
 
 void add_report(CLI::App& app, Commands& commands) {
@@ -98,6 +103,7 @@ void add_data_info(CLI::App& data, Commands& commands) {
     std::string name, recipe, partition;
     int clients = 0;
     std::vector<std::string> sets;
+    bool json = false;
   };
   const auto a = std::make_shared<Arguments>();
   auto* c = data.add_subcommand("info", "sizes, origin, files and labels of a data set, and its partition");
@@ -107,6 +113,7 @@ void add_data_info(CLI::App& data, Commands& commands) {
       ->option_text("KIND");
   c->add_option("--clients", a->clients, "to how many clients (default: 10, or the recipe's)")->option_text("N");
   declare_sets(*c, a->sets, "override a key of the recipe, data.partition.kind=dirichlet for example");
+  declare_json(*c, a->json);
   commands.push_back({c, [=] {
                         std::vector<std::string> sets = a->sets;
                         const bool deal = !a->partition.empty();
@@ -114,7 +121,7 @@ void add_data_info(CLI::App& data, Commands& commands) {
                         const int clients = a->clients == 0 && deal && a->recipe.empty() ? 10 : a->clients;
                         if (c->count("--clients") > 0 || clients > 0)
                           sets.push_back("clients.count=" + std::to_string(clients));
-                        return cmd_data_info(a->name, a->recipe, sets);
+                        return cmd_data_info(a->name, a->recipe, sets, a->json);
                       }});
 }
 
@@ -137,6 +144,26 @@ void add_data(CLI::App& app, Commands& commands) {
   commands.push_back({fetch, [=] { return cmd_data_fetch(a->name, a->folder, a->address); }});
 }
 
+void add_doctor(CLI::App& app, Commands& commands) {
+  auto* c = app.add_subcommand("doctor", "what this machine has and what tacet uses of it, with advice");
+  const auto json = std::make_shared<bool>(false);
+  declare_json(*c, *json);
+  commands.push_back({c, [=] { return cmd_doctor(*json); }});
+}
+
+// The two subcommands that tell about all others.
+void add_help_files(CLI::App& app, Commands& commands) {
+  auto* completion = app.add_subcommand("completion", "print a shell's completion of this command");
+  const auto shell = std::make_shared<std::string>();
+  completion->add_option("shell", *shell, "bash, zsh or fish")
+      ->required()
+      ->check(CLI::IsMember(std::vector<std::string>{"bash", "zsh", "fish"}))
+      ->option_text("SHELL");
+  commands.push_back({completion, [&app, shell] { return print(completion_script(app, program_name(), *shell)); }});
+  auto* manual = app.add_subcommand("manual", "print the manual page, for man -l -");
+  commands.push_back({manual, [&app] { return print(manual_page(app, program_name(), version())); }});
+}
+
 // Throws UserError for a misspelt subcommand, with the nearest name. CLI11 only says that one is missing.
 void check_subcommand(const CLI::App& app, const std::string& given) {
   std::vector<std::string> names;
@@ -153,9 +180,12 @@ bool is_tacet() { return program_name() == "tacet"; }
 int run(int argc, char** argv) {
   CLI::App app{"tacet trains neural networks on many machines, or many simulated clients, that talk rarely."};
   app.require_subcommand(1);
-  app.set_version_flag("--version", version());
-  app.footer("Start with: " + program_name() + " train " +
-             (is_tacet() ? "recipes/demo/celgc.toml --workers 4" : "RECIPE.toml --workers 2"));
+  app.set_version_flag(
+      "--version", [] { return version_text(versions()); }, "print versions, commit and processor");
+  app.footer(
+      "Exit codes: 0 done; 2 your input is wrong; 3 a worker was lost and the run could not go on; 1 a defect.\n"
+      "Start with: " +
+      program_name() + " train " + (is_tacet() ? "recipes/demo/celgc.toml --workers 4" : "RECIPE.toml --workers 2"));
   Commands commands;
   add_train(app, commands);
   add_compare(app, commands);
@@ -163,6 +193,8 @@ int run(int argc, char** argv) {
   add_eval(app, commands);
   add_lists(app, commands);
   add_data(app, commands);
+  add_doctor(app, commands);
+  add_help_files(app, commands);
   if (argc > 1 && argv[1][0] != '-') check_subcommand(app, argv[1]);
   try {
     app.parse(argc, argv);

@@ -3,21 +3,18 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <memory>
 #include <set>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "base/places.h"
 #include "base/utf8.h"
+#include "cli/data_facts.h"
 #include "cli/fetch.h"
 #include "data/catalog/sources.h"
-#include "data/clients/partition.h"
-#include "data/images/images.h"
-#include "data/text/corpus.h"
-#include "data/text/corpus_batches.h"
-#include "data/text/labelled_text.h"
-#include "data/text/parallel_text.h"
+#include "data/files/locate.h"
+#include "report/json_text.h"
 #include "tacet/error.h"
 #include "tacet/recipe.h"
 #include "tacet/registry.h"
@@ -38,12 +35,6 @@ Recipe recipe_for(const DatasetInfo& data, const std::string& file, const std::v
   throw UserError("data set " + data.name + ": there is no model for " + data.task);
 }
 
-std::vector<int64_t> histogram(const std::vector<int32_t>& labels, int64_t classes) {
-  std::vector<int64_t> counts(static_cast<size_t>(classes));
-  for (const int32_t label : labels) ++counts[static_cast<size_t>(label)];
-  return counts;
-}
-
 // Returns a bar, `width` characters long for the largest.
 std::string bar(int64_t count, int64_t largest, int width) {
   std::string out;
@@ -51,13 +42,6 @@ std::string bar(int64_t count, int64_t largest, int width) {
   for (int k = 0; k < length; ++k) out += "█";
   return out;
 }
-
-// The part of a training set that partitions read.
-struct Labelled {
-  std::vector<int32_t> labels, users;
-  std::vector<std::string> classes;  // names, where known
-  int64_t count = 0;                 // number of classes
-};
 
 void print_labels(const Labelled& set) {
   const auto counts = histogram(set.labels, set.count);
@@ -73,94 +57,82 @@ void print_labels(const Labelled& set) {
                bar(counts[c], largest, 40));
 }
 
-void print_partition(const Recipe& recipe, const Labelled& set) {
-  const PartitionOptions options = partition_options(recipe.data);
-  const bool anew = options.every_round;
-  auto clients = static_cast<int>(recipe.clients.integer("count"));
-  if (anew && recipe.clients.has("participating")) clients = static_cast<int>(recipe.clients.integer("participating"));
-  const Shares shares = partition(options, set.labels, set.users, clients);
-  size_t most = 0;
-  int64_t largest = 0;
-  std::vector<std::vector<int64_t>> counts;
-  for (const auto& share : shares) {
-    std::vector<int32_t> labels;
-    for (const int32_t i : share) labels.push_back(set.labels[static_cast<size_t>(i)]);
-    counts.push_back(histogram(labels, set.count));
-    most = std::max(most, share.size());
-    largest = std::max(largest, *std::max_element(counts.back().begin(), counts.back().end()));
-  }
-  fmt::print("partition {}, seed {}{}: {} clients\n", options.kind, options.seed,
-             anew ? ", dealt anew in every round, here the first one" : "", clients);
+void print_partition(const PartitionFacts& f, int64_t classes) {
+  int64_t most = 0, largest = 0;
+  for (const int64_t n : f.samples) most = std::max(most, n);
+  for (const auto& counts : f.classes) largest = std::max(largest, *std::max_element(counts.begin(), counts.end()));
+  fmt::print("partition {}, seed {}{}: {} clients\n", f.options.kind, f.options.seed,
+             f.options.every_round ? ", dealt anew in every round, here the first one" : "", f.clients);
   constexpr int64_t columns = 64;
-  const bool drawn = set.count <= columns;
+  const bool drawn = classes <= columns;
   fmt::print("  {:>6} {:>8} {:>7}  {:<20}{}\n", "client", "samples", "classes", "",
              drawn ? "  labels, one column each" : "");
-  for (size_t i = 0; i < shares.size(); ++i) {
-    const auto classes = std::count_if(counts[i].begin(), counts[i].end(), [](int64_t n) { return n > 0; });
-    const std::string size = bar(static_cast<int64_t>(shares[i].size()), static_cast<int64_t>(most), 20);
+  for (size_t i = 0; i < f.samples.size(); ++i) {
+    const auto held = std::count_if(f.classes[i].begin(), f.classes[i].end(), [](int64_t n) { return n > 0; });
+    const std::string size = bar(f.samples[i], most, 20);
     const std::string padding(20 - size.size() / std::string("█").size(), ' ');
-    fmt::print("  {:>6} {:>8} {:>7}  {}{}{}\n", i, shares[i].size(), classes, size, padding,
-               drawn ? "  " + bars(counts[i], largest) : "");
+    fmt::print("  {:>6} {:>8} {:>7}  {}{}{}\n", i, f.samples[i], held, size, padding,
+               drawn ? "  " + bars(f.classes[i], largest) : "");
   }
 }
 
-void print_labelled(const Recipe& recipe, const Labelled& set) {
-  print_labels(set);
-  if (!set.users.empty())
-    fmt::print("users      {} of the training set\n", std::set<int32_t>(set.users.begin(), set.users.end()).size());
-  if (recipe.clients.has("count")) print_partition(recipe, set);
+void print_shards(const std::string& kind, const std::vector<int64_t>& tokens) {
+  const int64_t largest = *std::max_element(tokens.begin(), tokens.end());
+  fmt::print("partition {}: {} clients\n  {:>6} {:>10}\n", kind, tokens.size(), "client", "tokens");
+  for (size_t i = 0; i < tokens.size(); ++i)
+    fmt::print("  {:>6} {:>10}  {}\n", i, tokens[i], bar(tokens[i], largest, 20));
 }
 
 void print_notes(const std::vector<std::string>& notes) {
   for (size_t k = 0; k < notes.size(); ++k) fmt::print("{:<10} {}\n", k == 0 ? "to note" : "", notes[k]);
 }
 
-void print_images(const Recipe& recipe) {
-  const auto set = load_images(recipe.data);
-  const ImageShape& s = set->shape;
-  fmt::print("found in   {}\n", set->place);
-  fmt::print("images     {} training, {}{} test; {} × {} × {}, {} classes\n", set->train.size(),
-             set->valid.size() > 0 ? std::to_string(set->valid.size()) + " validation, " : "", set->test.size(), s.channels,
-             s.height, s.width, s.classes);
-  print_notes(set->notes);
-  print_labelled(recipe, {set->train.labels, set->train.users, set->classes, s.classes});
+void print_row(const DatasetInfo& row) {
+  fmt::print("{}: {}\ntask       {}\norigin     {}\n", row.name, row.summary, row.task, row.paper);
+  for (size_t k = 0; k < row.files.size(); ++k) fmt::print("{:<10} {}\n", k == 0 ? "files" : "", row.files[k]);
+  if (!row.files.empty()) {
+    fmt::print("looked for in data.root, else {}\n", expected_folder(row));
+    if (const Source* source = find_source(row.name))
+      fmt::print("fetched by `tacet data fetch {}` from {}\n", row.name, source->address);
+  }
+  fmt::print("\n");
 }
 
-void print_texts(const Recipe& recipe) {
-  const LabelledText set = load_labelled_text(recipe.data);
-  const auto narrow = [](const std::vector<int64_t>& v) { return std::vector<int32_t>(v.begin(), v.end()); };
-  fmt::print("texts      {} training, {} validation, {} test; vocabulary {}\n", set.train.size(), set.valid.size(),
-             set.test.size(), set.words.size());
-  print_notes(set.notes);
-  print_labelled(recipe,
-                 {narrow(set.train.labels), narrow(set.train.users), set.classes, static_cast<int64_t>(set.classes.size())});
+void print_facts(const DatasetInfo& row, const DataFacts& f) {
+  const ImageShape& s = f.shape;
+  if (row.task == "language-model")
+    fmt::print("vocabulary {}, tokens: training {}, validation {}, test {}\n", f.vocabulary, f.train, f.valid, f.test);
+  else if (row.task == "classification")
+    fmt::print("found in   {}\nimages     {} training, {}{} test; {} × {} × {}, {} classes\n", f.place, f.train,
+               f.valid > 0 ? std::to_string(f.valid) + " validation, " : "", f.test, s.channels, s.height, s.width,
+               s.classes);
+  else if (row.task == "translation")
+    fmt::print("pairs      {} training, {} validation, {} test; {} subwords\n", f.train, f.valid, f.test, f.vocabulary);
+  else if (f.labelled)
+    fmt::print("texts      {} training, {} validation, {} test; vocabulary {}\n", f.train, f.valid, f.test, f.vocabulary);
+  print_notes(f.notes);
+  if (!f.labelled) return;
+  print_labels(*f.labelled);
+  const auto& users = f.labelled->users;
+  if (!users.empty())
+    fmt::print("users      {} of the training set\n", std::set<int32_t>(users.begin(), users.end()).size());
 }
 
-void print_pairs(const Recipe& recipe) {
-  const ParallelText set = load_parallel_text(recipe.data);
-  fmt::print("pairs      {} training, {} validation, {} test; {} subwords\n", set.train.size(), set.valid.size(),
-             set.test.size(), set.subwords.size());
-  print_notes(set.notes);
-  if (recipe.clients.has("count"))
-    print_partition(recipe, {std::vector<int32_t>(static_cast<size_t>(set.train.size())), {}, {}, 1});
-}
-
-void print_shards(const Recipe& recipe, std::shared_ptr<const Corpus> corpus) {
-  const auto clients = static_cast<int>(recipe.clients.integer("count"));
-  const TextOptions options = text_options(recipe.data);
-  const TextBatches batches(std::move(corpus), options, clients);
-  int64_t largest = 0;
-  for (int i = 0; i < clients; ++i) largest = std::max(largest, batches.shard_tokens(i));
-  fmt::print("partition {}: {} clients\n  {:>6} {:>10}\n", options.partition, clients, "client", "tokens");
-  for (int i = 0; i < clients; ++i)
-    fmt::print("  {:>6} {:>10}  {}\n", i, batches.shard_tokens(i), bar(batches.shard_tokens(i), largest, 20));
-}
-
-void print_corpus(const Recipe& recipe, const std::string& name) {
-  const Corpus corpus = load_corpus(recipe.data, name);
-  fmt::print("vocabulary {}, tokens: training {}, validation {}, test {}\n", corpus.vocabulary.size(), corpus.train.size(),
-             corpus.valid.size(), corpus.test.size());
-  if (recipe.clients.has("count")) print_shards(recipe, std::make_shared<const Corpus>(corpus));
+// Prints all as one JSON object. Where the data are missing, prints what is known without them and throws DataMissing.
+void print_json(const DatasetInfo& row, const Recipe& recipe) {
+  nlohmann::json j = json_of_row(row);
+  try {
+    const DataFacts facts = data_facts(row, recipe);
+    j.update(json_of_data(row, facts));
+    if (const Labelled* dealt = dealt_by_partition(facts); dealt && recipe.clients.has("count"))
+      j["partition"] = json_of_partition(partition_facts(recipe, *dealt));
+    if (!facts.shards.empty()) j["partition"] = json_of_shards(recipe, facts);
+  } catch (const DataMissing&) {
+    j["found"] = false;
+    fmt::print("{}", json_text(j));
+    throw;
+  }
+  fmt::print("{}", json_text(j));
 }
 
 }  // namespace
@@ -172,24 +144,21 @@ std::string bars(const std::vector<int64_t>& counts, int64_t largest) {
   return out;
 }
 
-int cmd_data_info(const std::string& name, const std::string& file, const std::vector<std::string>& sets) {
-  const DatasetInfo& entry = find_dataset(name);
-  const Recipe recipe = recipe_for(entry, file, sets);
+int cmd_data_info(const std::string& name, const std::string& file, const std::vector<std::string>& sets, bool json) {
+  const DatasetInfo& row = find_dataset(name);
+  const Recipe recipe = recipe_for(row, file, sets);
   const std::string other = recipe.data.has("name") ? recipe.data.text("name") : "an objective without a data set";
   if (other != name) throw UserError("--recipe: must be a recipe for " + name + ", is one for " + other);
-  fmt::print("{}: {}\ntask       {}\norigin     {}\n", entry.name, entry.summary, entry.task, entry.paper);
-  for (size_t k = 0; k < entry.files.size(); ++k) fmt::print("{:<10} {}\n", k == 0 ? "files" : "", entry.files[k]);
-  if (!entry.files.empty()) {
-    const Source* source = find_source(name);
-    fmt::print("looked for in data.root, else {}\n",
-               (fs::path(data_folder()) / (source ? source->subfolder : name)).string());
-    if (source) fmt::print("fetched by `tacet data fetch {}` from {}\n", name, source->address);
+  if (json) {
+    print_json(row, recipe);
+    return 0;
   }
-  fmt::print("\n");
-  if (entry.task == "language-model") print_corpus(recipe, name);
-  if (entry.task == "classification") print_images(recipe);
-  if (entry.task == "sentence-pairs" || entry.task == "text-classification") print_texts(recipe);
-  if (entry.task == "translation") print_pairs(recipe);
+  print_row(row);
+  const DataFacts facts = data_facts(row, recipe);
+  print_facts(row, facts);
+  if (const Labelled* dealt = dealt_by_partition(facts); dealt && recipe.clients.has("count"))
+    print_partition(partition_facts(recipe, *dealt), dealt->count);
+  if (!facts.shards.empty()) print_shards(text_options(recipe.data).partition, facts.shards);
   return 0;
 }
 

@@ -8,9 +8,9 @@
 namespace tacet {
 
 // Prints origin, files, their place, sizes and the histogram of labels. With a recipe, or where clients.count is set, also
-// prints each client's samples by label. Returns the exit code. Where files are missing or unfit, throws UserError after
-// printing what is known without them.
-int cmd_data_info(const std::string& name, const std::string& recipe, const std::vector<std::string>& sets);
+// prints each client's samples by label. With `json` prints one JSON object instead of the text. Returns the exit code.
+// Where files are missing, throws UserError after printing what is known without them.
+int cmd_data_info(const std::string& name, const std::string& recipe, const std::vector<std::string>& sets, bool json);
 
 // Downloads a data set into `folder` (empty: $TACET_DATA, else ~/.cache/tacet) from `address` (empty: the data set's own).
 // Returns the exit code. Throws UserError.

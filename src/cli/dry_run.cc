@@ -6,12 +6,12 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <optional>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "base/clock.h"
 #include "base/files.h"
@@ -22,6 +22,8 @@
 #include "data/files/locate.h"
 #include "engine/client_sampling.h"
 #include "engine/message_coding.h"
+#include "machine/processor.h"
+#include "report/json_text.h"
 #include "tacet/algorithm.h"
 #include "tacet/error.h"
 #include "tacet/registry.h"
@@ -39,14 +41,6 @@ int64_t parameter_count(const Objective& objective) {
   int64_t d = 0;
   for (const Layer& l : objective.layers()) d += l.size;
   return d;
-}
-
-// Returns the bytes of a line "KEY:  number kB" in a file of /proc; 0 where there is none.
-double proc_bytes(const std::string& file, const std::string& key) {
-  std::ifstream in(file);
-  for (std::string line; std::getline(in, line);)
-    if (line.starts_with(key + ":")) return 1024.0 * std::strtod(line.c_str() + key.size() + 1, nullptr);
-  return 0;
 }
 
 // Returns the most bytes of memory that this process has had since forget_peak(), or since its start where the system can't
@@ -136,6 +130,23 @@ std::optional<Guess> extrapolated(const Recipe& recipe, int clients, int client,
   return Guess{line_through(n(small), one.seconds, n(larger), two.seconds, n(batch)), larger, two.bytes, parameters};
 }
 
+// What a dry run finds out.
+struct DryRun {
+  std::string recipe, method, subject;  // subject: the model's name, or the objective's
+  bool own = false;                     // an objective of the program's own
+  int64_t parameters = 0;
+  std::string data;  // empty: the objective's own
+  int64_t training = 0;
+  std::string unit = "samples";
+  std::vector<std::string> notes;
+  std::string missing;  // the reason why a stand-in took the data's place; empty: they are there
+  int clients = 1, workers = 1, interval = 1;
+  double vectors = 0, bytes = 0;  // of one client's messages in a round
+  Cost cost;
+  double round_seconds = 0;
+  int64_t guessed_from = 0;  // largest batch that was measured where the step was not; 0: the step itself was measured
+};
+
 void print_missing(const DatasetInfo& data, const std::string& what) {
   fmt::print("missing     {}\n", what);
   if (const Source* source = find_source(data.name)) {
@@ -148,59 +159,104 @@ void print_missing(const DatasetInfo& data, const std::string& what) {
   fmt::print("            below: figures with stand-in data of the same shape\n");
 }
 
-}  // namespace
+void print_dry_run(const DryRun& r) {
+  fmt::print("recipe      {}\n", r.recipe);
+  fmt::print("{:<11} {}, {} parameters ({})\n", r.own ? "objective" : "model", r.subject, r.parameters,
+             human_bytes(4.0 * static_cast<double>(r.parameters)));
+  const std::string data = r.own ? "its own" : r.data;
+  fmt::print("data        {}, {} training {}{}\n", data, r.training, r.unit, r.missing.empty() ? " an epoch" : "");
+  for (const std::string& note : r.notes) fmt::print("            {}\n", note);
+  if (!r.missing.empty()) print_missing(find_dataset(r.data), r.missing);
+  fmt::print("method      {}, {} clients, I = {}\n", r.method, r.clients, r.interval);
+  fmt::print("a round     {:g} vectors a client, {}\n", r.vectors, human_bytes(r.bytes));
+  fmt::print("time        {:.3g} s a local step here{}, about {:.3g} s a round on {} worker{}\n", r.cost.seconds,
+             r.guessed_from > 0 ? " (extrapolated from smaller batches)" : "", r.round_seconds, r.workers,
+             r.workers == 1 ? "" : "s");
+  if (r.guessed_from > 0)
+    fmt::print("memory      more than the {} of a step with data.batch_size = {}; this machine has {}\n",
+               human_bytes(r.cost.bytes), r.guessed_from, human_bytes(this_memory().total));
+  else
+    fmt::print("memory      {} of a worker during a step\n", human_bytes(r.cost.bytes));
+}
 
-int dry_run(const Recipe& recipe, int workers) {
-  const int clients = clients_of(recipe, workers);
+// Returns the same facts under stable keys (docs/reference/commands.md).
+nlohmann::json json_of(const DryRun& r) {
+  nlohmann::json j = {{"recipe", r.recipe},
+                      {r.own ? "objective" : "model", r.subject},
+                      {"parameters", r.parameters},
+                      {"training_samples", r.training},
+                      {"unit", r.unit},
+                      {"notes", r.notes},
+                      {"data_found", r.missing.empty()},
+                      {"algorithm", r.method},
+                      {"clients", r.clients},
+                      {"workers", r.workers},
+                      {"interval", r.interval},
+                      {"vectors_per_round", r.vectors},
+                      {"client_bytes_per_round", r.bytes},
+                      {"step_seconds", r.cost.seconds},
+                      {"round_seconds", r.round_seconds},
+                      {"extrapolated", r.guessed_from > 0},
+                      {"memory_bytes", r.cost.bytes}};
+  if (!r.own) j["data"] = r.data;
+  if (!r.missing.empty()) j["data_missing"] = r.missing;
+  if (r.guessed_from > 0) j["measured_batch_size"] = r.guessed_from;
+  return j;
+}
+
+// Builds and measures everything.
+DryRun examine(const Recipe& recipe, int workers) {
+  DryRun r;
+  r.recipe = recipe.source;
+  r.workers = workers;
+  r.clients = clients_of(recipe, workers);
   const AlgorithmInfo& method = find_algorithm(recipe.algorithm.text("name"));
-  const bool own = recipe.objective.has("name");
-  const int I = recipe.algorithm.has("interval") ? static_cast<int>(recipe.algorithm.integer("interval")) : 1;
+  r.method = method.name;
+  r.own = recipe.objective.has("name");
+  r.subject = (r.own ? recipe.objective : recipe.model).text("name");
+  if (!r.own) r.data = recipe.data.text("name");
+  r.interval = recipe.algorithm.has("interval") ? static_cast<int>(recipe.algorithm.integer("interval")) : 1;
   const auto seed = static_cast<uint64_t>(recipe.run.integer("seed"));
-  const std::vector<int> present = sample_clients(client_sampling(recipe.clients, clients), seed, 0);
+  const std::vector<int> present = sample_clients(client_sampling(recipe.clients, r.clients), seed, 0);
   const int turns = (static_cast<int>(present.size()) + workers - 1) / workers;  // clients on the busiest worker
-  set_threads(static_cast<int>(recipe.run.integer("threads")));
-  keep_large_blocks();
 
   const ScratchFolder scratch("tacet-dry-run");
-  const auto known = own ? std::nullopt : known_size(recipe.data);
-  const auto guess = known ? extrapolated(recipe, clients, present.front(), scratch) : std::nullopt;
+  const auto known = r.own ? std::nullopt : known_size(recipe.data);
+  const auto guess = known ? extrapolated(recipe, r.clients, present.front(), scratch) : std::nullopt;
   std::unique_ptr<Objective> objective;
-  std::string missing;
   try {
-    objective = make_objective(recipe, clients);
+    objective = make_objective(recipe, r.clients);
+    r.training = objective->training_samples();
+    r.notes = objective->notes();
   } catch (const DataMissing& error) {
     if (!known) throw;
-    missing = error.what();
-    if (!guess) objective = stand_in_objective(recipe, clients, recipe.data.integer("batch_size"), scratch);
+    r.missing = error.what();
+    r.training = known->training;
+    r.unit = known->unit;
+    if (!guess) objective = stand_in_objective(recipe, r.clients, recipe.data.integer("batch_size"), scratch);
   }
 
-  const int64_t d = objective ? parameter_count(*objective) : guess->parameters;
-  const double vectors = clients > 1 ? method.vectors_sent(I) : 0;
-  fmt::print("recipe      {}\n", recipe.source);
-  fmt::print("{:<11} {}, {} parameters ({})\n", own ? "objective" : "model",
-             (own ? recipe.objective : recipe.model).text("name"), d, human_bytes(4.0 * static_cast<double>(d)));
-  const std::string data = own ? "its own" : recipe.data.text("name");
-  if (missing.empty()) {
-    fmt::print("data        {}, {} training samples an epoch\n", data, objective->training_samples());
-    for (const std::string& note : objective->notes()) fmt::print("            {}\n", note);
-  } else {
-    fmt::print("data        {}, {} training {}\n", data, known->training, known->unit);
-    print_missing(find_dataset(data), missing);
-  }
-  fmt::print("method      {}, {} clients, I = {}\n", method.name, clients, I);
+  r.parameters = objective ? parameter_count(*objective) : guess->parameters;
+  r.vectors = r.clients > 1 ? method.vectors_sent(r.interval) : 0;
   const MessageKind kind =
       message_kind(recipe.algorithm.has("message") ? recipe.algorithm.text("message") : std::string("f32"));
-  fmt::print("a round     {:g} vectors a client, {}\n", vectors,
-             human_bytes(4.0 * vectors * static_cast<double>(message_words(kind, d))));
-  const Cost cost = guess ? Cost{guess->seconds, guess->bytes} : step_cost(*objective, seed, present.front());
-  fmt::print("time        {:.3g} s a local step here{}, about {:.3g} s a round on {} worker{}\n", cost.seconds,
-             guess ? " (extrapolated from smaller batches)" : "", cost.seconds * I * turns, workers,
-             workers == 1 ? "" : "s");
-  if (guess)
-    fmt::print("memory      more than the {} of a step with data.batch_size = {}; this machine has {}\n",
-               human_bytes(cost.bytes), guess->batch, human_bytes(proc_bytes("/proc/meminfo", "MemTotal")));
+  r.bytes = 4.0 * r.vectors * static_cast<double>(message_words(kind, r.parameters));
+  r.cost = guess ? Cost{guess->seconds, guess->bytes} : step_cost(*objective, seed, present.front());
+  r.round_seconds = r.cost.seconds * r.interval * turns;
+  if (guess) r.guessed_from = guess->batch;
+  return r;
+}
+
+}  // namespace
+
+int dry_run(const Recipe& recipe, int workers, bool json) {
+  set_threads(static_cast<int>(recipe.run.integer("threads")));
+  keep_large_blocks();
+  const DryRun found = examine(recipe, workers);
+  if (json)
+    fmt::print("{}", json_text(json_of(found)));
   else
-    fmt::print("memory      {} of a worker during a step\n", human_bytes(cost.bytes));
+    print_dry_run(found);
   return 0;
 }
 

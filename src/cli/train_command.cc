@@ -164,7 +164,7 @@ int cmd_train(const TrainArguments& arguments) {
   TrainPlan plan = resolve(arguments);
   switch (plan.step) {
     case TrainPlan::Step::dry_run:
-      return dry_run(plan.recipe, plan.workers);
+      return dry_run(plan.recipe, plan.workers, arguments.json);
     case TrainPlan::Step::start_hosts:
       return start_hosts(plan);
     case TrainPlan::Step::reach_host:

@@ -6,6 +6,7 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "base/wrapped.h"
 #include "tacet/algorithm.h"
 #include "tacet/recipe.h"
 #include "tacet/registry.h"
@@ -80,33 +81,6 @@ std::string sentence(std::string text) {
   return text.back() == '.' ? text : text + ".";
 }
 
-// Returns the columns of UTF-8 text, one for each character.
-size_t columns(const std::string& text) {
-  return static_cast<size_t>(
-      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
-}
-
-// Breaks text at spaces. A word longer than the line stands alone.
-std::string wrap(const std::string& text, size_t indent, size_t width) {
-  std::istringstream words(text);
-  std::string out, word;
-  size_t column = 0;
-  while (words >> word) {
-    if (column && column + 1 + columns(word) > width) {
-      out += '\n';
-      column = 0;
-    }
-    if (column == 0) {
-      out += std::string(indent, ' ') + word;
-      column = indent + columns(word);
-    } else {
-      out += " " + word;
-      column += 1 + columns(word);
-    }
-  }
-  return out + "\n";
-}
-
 std::string describe_cards(const std::vector<Card>& cards, int width) {
   const auto line = static_cast<size_t>(std::max(width, 40));
   std::string out;
@@ -114,10 +88,10 @@ std::string describe_cards(const std::vector<Card>& cards, int width) {
     if (!out.empty()) out += '\n';
     out += card.name + "\n";
     for (const std::string& text : {card.paper, card.summary})
-      if (!text.empty()) out += wrap(sentence(text), 2, line);
-    for (const std::string& note : card.notes) out += wrap(note, 2, line);
+      if (!text.empty()) out += wrapped(sentence(text), 2, line);
+    for (const std::string& note : card.notes) out += wrapped(note, 2, line);
     for (const Option& option : *card.options)
-      out += wrap(option.name + ": " + describe(option), 4, line) + wrap(option.doc, 8, line);
+      out += wrapped(option.name + ": " + describe(option), 4, line) + wrapped(option.doc, 8, line);
   }
   return out;
 }

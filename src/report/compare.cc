@@ -13,6 +13,8 @@
 
 #include "base/places.h"
 #include "base/terminal.h"
+#include "report/compare_json.h"
+#include "report/json_text.h"
 #include "report/text_table.h"
 
 namespace tacet {
@@ -303,11 +305,12 @@ std::string compare_table(const std::vector<Run>& runs, int width) {
   return out;
 }
 
-int cmd_compare(const std::vector<std::string>& dirs) {
+int cmd_compare(const std::vector<std::string>& dirs, bool as_json) {
   const int columns = std::atoi(variable("COLUMNS").c_str());
   const int width = terminal_width(STDOUT_FILENO, columns > 0 ? columns : 80);
-  const std::string table = compare_table(read_runs(dirs), width);
-  std::fputs(table.c_str(), stdout);
+  const std::vector<Run> runs = read_runs(dirs);
+  const std::string text = as_json ? json_text(compare_json(runs)) : compare_table(runs, width);
+  std::fputs(text.c_str(), stdout);
   return 0;
 }
 

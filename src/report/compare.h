@@ -35,8 +35,8 @@ bool uneven(const std::vector<Run>& runs);
 // stacked blocks that repeat its first column; long names lose their middle. Control characters of names are replaced.
 std::string compare_table(const std::vector<Run>& runs, int width);
 
-// Runs `tacet compare DIR...`: prints compare_table for the terminal's width (80 when there is no terminal). Returns the
-// exit code; throws UserError as read_runs does.
-int cmd_compare(const std::vector<std::string>& dirs);
+// Runs `tacet compare DIR...`: prints compare_table for the terminal's width (80 when there is no terminal), or with
+// `as_json` the figures of compare_json.h. Returns the exit code; throws UserError as read_runs does.
+int cmd_compare(const std::vector<std::string>& dirs, bool as_json);
 
 }  // namespace tacet

@@ -24,7 +24,7 @@ TrainArguments all_but_hosts() {
   a.out = "runs/x";
   a.sets = {"data.name=sotu", "clients.count=3", "algorithm.etas=[1, 2]"};
   a.workers = 4;
-  a.resume = a.quiet = a.dry_run = a.launched = a.rejoin = a.token_from_input = true;
+  a.resume = a.quiet = a.dry_run = a.json = a.launched = a.rejoin = a.token_from_input = true;
   a.join_token = "token";
   return a;
 }

@@ -4,7 +4,9 @@ the command is in the environment variable TACET_COMMAND. No tests are here."""
 
 import json
 import os
+import pathlib
 import random
+import re
 import shutil
 import signal
 import socket
@@ -229,3 +231,23 @@ def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
+
+
+def keys_in(value, path=""):
+    """The paths of all keys: "runs[].final.eval_loss"."""
+    found = set()
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            here = path + ("." if path else "") + key
+            found |= {here} | keys_in(inner, here)
+    if isinstance(value, list):
+        for inner in value:
+            found |= keys_in(inner, path + "[]")
+    return found
+
+
+def documented(command):
+    """The keys in the table below a command's heading in docs/reference/commands.md."""
+    page = pathlib.Path(__file__).resolve().parents[2] / "docs" / "reference" / "commands.md"
+    section = re.search(r"^### `tacet %s`\n(.*?)(?=^##|\Z)" % re.escape(command), page.read_text(), re.S | re.M).group(1)
+    return {key for cell in re.findall(r"^\| (`.*?) \|", section, re.M) for key in re.findall(r"`([^`]+)`", cell)}

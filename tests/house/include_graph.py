@@ -13,7 +13,7 @@ import pathlib
 import re
 import sys
 
-FLOORS = [["base"], ["engine"], ["algorithms", "problems", "comm", "data", "kernels"], ["models"], ["recipe"], ["tasks"],
+FLOORS = [["base"], ["engine", "machine"], ["algorithms", "problems", "comm", "data", "kernels"], ["models"], ["recipe"], ["tasks"],
           ["train", "analysis"], ["launch", "report"], ["cli"]]
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 # Public headers that declare what a room above the engine does. The others may be included from everywhere.

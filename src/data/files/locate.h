@@ -22,6 +22,9 @@ struct DataMissing : UserError {
 std::string find_folder(const Values& data, const std::string& dataset, const std::string& subfolder,
                         const std::vector<std::string>& wanted, const std::vector<std::string>& system = {});
 
+// Returns the folders in which the system's packages put a data set; none where no package has it.
+std::vector<std::string> system_folders(const std::string& dataset);
+
 // Returns the key that names a data set's folder.
 Option root_option();
 

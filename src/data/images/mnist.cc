@@ -38,9 +38,7 @@ std::vector<int32_t> label_list(const at::Tensor& bytes) {
 }
 
 ImageData load_idx(const Values& data, const std::string& name) {
-  std::vector<std::string> system;
-  if (name == "fashion-mnist") system = {"/usr/share/datasets/fashion-mnist"};
-  const fs::path folder = find_folder(data, name, name, idx_names("train-images", 3), system);
+  const fs::path folder = find_folder(data, name, name, idx_names("train-images", 3), system_folders(name));
   ImageData set;
   set.place = folder.string();
   int64_t classes = 10;
