@@ -14,6 +14,7 @@
 #include "cli/fetch.h"
 #include "data/catalog/sources.h"
 #include "data/files/locate.h"
+#include "data/text/corpus_batches.h"
 #include "report/json_text.h"
 #include "tacet/error.h"
 #include "tacet/recipe.h"
@@ -79,8 +80,7 @@ void print_partition(const PartitionFacts& f, int64_t classes) {
 void print_shards(const std::string& kind, const std::vector<int64_t>& tokens) {
   const int64_t largest = *std::max_element(tokens.begin(), tokens.end());
   fmt::print("partition {}: {} clients\n  {:>6} {:>10}\n", kind, tokens.size(), "client", "tokens");
-  for (size_t i = 0; i < tokens.size(); ++i)
-    fmt::print("  {:>6} {:>10}  {}\n", i, tokens[i], bar(tokens[i], largest, 20));
+  for (size_t i = 0; i < tokens.size(); ++i) fmt::print("  {:>6} {:>10}  {}\n", i, tokens[i], bar(tokens[i], largest, 20));
 }
 
 void print_notes(const std::vector<std::string>& notes) {

@@ -2,6 +2,7 @@
 #include "cli/data_facts.h"
 
 #include <filesystem>
+#include <memory>
 #include <set>
 
 #include <nlohmann/json.hpp>

@@ -15,10 +15,10 @@ namespace tacet {
 namespace {
 
 // The text before a split's name, and between it and the language; the last two are the folders of Multi30k's repository.
-struct Style {
+struct FileStyle {
   const char *before, *between;
 };
-constexpr std::array<Style, 4> styles = {
+constexpr std::array<FileStyle, 4> styles = {
     {{"", "."}, {"", ".lc.norm.tok."}, {"task1/raw/", "."}, {"task1/tok/", ".lc.norm.tok."}}};
 
 // A line of both languages.
@@ -37,7 +37,7 @@ class ParallelReader {
  public:
   ParallelReader(const Values& data, const ParallelOptions& options) : o_(options) {
     std::vector<std::string> wanted;
-    for (const Style& style : styles)
+    for (const FileStyle& style : styles)
       for (const char* end : {"", ".gz"}) wanted.push_back(style.before + o_.train + style.between + o_.source + end);
     folder_ = find_folder(data, data.text("name"), data.text("name"), wanted);
     for (size_t k = 0; k < wanted.size(); ++k)
@@ -83,7 +83,7 @@ class ParallelReader {
   const ParallelOptions& o_;
   std::string folder_;
   std::vector<std::string> files_;
-  const Style* style_ = nullptr;
+  const FileStyle* style_ = nullptr;
 };
 
 Subwords subwords_of(const ParallelOptions& o, const std::vector<Pair>& train, const std::optional<DataRecord>& record) {
