@@ -219,7 +219,7 @@ class Clusters(Case):
         for name, recipe, more, words in (
                 ("rate", rate, {}, ["algorithm.eta", "1", "0.5"]),
                 ("model", model, {}, ["model.hidden", "8", "9"]),
-                ("data", None, {"root": longer}, ["training samples", "1192", "1248"])):
+                ("data", None, {"root": longer}, ["the data's file train.txt", "3962 bytes", "4082 bytes"])):
             with self.subTest(name):
                 if more:
                     recipe = self.recipe("data-2.toml", data=more)

@@ -95,7 +95,7 @@ TEST_F(CorpusFiles, ComplainsAboutBytesWithLineAndOffset) {
        std::string("\xFF\xFE"
                    "a\0",
                    4),
-       {"byte 0", "0xff"}},
+       {"byte 0", "begins as UTF-16 does"}},
       {"cut off", "a\n\n\xE2\x82", {"train.txt:3: byte 3", "cut off"}},
       {"cut off after the first of four", "a\xF0", {"byte 1", "cut off"}},
       {"empty", "", {"train.txt", "empty"}},

@@ -90,7 +90,8 @@ class Packages(unittest.TestCase):
         looked_for = set(re.findall(r"find_dependency\((\w+)", (ROOT / "cmake" / "tacetConfig.cmake.in").read_text()))
         given_by = {"Torch": "libtorch-dev", "OpenMP": None, "Threads": None, "nlohmann_json": "nlohmann-json3-dev",
                     "tomlplusplus": "libtomlplusplus-dev", "fmt": "libfmt-dev", "OpenSSL": "libssl-dev", "LibLZMA": "liblzma-dev",
-                    "ZLIB": "zlib1g-dev", "PNG": "libpng-dev", "Protobuf": "libprotobuf-dev", "CURL": "libcurl4-openssl-dev",
+                    "ZLIB": "zlib1g-dev", "PNG": "libpng-dev", "TIFF": "libtiff-dev", "GIF": "libgif-dev",
+                    "Protobuf": "libprotobuf-dev", "CURL": "libcurl4-openssl-dev",
                     "LibArchive": "libarchive-dev", "CLI11": "libcli11-dev"}
         self.assertEqual(looked_for, set(given_by))
         self.assertLessEqual({name for name in given_by.values() if name}, depends)
