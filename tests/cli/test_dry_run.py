@@ -1,6 +1,7 @@
 """`tacet train --dry-run` of every recipe's network on a machine that has none of the data: the model is built at its full size, what is
 missing is said, and a step's time and memory are given. Recipes with one network and one data set share a dry run, the first one's:
-tests/recipe resolves every recipe. Parameter counts are those that the papers and their code state, or follow from the sizes in the
+tests/recipe resolves every recipe. Networks whose parameters are counted here take a step with their whole batch, the others with two
+samples. Parameter counts are those that the papers and their code state, or follow from the sizes in the
 recipe as the comment says."""
 
 import glob
@@ -55,7 +56,8 @@ class DryRun(Case):
                 if network_of(path) in seen and name not in PARAMETERS:
                     continue
                 seen.add(network_of(path))
-                done = self.tacet("train", path, "--dry-run", env=environment(HOME=home, TACET_DATA=None), limit=280)
+                small = [] if name in PARAMETERS else ["--set", "data.batch_size=2"]
+                done = self.tacet("train", path, "--dry-run", *small, env=environment(HOME=home, TACET_DATA=None), limit=280)
                 self.assertEqual(done.returncode, 0, done.stderr)
                 data, = re.findall(r"^data +([a-z0-9-]+), (?:\d+) training", done.stdout, re.M)
                 here = data in OURS or (data == "fashion-mnist" and packages)
