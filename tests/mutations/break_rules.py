@@ -157,7 +157,7 @@ def named_failure(folder, area, name):
     said = done.stdout + done.stderr
     if done.returncode < 0:
         return [f"{name}, which crashed"]
-    if not re.search(r"[1-9]\d* tests? ran|Ran [1-9]", said) or re.search("SKIPPED|skipped=", said):
+    if not re.search(r"[1-9]\d* tests? from|Ran [1-9]", said) or re.search("SKIPPED|skipped=", said):
         sys.exit(f"{area}: {name} does not run here")
     return [name] if done.returncode != 0 else []
 
