@@ -1,4 +1,4 @@
-// What is off on this machine and how to mend it, judged from the facts. Nothing is read or measured here.
+// Advice on what is off on this machine, judged from the facts, with the mend. Nothing is read or measured here.
 #pragma once
 
 #include <string>

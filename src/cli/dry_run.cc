@@ -130,7 +130,7 @@ std::optional<Guess> extrapolated(const Recipe& recipe, int clients, int client,
   return Guess{line_through(n(small), one.seconds, n(larger), two.seconds, n(batch)), larger, two.bytes, parameters};
 }
 
-// What a dry run finds out.
+// The findings of a dry run.
 struct DryRun {
   std::string recipe, method, subject;  // subject: the model's name, or the objective's
   bool own = false;                     // an objective of the program's own

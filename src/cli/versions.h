@@ -1,4 +1,4 @@
-// What this program is made of and runs on, for `tacet --version` and `tacet doctor`.
+// The versions of this program and of the libraries and the processor it runs on, for `tacet --version` and `tacet doctor`.
 #pragma once
 
 #include <string>

@@ -1,5 +1,5 @@
-// How fast this machine moves bytes: through its memory, and through its own loopback. Each measurement takes less than a
-// second and says what it did. Nothing leaves the machine.
+// Measures how fast this machine moves bytes: through its memory, and through its own loopback. Each measurement takes less
+// than a second and says what it did. Nothing leaves the machine.
 #pragma once
 
 #include <cstdint>

@@ -8,7 +8,6 @@
 #include <torch/types.h>
 #include <torch/utils.h>
 
-#include "base/places.h"
 #include "data/files/safetensors.h"
 #include "data/record/data_record.h"
 #include "tacet/recipe.h"
@@ -20,6 +19,18 @@ namespace {
 // Returns model.init; empty where it is not given or not read.
 std::string init_of(const Recipe& recipe) {
   return recipe.model.has("init") && !recipe.evaluation ? recipe.model.text("init") : "";
+}
+
+// Returns a line for people about the record beside model.init: whether it was there, and classes that it numbers otherwise.
+std::string told_of_init(const std::string& init, const DataRecord& now) {
+  const std::string beside = data_record_beside(init);
+  if (!std::filesystem::exists(beside))
+    return beside +
+           " is not there: that the words and classes of model.init are numbered as these data number them can't be checked";
+  const DataRecord then = read_data_record(beside);
+  if (then.classes != now.classes)
+    return "the classes are not those of model.init, or are numbered otherwise there: see " + beside;
+  return then.vocabulary.empty() && then.subwords.empty() ? "" : "words are numbered as in " + beside + ", for model.init";
 }
 
 // Returns the difference between the data of an evaluation and those of its run, if there is one. Files that only a training
@@ -49,10 +60,7 @@ void NetworkObjective::keep(const Recipe& recipe, DataRecord record, const std::
   notes_ = notes;
   if (const std::string init = init_of(recipe); !init.empty()) {
     record.files.push_back(mark_of("model.init", init));
-    if (const std::string beside = data_record_beside(init); !std::filesystem::exists(beside))
-      notes_.push_back(beside +
-                       " is not there: that the words and classes of model.init are numbered as these data number "
-                       "them can't be checked");
+    if (const std::string line = told_of_init(init, record); !line.empty()) notes_.push_back(line);
   }
   if (const auto other = other_data(recipe, record))
     notes_.push_back("these are not the run's data: " + *other + "; words and classes are numbered as there");

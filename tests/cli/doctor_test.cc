@@ -37,7 +37,7 @@ DoctorFacts good_machine() {
   return f;
 }
 
-// What is off, and the advice that must be the only one: its level, its part, and words that it holds.
+// A fault, and the advice that must be the only one: its level, its part, and words that it holds.
 struct Off {
   std::function<void(DoctorFacts&)> spoil;
   Level level;

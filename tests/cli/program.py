@@ -227,6 +227,21 @@ def read_header(path):
     return header
 
 
+def until_closed(terminal):
+    """All that comes out of a terminal until its other end is closed, which is then closed here too."""
+    text = b""
+    while True:
+        try:
+            part = os.read(terminal, 4096)
+        except OSError:  # the other end was closed
+            break
+        if not part:
+            break
+        text += part
+    os.close(terminal)
+    return text
+
+
 def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))

@@ -10,7 +10,7 @@ import subprocess
 import termios
 import unittest
 
-from program import COMMAND, LIMIT, Case, environment
+from program import COMMAND, LIMIT, Case, environment, until_closed
 
 
 class Commands(Case):
@@ -112,16 +112,7 @@ class Commands(Case):
         process = subprocess.Popen([COMMAND, *args], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=theirs,
                                    env=environment(), cwd=self.folder)
         os.close(theirs)
-        text = b""
-        while True:
-            try:
-                part = os.read(ours, 4096)
-            except OSError:  # the other end was closed
-                break
-            if not part:
-                break
-            text += part
-        os.close(ours)
+        text = until_closed(ours)
         self.assertEqual(process.wait(LIMIT), 0, text)
         return text.decode()
 

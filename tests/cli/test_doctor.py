@@ -11,7 +11,7 @@ import socket
 import subprocess
 import unittest
 
-from program import COMMAND, LIMIT, Case, documented, environment, keys_in
+from program import COMMAND, LIMIT, Case, documented, environment, keys_in, until_closed
 
 
 def loopback_bytes():
@@ -35,16 +35,7 @@ def on_terminal(*args, **more):
     ours, theirs = pty.openpty()
     process = subprocess.Popen([COMMAND, *args], stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs, env=environment(**more))
     os.close(theirs)
-    text = b""
-    while True:
-        try:
-            part = os.read(ours, 4096)
-        except OSError:  # the other end was closed
-            break
-        if not part:
-            break
-        text += part
-    os.close(ours)
+    text = until_closed(ours)
     process.wait(LIMIT)
     return text.decode()
 

@@ -244,7 +244,23 @@ class OtherData(Case):
         self.assertEqual(result.returncode, 0, result.stderr)
         of = [read_json(os.path.join(folder, "data.json")) for folder in (run, self.path("tuned"))]
         self.assertEqual(of[0]["vocabulary"], of[1]["vocabulary"])
+        self.assertIn("words are numbered as in %s, for model.init" % os.path.join(run, "data.json"), result.stderr)
         self.assertIn("model.init", [file["name"] for file in of[1]["files"]])
+        os.remove(os.path.join(run, "data.json"))
+        alone = self.tacet("train", recipe, "--out", "alone", "--quiet", "--set", "model.init=" + first)
+        self.assertIn("data.json is not there: that the words and classes of model.init", alone.stderr)
+
+    def test_initial_weights_of_other_classes_are_told(self):
+        run, _, _ = self.begin("labelled-text", "classed")
+        record = read_json(os.path.join(run, "data.json"))
+        record["classes"].reverse()
+        with open(os.path.join(run, "data.json"), "w", encoding="utf-8") as f:
+            json.dump(record, f)
+        recipe = self.recipe("classed.toml", **{**self.tables("labelled-text", self.path("classed", "a")), "schedule": {"rounds": 1}})
+        result = self.tacet("train", recipe, "--out", "reclassed", "--quiet", "--set",
+                            "model.init=" + os.path.join(run, "model.safetensors"))
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("the classes are not those of model.init", result.stderr)
 
 
 if __name__ == "__main__":

@@ -156,7 +156,7 @@ TEST_F(Paths, OfSetBeginAtTheWorkingFolder) {
   EXPECT_EQ(root("w/derived.toml", {"data.root=~/texts"}), "/home/ann/texts");
 }
 
-// What to_toml() writes means the same from every folder.
+// A resolved recipe means the same from every folder.
 TEST_F(Paths, AreAbsoluteInTheResolvedRecipe) {
   write("elsewhere/run.toml", to_toml(load_recipe(*this / "w/derived.toml")));
   EXPECT_EQ(root("elsewhere/run.toml"), *this / "w/texts");

@@ -1,4 +1,4 @@
-// Which data sets are here, by the files that the catalog names. Their contents are not read.
+// Finds the data sets that are here, by the files that the catalog names. Their contents are not read.
 #pragma once
 
 #include <string>
