@@ -130,7 +130,7 @@ SILENT = [
     (D + "text/corpus.cc", "12: CR alone ends no line of a corpus", "text[i] != '\\n' && text[i] != '\\r'", "text[i] != '\\n'", "data: LineEndsOf.ACorpusHasTheSameTokensInEachConvention"),
     ("src/train/training.cc", "12: a round longer than the schedule is not told", "if (ends.epochs && round_epochs() > *ends.epochs + 1e-9) {", "if (ends.epochs && round_epochs() < 0) {", "train: Epochs.ARoundLongerThanTheScheduleIsTold"),
     ("src/train/run_folder.cc", "12: a finished run without checkpoints begins anew", "if (fs::exists(fs::path(out) / \"model.safetensors\", error))", "if (out.empty())", "train: Begin.AFolderOfAnotherRunOrOfAnotherProgramIsRefusedAndStays"),
-    ("src/base/utf8.cc", "12: control characters reach the terminal", "if (acts(c) && kept.find(", "if (c == 0 && kept.find(", "base: Text.NothingOfAUsersTextActsOnATerminal"),
+    ("src/base/utf8.cc", "12: control characters reach the terminal", "if (acts(c) && kept.find(", "if (acts(c) && c == 0 && kept.find(", "base: Text.NothingOfAUsersTextActsOnATerminal"),
     ("src/engine/round.cc", "13: gradients of no local step count as epochs", "(local_step ? turn.counters.samples : turn.counters.extra_samples) +=", "turn.counters.samples +=", "train: Epochs.CountLocalStepsOnlyAndWhatIsDrawnBesidesIsCountedApart"),
 ]
 
