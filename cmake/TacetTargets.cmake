@@ -66,7 +66,7 @@ function(tacet_precompile target flavour)
   endif()
 endfunction()
 
-# Puts a target's sources into groups of at most 20 that are compiled as one file each. Sources with compile options or definitions
+# Puts a target's sources into groups of at most 24 that are compiled as one file each. Sources with compile options or definitions
 # of their own stay alone.
 function(tacet_unite target)
   if(NOT TACET_UNITY)
@@ -77,14 +77,14 @@ function(tacet_unite target)
   target_compile_options(${target} PRIVATE -Wno-subobject-linkage)
   set(k 0)
   foreach(source ${ARGN})
-    math(EXPR group "${k} / 20")
+    math(EXPR group "${k} / 24")
     set_source_files_properties(${source} PROPERTIES UNITY_GROUP "g${group}")
     math(EXPR k "${k} + 1")
   endforeach()
 endfunction()
 
 # tacet_library(NAME [ONCE] PLAIN … HEAVY … LINKS … PRIVATE_LINKS … PCH tensor|torch)
-# PLAIN sources include neither ATen nor torch. HEAVY ones do, and get the precompiled header. All are compiled 20 at a time.
+# PLAIN sources include neither ATen nor torch. HEAVY ones do, and get the precompiled header. All are compiled 24 at a time.
 # ONCE is for code that runs once in a run, where fast compiling counts for more than fast code.
 function(tacet_library name)
   cmake_parse_arguments(A "ONCE" "PCH" "PLAIN;HEAVY;LINKS;PRIVATE_LINKS" ${ARGN})

@@ -25,7 +25,7 @@ std::string cache_folder() {
 
 std::string data_folder() {
   const std::string folder = variable("TACET_DATA");
-  return folder.empty() ? cache_folder() : folder;
+  return folder.empty() ? cache_folder() : fs::absolute(folder).string();
 }
 
 std::string program_name() {

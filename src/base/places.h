@@ -16,7 +16,7 @@ std::string expand_home(const std::string& path);
 // Returns ~/.cache/tacet; empty where there is no home folder.
 std::string cache_folder();
 
-// Returns $TACET_DATA, else cache_folder().
+// Returns $TACET_DATA as an absolute path, else cache_folder().
 std::string data_folder();
 
 // Returns the file name of the program that this process runs.

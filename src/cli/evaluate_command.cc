@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "base/utf8.h"
 #include "cli/progress.h"
 #include "data/files/safetensors.h"
 #include "data/record/data_record.h"
@@ -33,6 +34,13 @@ void load_buffers(Objective& objective, const std::string& file, const std::stri
   if (run.empty() || !fs::exists(state))
     throw UserError(file + ": has no running statistics of batch normalisation, which this model evaluates with");
   load_parameters(state, {{"buffers", 0, objective.buffers().numel(), {objective.buffers().numel()}}}, objective.buffers());
+}
+
+// Warns of tensors of the file that are neither parameters nor running statistics of the model.
+void tell_unused(const std::string& file, std::vector<std::string> names, const std::vector<Layer>& statistics) {
+  for (const Layer& l : statistics) std::erase(names, l.name);
+  for (const std::string& name : names)
+    fmt::print(stderr, "tacet: warning: {}: tensor {} is not this model's and not used\n", file, visible(name));
 }
 
 // Returns the path of the data.json beside a model; empty, with a warning, where there is none and data are read.
@@ -62,7 +70,7 @@ int cmd_eval(const std::string& model, const std::string& recipe_path, const std
       make_objective(recipe, recipe.clients.has("count") ? static_cast<int>(recipe.clients.integer("count")) : 1);
   for (const std::string& note : objective->notes()) fmt::print(stderr, "tacet: warning: {}\n", note);
   Vec x = objective->initial();
-  load_parameters(file, objective->layers(), x);
+  tell_unused(file, load_parameters(file, objective->layers(), x), objective->buffer_layers());
   if (objective->buffers().numel() > 0) load_buffers(*objective, file, folder ? model : "");
   if (!x.isfinite().all().item<bool>()) fmt::print(stderr, "tacet: warning: {}: has weights that are not finite\n", file);
   const auto group = single_group();

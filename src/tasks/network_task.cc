@@ -1,6 +1,7 @@
 // See network_task.h.
 #include "tasks/network_task.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <utility>
 
@@ -8,6 +9,7 @@
 #include <torch/types.h>
 #include <torch/utils.h>
 
+#include "base/utf8.h"
 #include "data/files/safetensors.h"
 #include "data/record/data_record.h"
 #include "tacet/recipe.h"
@@ -15,6 +17,8 @@
 namespace tacet {
 
 namespace {
+
+constexpr size_t most = 10;  // names in a message
 
 // Returns model.init; empty where it is not given or not read.
 std::string init_of(const Recipe& recipe) {
@@ -43,6 +47,25 @@ std::optional<std::string> other_data(const Recipe& recipe, const DataRecord& no
   return difference(then, now);
 }
 
+std::string told_of_unused(const std::string& init, const std::vector<std::string>& names) {
+  std::string list;
+  for (size_t k = 0; k < std::min(most, names.size()); ++k) list += (k > 0 ? ", " : "") + visible(names[k]);
+  return std::to_string(names.size()) + (names.size() == 1 ? " tensor of model.init is" : " tensors of model.init are") +
+         " not this model's and not used: " + list + (names.size() > most ? ", …" : "") + " (" + visible(init) + ")";
+}
+
+// Takes the running statistics of batch normalisation from the file where it has them all. Returns the names that are left.
+std::vector<std::string> take_statistics(const std::string& init, std::vector<std::string> others, const FlatModule& flat) {
+  const std::vector<Layer> layers = flat.buffer_layers();
+  const auto there = [&](const Layer& l) { return std::find(others.begin(), others.end(), l.name) != others.end(); };
+  if (layers.empty() || !std::all_of(layers.begin(), layers.end(), there)) return others;
+  load_parameters(init, layers, flat.buffers());
+  std::erase_if(others, [&](const std::string& name) {
+    return std::any_of(layers.begin(), layers.end(), [&](const Layer& l) { return l.name == name; });
+  });
+  return others;
+}
+
 }  // namespace
 
 std::optional<DataRecord> numbering_of(const Recipe& recipe) {
@@ -57,7 +80,7 @@ std::optional<DataRecord> numbering_of(const Recipe& recipe) {
 }
 
 void NetworkObjective::keep(const Recipe& recipe, DataRecord record, const std::vector<std::string>& notes) {
-  notes_ = notes;
+  notes_.insert(notes_.end(), notes.begin(), notes.end());
   if (const std::string init = init_of(recipe); !init.empty()) {
     record.files.push_back(mark_of("model.init", init));
     if (const std::string line = told_of_init(init, record); !line.empty()) notes_.push_back(line);
@@ -72,8 +95,10 @@ void NetworkObjective::adopt(torch::nn::Module& module, const Recipe& recipe, Ma
   again_ = std::move(again);
   const std::string init = init_of(recipe);
   if (init.empty()) return;
-  load_parameters(init, flat_->layers(), flat_->parameters());
+  const std::vector<std::string> others = load_parameters(init, flat_->layers(), flat_->parameters());
   from_file_ = flat_->parameters().clone();
+  const std::vector<std::string> unused = take_statistics(init, others, *flat_);
+  if (!unused.empty()) notes_.push_back(told_of_unused(init, unused));
 }
 
 Vec NetworkObjective::initial() {

@@ -46,7 +46,19 @@ def npy(shape, kind, data):
 
 
 def write_arrays(folder, reverse):
-    """Images of 4 × 4 bytes in 3 classes. Those of B are brighter, and none is of class 2."""
+    """Images of 4 × 4 bytes in 3 classes. Those of B are brighter, and none is of def add_tensor(old, new, name):
+    """Copies a safetensors file with one more tensor, of two numbers."""
+    with open(old, "rb") as f:
+        size = int.from_bytes(f.read(8), "little")
+        header = json.loads(f.read(size))
+        numbers = f.read()
+    header[name] = {"dtype": "F32", "shape": [2], "data_offsets": [len(numbers), len(numbers) + 8]}
+    text = json.dumps(header).encode()
+    with open(new, "wb") as f:
+        f.write(len(text).to_bytes(8, "little") + text + numbers + bytes(8))
+
+
+class 2."""
     for split, n in (("train", 30), ("test", 12)):
         other = reverse and split == "train"
         pixels = bytes((k * 13 + (k // 16 % 3) * 40 + (90 if other else 0)) % 256 for k in range(16 * n))
@@ -249,6 +261,13 @@ class OtherData(Case):
         os.remove(os.path.join(run, "data.json"))
         alone = self.tacet("train", recipe, "--out", "alone", "--quiet", "--set", "model.init=" + first)
         self.assertIn("data.json is not there: that the words and classes of model.init", alone.stderr)
+        more = self.path("more.safetensors")
+        add_tensor(first, more, "head.old")
+        told = self.tacet("train", recipe, "--out", "more", "--quiet", "--set", "model.init=" + more)
+        self.assertEqual(told.returncode, 0, told.stderr)
+        self.assertIn("1 tensor of model.init is not this model's and not used: head.old (%s)" % more, told.stderr)
+        evaluated = self.tacet("eval", more, "--recipe", recipe)
+        self.assertIn("more.safetensors: tensor head.old is not this model's and not used", evaluated.stderr)
 
     def test_initial_weights_of_other_classes_are_told(self):
         run, _, _ = self.begin("labelled-text", "classed")

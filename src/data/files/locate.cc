@@ -37,7 +37,7 @@ std::string find_folder(const Values& data, const std::string& dataset, const st
     chosen_by = "data.root is \"" + visible(given) + "\"";
   } else {
     const std::string base = variable("TACET_DATA");
-    if (!base.empty()) places = {fs::path(base) / subfolder, base};
+    if (!base.empty()) places = {fs::absolute(base) / subfolder, fs::absolute(base)};
     if (const std::string cache = cache_folder(); !cache.empty()) places.push_back(fs::path(cache) / subfolder);
     for (const std::string& place : system) places.emplace_back(place);
     chosen_by = "data.root is not given and $TACET_DATA is " + (base.empty() ? "not set" : "\"" + visible(base) + "\"");

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <set>
 
 #include <ATen/ops/empty.h>
 #include <nlohmann/json.hpp>
@@ -149,8 +150,10 @@ void save_model(const std::string& path, const std::vector<Layer>& layers, const
   write_safetensors(path, tensors);
 }
 
-void load_parameters(const std::string& path, const std::vector<Layer>& layers, const Vec& x) {
+std::vector<std::string> load_parameters(const std::string& path, const std::vector<Layer>& layers, const Vec& x) {
   const auto tensors = read_safetensors(path);
+  std::set<std::string> others;
+  for (const NamedTensor& t : tensors) others.insert(t.name);
   for (const Layer& l : layers) {
     const NamedTensor* found = nullptr;
     for (const auto& t : tensors)
@@ -164,7 +167,9 @@ void load_parameters(const std::string& path, const std::vector<Layer>& layers, 
     }
     if (l.size > 0)
       std::memcpy(x.data_ptr<float>() + l.offset, found->tensor.data_ptr(), static_cast<size_t>(l.size) * sizeof(float));
+    others.erase(l.name);
   }
+  return {others.begin(), others.end()};
 }
 
 }  // namespace tacet

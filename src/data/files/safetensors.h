@@ -26,7 +26,8 @@ void save_parameters(const std::string& path, const std::vector<Layer>& layers, 
 // Writes the model's parameters, and behind them its buffers under names of their own.
 void save_model(const std::string& path, const std::vector<Layer>& layers, const Vec& x,
                 const std::vector<Layer>& buffer_layers, const Vec& buffers);
-// Fills x from the file; every layer must be there with its shape (UserError otherwise).
-void load_parameters(const std::string& path, const std::vector<Layer>& layers, const Vec& x);
+// Fills x from the file; every layer must be there with its shape (UserError otherwise). Returns the names of the file's
+// tensors that are no layer.
+std::vector<std::string> load_parameters(const std::string& path, const std::vector<Layer>& layers, const Vec& x);
 
 }  // namespace tacet
