@@ -12,6 +12,7 @@
 #include "tacet/group.h"
 #include "tacet/recipe.h"
 #include "tacet/train.h"
+#include "tasks/run_kernels.h"
 #include "train/evaluate.h"
 #include "train/process.h"
 
@@ -43,6 +44,8 @@ int cmd_eval(const std::string& model, const std::string& recipe_path, const std
   const auto objective =
       make_objective(recipe, recipe.clients.has("count") ? static_cast<int>(recipe.clients.integer("count")) : 1);
   for (const std::string& note : objective->notes()) fmt::print(stderr, "tacet: warning: {}\n", note);
+  for (const std::string& refusal : check_kernels(*objective, recipe).refusals())
+    fmt::print(stderr, "tacet: warning: {}\n", refusal);
   Vec x = objective->initial();
   const std::string file = folder ? (fs::path(model) / "model.safetensors").string() : model;
   load_parameters(file, objective->layers(), x);

@@ -10,6 +10,7 @@
 #include "tacet/group.h"
 #include "tacet/registry.h"
 #include "tasks/data_wait.h"
+#include "tasks/run_kernels.h"
 #include "train/client_state.h"
 #include "train/process.h"
 
@@ -39,6 +40,7 @@ Training::Training(const Recipe& given_recipe, int workers, Objective* given)
   release_large_blocks();
   if (!given) own_objective = make_objective(recipe, clients);
   objective = given ? given : own_objective.get();
+  kernels = check_kernels(*objective, recipe);
   make_algorithm();
   first_buffers = objective->buffers().clone();
 }
