@@ -85,7 +85,7 @@ TEST_F(Trust, ABrokenProductIsRefusedAndLibtorchsTaken) {
   EXPECT_FALSE(uses_native_kernels(torch::zeros({1})));
   torch::manual_seed(1);
   const Tensor x = torch::randn({70, 40}), w = torch::randn({1000, 40});
-  expect_close(linear(x, w, {}), torch::linear(x.to(torch::kDouble), w.to(torch::kDouble)), tolerance(40), "linear");
+  expect_close(linear(x, w, Tensor()), torch::linear(x.to(torch::kDouble), w.to(torch::kDouble)), tolerance(40), "linear");
 
   // The next check finds nothing wrong.
   EXPECT_EQ(path_of(check_kernels(network, Precision::f32), "products").path, "onednn");
@@ -147,7 +147,10 @@ TEST_F(Trust, RefusedBf16ProductsRoundTheirFactors) {
   if (onednn_version().empty()) GTEST_SKIP() << "a build without oneDNN";
   refuse(Kernel::products_bf16, true);
   torch::manual_seed(3);
-  for (const auto& [m, k, n] : {std::tuple<int64_t, int64_t, int64_t>{33, 65, 80}, {5, 17, 200}}) {
+  struct Case {
+    int64_t m, k, n;
+  };
+  for (const auto& [m, k, n] : {Case{33, 65, 80}, Case{5, 17, 200}}) {
     const Tensor a = torch::randn({m, k}), w = torch::randn({n, k}), b = w.t(), y = torch::ones({m, n});
     const auto rounded = [](const Tensor& t) { return t.to(torch::kBFloat16).to(torch::kDouble); };
     product(a, b, y, /*add=*/true, Precision::bf16);

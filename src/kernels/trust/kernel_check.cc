@@ -155,7 +155,7 @@ Finding check_convolutions(const CheckedKernels& kernels, const std::set<Convolu
 // ---- libtorch's layers, which the layers of a program's own and the refused kernels' substitutes are made of ----
 
 Finding check_libtorch(const CheckedKernels& kernels, int64_t& checks) {
-  for (const ConvolutionCase& k : {ConvolutionCase{20, 3, 3}, {50, 20, 3}, {16, 16, 3}}) {
+  for (const ConvolutionCase& k : {ConvolutionCase{20, 3, 3}, ConvolutionCase{50, 20, 3}, ConvolutionCase{16, 16, 3}}) {
     const Tensor x = plain_numbers({2, k.in, 6, 7}, 1), w = plain_numbers({k.out, k.in, 3, 3}, 2);
     const std::string what = "libtorch's convolution of " + std::to_string(k.in) + " → " + std::to_string(k.out) + " maps";
     checks += 1;
