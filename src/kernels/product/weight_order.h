@@ -1,5 +1,5 @@
 // Copies of weights in the order of blocks that oneDNN chooses for them, and back. tacet makes them itself, because oneDNN's
-// own copies (its primitive reorder) have been wrong: in 3.7 most of those into padded blocks were
+// own copies (its primitive reorder) have been wrong: in 3.7, with AVX-512, many of those into padded blocks were
 // (uxlfoundation/oneDNN#3280). Beside its naive twin, the address of one value after the other (tests/kernels). Nothing of
 // oneDNN is included here.
 #pragma once
