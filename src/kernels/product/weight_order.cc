@@ -16,6 +16,17 @@ int64_t product_of(const Dims& all) {
   return std::accumulate(all.begin(), all.end(), int64_t{1}, [](int64_t a, int64_t b) { return a * b; });
 }
 
+// Returns how many values of a tile lie one behind the other in both tensors, again and again: they are copied without a
+// look at the tables.
+int64_t run_of(const std::vector<int64_t>& from, const std::vector<int64_t>& to) {
+  const auto follows = [&](size_t p) { return from[p] == from[p - 1] + 1 && to[p] == to[p - 1] + 1; };
+  size_t run = 1;
+  while (run < from.size() && follows(run)) ++run;
+  for (size_t p = 1; p < from.size(); ++p)
+    if (p % run != 0 && !follows(p)) return 1;
+  return from.size() % run == 0 ? static_cast<int64_t>(run) : 1;
+}
+
 }  // namespace
 
 int64_t BlockOrder::values() const { return product_of(padded); }
@@ -30,12 +41,15 @@ WeightOrder::WeightOrder(const Dims& sizes, const Dims& strides, const BlockOrde
 }
 
 void WeightOrder::choose_tile(const BlockOrder& order) {
-  constexpr int64_t row = 64, rows = 16, straight = 1024;
+  constexpr int64_t row = 64, rows = 16;
   tile_.fill(1);
   for (const BlockOrder::Inner& inner : order.inner) tile_[static_cast<size_t>(inner.dimension)] *= inner.size;
   for (size_t d = 0; order.inner.empty() && d < tile_.size(); ++d) {
     const bool to_row = to_strides_[d] == 1, from_row = strides_[d] == 1;
-    if (to_row || from_row) tile_[d] = std::min(padded_[d], to_row && from_row ? straight : to_row ? row : rows);
+    if (to_row && from_row)
+      tile_[d] = padded_[d];
+    else if (to_row || from_row)
+      tile_[d] = std::min(padded_[d], to_row ? row : rows);
   }
   for (size_t d = 0; d < tile_.size(); ++d) {
     tiles_[d] = (padded_[d] + tile_[d] - 1) / tile_[d];
@@ -105,11 +119,16 @@ template <class Out, class Convert>
 void WeightOrder::pack_as(const float* plain, Out* packed, const Convert& convert) const {
   const auto positions = static_cast<int64_t>(from_.size());
   const int64_t *const from = from_.data(), *const to = to_.data();
+  const int64_t run = run_of(from_, to_);
   each_tile([&](const Place& at) {
     const float* const in = plain + at.plain;
     Out* const out = packed + at.packed;
-    if (at.whole) {
+    if (at.whole && run == 1) {
       for (int64_t p = 0; p < positions; ++p) out[to[p]] = convert(in[from[p]]);
+      return;
+    }
+    if (at.whole) {
+      for (int64_t p = 0; p < positions; p += run) std::transform(in + from[p], in + from[p] + run, out + to[p], convert);
       return;
     }
     for (int64_t p = 0; p < positions; ++p)
@@ -121,7 +140,9 @@ void WeightOrder::pack(const float* plain, float* packed) const {
   pack_as(plain, packed, [](float x) { return x; });
 }
 
-void WeightOrder::pack(const float* plain, uint16_t* packed) const { pack_as(plain, packed, nearest_bf16); }
+void WeightOrder::pack(const float* plain, uint16_t* packed) const {
+  pack_as(plain, packed, [](float x) { return nearest_bf16(x); });
+}
 
 void WeightOrder::unpack(const float* packed, float* plain) const {
   const auto positions = static_cast<int64_t>(from_.size());
