@@ -16,15 +16,21 @@ int64_t product_of(const Dims& all) {
   return std::accumulate(all.begin(), all.end(), int64_t{1}, [](int64_t a, int64_t b) { return a * b; });
 }
 
-// Returns how many values of a tile lie one behind the other in both tensors, again and again: they are copied without a
-// look at the tables.
-int64_t run_of(const std::vector<int64_t>& from, const std::vector<int64_t>& to) {
-  const auto follows = [&](size_t p) { return from[p] == from[p - 1] + 1 && to[p] == to[p - 1] + 1; };
-  size_t run = 1;
-  while (run < from.size() && follows(run)) ++run;
+// A tile's values in pieces of `length`: in a piece, neighbours are `step` values apart in the plain tensor, and lie one
+// behind the other in the packed one. Pieces are copied without a look at the tables.
+struct Pieces {
+  int64_t length = 1, step = 1;
+};
+
+Pieces pieces_of(const std::vector<int64_t>& from, const std::vector<int64_t>& to) {
+  if (from.size() < 2) return {};
+  const int64_t step = from[1] - from[0];
+  const auto follows = [&](size_t p) { return from[p] == from[p - 1] + step && to[p] == to[p - 1] + 1; };
+  size_t length = 1;
+  while (length < from.size() && follows(length)) ++length;
   for (size_t p = 1; p < from.size(); ++p)
-    if (p % run != 0 && !follows(p)) return 1;
-  return from.size() % run == 0 ? static_cast<int64_t>(run) : 1;
+    if (p % length != 0 && !follows(p)) return {};
+  return from.size() % length == 0 ? Pieces{static_cast<int64_t>(length), step} : Pieces{};
 }
 
 }  // namespace
@@ -119,16 +125,18 @@ template <class Out, class Convert>
 void WeightOrder::pack_as(const float* plain, Out* packed, const Convert& convert) const {
   const auto positions = static_cast<int64_t>(from_.size());
   const int64_t *const from = from_.data(), *const to = to_.data();
-  const int64_t run = run_of(from_, to_);
+  const Pieces pieces = pieces_of(from_, to_);
   each_tile([&](const Place& at) {
     const float* const in = plain + at.plain;
     Out* const out = packed + at.packed;
-    if (at.whole && run == 1) {
-      for (int64_t p = 0; p < positions; ++p) out[to[p]] = convert(in[from[p]]);
-      return;
-    }
     if (at.whole) {
-      for (int64_t p = 0; p < positions; p += run) std::transform(in + from[p], in + from[p] + run, out + to[p], convert);
+      for (int64_t p = 0; p < positions; p += pieces.length) {
+        const float* const piece = in + from[p];
+        if (pieces.step == 1)
+          std::transform(piece, piece + pieces.length, out + to[p], convert);
+        else
+          for (int64_t q = 0; q < pieces.length; ++q) out[to[p] + q] = convert(piece[q * pieces.step]);
+      }
       return;
     }
     for (int64_t p = 0; p < positions; ++p)
