@@ -3,14 +3,15 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <stdexcept>
 
 #include <unistd.h>
 
 #include "base/places.h"
 #include "data/catalog/found.h"
-#include "kernels/convolution/convolution.h"
 #include "kernels/product/product.h"
 #include "kernels/recurrent/recurrent.h"
+#include "kernels/trust/kernel_check.h"
 #include "launch/environment.h"
 #include "tacet/error.h"
 #include "tacet/registry.h"
@@ -23,11 +24,14 @@ namespace fs = std::filesystem;
 
 constexpr double measuring = 0.4, resolving = 2;  // seconds at most
 
-// The one place that asks the kernels.
+// The one place that asks the kernels, which are compared with their naive twins first.
 void add_kernels(DoctorFacts& facts) {
-  facts.paths = {{"products", fast_products() ? "onednn" : "libtorch", ""},
-                 {"recurrent layers", recurrent_path(), ""},
-                 {"convolutions", fast_convolutions() ? "onednn" : "libtorch", ""}};
+  try {
+    for (const KernelPath& p : check_all_kernels().paths) facts.paths.push_back({p.kernel, p.path, p.refused});
+  } catch (const std::runtime_error& e) {
+    facts.wrong = e.what();
+  }
+  facts.paths.push_back({"recurrent layers", recurrent_path(), ""});
   facts.bf16 = bf16_products();
 }
 

@@ -16,6 +16,7 @@
 #include "tacet/recipe.h"
 #include "tacet/registry.h"
 #include "tacet/train.h"
+#include "tasks/run_kernels.h"
 #include "train/evaluate.h"
 #include "train/process.h"
 
@@ -69,6 +70,8 @@ int cmd_eval(const std::string& model, const std::string& recipe_path, const std
   const auto objective =
       make_objective(recipe, recipe.clients.has("count") ? static_cast<int>(recipe.clients.integer("count")) : 1);
   for (const std::string& note : objective->notes()) fmt::print(stderr, "tacet: warning: {}\n", note);
+  for (const std::string& refusal : check_kernels(*objective, recipe).refusals())
+    fmt::print(stderr, "tacet: warning: {}\n", refusal);
   Vec x = objective->initial();
   tell_unused(file, load_parameters(file, objective->layers(), x), objective->buffer_layers());
   if (objective->buffers().numel() > 0) load_buffers(*objective, file, folder ? model : "");

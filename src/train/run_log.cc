@@ -13,6 +13,7 @@
 #include "base/files.h"
 #include "data/files/safetensors.h"
 #include "kernels/convolution/convolution.h"
+#include "kernels/product/product.h"
 #include "kernels/recurrent/recurrent.h"
 #include "tacet/error.h"
 #include "tacet/group.h"
@@ -34,6 +35,13 @@ void add_subject(const Recipe& recipe, json& summary) {
 }
 
 json or_null(const std::string& text) { return text.empty() ? json(nullptr) : json(text); }
+
+json paths_of(const KernelReport& report) {
+  json all = json::array();
+  for (const KernelPath& p : report.paths)
+    all.push_back({{"kernel", p.kernel}, {"path", p.path}, {"checks", p.checks}, {"refused", or_null(p.refused)}});
+  return all;
+}
 
 }  // namespace
 
@@ -97,7 +105,8 @@ void RunLog::write_summary(const std::string& status, const json& more) {
             {"backend", group_->backend()},
             {"recurrent_path", recurrent_path()},
             {"convolution_path", fast_convolutions() ? "onednn" : "libtorch"},
-            {"versions", {{"tacet", version()}, {"torch", TORCH_VERSION}}}};
+            {"kernels", paths_of(run_.kernels)},
+            {"versions", {{"tacet", version()}, {"torch", TORCH_VERSION}, {"onednn", or_null(onednn_version())}}}};
   add_subject(run_.recipe, j);
   const FaultTotals& f = run_.state.faults;
   if (status != "running")

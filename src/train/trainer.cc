@@ -42,6 +42,7 @@ class Trainer {
         selection_(run_, log_, observer) {
     if (group.rank() > 0) return;
     for (const std::string& note : run_.objective->notes()) observer_.warning(note);
+    for (const std::string& refusal : run_.kernels.refusals()) observer_.warning(refusal);
   }
 
   Result run() {

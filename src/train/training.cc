@@ -10,6 +10,7 @@
 #include "tacet/group.h"
 #include "tacet/registry.h"
 #include "tasks/data_wait.h"
+#include "tasks/run_kernels.h"
 #include "train/client_state.h"
 #include "train/process.h"
 
@@ -40,6 +41,7 @@ Training::Training(const Recipe& given_recipe, int workers, Objective* given)
   if (!given) own_objective = make_objective(recipe, clients);
   objective = given ? given : own_objective.get();
   data_record = objective->data_record();
+  kernels = check_kernels(*objective, recipe);
   make_algorithm();
   first_buffers = objective->buffers().clone();
 }

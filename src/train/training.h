@@ -13,6 +13,7 @@
 #include "engine/client_sampling.h"
 #include "engine/message_coding.h"
 #include "engine/schedule.h"
+#include "kernels/trust/kernel_check.h"
 #include "recipe/run_options.h"
 #include "tacet/algorithm.h"
 #include "tacet/recipe.h"
@@ -45,6 +46,7 @@ struct Training {
   const Schedule schedule;
   std::unique_ptr<Objective> own_objective;
   Objective* objective = nullptr;
+  KernelReport kernels;  // the paths that the objective's products and convolutions take in this process
   std::unique_ptr<Algorithm> algorithm;
   std::unique_ptr<MessageCoder> messages;
   std::string data_record;  // Objective::data_record

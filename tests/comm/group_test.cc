@@ -248,7 +248,9 @@ TEST(Threads, SizesThatDiffer) {
     // Worker 0 sends 3 and 4 floats, worker 1 expects 3 and 5.
     std::vector<float> x(5);
     std::vector<std::vector<Piece>> to(2), from(2);
-    (group.rank() == 0 ? to[1] : from[0]) = {{x.data(), 3}, {x.data(), group.rank() == 0 ? 4 : 5}};
+    std::vector<Piece>& own = group.rank() == 0 ? to[1] : from[0];
+    own.push_back({x.data(), 3});
+    own.push_back({x.data(), group.rank() == 0 ? 4 : 5});
     group.exchange(to, from);
     return std::string("ok");
   });

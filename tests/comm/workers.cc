@@ -17,6 +17,7 @@
 #include <cstring>
 #include <stdexcept>
 
+#include "comm/gloo/c10d_version.h"
 #include "comm/rendezvous/store.h"
 #include "tacet/error.h"
 
@@ -36,6 +37,7 @@ constexpr int kHangMilliseconds = 60000;
     options.port = 0;
     options.isServer = true;
     options.waitWorkers = false;
+    without_libuv(options);
     theirs = c10::make_intrusive<c10d::TCPStore>("127.0.0.1", options);
   }
   const int port = ours ? ours->port() : theirs->getPort();

@@ -10,6 +10,7 @@
 #include "kernels/convolution/winograd.h"
 #include "kernels/product/panels.h"
 #include "kernels/product/softmax_regression.h"
+#include "kernels/product/weight_order.h"
 #include "kernels/recurrent/cells.h"
 
 namespace tacet {
@@ -36,6 +37,26 @@ double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
 
 // Widths around the width of a register, and one that is no multiple of anything.
 constexpr int64_t widths[] = {1, 7, 15, 16, 17, 33, 100};
+
+// The weights of convolutions in blocks of 16 × 16, and a transposed matrix in plain rows.
+TEST(Sanitized, WeightsThereAndBack) {
+  struct Case {
+    Dims sizes, strides;
+    BlockOrder order;
+  };
+  const Case cases[] = {{{20, 3, 5, 5}, {75, 25, 5, 1}, {{32, 16, 5, 5}, {6400, 6400, 1280, 256}, {{1, 16}, {0, 16}}}},
+                        {{33, 70, 1, 1}, {1, 33, 0, 0}, {{33, 70, 1, 1}, {70, 1, 0, 0}, {}}}};
+  for (const Case& c : cases) {
+    const Floats plain = numbers(c.sizes[0] * c.sizes[1] * c.sizes[2] * c.sizes[3], 1);
+    Floats packed(static_cast<size_t>(c.order.values())), back(plain.size());
+    std::vector<uint16_t> rounded(packed.size());
+    const WeightOrder way(c.sizes, c.strides, c.order);
+    way.pack(plain.data(), packed.data());
+    way.pack(plain.data(), rounded.data());
+    way.unpack(packed.data(), back.data());
+    expect_near(back, plain, "weights");
+  }
+}
 
 TEST(Sanitized, LstmStepsThereAndBack) {
   for (const int64_t h : widths) {

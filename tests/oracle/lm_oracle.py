@@ -31,6 +31,8 @@ except ImportError as error:
     print(f"lm_oracle.py: skipped, it needs python3-torch and numpy: {error}", file=sys.stderr)
     sys.exit(77)
 
+torch.backends.mkldnn.set_flags(False)  # a witness of tacet's kernels must not share their library
+
 sys.dont_write_bytecode = True
 from lm_oracle_breaks import BREAKS, applicable
 

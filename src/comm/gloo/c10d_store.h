@@ -35,6 +35,8 @@ class C10dStore : public c10d::Store {
   bool deleteKey(const std::string& key) override { return client_->remove(key); }
   bool check(const std::vector<std::string>& keys) override { return client_->check(keys); }
   int64_t getNumKeys() override { return client_->count(); }
+  // Overrides where libtorch has it, from 2.7 on.
+  c10::intrusive_ptr<c10d::Store> clone() { return c10::make_intrusive<C10dStore>(client_, timeout_, over_); }
   void wait(const std::vector<std::string>& keys) override { wait(keys, timeout_); }
   void wait(const std::vector<std::string>& keys, const std::chrono::milliseconds& limit) override {
     const auto deadline = std::chrono::steady_clock::now() + limit;

@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "comm/check_exchange.h"
 #include "comm/gloo/c10d_store.h"
+#include "comm/gloo/c10d_version.h"
 #include "comm/gloo/term.h"
 #include "comm/rendezvous/handshake.h"
 #include "comm/rendezvous/store.h"
@@ -162,10 +163,12 @@ class GlooGroup : public Group {
       tcp.port = static_cast<uint16_t>(options_.port);
       tcp.waitWorkers = false;
       tcp.timeout = timeout_;
+      without_libuv(tcp);
       try {
         store_ = c10::make_intrusive<c10d::TCPStore>(options_.address, tcp);
       } catch (const std::exception& e) {
-        throw PeerLost(-1, "no rendezvous at " + place() + " within " + seconds_text(options_.timeout_seconds));
+        throw PeerLost(-1, "no rendezvous at " + place() + " within " + seconds_text(options_.timeout_seconds) + ": " +
+                               first_line(e.what()));
       }
       // torchrun starts the workers again beside the old store, whose keys of the last attempt must not be met.
       if (const char* attempt = std::getenv("TORCHELASTIC_RESTART_COUNT")) prefix += std::string("/attempt_") + attempt;

@@ -14,8 +14,8 @@ using torch::Tensor;
 
 struct FusedNorm : torch::autograd::Function<FusedNorm> {
   static Tensor forward(torch::autograd::AutogradContext* ctx, const Tensor& x, const Tensor& w, const Tensor& gamma,
-                        const Tensor& beta, const c10::optional<Tensor>& given, const ConvNorm* l) {
-    const Tensor added = given.value_or(Tensor());  // an undefined tensor is no input
+                        const Tensor& beta, const Tensor& given, const ConvNorm* l) {
+    const Tensor added = given.numel() > 0 ? given : Tensor();  // an undefined tensor is no input
     const Convolved c = convolved_and_measured(x, *l);
     const Tensor& y = c.y;
     const Scaling scaling = scaling_of(c, *l);
@@ -64,8 +64,8 @@ Tensor conv_norm(const Tensor& x, const ConvNorm& l, const Tensor& added) {
   if (!takes_fused(x, l.weight) || !fits(added)) return conv_norm_naive(x, l, added);
   if (torch::GradMode::is_enabled()) {
     if (!by_batch(l)) return conv_norm_naive(x, l, added);
-    return FusedNorm::apply(x, l.weight, l.norm.weight, l.norm.bias,
-                            added.defined() ? c10::optional<Tensor>(added) : c10::nullopt, &l);
+    return FusedNorm::apply(x, l.weight, l.norm.weight, l.norm.bias, added.defined() ? added : at::empty({0}, x.options()),
+                            &l);
   }
   const Convolved c = convolved_and_measured(x, l);
   return normalized(c, scaling_of(c, l), added, l.relu, c.y);  // in place: nobody needs y again

@@ -9,7 +9,8 @@
 
 namespace tacet {
 
-// Returns true if this build has them (oneDNN). Without, the functions below throw std::logic_error.
+// Returns true if this build has them (oneDNN) and they were not found to be wrong (trust/kernel_check.h). Without oneDNN,
+// the functions below throw std::logic_error.
 bool fast_convolutions();
 
 // A convolution in float32. x [B, C, H, W] and y [B, O, H', W'] are dense channels-last, w [O, C, k, k] is contiguous.

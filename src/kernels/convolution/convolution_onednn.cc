@@ -14,6 +14,7 @@
 #include "kernels/convolution/convolution.h"
 #include "kernels/convolution/convolution_winograd.h"
 #include "kernels/product/onednn.h"
+#include "kernels/trust/kernel_paths.h"
 
 namespace tacet {
 namespace {
@@ -34,28 +35,45 @@ memory over(const memory::desc& desc, const at::Tensor& t) { return {desc, engin
 
 void run(const dnnl::primitive& primitive, const Arguments& arguments) { primitive.execute(stream(), arguments); }
 
-dnnl::reorder reorder(const memory::desc& from, const memory::desc& to) {
-  return dnnl::reorder(dnnl::reorder::primitive_desc(engine(), from, engine(), to));
-}
-
 // An image as a factor of a convolution: as it is, or rounded on the way in.
 struct Factor {
   memory::desc plain, taken;
-  dnnl::reorder round;  // none for f32
+  bool rounded = false;
 
   Factor() = default;
-  Factor(at::IntArrayRef sizes, Type type) : plain(described(sizes, Type::f32, Tag::nhwc)), taken(plain) {
-    if (type == Type::f32) return;
-    taken = described(sizes, type, Tag::nhwc);
-    round = reorder(plain, taken);
-  }
+  Factor(at::IntArrayRef sizes, Type type)
+      : plain(described(sizes, Type::f32, Tag::nhwc)),
+        taken(described(sizes, type, Tag::nhwc)),
+        rounded(type == Type::bf16) {}
   // t itself, or its rounded copy in `room`, which grows to the largest ever asked for.
   memory of(const at::Tensor& t, std::vector<uint16_t>& room) const {
-    if (plain == taken) return over(plain, t);
+    if (!rounded) return over(plain, t);
     if (room.size() < static_cast<size_t>(t.numel())) room.resize(static_cast<size_t>(t.numel()));
-    memory rounded(taken, engine(), room.data());
-    run(round, {{DNNL_ARG_FROM, over(plain, t)}, {DNNL_ARG_TO, rounded}});
-    return rounded;
+    round_values(t.data_ptr<float>(), t.numel(), room.data());
+    return {taken, engine(), room.data()};
+  }
+};
+
+// Weights in the order that a convolution chose for them.
+struct PackedWeights {
+  memory held;
+  WeightOrder way;
+  bool rounded = false;
+
+  PackedWeights() = default;
+  PackedWeights(at::IntArrayRef w, const memory::desc& order, Type type)
+      : held(order, engine()),
+        way(onednn::weight_order({w[0], w[1], w[2], w[3]}, {w[1] * w[2] * w[3], w[2] * w[3], w[3], 1}, order, type)),
+        rounded(type == Type::bf16) {}
+  const memory& of(const at::Tensor& w) const {
+    if (rounded)
+      way.pack(w.data_ptr<float>(), static_cast<uint16_t*>(held.get_data_handle()));
+    else
+      way.pack(w.data_ptr<float>(), static_cast<float*>(held.get_data_handle()));
+    return held;
+  }
+  void give(const at::Tensor& w) const {
+    way.unpack(static_cast<const float*>(held.get_data_handle()), w.data_ptr<float>());
   }
 };
 
@@ -88,43 +106,34 @@ memory scratchpad(const memory::desc& desc) {
 struct Shape {
   Type type;  // the factors'
   Factor image_in, image_out;
-  memory::desc plain;
   memory::desc forward_scratch, input_scratch, weights_scratch;
-  memory forward_weights, input_weights, weights_gradient;
-  dnnl::reorder pack_forward, pack_input, unpack_gradient;
+  PackedWeights forward_weights, input_weights, weights_gradient;
   dnnl::convolution_forward forward;
   dnnl::convolution_backward_data backward_input;
   dnnl::convolution_backward_weights backward_weights;
   bool fast = true;  // none of the three is oneDNN's reference implementation
 
   Shape(at::IntArrayRef x, at::IntArrayRef w, at::IntArrayRef y, const Convolution& c, Type t)
-      : type(t), image_in(x, t), image_out(y, t), plain(described(w, Type::f32, Tag::oihw)) {
+      : type(t), image_in(x, t), image_out(y, t) {
     const memory::desc packed = described(w, t, Tag::any), gradient = described(w, Type::f32, Tag::any);
-    const memory::dims stride = {c.stride, c.stride}, padding = {c.padding, c.padding};
-    const auto direct = dnnl::algorithm::convolution_direct;
+    const onednn::ConvolutionSides sides = {{c.stride, c.stride}, {c.padding, c.padding}};
     dnnl::primitive_attr own_scratch;
     own_scratch.set_scratchpad_mode(dnnl::scratchpad_mode::user);
     const auto forward_desc = [&](const memory::desc& out) {
-      return dnnl::convolution_forward::primitive_desc(
-          {dnnl::prop_kind::forward_training, direct, image_in.taken, packed, out, stride, padding, padding}, own_scratch,
-          engine());
+      return onednn::forward_desc(engine(), image_in.taken, packed, out, sides, own_scratch);
     };
     const auto f = forward_desc(image_out.plain), hint = forward_desc(image_out.taken);
-    const dnnl::convolution_backward_data::primitive_desc i(
-        {direct, image_in.plain, packed, image_out.taken, stride, padding, padding}, own_scratch, engine(), hint);
-    const dnnl::convolution_backward_weights::primitive_desc g(
-        {direct, image_in.taken, gradient, image_out.taken, stride, padding, padding}, own_scratch, engine(), hint);
+    const auto i = onednn::backward_input_desc(engine(), image_in.plain, packed, image_out.taken, sides, own_scratch, hint);
+    const auto g =
+        onednn::backward_weights_desc(engine(), image_in.taken, gradient, image_out.taken, sides, own_scratch, hint);
     for (const char* const name : {f.impl_info_str(), i.impl_info_str(), g.impl_info_str()})
       if (std::string(name).rfind("ref", 0) == 0) fast = false;
     forward_scratch = f.scratchpad_desc();
     input_scratch = i.scratchpad_desc();
     weights_scratch = g.scratchpad_desc();
-    forward_weights = memory(f.weights_desc(), engine());
-    input_weights = memory(i.weights_desc(), engine());
-    weights_gradient = memory(g.diff_weights_desc(), engine());
-    pack_forward = reorder(plain, f.weights_desc());
-    pack_input = reorder(plain, i.weights_desc());
-    unpack_gradient = reorder(g.diff_weights_desc(), plain);
+    forward_weights = {w, f.weights_desc(), t};
+    input_weights = {w, i.weights_desc(), t};
+    weights_gradient = {w, g.diff_weights_desc(), Type::f32};
     forward = dnnl::convolution_forward(f);
     backward_input = dnnl::convolution_backward_data(i);
     backward_weights = dnnl::convolution_backward_weights(g);
@@ -137,7 +146,7 @@ bool wrong_in_bf16(at::IntArrayRef w) { return w[2] == 1 && w[3] == 1 && w[0] % 
 
 // Makes the shape in bf16 where that is asked for, right and fast, else in f32.
 std::unique_ptr<Shape> made(at::IntArrayRef x, at::IntArrayRef w, at::IntArrayRef y, const Convolution& c) {
-  if (c.precision == Precision::bf16 && !wrong_in_bf16(w)) {
+  if (c.precision == Precision::bf16 && !wrong_in_bf16(w) && !refused(Kernel::convolutions_bf16)) {
     try {
       auto rounding = std::make_unique<Shape>(x, w, y, c, Type::bf16);
       if (rounding->fast) return rounding;
@@ -154,8 +163,9 @@ Shape& shape_of(const at::Tensor& x, const at::Tensor& w, const at::Tensor& y, c
   thread_local std::map<std::array<int64_t, 10>, std::unique_ptr<Shape>> known;
   assert(x.is_contiguous(at::MemoryFormat::ChannelsLast) && y.is_contiguous(at::MemoryFormat::ChannelsLast));
   assert(w.is_contiguous() && x.scalar_type() == at::kFloat && x.size(1) == w.size(1) && y.size(1) == w.size(0));
+  const bool rounds = c.precision == Precision::bf16 && !refused(Kernel::convolutions_bf16);
   const std::array<int64_t, 10> key = {x.size(0), x.size(1), x.size(2), x.size(3), w.size(0),
-                                       w.size(2), w.size(3), c.stride,  c.padding, static_cast<int64_t>(c.precision)};
+                                       w.size(2), w.size(3), c.stride,  c.padding, rounds};
   if (known.size() >= kShapes && !known.count(key)) known.clear();
   std::unique_ptr<Shape>& shape = known[key];
   if (!shape) shape = made(x.sizes(), w.sizes(), y.sizes(), c);
@@ -164,7 +174,7 @@ Shape& shape_of(const at::Tensor& x, const at::Tensor& w, const at::Tensor& y, c
 
 }  // namespace
 
-bool fast_convolutions() { return true; }
+bool fast_convolutions() { return !refused(Kernel::convolutions); }
 
 Precision Convolution::taken(const at::Tensor& x, const at::Tensor& w, const at::Tensor& y) const {
   if (precision == Precision::f32) return precision;
@@ -174,9 +184,8 @@ Precision Convolution::taken(const at::Tensor& x, const at::Tensor& w, const at:
 void Convolution::forward(const at::Tensor& x, const at::Tensor& w, const at::Tensor& y) const {
   if (winograd_forward(*this, x, w, y)) return;
   Shape& s = shape_of(x, w, y, *this);
-  run(s.pack_forward, {{DNNL_ARG_FROM, over(s.plain, w)}, {DNNL_ARG_TO, s.forward_weights}});
   run(s.forward, {{DNNL_ARG_SRC, s.image_in.of(x, rooms().in)},
-                  {DNNL_ARG_WEIGHTS, s.forward_weights},
+                  {DNNL_ARG_WEIGHTS, s.forward_weights.of(w)},
                   {DNNL_ARG_DST, over(s.image_out.plain, y)},
                   {DNNL_ARG_SCRATCHPAD, scratchpad(s.forward_scratch)}});
   stream().wait();
@@ -185,9 +194,8 @@ void Convolution::forward(const at::Tensor& x, const at::Tensor& w, const at::Te
 void Convolution::backward_input(const at::Tensor& dy, const at::Tensor& w, const at::Tensor& dx) const {
   if (winograd_backward_input(*this, dy, w, dx)) return;
   Shape& s = shape_of(dx, w, dy, *this);
-  run(s.pack_input, {{DNNL_ARG_FROM, over(s.plain, w)}, {DNNL_ARG_TO, s.input_weights}});
   run(s.backward_input, {{DNNL_ARG_DIFF_DST, s.image_out.of(dy, rooms().out)},
-                         {DNNL_ARG_WEIGHTS, s.input_weights},
+                         {DNNL_ARG_WEIGHTS, s.input_weights.of(w)},
                          {DNNL_ARG_DIFF_SRC, over(s.image_in.plain, dx)},
                          {DNNL_ARG_SCRATCHPAD, scratchpad(s.input_scratch)}});
   stream().wait();
@@ -198,10 +206,10 @@ void Convolution::backward_weights(const at::Tensor& x, const at::Tensor& dy, co
   Shape& s = shape_of(x, dw, dy, *this);
   run(s.backward_weights, {{DNNL_ARG_SRC, s.image_in.of(x, rooms().in)},
                            {DNNL_ARG_DIFF_DST, s.image_out.of(dy, rooms().out)},
-                           {DNNL_ARG_DIFF_WEIGHTS, s.weights_gradient},
+                           {DNNL_ARG_DIFF_WEIGHTS, s.weights_gradient.held},
                            {DNNL_ARG_SCRATCHPAD, scratchpad(s.weights_scratch)}});
-  run(s.unpack_gradient, {{DNNL_ARG_FROM, s.weights_gradient}, {DNNL_ARG_TO, over(s.plain, dw)}});
   stream().wait();
+  s.weights_gradient.give(dw);
 }
 
 }  // namespace tacet

@@ -2,12 +2,13 @@
 #include "kernels/product/panels.h"
 
 #include <algorithm>
-#include <bit>
 #include <limits>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
+
+#include "kernels/product/bf16.h"
 
 namespace tacet {
 
@@ -238,11 +239,7 @@ void round_to_pairs(const float* a, int64_t rows, int64_t k, uint16_t* out) {
   const int64_t distance = (k + 1) / 2 * 2;
   for (int64_t row = 0; row < rows; ++row, a += k, out += distance) {
     out[distance - 1] = 0;
-    for (int64_t i = 0; i < k; ++i) {
-      const auto bits = std::bit_cast<uint32_t>(a[i]);
-      const uint32_t nearest = (bits + 0x7fffu + (bits >> 16 & 1u)) >> 16;
-      out[i] = static_cast<uint16_t>((bits & 0x7fffffffu) > 0x7f800000u ? 0x7fc0u : nearest);
-    }
+    for (int64_t i = 0; i < k; ++i) out[i] = nearest_bf16(a[i]);
   }
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include <ATen/core/Tensor.h>
 
@@ -10,14 +11,19 @@
 
 namespace tacet {
 
-// Returns true if products here are faster than libtorch's, that is, in a build with oneDNN. Constant in a process.
+// Returns true if products here are faster than libtorch's: in a build with oneDNN, unless they were found to be wrong
+// (trust/kernel_check.h).
 bool fast_products();
 
 // Returns true if this build and machine multiply bfloat16 numbers in hardware. Constant in a process.
 bool bf16_products();
 
+// Returns the version of oneDNN that tacet calls, "2.6.3"; empty in a build without it.
+std::string onednn_version();
+
 // Computes y = a · b, or y += a · b. a [M, K] and b [K, N] have contiguous rows or columns, y [M, N] contiguous rows. All
-// are f32 and on the CPU. Equal shapes, strides, values and threads give equal bits.
+// are f32 and on the CPU. Equal shapes, strides, values and threads give equal bits. Where products in bf16 are refused, f32
+// products of rounded factors take their place.
 void product(const at::Tensor& a, const at::Tensor& b, const at::Tensor& y, bool add, Precision precision);
 
 // A right factor b [K, N] that many products share, brought into the order that suits them once. Products of one

@@ -10,6 +10,7 @@ namespace tacet {
 
 bool fast_products() { return false; }
 bool bf16_products() { return false; }
+std::string onednn_version() { return ""; }
 
 void product(const at::Tensor& a, const at::Tensor& b, const at::Tensor& y, bool add, Precision precision) {
   if (precision != Precision::f32) throw std::logic_error("no bf16 products without oneDNN");

@@ -12,9 +12,11 @@
 
 #include <dnnl.hpp>
 
+#include "kernels/product/bf16.h"
 #include "kernels/product/onednn.h"
 #include "kernels/product/panels.h"
 #include "kernels/product/product.h"
+#include "kernels/trust/kernel_paths.h"
 
 namespace tacet {
 namespace {
@@ -83,7 +85,7 @@ struct Plan {
       sum.append_sum(1);
       attributes.set_post_ops(sum);
     }
-    const dnnl::matmul::primitive_desc d(dnnl::matmul::desc(a, b, y), attributes, engine());
+    const auto d = onednn::product_desc(engine(), a, b, y, attributes);
     matmul = dnnl::matmul(d);
     left = memory(d.src_desc(), engine(), nullptr);
     right = memory(d.weights_desc(), engine(), nullptr);
@@ -101,6 +103,7 @@ struct Plan {
   dnnl::matmul matmul;
   memory left, right, out, scratch;
   std::unordered_map<int, memory> arguments;
+  WeightOrder to_left, to_right;  // of a product of two matrices in bf16
 };
 
 // Everything that the choice of a primitive depends on. 0 for a right factor in the primitive's own order.
@@ -135,29 +138,33 @@ Plans& plans() {
   return own;
 }
 
-void reordered(const float* from, const memory::desc& from_order, void* to, const memory::desc& to_order) {
-  memory source(from_order, engine(), const_cast<float*>(from)), target(to_order, engine(), to);
-  dnnl::reorder(source, target).execute(stream(), source, target);
+// Returns the way of a matrix into the order that a plan has for it.
+WeightOrder packing(const at::Tensor& t, const memory& into, memory::data_type type) {
+  return onednn::weight_order({t.size(0), t.size(1), 1, 1}, {t.stride(0), t.stride(1), 0, 0}, into.get_desc(), type);
 }
+
+// Returns the matrix with its numbers rounded to bf16, in floats: for products that are right, but slow.
+at::Tensor rounded(const at::Tensor& t) { return t.to(at::kBFloat16).to(at::kFloat); }
 
 uint64_t* words(const at::Tensor& t) { return t.defined() ? reinterpret_cast<uint64_t*>(t.data_ptr<int64_t>()) : nullptr; }
 
 }  // namespace
 
-bool fast_products() { return true; }
+bool fast_products() { return !refused(Kernel::products); }
 
 bool bf16_products() {
   static const bool has = dnnl::get_effective_cpu_isa() >= dnnl::cpu_isa::avx512_core_bf16;
   return has;
 }
 
+std::string onednn_version() { return onednn::version(); }
+
 void product(const at::Tensor& a, const at::Tensor& b, const at::Tensor& y, bool add, Precision precision) {
+  const bool round = precision == Precision::bf16;
+  if (round && refused(Kernel::products_bf16)) return product(rounded(a), rounded(b), y, add, Precision::f32);
   const int64_t m = a.size(0), k = a.size(1), n = b.size(1);
   const Order left = order(a), right = order(b), out = order(y);
-  const memory::desc a_order = described(m, k, memory::data_type::f32, left),
-                     b_order = described(k, n, memory::data_type::f32, right),
-                     y_order = described(m, n, memory::data_type::f32, {true, out.distance});
-  const bool round = precision == Precision::bf16;
+  const memory::desc y_order = described(m, n, memory::data_type::f32, {true, out.distance});
   const Key key = {m,
                    k,
                    n,
@@ -169,16 +176,20 @@ void product(const at::Tensor& a, const at::Tensor& b, const at::Tensor& y, bool
                    omp_get_max_threads(),
                    0};
   Plan& plan = plans().of(key, [&] {
-    if (!round) return Plan(a_order, b_order, y_order, add);
-    return Plan(described(m, k, memory::data_type::bf16, {true, k}),
-                memory::desc({k, n}, memory::data_type::bf16, memory::format_tag::any), y_order, add);
+    if (!round)
+      return Plan(described(m, k, memory::data_type::f32, left), described(k, n, memory::data_type::f32, right), y_order,
+                  add);
+    Plan made(described(m, k, memory::data_type::bf16, {true, k}),
+              memory::desc({k, n}, memory::data_type::bf16, memory::format_tag::any), y_order, add);
+    made.to_left = packing(a, made.left, memory::data_type::bf16);
+    made.to_right = packing(b, made.right, memory::data_type::bf16);
+    return made;
   });
   if (!round) return plan.run(a.data_ptr<float>(), b.data_ptr<float>(), y.data_ptr<float>());
-  const memory::desc to_left = plan.left.get_desc(), to_right = plan.right.get_desc();
-  void* const rounded_a = buffers().left.of(to_left.get_size());
-  void* const rounded_b = buffers().right.of(to_right.get_size());
-  reordered(a.data_ptr<float>(), a_order, rounded_a, to_left);
-  reordered(b.data_ptr<float>(), b_order, rounded_b, to_right);
+  auto* const rounded_a = static_cast<uint16_t*>(buffers().left.of(plan.left.get_desc().get_size()));
+  auto* const rounded_b = static_cast<uint16_t*>(buffers().right.of(plan.right.get_desc().get_size()));
+  plan.to_left.pack(a.data_ptr<float>(), rounded_a);
+  plan.to_right.pack(b.data_ptr<float>(), rounded_b);
   plan.run(rounded_a, rounded_b, y.data_ptr<float>());
 }
 
@@ -187,7 +198,8 @@ constexpr int64_t panel_rows = 24;
 
 struct SharedFactor::Packed {
   int64_t k, n, rows;
-  Precision precision;
+  Precision precision;  // of the products: f32 where bf16's are refused
+  bool rounds_left;     // left factors are rounded to bf16, and stay floats where `precision` is f32
   memory::desc order;
   at::Tensor bytes, kept;  // kept: of panels without zeros
   bool in_panels = false, last_first = false;
@@ -200,54 +212,68 @@ struct SharedFactor::Packed {
       return Plan(memory::desc({m, k}, type(precision), memory::format_tag::ab), order, y, add);
     });
   }
+  void pack(const at::Tensor& b);
+  const void* left(const float* a, int64_t count) const;
 };
 
-SharedFactor::SharedFactor(const at::Tensor& b, int64_t rows, Precision precision)
-    : packed_(new Packed{b.size(0), b.size(1), rows, precision, {}, {}}) {
-  Packed& p = *packed_;
+void SharedFactor::Packed::pack(const at::Tensor& b) {
   const bool round = precision == Precision::bf16;
-  p.in_panels = rows <= panel_rows && has_panels(round);
-  if (p.in_panels && !round) {
-    p.bytes = at::empty({panel_floats(p.k, p.n)}, at::kFloat);
-    if (rows <= rows_at_once) p.kept = at::empty({panel_lines(p.k, p.n)}, at::kLong);
-    if (!pack_panels({b.data_ptr<float>(), b.stride(0), b.stride(1)}, p.k, p.n, p.bytes.data_ptr<float>(), words(p.kept)))
-      p.kept = at::Tensor();
+  if (in_panels && !round) {
+    bytes = at::empty({panel_floats(k, n)}, at::kFloat);
+    if (rows <= rows_at_once) kept = at::empty({panel_lines(k, n)}, at::kLong);
+    if (!pack_panels({b.data_ptr<float>(), b.stride(0), b.stride(1)}, k, n, bytes.data_ptr<float>(), words(kept)))
+      kept = at::Tensor();
     return;
   }
-  if (p.in_panels) {
-    p.order = memory::desc({p.k, p.n}, type(precision), memory::format_tag::BA16a64b2a);
+  if (in_panels) {
+    order = memory::desc({k, n}, type(precision), memory::format_tag::BA16a64b2a);
   } else {
-    p.order = memory::desc({p.k, p.n}, type(precision), memory::format_tag::any);
-    p.order = p.plan(rows, false).right.get_desc();
+    order = memory::desc({k, n}, type(precision), memory::format_tag::any);
+    order = plan(rows, false).right.get_desc();
   }
-  p.bytes = at::empty({static_cast<int64_t>(p.order.get_size())}, at::kByte);
-  reordered(b.data_ptr<float>(), described(p.k, p.n, memory::data_type::f32, order(b)), p.bytes.data_ptr(), p.order);
+  bytes = at::empty({static_cast<int64_t>(order.get_size())}, at::kByte);
+  const WeightOrder way = packing(b, memory(order, engine(), nullptr), type(precision));
+  if (round)
+    way.pack(b.data_ptr<float>(), static_cast<uint16_t*>(bytes.data_ptr()));
+  else
+    way.pack(b.data_ptr<float>(), static_cast<float*>(bytes.data_ptr()));
+}
+
+// Returns the left factor a [count, k] in the form that the products take, where need be in a buffer of the thread.
+const void* SharedFactor::Packed::left(const float* a, int64_t count) const {
+  if (!rounds_left) return a;
+  if (precision == Precision::f32) {
+    auto* const to = static_cast<float*>(buffers().left.of(static_cast<size_t>(count * k) * sizeof(float)));
+    for (int64_t i = 0; i < count * k; ++i) to[i] = float_of(nearest_bf16(a[i]));
+    return to;
+  }
+  // The panels take rows of pairs.
+  const int64_t distance = in_panels ? (k + 1) / 2 * 2 : k;
+  void* const to = buffers().left.of(static_cast<size_t>(count * distance) * sizeof(uint16_t) + 64);
+  if (in_panels)
+    round_to_pairs(a, count, k, static_cast<uint16_t*>(to));
+  else
+    round_values(a, count * k, static_cast<uint16_t*>(to));
+  return to;
+}
+
+SharedFactor::SharedFactor(const at::Tensor& b, int64_t rows, Precision precision)
+    : packed_(new Packed{b.size(0), b.size(1), rows, precision, precision == Precision::bf16, {}, {}, {}}) {
+  const bool emulated = precision == Precision::bf16 && refused(Kernel::products_bf16);
+  if (emulated) packed_->precision = Precision::f32;
+  packed_->in_panels = rows <= panel_rows && has_panels(packed_->precision == Precision::bf16);
+  packed_->pack(emulated ? rounded(b) : b);
 }
 
 SharedFactor::~SharedFactor() = default;
 
 void SharedFactor::multiply(const float* a, int64_t rows, float* y, bool add) const {
   Packed& p = *packed_;
-  const bool round = p.precision == Precision::bf16;
-  if (p.in_panels) {
-    const void* left = a;
-    if (round) {
-      void* const rounded = buffers().left.of(static_cast<size_t>(rows * ((p.k + 1) / 2 * 2)) * sizeof(uint16_t) + 64);
-      round_to_pairs(a, rows, p.k, static_cast<uint16_t*>(rounded));
-      left = rounded;
-    }
-    multiply_panels(left, rows, {p.bytes.data_ptr(), p.k, p.n, round, words(p.kept)}, y, add, p.last_first);
-    p.last_first = !p.last_first;
-    return;
-  }
-  Plan& plan = p.plan(rows, add);
-  const void* left = a;
-  if (round) {
-    void* const rounded = buffers().left.of(plan.left.get_desc().get_size());
-    reordered(a, memory::desc({rows, p.k}, memory::data_type::f32, memory::format_tag::ab), rounded, plan.left.get_desc());
-    left = rounded;
-  }
-  plan.run(left, p.bytes.data_ptr(), y);
+  const void* const left = p.left(a, rows);
+  if (!p.in_panels) return p.plan(rows, add).run(left, p.bytes.data_ptr(), y);
+  multiply_panels(left, rows, {p.bytes.data_ptr(), p.k, p.n, p.precision == Precision::bf16, words(p.kept)}, y, add,
+                  p.last_first);
+  p.last_first = !p.last_first;
 }
 
 }  // namespace tacet
