@@ -85,7 +85,8 @@ endfunction()
 
 # tacet_library(NAME [ONCE] PLAIN … HEAVY … LINKS … PRIVATE_LINKS … PCH tensor|torch)
 # PLAIN sources include neither ATen nor torch. HEAVY ones do, and get the precompiled header. All are compiled 24 at a time.
-# ONCE is for code that runs once in a run, where fast compiling counts for more than fast code.
+# ONCE is for code that runs once in a run, where fast compiling counts for more than fast code. Its options are not those of the
+# precompiled headers, so it has none.
 function(tacet_library name)
   cmake_parse_arguments(A "ONCE" "PCH" "PLAIN;HEAVY;LINKS;PRIVATE_LINKS" ${ARGN})
   add_library(tacet_${name} STATIC ${A_PLAIN} ${A_HEAVY})

@@ -30,7 +30,10 @@ void load_buffers(Objective& objective, const std::string& file, const std::stri
   const auto layers = objective.buffer_layers();
   std::set<std::string> names;
   for (const NamedTensor& t : read_safetensors(file)) names.insert(t.name);
-  if (!layers.empty() && names.count(layers.front().name)) return load_parameters(file, layers, objective.buffers());
+  if (!layers.empty() && names.count(layers.front().name)) {
+    load_parameters(file, layers, objective.buffers());
+    return;
+  }
   const std::string state = run.empty() ? "" : (fs::path(run) / "checkpoint" / "state.safetensors").string();
   if (run.empty() || !fs::exists(state))
     throw UserError(file + ": has no running statistics of batch normalisation, which this model evaluates with");
