@@ -46,19 +46,7 @@ def npy(shape, kind, data):
 
 
 def write_arrays(folder, reverse):
-    """Images of 4 × 4 bytes in 3 classes. Those of B are brighter, and none is of def add_tensor(old, new, name):
-    """Copies a safetensors file with one more tensor, of two numbers."""
-    with open(old, "rb") as f:
-        size = int.from_bytes(f.read(8), "little")
-        header = json.loads(f.read(size))
-        numbers = f.read()
-    header[name] = {"dtype": "F32", "shape": [2], "data_offsets": [len(numbers), len(numbers) + 8]}
-    text = json.dumps(header).encode()
-    with open(new, "wb") as f:
-        f.write(len(text).to_bytes(8, "little") + text + numbers + bytes(8))
-
-
-class 2."""
+    """Images of 4 × 4 bytes in 3 classes. Those of B are brighter, and none is of class 2."""
     for split, n in (("train", 30), ("test", 12)):
         other = reverse and split == "train"
         pixels = bytes((k * 13 + (k // 16 % 3) * 40 + (90 if other else 0)) % 256 for k in range(16 * n))
@@ -105,6 +93,18 @@ KINDS = {
                                               "width": 16, "heads": 2, "inner": 16}},
                       "train.source", ["subwords"]),
 }
+
+
+def add_tensor(old, new, name):
+    """Copies a safetensors file with one more tensor, of two numbers."""
+    with open(old, "rb") as f:
+        size = int.from_bytes(f.read(8), "little")
+        header = json.loads(f.read(size))
+        numbers = f.read()
+    header[name] = {"dtype": "F32", "shape": [2], "data_offsets": [len(numbers), len(numbers) + 8]}
+    text = json.dumps(header).encode()
+    with open(new, "wb") as f:
+        f.write(len(text).to_bytes(8, "little") + text + numbers + bytes(8))
 
 
 class OtherData(Case):
