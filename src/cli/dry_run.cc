@@ -17,6 +17,7 @@
 #include "base/files.h"
 #include "base/places.h"
 #include "cli/progress.h"
+#include "cli/setting.h"
 #include "data/catalog/sources.h"
 #include "data/catalog/stand_in.h"
 #include "data/files/locate.h"
@@ -145,6 +146,7 @@ struct DryRun {
   Cost cost;
   double round_seconds = 0;
   int64_t guessed_from = 0;  // largest batch that was measured where the step was not; 0: the step itself was measured
+  Recipe setting;            // with clients.count
 };
 
 void print_missing(const DatasetInfo& data, const std::string& what) {
@@ -168,6 +170,7 @@ void print_dry_run(const DryRun& r) {
   for (const std::string& note : r.notes) fmt::print("            {}\n", note);
   if (!r.missing.empty()) print_missing(find_dataset(r.data), r.missing);
   fmt::print("method      {}, {} clients, I = {}\n", r.method, r.clients, r.interval);
+  fmt::print("{}", setting_text(r.setting));
   fmt::print("a round     {:g} vectors a client, {}\n", r.vectors, human_bytes(r.bytes));
   fmt::print("time        {:.3g} s a local step here{}, about {:.3g} s a round on {} worker{}\n", r.cost.seconds,
              r.guessed_from > 0 ? " (extrapolated from smaller batches)" : "", r.round_seconds, r.workers,
@@ -198,6 +201,7 @@ nlohmann::json json_of(const DryRun& r) {
                       {"round_seconds", r.round_seconds},
                       {"extrapolated", r.guessed_from > 0},
                       {"memory_bytes", r.cost.bytes}};
+  j.update(setting_json(r.setting));
   if (!r.own) j["data"] = r.data;
   if (!r.missing.empty()) j["data_missing"] = r.missing;
   if (r.guessed_from > 0) j["measured_batch_size"] = r.guessed_from;
@@ -210,6 +214,7 @@ DryRun examine(const Recipe& recipe, int workers) {
   r.recipe = recipe.source;
   r.workers = workers;
   r.clients = clients_of(recipe, workers);
+  r.setting = with_clients(recipe, workers);
   const AlgorithmInfo& method = find_algorithm(recipe.algorithm.text("name"));
   r.method = method.name;
   r.own = recipe.objective.has("name");

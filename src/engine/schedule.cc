@@ -22,6 +22,23 @@ Rates Schedule::at(double epoch, int64_t round) const {
   return {base.eta * scale, scale_gamma ? base.gamma * scale : base.gamma};
 }
 
+std::vector<Stage> stages(const Schedule& schedule, std::optional<double> end) {
+  const double stop = end.value_or(std::numeric_limits<double>::infinity());
+  std::vector<double> turns = schedule.milestones;
+  turns.insert(turns.end(), {0, schedule.warmup, schedule.cosine_end});
+  std::sort(turns.begin(), turns.end());
+  turns.erase(std::unique(turns.begin(), turns.end()), turns.end());
+  std::vector<Stage> out;
+  for (size_t k = 0; k < turns.size() && turns[k] < stop; ++k) {
+    Schedule part = schedule;  // with the milestones that act in this stretch
+    part.by_rounds = false;
+    std::erase_if(part.milestones, [&](double m) { return m > turns[k]; });
+    const double to = k + 1 < turns.size() ? std::min(turns[k + 1], stop) : stop;
+    out.push_back({turns[k], to, part.at(turns[k], 0), part.at(to, 0)});
+  }
+  return out;
+}
+
 void ScheduleOptions::options(OptionList& list) {
   constexpr double most_rounds = 4294967295;  // a random stream has 32 bits for the round
   const std::vector<OnlyWith> scaled = {{"milestones"}, {"warmup"}, {"cosine"}};

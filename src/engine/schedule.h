@@ -47,6 +47,16 @@ struct Schedule {
   Rates at(double epoch, int64_t round) const;
 };
 
+// A stretch of a schedule between two of its turning points, in the schedule's unit.
+struct Stage {
+  double from = 0, to = 0;  // to: infinity where the run has no end in this unit
+  Rates first, last;        // where it begins, and where it ends, before a milestone there acts
+};
+
+// Returns the stretches from 0 to the run's `end` in the schedule's unit, or to infinity. Milestones from `end` on are not
+// reached and make none.
+std::vector<Stage> stages(const Schedule& schedule, std::optional<double> end);
+
 // Makes the schedule of a run with N = `clients`, whose warm-up starts at 1/N by default. REQUIRES: a cosine ends after the
 // warm-up, as misfits() checks.
 Schedule make_schedule(const Values& schedule, const Values& algorithm, int clients);
