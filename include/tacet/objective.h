@@ -29,6 +29,12 @@ struct BatchKey {
   Stream stream(Purpose purpose) const { return Stream(seed, client, purpose, round, step); }
 };
 
+// A client's pass over its data, where these are separate samples.
+struct ClientPass {
+  int64_t samples = 0;  // n_i; 0 where a pass has no fixed length (functions, streams of text)
+  int64_t batch = 1;    // b
+};
+
 struct BatchLoss {
   double loss = 0;      // mean loss of the mini-batch
   int64_t samples = 0;  // data in it, in the unit of Objective::training_samples (tokens, images, …)
@@ -76,6 +82,9 @@ class Objective {
 
   virtual int64_t training_samples() const = 0;                     // samples of one epoch, over all clients jointly
   virtual double client_weight(int /*client*/) const { return 1; }  // client's share of the data × N
+
+  // Returns the pass of a client that takes part in the round, equal on every rank.
+  virtual ClientPass client_pass(int /*client*/, int64_t /*round*/) { return {}; }
 
   // An evaluation is cut into fixed units, 0 … units(split) − 1. Any rank may take any unit, and the sum stays the same.
   virtual std::vector<std::string> splits() const { return {}; }  // e.g. "valid", "test"; the first one selects

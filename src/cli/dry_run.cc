@@ -140,9 +140,9 @@ struct DryRun {
   int64_t training = 0;
   std::string unit = "samples";
   std::vector<std::string> notes;
-  std::string missing;  // the reason why a stand-in took the data's place; empty: they are there
-  int clients = 1, workers = 1, interval = 1;
-  double vectors = 0, bytes = 0;  // of one client's messages in a round
+  std::string missing;                         // the reason why a stand-in took the data's place; empty: they are there
+  int clients = 1, workers = 1, interval = 1;  // interval: with local epochs the most steps of a client
+  double vectors = 0, bytes = 0;               // of one client's messages in a round
   Cost cost;
   double round_seconds = 0;
   int64_t guessed_from = 0;  // largest batch that was measured where the step was not; 0: the step itself was measured
@@ -208,6 +208,26 @@ nlohmann::json json_of(const DryRun& r) {
   return j;
 }
 
+bool deals_to_present(const Recipe& recipe) {
+  return recipe.data.has("partition.every_round") && recipe.data.flag("partition.every_round");
+}
+
+// Returns the most local steps of a client in the first round. Where a stand-in took the data's place, or none was made,
+// those of a client with the mean share.
+int steps_a_round(const Recipe& recipe, Objective* objective, const DryRun& r, const std::vector<int>& present) {
+  const Values& algorithm = recipe.algorithm;
+  if (!algorithm.has("local_epochs")) return algorithm.has("interval") ? static_cast<int>(algorithm.integer("interval")) : 1;
+  const int64_t E = algorithm.integer("local_epochs");
+  const auto steps = [&](const ClientPass& pass) { return (E * pass.samples + pass.batch - 1) / pass.batch; };
+  int64_t most = 1;
+  if (r.missing.empty() && objective)
+    for (const int client : present) most = std::max(most, steps(objective->client_pass(client, 0)));
+  else
+    most = steps({r.training / static_cast<int64_t>(deals_to_present(recipe) ? present.size() : r.clients),
+                  recipe.data.integer("batch_size")});
+  return static_cast<int>(most);
+}
+
 // Builds and measures everything.
 DryRun examine(const Recipe& recipe, int workers) {
   DryRun r;
@@ -220,7 +240,6 @@ DryRun examine(const Recipe& recipe, int workers) {
   r.own = recipe.objective.has("name");
   r.subject = (r.own ? recipe.objective : recipe.model).text("name");
   if (!r.own) r.data = recipe.data.text("name");
-  r.interval = recipe.algorithm.has("interval") ? static_cast<int>(recipe.algorithm.integer("interval")) : 1;
   const auto seed = static_cast<uint64_t>(recipe.run.integer("seed"));
   const std::vector<int> present = sample_clients(client_sampling(recipe.clients, r.clients), seed, 0);
   const int turns = (static_cast<int>(present.size()) + workers - 1) / workers;  // clients on the busiest worker
@@ -241,6 +260,7 @@ DryRun examine(const Recipe& recipe, int workers) {
     if (!guess) objective = stand_in_objective(recipe, r.clients, recipe.data.integer("batch_size"), scratch);
   }
 
+  r.interval = steps_a_round(recipe, objective.get(), r, present);
   r.parameters = objective ? parameter_count(*objective) : guess->parameters;
   r.vectors = r.clients > 1 ? method.vectors_sent(r.interval) : 0;
   const MessageKind kind =

@@ -166,6 +166,8 @@ struct Round::Inside {
 
 double Client::weight() const { return turn_->setup.objective->client_weight(id_); }
 
+int Client::steps() const { return turn_->setup.steps ? turn_->setup.steps(id_) : turn_->setup.interval; }
+
 Vec Client::start(const Vec& x) {
   Vec y = turn_->setup.objective->workspace();
   if (y.data_ptr() != x.data_ptr()) y.copy_(x);

@@ -23,11 +23,12 @@ struct RoundSetup {
   Objective* objective = nullptr;
   Group* group = nullptr;
   uint64_t seed = 0;
-  int64_t number = 0;           // r
-  int64_t first_iteration = 0;  // local steps a client took before this round
-  int interval = 1;             // I
-  int clients = 1;              // N
-  std::vector<int> sampled;     // S_r, ascending client ids
+  int64_t number = 0;                    // r
+  int64_t first_iteration = 0;           // local steps a client took before this round
+  int interval = 1;                      // I
+  std::function<int(int client)> steps;  // local steps of each client, the most of which are I; empty: I of each
+  int clients = 1;                       // N
+  std::vector<int> sampled;              // S_r, ascending client ids
   int64_t first_draw =
       0;  // number of the round's first draw; begin() draws far from round 0, so that no mini-batch comes twice
   bool skip_non_finite = false;               // skip a step whose loss or gradient is not finite, instead of stopping

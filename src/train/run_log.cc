@@ -88,7 +88,7 @@ void RunLog::write_summary(const std::string& status, const json& more) {
   for (const Layer& l : run_.objective->layers()) parameters += l.size;
   json j = {{"status", status},
             {"algorithm", run_.method.name},
-            {"interval", run_.interval},
+            {"interval", run_.local_epochs > 0 ? json(nullptr) : json(run_.interval)},
             {"parameters", parameters},
             {"workers", group_->size()},
             {"clients", run_.clients},
@@ -98,6 +98,7 @@ void RunLog::write_summary(const std::string& status, const json& more) {
             {"recurrent_path", recurrent_path()},
             {"convolution_path", fast_convolutions() ? "onednn" : "libtorch"},
             {"versions", {{"tacet", version()}, {"torch", TORCH_VERSION}}}};
+  if (run_.local_epochs > 0) j["local_epochs"] = run_.local_epochs;
   add_subject(run_.recipe, j);
   const FaultTotals& f = run_.state.faults;
   if (status != "running")

@@ -81,11 +81,24 @@ class Trainer {
     setup.interval = run_.interval;
     setup.clients = run_.clients;
     setup.sampled = std::move(sampled);
+    if (run_.local_epochs > 0) set_steps(setup);
     setup.stop = options_.stop;
     setup.broken = session_.broken();
     setup.skip_non_finite = run_.options.non_finite == "skip";
     setup.rates = [rates = rates_](int) { return rates; };
     return setup;
+  }
+
+  // Sets the steps of each client that trains in the round, and the most of them as I.
+  void set_steps(RoundSetup& setup) const {
+    std::vector<int> steps(static_cast<size_t>(run_.clients), 0);
+    const auto count = [&](int client) { steps[static_cast<size_t>(client)] = run_.steps_of(client, setup.number); };
+    if (run_.method.keeps_models)
+      for (int client = 0; client < run_.clients; ++client) count(client);
+    else
+      for (const int client : setup.sampled) count(client);
+    setup.interval = std::max(1, *std::max_element(steps.begin(), steps.end()));
+    setup.steps = [steps = std::move(steps)](int client) { return steps[static_cast<size_t>(client)]; };
   }
 
   // Returns the setup of a round of the loop, which also has a way back and a deadline.
@@ -159,21 +172,22 @@ class Trainer {
     } catch (const NobodyCame&) {
       turns_.roll_back(run_.visitor());
     }
-    usage_.end(own_among(sampled) * r.I);
+    usage_.end(own_steps(sampled));
     account(r.report());
     s.round += 1;
     s.iteration += r.I;
     selection_.average_in();
   }
 
-  // Returns the number of the round's clients that live on this worker.
-  int64_t own_among(const std::vector<int>& sampled) {
+  // Returns the local steps of the round's clients that live on this worker.
+  int64_t own_steps(const std::vector<int>& sampled) {
     const auto homes = block_bounds(run_.clients, session_.group().size());
     const auto place = [&](int rank) {
       return std::lower_bound(sampled.begin(), sampled.end(), homes[static_cast<size_t>(rank)]);
     };
     const int rank = session_.group().rank();
-    return place(rank + 1) - place(rank);
+    return std::accumulate(place(rank), place(rank + 1), int64_t{0},
+                           [&](int64_t sum, int client) { return sum + run_.steps_of(client, run_.state.round); });
   }
 
   void account(const RoundReport& r) {

@@ -46,13 +46,21 @@ const std::vector<int32_t>& ClientBatches::order(const BatchKey& draw, int64_t p
   return o.samples;
 }
 
+void ClientBatches::deal_for(int64_t round) {
+  if (dealt_round_ == round) return;
+  shares_ = deal_(round);
+  dealt_round_ = round;
+}
+
+ClientPass ClientBatches::pass(int client, int64_t round) {
+  if (deal_) deal_for(round);
+  return {static_cast<int64_t>(shares_.at(static_cast<size_t>(client)).size()), batch_size_};
+}
+
 std::vector<int32_t> ClientBatches::next(const BatchKey& draw) {
   Position p;
   if (deal_) {
-    if (dealt_round_ != draw.round) {
-      shares_ = deal_(draw.round);
-      dealt_round_ = draw.round;
-    }
+    deal_for(draw.round);
     const auto size = static_cast<int64_t>(shares_.at(static_cast<size_t>(draw.client)).size());
     if (size == 0) throw without_samples(draw.client, static_cast<bool>(deal_));
     p = {draw.step * batch_size_ / size, draw.step * batch_size_ % size};

@@ -29,6 +29,9 @@ class ClientBatches {
   // Returns the samples that next() would return, without moving on. Returns nothing where a later round decides.
   std::vector<int32_t> peek(const BatchKey& draw);
 
+  // Returns the client's pass in a round. Its samples are 0 where it gets none in that round.
+  ClientPass pass(int client, int64_t round);
+
   int64_t samples() const { return samples_; }  // all clients' together
   double client_weight(int client) const;       // its samples / the mean of all clients; 1 when dealt anew in every round
   const Shares& shares() const { return shares_; }
@@ -47,6 +50,7 @@ class ClientBatches {
     std::vector<int32_t> samples;
   };
   const std::vector<int32_t>& order(const BatchKey& draw, int64_t pass);
+  void deal_for(int64_t round);
 
   Deal deal_;
   Shares shares_;
