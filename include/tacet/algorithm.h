@@ -171,6 +171,9 @@ class Round {
   double clip(Rates rates, double norm);
   double plain(Rates rates, double norm);
 
+  // Returns min(η, γ/(1e-10 + norm)) as clip() does, for a step along a vector other than the gradient. Counts nothing.
+  double clip_uncounted(Rates rates, double norm) const;
+
   // Adds a figure of this round to metrics.jsonl, equal on all ranks: ‖G‖, an indicator, …
   void note(const std::string& name, double value);
 
@@ -214,6 +217,7 @@ struct AlgorithmInfo {
   bool every_client = false;         // all clients take part in every round: no client sampling
   bool keeps_models = false;         // unsampled clients train as well, each a model of its own
   bool fresh_models = false;         // a round replaces x and never writes into the old vector
+  bool short_steps = false;          // without momentum and weight decay, no local step is longer than γ
   bool own_steps = false;            // its local loop goes to Client::steps, so the method has the option local_epochs
   std::vector<Option> options = {};  // keys that a recipe may give; filled in by add_algorithm
 

@@ -38,6 +38,8 @@ struct ClientPass {
 struct BatchLoss {
   double loss = 0;      // mean loss of the mini-batch
   int64_t samples = 0;  // data in it, in the unit of Objective::training_samples (tokens, images, …)
+  double correct = 0;   // samples of them that the model classified as labelled, and the number that it classified
+  double judged = 0;    // (0: the task has no accuracy, or the mini-batch did not measure it)
 };
 
 // Loss and accuracy sums of an evaluation, so that shards add up exactly.
@@ -94,6 +96,16 @@ class Objective {
   // written as eval_<name>.
   virtual std::vector<std::pair<std::string, double>> figures(const Vec& /*x*/) { return {}; }
   virtual bool has_accuracy() const { return false; }
+  // Returns true if units() and evaluate() also know the split "train": the training samples, seen as in an evaluation.
+  virtual bool evaluates_training() const { return false; }
+
+  // The whole training set is cut into fixed units, 0 … gradient_units() − 1, for the gradient of f itself; 0 where the task
+  // can't give one. As in an evaluation nothing is dropped or augmented, and batch normalisation uses the running
+  // statistics.
+  virtual int gradient_units() const { return 0; }
+  // Writes the gradient of the unit's summed loss at x into gradient_buffer(), and returns the sums. Moves nothing on.
+  virtual Score unit_gradient(int /*unit*/, const Vec& /*x*/) { return {}; }
+
   virtual bool has_perplexity() const { return false; }
   // Takes the sums over all units, on every rank after an evaluation. figures() may be made from them.
   virtual void evaluated(const std::string& /*split*/, const Score& /*total*/) {}

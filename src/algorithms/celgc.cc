@@ -39,6 +39,7 @@ AlgorithmInfo celgc() {
           .create = [] { return std::make_unique<Celgc>(); },
           .clips = Clips::always,
           .fresh_models = true,
+          .short_steps = true,
           .own_steps = true};
 }
 

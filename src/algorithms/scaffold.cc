@@ -64,6 +64,7 @@ AlgorithmInfo scaffold() {
           .create = [] { return std::make_unique<Scaffold>(); },
           .clips = Clips::when_asked,
           .fresh_models = true,
+          .short_steps = true,
           .own_steps = true};
 }
 

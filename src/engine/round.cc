@@ -152,6 +152,8 @@ struct Round::Inside {
                           const ClientsFn& f);
   // Runs one client's turn and packs its counters into `tail`. Returns false if it was too late.
   bool turn(int id, const std::function<void(Client&)>& f, float* tail);
+  // Compares a client's model with the mean.
+  void note_drift(int client, const Vec& model, const Vec& mean);
   void note_who_came(const std::vector<int>& clients, const float* came);
   void count_message(int vectors, int64_t buffers);
   double step(double factor, double norm, bool clipped);
@@ -200,6 +202,8 @@ Gradient Client::draw(const Vec& y, bool local_step) {
   } else if (local_step) {
     turn.counters.loss += sample.loss;
     turn.counters.losses += 1;
+    turn.counters.correct += sample.correct;
+    turn.counters.judged += sample.judged;
   }
   return {g, turn.skip ? 0 : norm};
 }
@@ -261,6 +265,7 @@ double Round::clip(Rates rates, double norm) {
   const double longest = longest_step(rates, norm);
   return inside_->step(std::min(rates.eta, longest), norm, longest < rates.eta);
 }
+double Round::clip_uncounted(Rates rates, double norm) const { return std::min(rates.eta, longest_step(rates, norm)); }
 double Round::plain(Rates rates, double norm) { return inside_->step(rates.eta, norm, false); }
 
 std::vector<int64_t> Round::Inside::bounds_of(const std::vector<int>& clients) const {
@@ -275,6 +280,19 @@ void Round::Inside::note_who_came(const std::vector<int>& clients, const float* 
   for (size_t k = 0; k < clients.size(); ++k)
     if (came[k] == 0) report.late.push_back(clients[k]);
   round.participation = static_cast<double>(clients.size() - report.late.size()) / setup.clients;
+}
+
+void Round::Inside::note_drift(int client, const Vec& model, const Vec& mean) {
+  Drift seen{client, l2_norm(model - mean)};
+  if (setup.bounded_drift) {
+    seen.bound = 0;
+    const int steps = setup.steps ? setup.steps(client) : setup.interval;
+    for (int t = 0; t < steps; ++t) seen.bound += 2 * round.rates(t).gamma;
+  }
+  Drift& worst = report.drift;
+  const bool worse =
+      setup.bounded_drift ? seen.distance - seen.bound > worst.distance - worst.bound : seen.distance > worst.distance;
+  if (worst.client < 0 || worse) worst = seen;
 }
 
 bool Round::Inside::turn(int id, const std::function<void(Client&)>& f, float* tail) {
@@ -327,7 +345,9 @@ std::vector<Vec> Round::Inside::reduce(const Vec& reference, int count, const st
   };
   if (bounds[setup.group->rank()] == bounds[setup.group->rank() + 1]) wait();
 
-  std::vector<Vec> vectors;  // the last client's
+  const bool measures = setup.measures_drift && count > 0 && reference.defined();
+  std::vector<std::pair<int, Vec>> models;  // this rank's clients', where the drift is measured
+  std::vector<Vec> vectors;                 // the last client's
   std::vector<float> tail(static_cast<size_t>(shape.parts.back()));
   const auto sent = [&](int64_t position) {
     if (b > 0) buffers.copy_(buffers_before);
@@ -344,6 +364,7 @@ std::vector<Vec> Round::Inside::reduce(const Vec& reference, int count, const st
     if (came && places > 0) tail[static_cast<size_t>(counter_floats + position)] = 1;
     if (!came) vectors.assign(static_cast<size_t>(count), at::zeros({d}));
     if (!came && b > 0) buffers.copy_(buffers_before);
+    if (came && measures) models.emplace_back(clients[position], vectors.front().clone());
     wait();
     assert(static_cast<int>(vectors.size()) == count);
     for ([[maybe_unused]] const Vec& v : vectors) assert(v.numel() == d && v.is_contiguous());
@@ -366,6 +387,7 @@ std::vector<Vec> Round::Inside::reduce(const Vec& reference, int count, const st
   std::vector<Vec> means;
   for (int k = 0; k < count; ++k) means.push_back(sum.narrow(0, k * d, d));
   if (coding.messages && reference.defined()) means.front().add_(reference);
+  for (const auto& [client, model] : models) note_drift(client, model, means.front());
   if (b > 0) buffers.copy_(sum.narrow(0, count * d, b));
   return means;
 }

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <map>
 #include <optional>
 #include <string>
@@ -18,6 +19,13 @@ namespace tacet {
 class Group;
 class MessageCoder;
 class SumBuffers;
+
+// The client's model that was farthest from the mean of all, beyond the bound where there is one.
+struct Drift {
+  int client = -1;  // −1: none of this rank's clients sent a model
+  double distance = 0;
+  double bound = std::numeric_limits<double>::infinity();  // 2 Σ γ_t over its local steps t
+};
 
 struct RoundSetup {
   Objective* objective = nullptr;
@@ -41,18 +49,21 @@ struct RoundSetup {
   // the mean is over the clients that came. It is for methods of one mean a round (AlgorithmInfo::droppable).
   std::optional<std::chrono::steady_clock::time_point> deadline;
   std::function<void(int client)> dropped;  // given with a deadline
+  bool measures_drift = false;              // fill in RoundReport::drift, for which the clients' models are kept a while
+  bool bounded_drift = false;               // no local step is longer than γ, so that the drift has a bound
   std::function<Rates(int t)> rates;        // schedule at local step t of this round, before the objective's rate scale
 };
 
 // Sums over the local steps of a round, gathered from all clients in the messages of the means.
 struct Counters {
-  double loss = 0, losses = 0;    // Σ mini-batch loss, their number
-  double norm = 0, norms = 0;     // Σ ‖g‖ of the vectors that were (or could be) clipped, their number
-  double clipped = 0, steps = 0;  // steps with γ/‖g‖ < η, steps in all
-  double samples = 0;             // training samples of local steps
-  double extra_samples = 0;       // training samples of gradients that belong to no local step (Client::resample)
-  double skipped = 0;             // gradients that were not finite, where the recipe skips them
-  double stop = 0;                // > 0: a rank was asked to stop, which all ranks learn from one mean
+  double loss = 0, losses = 0;     // Σ mini-batch loss, their number
+  double norm = 0, norms = 0;      // Σ ‖g‖ of the vectors that were (or could be) clipped, their number
+  double clipped = 0, steps = 0;   // steps with γ/‖g‖ < η, steps in all
+  double samples = 0;              // training samples of local steps
+  double extra_samples = 0;        // training samples of gradients that belong to no local step (Client::resample)
+  double correct = 0, judged = 0;  // training samples of local steps that were classified right, and classified at all
+  double skipped = 0;              // gradients that were not finite, where the recipe skips them
+  double stop = 0;                 // > 0: a rank was asked to stop, which all ranks learn from one mean
 };
 
 struct RoundReport {
@@ -61,6 +72,7 @@ struct RoundReport {
   int collectives = 0;
   int64_t client_bytes = 0;  // bytes of one client's messages as coded, parameters and buffers
   std::vector<int> late;     // clients that did not come in time, ascending
+  Drift drift;               // of this rank's clients
   double busy_seconds = 0;   // this rank's own time in its clients' turns
 };
 

@@ -53,6 +53,9 @@ void ModelSelection::evaluate_selecting(Group& group) {
   }
   s.selection_losses = at::cat({s.selection_losses, at::full({1}, e.loss, at::kDouble)});
   if (first) observer_.message(describe(split));
+  if (!run_.options.eval_train) return;
+  evaluate(group, "train", "train");
+  if (first) observer_.message(describe("train"));
 }
 
 void ModelSelection::evaluate_others(Group& group) {

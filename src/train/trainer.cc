@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <memory>
 #include <numeric>
 #include <utility>
@@ -17,6 +18,7 @@
 #include "tacet/group.h"
 #include "tacet/membership.h"
 #include "tacet/train.h"
+#include "train/measurements.h"
 #include "train/model_selection.h"
 #include "train/process.h"
 #include "train/round_backup.h"
@@ -39,7 +41,8 @@ class Trainer {
         run_(recipe, group.size(), given),
         log_(run_, options.out, membership != nullptr),
         session_(run_, log_, observer, options, group, std::move(own), membership, [this] { begin(); }),
-        selection_(run_, log_, observer) {
+        selection_(run_, log_, observer),
+        measurements_(run_, log_, observer) {
     if (group.rank() > 0) return;
     for (const std::string& note : run_.objective->notes()) observer_.warning(note);
   }
@@ -86,6 +89,7 @@ class Trainer {
     setup.broken = session_.broken();
     setup.skip_non_finite = run_.options.non_finite == "skip";
     setup.rates = [rates = rates_](int) { return rates; };
+    measurements_.ask(setup);
     return setup;
   }
 
@@ -147,16 +151,20 @@ class Trainer {
       // This comes before the next round rather than after the last one, so that a resumed run makes up for it.
       uncounted([&] {
         if (run_.due(run_.options.eval_every, s.next_eval)) selection_.evaluate_selecting(session_.group());
+        measurements_.measure_gradient(session_.group());
       });
       if (run_.fraction() >= 1) break;
       const double epoch_before = run_.epoch();
       const auto start = Clock::now();
       const auto sampled = sample_clients(run_.sampling, static_cast<uint64_t>(run_.options.seed), s.round);
       Round r(guarded_setup(sampled));
+      measurements_.before_round();
       compute(r, sampled);
       s.seconds += since(start);
       s.bytes_sent = bytes_so_far + session_.group().bytes_sent() - bytes_before - others;
-      record(r.report(), epoch_before);
+      std::map<std::string, double> figures;
+      uncounted([&] { figures = measurements_.after_round(session_.group(), r.report()); });
+      record(r.report(), epoch_before, figures);
       s.stop = r.report().counters.stop > 0;
       uncounted([&] { session_.commit(r.report().busy_seconds); });
       progress(r.report());
@@ -197,22 +205,26 @@ class Trainer {
     s.taken += static_cast<int64_t>(r.counters.losses);
     s.epoch_loss += r.counters.loss;
     s.epoch_losses += static_cast<int64_t>(r.counters.losses);
+    s.epoch_steps += static_cast<int64_t>(r.counters.steps);
+    s.epoch_clipped += static_cast<int64_t>(r.counters.clipped);
+    s.epoch_judged += static_cast<int64_t>(r.counters.judged);
+    s.epoch_correct += static_cast<int64_t>(r.counters.correct);
     s.skipped += static_cast<int64_t>(r.counters.skipped);
     s.late += static_cast<int64_t>(r.late.size());
     s.communications += r.collectives;
     s.client_bytes += r.client_bytes;
   }
 
-  void record(const RoundReport& r, double epoch_before) {
+  void record(const RoundReport& r, double epoch_before, const std::map<std::string, double>& figures) {
     RunState& s = run_.state;
-    if (log_.wants_round()) log_.record_round(r, rates_, session_.timed().take_seconds());
+    if (log_.wants_round()) log_.record_round(r, rates_, session_.timed().take_seconds(), figures);
     if (!std::exchange(length_told_, true) && session_.first())
       for (const std::string& line : run_.overlong_round()) observer_.warning(line);
     if (std::floor(run_.epoch() + 1e-9) <= std::floor(epoch_before + 1e-9)) return;
     s.last_epoch_loss = s.epoch_losses > 0 ? s.epoch_loss / static_cast<double>(s.epoch_losses) : RunState::nan;
-    s.epoch_loss = 0;
-    s.epoch_losses = 0;
     log_.record_epoch();
+    s.epoch_loss = 0;
+    s.epoch_losses = s.epoch_steps = s.epoch_clipped = s.epoch_judged = s.epoch_correct = 0;
   }
 
   void progress(const RoundReport& r) {
@@ -300,6 +312,7 @@ class Trainer {
   RunLog log_;
   Session session_;
   ModelSelection selection_;
+  Measurements measurements_;
   SumBuffers buffers_;
   RoundBackup turns_;  // state of late clients from before their turns; used with a deadline
   RoundUsage usage_;
