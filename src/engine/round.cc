@@ -15,6 +15,8 @@
 #include <ATen/ops/zeros_like.h>
 
 #include "base/clock.h"
+#include "engine/counter_floats.h"
+#include "engine/drift.h"
 #include "engine/message_coding.h"
 #include "engine/non_finite.h"
 #include "engine/round_setup.h"
@@ -25,19 +27,6 @@
 
 namespace tacet {
 namespace {
-
-constexpr int64_t counter_floats = sizeof(Counters) / sizeof(double);
-
-// Writes the counters as floats, to travel behind the vectors. They are sums of few, small numbers or shown to a few digits.
-void pack(const Counters& c, float* out) {
-  const auto* p = reinterpret_cast<const double*>(&c);
-  for (int64_t k = 0; k < counter_floats; ++k) out[k] = static_cast<float>(p[k]);
-}
-
-void add(Counters& sum, const float* more) {
-  auto* p = reinterpret_cast<double*>(&sum);
-  for (int64_t k = 0; k < counter_floats; ++k) p[k] += static_cast<double>(more[k]);
-}
 
 // Moves the parts to `out`, times w.
 void scale(std::vector<const float*>& parts, const std::vector<int64_t>& sizes, float w, float* out) {
@@ -152,8 +141,6 @@ struct Round::Inside {
                           const ClientsFn& f);
   // Runs one client's turn and packs its counters into `tail`. Returns false if it was too late.
   bool turn(int id, const std::function<void(Client&)>& f, float* tail);
-  // Compares a client's model with the mean.
-  void note_drift(int client, const Vec& model, const Vec& mean);
   void note_who_came(const std::vector<int>& clients, const float* came);
   void count_message(int vectors, int64_t buffers);
   double step(double factor, double norm, bool clipped);
@@ -282,19 +269,6 @@ void Round::Inside::note_who_came(const std::vector<int>& clients, const float* 
   round.participation = static_cast<double>(clients.size() - report.late.size()) / setup.clients;
 }
 
-void Round::Inside::note_drift(int client, const Vec& model, const Vec& mean) {
-  Drift seen{client, l2_norm(model - mean)};
-  if (setup.bounded_drift) {
-    seen.bound = 0;
-    const int steps = setup.steps ? setup.steps(client) : setup.interval;
-    for (int t = 0; t < steps; ++t) seen.bound += 2 * round.rates(t).gamma;
-  }
-  Drift& worst = report.drift;
-  const bool worse =
-      setup.bounded_drift ? seen.distance - seen.bound > worst.distance - worst.bound : seen.distance > worst.distance;
-  if (worst.client < 0 || worse) worst = seen;
-}
-
 bool Round::Inside::turn(int id, const std::function<void(Client&)>& f, float* tail) {
   const auto [turns, is_first] = drawn.try_emplace(id);
   if (is_first && setup.before) setup.before(id);
@@ -387,7 +361,7 @@ std::vector<Vec> Round::Inside::reduce(const Vec& reference, int count, const st
   std::vector<Vec> means;
   for (int k = 0; k < count; ++k) means.push_back(sum.narrow(0, k * d, d));
   if (coding.messages && reference.defined()) means.front().add_(reference);
-  for (const auto& [client, model] : models) note_drift(client, model, means.front());
+  for (const auto& [client, model] : models) note_drift(round, setup, {client, model, means.front()}, report.drift);
   if (b > 0) buffers.copy_(sum.narrow(0, count * d, b));
   return means;
 }

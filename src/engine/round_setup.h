@@ -6,12 +6,12 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
-#include <limits>
 #include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "engine/drift.h"
 #include "tacet/algorithm.h"
 
 namespace tacet {
@@ -19,13 +19,6 @@ namespace tacet {
 class Group;
 class MessageCoder;
 class SumBuffers;
-
-// The client's model that was farthest from the mean of all, beyond the bound where there is one.
-struct Drift {
-  int client = -1;  // −1: none of this rank's clients sent a model
-  double distance = 0;
-  double bound = std::numeric_limits<double>::infinity();  // 2 Σ γ_t over its local steps t
-};
 
 struct RoundSetup {
   Objective* objective = nullptr;

@@ -70,6 +70,9 @@ void ScheduleOptions::options(OptionList& list) {
             "average the iterates once the evaluation stops improving (NT-ASGD), and evaluate the average from then on");
   list.integer("nonmono", nonmono, 5, within(1, 1e9), "evaluations without improvement before NT-ASGD starts to average")
       .only_with = {{"nt_asgd"}};
+  list.text("nt_asgd_each", nt_asgd_each, "round", {"round", "epoch"},
+            "what NT-ASGD averages: the model after each round, or after each epoch only, as CELGC's published program does")
+      .only_with = {{"nt_asgd"}};
 }
 
 std::optional<double> ScheduleOptions::end() const {

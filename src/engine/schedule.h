@@ -26,6 +26,7 @@ struct ScheduleOptions {
   double cosine_to = 0;
   bool scale_gamma = true, nt_asgd = false;
   int64_t nonmono = 5;
+  std::string nt_asgd_each;  // "round" or "epoch"
 
   void options(OptionList& list);
   // Returns where a cosine ends, in `unit`; nothing where the recipe does not say.

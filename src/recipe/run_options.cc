@@ -19,7 +19,11 @@ void RunOptions::options(OptionList& list) {
             "numbers that matrix products and convolutions multiply: f32, or bf16 with sums in f32. Weights, gradients, "
             "states and what lies between products stay f32. bf16 needs a processor that multiplies it (AVX512-BF16 or "
             "AMX)");
-  free(list.number("eval_every", eval_every, 1, at_least(0), "epochs between evaluations; 0: only at the end"));
+  Option& every = list.number("eval_every", eval_every, 1, at_least(0), "epochs between evaluations; 0: only at the end");
+  every.not_with = {{"eval_rounds"}};
+  free(every);
+  free(list.integer("eval_rounds", eval_rounds, 0, within(0, 1e9),
+                    "rounds between evaluations, in place of eval_every; 0: eval_every counts"));
   free(list.flag("eval_train", eval_train, false,
                  "at every evaluation also evaluate the whole training set: its loss and accuracy without dropout and "
                  "augmentation"));

@@ -150,7 +150,7 @@ class Trainer {
       session_.begin_round();
       // This comes before the next round rather than after the last one, so that a resumed run makes up for it.
       uncounted([&] {
-        if (run_.due(run_.options.eval_every, s.next_eval)) selection_.evaluate_selecting(session_.group());
+        if (run_.evaluation_due()) selection_.evaluate_selecting(session_.group());
         measurements_.measure_gradient(session_.group());
       });
       if (run_.fraction() >= 1) break;
@@ -184,7 +184,7 @@ class Trainer {
     account(r.report());
     s.round += 1;
     s.iteration += r.I;
-    selection_.average_in();
+    if (run_.ends.nt_asgd_each == "round") selection_.average_in();
   }
 
   // Returns the local steps of the round's clients that live on this worker.
@@ -221,6 +221,7 @@ class Trainer {
     if (!std::exchange(length_told_, true) && session_.first())
       for (const std::string& line : run_.overlong_round()) observer_.warning(line);
     if (std::floor(run_.epoch() + 1e-9) <= std::floor(epoch_before + 1e-9)) return;
+    if (run_.ends.nt_asgd_each == "epoch") selection_.average_in();
     s.last_epoch_loss = s.epoch_losses > 0 ? s.epoch_loss / static_cast<double>(s.epoch_losses) : RunState::nan;
     log_.record_epoch();
     s.epoch_loss = 0;

@@ -109,6 +109,11 @@ bool Training::due(double every, double& next) const {
   return true;
 }
 
+bool Training::evaluation_due() {
+  if (options.eval_rounds == 0) return due(options.eval_every, state.next_eval);
+  return state.round > 0 && state.round % options.eval_rounds == 0 && state.eval_round != state.round;
+}
+
 double Training::data_wait_seconds() const {
   const auto* data = dynamic_cast<const DataWait*>(objective);
   return data ? data->data_wait_seconds() : 0;

@@ -64,6 +64,8 @@ struct Training {
   std::vector<std::string> overlong_round() const;
   // Returns true if the epoch that `next` waits for has come, and moves `next` on. `every` is 0 for never.
   bool due(double every, double& next) const;
+  // Returns true if the validation set is to be evaluated before the next round.
+  bool evaluation_due();
   // Returns the seconds that this worker's gradients have waited for data; 0 for functions.
   double data_wait_seconds() const;
 

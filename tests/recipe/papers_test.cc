@@ -35,7 +35,8 @@ const std::string imagenet =
 const std::string awd_lstm =
     " model.name=awd-lstm model.layers=3 model.embedding=400 model.hidden=1150 model.tied=true model.output_dropout=0.4"
     " model.input_dropout=0.4 model.embedding_dropout=0.1 model.weight_drop=0.5 model.alpha=2 model.beta=1"
-    " data.bptt=70 data.random_lengths=true schedule.nt_asgd=true schedule.nonmono=5 schedule.milestones=[]";
+    " data.bptt=70 data.random_lengths=true schedule.nt_asgd=true schedule.nonmono=5 schedule.nt_asgd_each=epoch"
+    " schedule.milestones=[]";
 const std::string ptb = " data.name=ptb model.hidden_dropout=0.25 schedule.epochs=250" + awd_lstm;
 const std::string wikitext2 = " data.name=wikitext-2 model.hidden_dropout=0.2 schedule.epochs=300" + awd_lstm;
 const std::string birnn_2048 =
@@ -105,12 +106,14 @@ std::vector<Row> table() {
        " schedule.warmup_from=0.125 schedule.scale_gamma=false" +
            imagenet},
       {"celgc/ptb-awd-lstm", "C section 5.1, Figure 2; η: C1 section 5.1; sizes, dropouts, decay, epochs: program",
-       "data.batch_size=3 data.partition.kind=rotate algorithm.name=celgc algorithm.eta=30 algorithm.gamma=7.5 "
+       "data.batch_size=3 data.partition.kind=rotate data.partition.whole_streams=true algorithm.name=celgc "
+       "algorithm.eta=30 algorithm.gamma=7.5 "
        "algorithm.interval=4"
        " algorithm.momentum=0 algorithm.weight_decay=1.2e-6 clients.count=8 clients.participating=absent" +
            ptb},
       {"celgc/ptb-awd-lstm-one-client", "C1 appendix E.1, Figure 7 (a)",
-       "data.batch_size=3 data.partition.kind=rotate algorithm.name=sgd-clip algorithm.eta=30 algorithm.gamma=7.5"
+       "data.batch_size=3 data.partition.kind=rotate data.partition.whole_streams=true algorithm.name=sgd-clip "
+       "algorithm.eta=30 algorithm.gamma=7.5"
        " algorithm.weight_decay=1.2e-6 clients.count=1" +
            ptb},
       {"celgc/ptb-awd-lstm-unequal", "C1 appendix E.3, Figure 9",
@@ -119,21 +122,25 @@ std::vector<Row> table() {
        " clients.count=8" +
            ptb},
       {"celgc/ptb-awd-lstm-partial", "C1 appendix E.5, Figure 11: 6 of 8",
-       "data.batch_size=3 data.partition.kind=rotate algorithm.name=celgc-partial algorithm.eta=30 algorithm.gamma=7.5"
+       "data.batch_size=3 data.partition.kind=rotate data.partition.whole_streams=true algorithm.name=celgc-partial "
+       "algorithm.eta=30 algorithm.gamma=7.5"
        " algorithm.interval=4 algorithm.weight_decay=1.2e-6 clients.count=8 clients.participating=6 "
        "clients.sampling=uniform" +
            ptb},
       {"celgc/ptb-awd-lstm-mixed", "Zhang, Jin, Fang, Wang, NeurIPS 2020, Penn Treebank: program",
-       "data.batch_size=20 data.partition.kind=rotate algorithm.name=mixed-clip algorithm.eta=30 algorithm.gamma=5"
+       "data.batch_size=20 data.partition.kind=rotate data.partition.whole_streams=true algorithm.name=mixed-clip "
+       "algorithm.eta=30 algorithm.gamma=5"
        " algorithm.interval=1 algorithm.beta=0.999 algorithm.nu=0.7 clients.count=1" +
            ptb},
       {"celgc/wikitext2-awd-lstm", "C section 5.1, Figure 3; η: C1 section 5.1",
-       "data.batch_size=10 data.partition.kind=rotate algorithm.name=celgc algorithm.eta=30 algorithm.gamma=7.5 "
+       "data.batch_size=10 data.partition.kind=rotate data.partition.whole_streams=true algorithm.name=celgc "
+       "algorithm.eta=30 algorithm.gamma=7.5 "
        "algorithm.interval=4"
        " algorithm.momentum=0 algorithm.weight_decay=1.2e-6 clients.count=8" +
            wikitext2},
       {"celgc/wikitext2-awd-lstm-one-client", "C1 appendix E.1, Figure 7 (b)",
-       "data.batch_size=10 data.partition.kind=rotate algorithm.name=sgd-clip algorithm.eta=30 algorithm.gamma=7.5"
+       "data.batch_size=10 data.partition.kind=rotate data.partition.whole_streams=true algorithm.name=sgd-clip "
+       "algorithm.eta=30 algorithm.gamma=7.5"
        " algorithm.weight_decay=1.2e-6 clients.count=1" +
            wikitext2},
 
