@@ -1,7 +1,9 @@
 // A perceptron: fc1 [hidden, C·H·W], dropout, ReLU, fc2 [classes, hidden]; with more widths, more such layers. Dropout and
 // ReLU may change places, and dropout follows the other activations.
 #include <cmath>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include <ATen/ops/relu.h>
 #include <ATen/ops/sigmoid.h>
@@ -76,7 +78,7 @@ namespace built_in {
 std::vector<ModelInfo> mlp() {
   return {{.name = "mlp",
            .paper = "Karimi, Li, Li, Fed-LAMB, experiments",
-           .summary = "one hidden layer with dropout and ReLU; 159,010 parameters on MNIST",
+           .summary = "hidden layers with dropout, by default one; 159,010 parameters on MNIST",
            .task = "classification",
            .options = options_of<PerceptronOptions>(),
            .image = [](const Values& model, const ImageShape& shape, const Stream& weights, Precision precision) {
