@@ -83,13 +83,13 @@ checkpoint_every = 0.5
         self.assertEqual(self.sha(self.train(self.file, "anew-3", *more, "--workers", "3")), self.sha(whole))
 
     def test_stopped_and_resumed(self):
-        rounds = ["--set", "schedule.rounds=200"]
+        rounds = ["--set", "schedule.rounds=2000", "--set", "run.checkpoint_every=200"]
         whole = self.train(self.file, "straight", *UNEQUAL, *rounds)
         run = self.start("train", self.file, "--out", self.path("stopped"), *UNEQUAL, *rounds)
         self.until("10 rounds", lambda: self.rounds_so_far(self.path("stopped")) >= 10, run)
         run.process.send_signal(signal.SIGINT)
         self.assertEqual(run.wait(), 128 + signal.SIGINT, run.text())
-        self.assertLess(self.summary(self.path("stopped"))["rounds"], 200)
+        self.assertLess(self.summary(self.path("stopped"))["rounds"], 2000)
         self.train(self.file, "stopped", *UNEQUAL, *rounds, "--resume", "--workers", "2")
         self.assertEqual(self.sha(self.path("stopped")), self.sha(whole))
         self.assertEqual(self.results(self.path("stopped")), self.results(whole))

@@ -140,7 +140,7 @@ checkpoint_every = 1
             self.assertAlmostEqual(line["clipped_fraction"], sum(both) / 2)
 
     def test_stopped_and_resumed(self):
-        length = ["--set", "schedule.epochs=300"]
+        length = ["--set", "schedule.epochs=1000", "--set", "run.checkpoint_every=100"]
         whole = self.train(self.file, "straight", *ALL, *length)
         run = self.start("train", self.file, "--out", self.path("stopped"), *ALL, *length)
         self.until("10 rounds", lambda: self.rounds_so_far(self.path("stopped")) >= 10, run)

@@ -28,11 +28,14 @@ ClientBatches::ClientBatches(Shares shares, int64_t batch_size) : shares_(std::m
 ClientBatches::ClientBatches(Deal deal, int clients, int64_t samples, int64_t batch_size)
     : deal_(std::move(deal)), shares_(static_cast<size_t>(clients)), samples_(samples), batch_size_(batch_size) {}
 
+ClientBatches::ClientBatches(int64_t batch_size, std::vector<int32_t> common)
+    : ClientBatches(Shares{std::move(common)}, batch_size) {
+  common_ = true;
+}
+
 ClientBatches ClientBatches::shared(std::vector<int32_t> samples, int clients, int64_t batch_size) {
   if (samples.empty()) throw UserError("clients.count must be <= the 0 training samples, got " + std::to_string(clients));
-  ClientBatches batches(Shares{std::move(samples)}, batch_size);
-  batches.common_ = true;
-  return batches;
+  return {batch_size, std::move(samples)};
 }
 
 double ClientBatches::client_weight(int client) const {

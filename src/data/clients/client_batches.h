@@ -46,6 +46,7 @@ class ClientBatches {
   std::map<int, Position>& positions() { return positions_; }
 
  private:
+  ClientBatches(int64_t batch_size, std::vector<int32_t> common);
   struct Order {
     int64_t round = -1, pass = -1;
     std::vector<int32_t> samples;
