@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include <ATen/core/grad_mode.h>
 #include <torch/nn/module.h>
 #include <torch/types.h>
 #include <torch/utils.h>
@@ -47,10 +48,10 @@ class TextObjective : public NetworkObjective {
     const std::vector<int32_t> examples = waiting_for([&] { return batches_.next(draw); });
     const auto count = static_cast<int64_t>(examples.size());
     gradient_buffer().zero_();
-    const torch::Tensor s = scores(data_.train, examples, &draw), y = labels(data_.train, examples);
-    const torch::Tensor loss = model_->loss(s, y) / static_cast<double>(count);
+    const torch::Tensor s = scores(data_.train, examples, &draw), wanted = labels(data_.train, examples);
+    const torch::Tensor loss = model_->loss(s, wanted) / static_cast<double>(count);
     loss.backward();
-    return {loss.item<double>(), count, correct_in(s, y), static_cast<double>(count)};
+    return {loss.item<double>(), count, correct_in(s, wanted), static_cast<double>(count)};
   }
 
   int64_t training_samples() const override { return batches_.samples(); }
@@ -104,7 +105,7 @@ class TextObjective : public NetworkObjective {
       const std::vector<int32_t> batch(examples.begin() + static_cast<ptrdiff_t>(k),
                                        examples.begin() + static_cast<ptrdiff_t>(end));
       const torch::Tensor s = scores(data, batch, nullptr), y = labels(data, batch), loss = model_->loss(s, y);
-      if (torch::GradMode::is_enabled()) loss.backward();
+      if (at::GradMode::is_enabled()) loss.backward();
       score.loss += loss.item<double>();
       score.correct += correct_in(s, y);
       score.count += static_cast<double>(batch.size());
