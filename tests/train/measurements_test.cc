@@ -48,7 +48,7 @@ Result run_once(const Recipe& recipe, const std::string& out) {
 TEST(Measurements, ChangeNoBitOfTheRun) {
   const test::TempFolder f;
   const Result plain = run_once(exponential({}), f / "plain");
-  for (const std::string& set : {"run.gradient_every=1", "run.update_size=true", "run.check=true", "run.eval_rounds=2"}) {
+  for (const std::string set : {"run.gradient_every=1", "run.update_size=true", "run.check=true", "run.eval_rounds=2"}) {
     const Result other = run_once(exponential({set}), f / set);
     EXPECT_EQ(other.model_sha256, plain.model_sha256) << set;
     EXPECT_EQ(other.bytes_sent, plain.bytes_sent) << set;
