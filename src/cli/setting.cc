@@ -11,7 +11,7 @@
 
 #include "engine/client_sampling.h"
 #include "engine/schedule.h"
-#include "recipe/tables.h"
+#include "recipe/used_values.h"
 
 namespace tacet {
 namespace {
