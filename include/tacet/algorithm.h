@@ -40,6 +40,7 @@ class Client {
  public:
   int id() const { return id_; }  // 0 … N−1
   double weight() const;          // client's share of the training data × N
+  int steps() const;              // its local steps in this round: I, or those of its own epochs (algorithm.local_epochs)
 
   // Copies x into the client's working vector and returns it. The vector is shared with the client's model (so gradients
   // at it cost no copy) and with later clients. A callback returns or clones what must outlive it.
@@ -127,7 +128,7 @@ class Round {
   Round& operator=(const Round&) = delete;
 
   const int64_t number;  // r
-  const int I;           // local steps between two communications
+  const int I;           // local steps between two communications; where clients differ (Client::steps), the most
   const int N;           // clients
   double participation;  // |S_r| / N; after a mean with a deadline, the share of those that came
   const std::span<const Layer> layers;
@@ -169,6 +170,9 @@ class Round {
   // do for one client.
   double clip(Rates rates, double norm);
   double plain(Rates rates, double norm);
+
+  // Returns min(η, γ/(1e-10 + norm)) as clip() does, for a step along a vector other than the gradient. Counts nothing.
+  double clip_uncounted(Rates rates, double norm) const;
 
   // Adds a figure of this round to metrics.jsonl, equal on all ranks: ‖G‖, an indicator, …
   void note(const std::string& name, double value);
@@ -213,6 +217,8 @@ struct AlgorithmInfo {
   bool every_client = false;         // all clients take part in every round: no client sampling
   bool keeps_models = false;         // unsampled clients train as well, each a model of its own
   bool fresh_models = false;         // a round replaces x and never writes into the old vector
+  bool short_steps = false;          // without momentum and weight decay, no local step is longer than γ
+  bool own_steps = false;            // its local loop goes to Client::steps, so the method has the option local_epochs
   std::vector<Option> options = {};  // keys that a recipe may give; filled in by add_algorithm
 
   // Makes one with these values of its options.

@@ -25,6 +25,8 @@ class ImageModel : public torch::nn::Module {
   // parameters, which exist, and returns the loss. Returns nothing where forward() is to be differentiated, as by default.
   // It is for networks so simple that autograd would be most of a step.
   virtual std::optional<double> direct_gradient(const at::Tensor& /*x*/, const at::Tensor& /*labels*/) { return {}; }
+  // Returns the images that the last direct_gradient() classified right; nothing where it does not count them.
+  virtual std::optional<int64_t> direct_correct() const { return {}; }
 };
 
 // Makes the network that model.name names from the checked keys of [model], with matrix products and convolutions in

@@ -29,9 +29,17 @@ struct BatchKey {
   Stream stream(Purpose purpose) const { return Stream(seed, client, purpose, round, step); }
 };
 
+// A client's pass over its data, where these are separate samples.
+struct ClientPass {
+  int64_t samples = 0;  // n_i; 0 where a pass has no fixed length (functions, streams of text)
+  int64_t batch = 1;    // b
+};
+
 struct BatchLoss {
   double loss = 0;      // mean loss of the mini-batch
   int64_t samples = 0;  // data in it, in the unit of Objective::training_samples (tokens, images, …)
+  double correct = 0;   // samples of them that the model classified as labelled, and the number that it classified
+  double judged = 0;    // (0: the task has no accuracy, or the mini-batch did not measure it)
 };
 
 // Loss and accuracy sums of an evaluation, so that shards add up exactly.
@@ -77,6 +85,9 @@ class Objective {
   virtual int64_t training_samples() const = 0;                     // samples of one epoch, over all clients jointly
   virtual double client_weight(int /*client*/) const { return 1; }  // client's share of the data × N
 
+  // Returns the pass of a client that takes part in the round, equal on every rank.
+  virtual ClientPass client_pass(int /*client*/, int64_t /*round*/) { return {}; }
+
   // An evaluation is cut into fixed units, 0 … units(split) − 1. Any rank may take any unit, and the sum stays the same.
   virtual std::vector<std::string> splits() const { return {}; }  // e.g. "valid", "test"; the first one selects
   virtual int units(const std::string& /*split*/) const { return 0; }
@@ -85,6 +96,16 @@ class Objective {
   // written as eval_<name>.
   virtual std::vector<std::pair<std::string, double>> figures(const Vec& /*x*/) { return {}; }
   virtual bool has_accuracy() const { return false; }
+  // Returns true if units() and evaluate() also know the split "train": the training samples, seen as in an evaluation.
+  virtual bool evaluates_training() const { return false; }
+
+  // The whole training set is cut into fixed units, 0 … gradient_units() − 1, for the gradient of f itself; 0 where the task
+  // can't give one. As in an evaluation nothing is dropped or augmented, and batch normalisation uses the running
+  // statistics.
+  virtual int gradient_units() const { return 0; }
+  // Writes the gradient of the unit's summed loss at x into gradient_buffer(), and returns the sums. Moves nothing on.
+  virtual Score unit_gradient(int /*unit*/, const Vec& /*x*/) { return {}; }
+
   virtual bool has_perplexity() const { return false; }
   // Takes the sums over all units, on every rank after an evaluation. figures() may be made from them.
   virtual void evaluated(const std::string& /*split*/, const Score& /*total*/) {}

@@ -1,5 +1,6 @@
 // The table of methods: those of this folder first, then whatever a program adds.
 #include <deque>
+#include <optional>
 #include <set>
 #include <stdexcept>
 #include <utility>
@@ -15,10 +16,11 @@ namespace {
 struct Shared {
   double eta = 0, gamma = 0;
   int64_t interval = 1;
+  std::optional<int64_t> local_epochs;
   std::string message;
 };
 
-// Lists the row's options: eta, gamma and interval, those that the method binds itself, and message.
+// Lists the row's options: eta, gamma, interval and local_epochs, those that the method binds itself, and message.
 std::vector<Option> all_options(const AlgorithmInfo& row) {
   Shared unused;
   OptionList o;
@@ -27,7 +29,14 @@ std::vector<Option> all_options(const AlgorithmInfo& row) {
     o.number("gamma", unused.gamma,
              row.clips == Clips::always ? std::nullopt : std::optional(std::numeric_limits<double>::infinity()),
              above_or_infinite(0), "clipping parameter γ: the longest step; inf never clips");
-  if (!row.single_client) o.integer("interval", unused.interval, 1, within(1, 1e9), "local steps I in a round");
+  if (!row.single_client) {
+    Option& interval = o.integer("interval", unused.interval, 1, within(1, 1e9), "local steps I in a round");
+    if (row.own_steps) interval.not_with = {{"local_epochs"}};
+  }
+  if (row.own_steps)
+    o.maybe_integer("local_epochs", unused.local_epochs, within(1, 1e6),
+                    "local epochs E in a round, in place of interval: a client takes ⌈E n/b⌉ steps, with n its samples and "
+                    "b = data.batch_size");
   row.create()->options(o);
   if (!row.single_client)
     o.text("message", unused.message, "f32", {"f32", "bf16", "int8"},

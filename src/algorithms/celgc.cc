@@ -12,7 +12,7 @@ struct Celgc : Algorithm {
   void round(Round& r, Vec& x) override {
     x = r.mean(x, [&](Client& i) {
       Vec y = i.start(x);
-      for (int t = 0; t < r.I; ++t) {
+      for (int t = 0; t < i.steps(); ++t) {
         const auto [g, norm] = i.gradient(y);
         const double a = i.clip(r.rates(t), norm);  // min(η, γ/‖g‖)
         descend(y, g, a, rule, rule.momentum != 0 ? &m.at(i, y) : nullptr);
@@ -38,7 +38,9 @@ AlgorithmInfo celgc() {
           .use = "Exploding gradients, similar data on all clients, a slow network: the first one to try.",
           .create = [] { return std::make_unique<Celgc>(); },
           .clips = Clips::always,
-          .fresh_models = true};
+          .fresh_models = true,
+          .short_steps = true,
+          .own_steps = true};
 }
 
 }  // namespace tacet

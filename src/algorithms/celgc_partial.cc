@@ -15,7 +15,7 @@ struct CelgcPartial : Algorithm {
       const bool first = !own.has(i);
       Vec& x_i = own.at(i, x);
       Vec y = i.start(first ? x : x_i);
-      for (int t = 0; t < r.I; ++t) {
+      for (int t = 0; t < i.steps(); ++t) {
         const auto [g, norm] = i.gradient(y);
         const double a = i.clip(r.rates(t), norm);  // min(η, γ/‖g‖)
         descend(y, g, a, rule, rule.momentum != 0 ? &m.at(i, y) : nullptr);
@@ -46,7 +46,8 @@ AlgorithmInfo celgc_partial() {
           .create = [] { return std::make_unique<CelgcPartial>(); },
           .clips = Clips::always,
           .keeps_models = true,
-          .fresh_models = true};
+          .fresh_models = true,
+          .own_steps = true};
 }
 
 }  // namespace tacet

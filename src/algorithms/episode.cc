@@ -29,7 +29,7 @@ struct Episode : Algorithm {
     x = r.mean(x, [&](Client& i) {
       const Vec& G_i = corrections.at(i, x);
       Vec y = i.start(x);
-      for (int t = 0; t < r.I; ++t) {
+      for (int t = 0; t < i.steps(); ++t) {
         Vec g = i.gradient(y);
         const double length = correct(g, G_i, G);  // ‖g − Gⁱ + G‖
         const double a = clipping ? i.normalized(r.rates(t), length) : i.plain(r.rates(t), length);
@@ -59,7 +59,8 @@ AlgorithmInfo episode() {
           .collectives = two,
           .create = [] { return std::make_unique<Episode>(); },
           .clips = Clips::always,
-          .fresh_models = true};
+          .fresh_models = true,
+          .own_steps = true};
 }
 
 }  // namespace tacet

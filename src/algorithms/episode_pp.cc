@@ -25,14 +25,14 @@ struct EpisodePlusPlus : Algorithm {
       Vec& G_i = corrections.at(i, x);
       Vec sum = at::zeros_like(x);  // Σ of the raw gradients
       Vec y = i.start(x);
-      for (int t = 0; t < r.I; ++t) {
+      for (int t = 0; t < i.steps(); ++t) {
         Vec g = i.gradient(y);
         sum.add_(g);
         const double length = correct(g, G_i, G);  // ‖g − Gⁱ + G‖
         const double a = clipping ? i.normalized(r.rates(t), length) : i.plain(r.rates(t), length);
         descend(y, g, a, rule, nullptr);
       }
-      sum.div_(r.I);  // Gⁱ of the next round this client takes part in
+      sum.div_(i.steps());  // Gⁱ of the next round this client takes part in
       const Vec change = sum - G_i;
       G_i.copy_(sum);
       return std::vector<Vec>{y, change};
@@ -63,7 +63,8 @@ AlgorithmInfo episode_pp() {
           .vectors_sent = two,
           .create = [] { return std::make_unique<EpisodePlusPlus>(); },
           .clips = Clips::always,
-          .fresh_models = true};
+          .fresh_models = true,
+          .own_steps = true};
 }
 
 }  // namespace tacet

@@ -28,7 +28,7 @@ struct FedAms : Algorithm {
       Vec& v = second.at(i, x);
       if (fresh) m.zero_(), v.copy_(persist ? at::full_like(x, epsilon) : v_hat);
       Vec y = i.start(x);
-      for (int t = 0; t < r.I; ++t) {
+      for (int t = 0; t < i.steps(); ++t) {
         const auto [g, norm] = i.gradient(y);
         average_in(m, g, beta1);                      // m ← β₁ m + (1 − β₁) g
         v.mul_(beta2).addcmul_(g, g, 1 - beta2);      // v ← β₂ v + (1 − β₂) g²
@@ -61,7 +61,8 @@ AlgorithmInfo fed_ams() {
           .use = "Sparse or badly scaled gradients, as in language models with large vocabularies.",
           .vectors_sent = two,
           .create = [] { return std::make_unique<FedAms>(); },
-          .fresh_models = true};
+          .fresh_models = true,
+          .own_steps = true};
 }
 
 }  // namespace tacet

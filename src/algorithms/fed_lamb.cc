@@ -42,7 +42,7 @@ struct FedLamb : Algorithm {
       Vec& steps = taken.at(i, one);  // steps of m since it was 0
       if (fresh) m.zero_(), steps.zero_(), v.copy_(persist ? at::full_like(x, epsilon) : v_hat);
       Vec y = i.start(x);
-      for (int t = 0; t < r.I; ++t) {
+      for (int t = 0; t < i.steps(); ++t) {
         const auto [g, norm] = i.gradient(y);
         const double alpha = i.plain(r.rates(t), norm);
         average_in(m, g, beta1);                  // m ← β₁ m + (1 − β₁) g
@@ -92,7 +92,8 @@ AlgorithmInfo fed_lamb() {
           .use = "Deep nets, clients whose data differ, few rounds.",
           .vectors_sent = two,
           .create = [] { return std::make_unique<FedLamb>(); },
-          .fresh_models = true};
+          .fresh_models = true,
+          .own_steps = true};
 }
 
 }  // namespace tacet

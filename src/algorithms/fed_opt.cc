@@ -31,7 +31,7 @@ struct FedOpt : Algorithm {
   void round(Round& r, Vec& x) override {
     const Vec delta = r.mean([&](Client& i) {
       Vec y = i.start(x);
-      for (int t = 0; t < r.I; ++t) {
+      for (int t = 0; t < i.steps(); ++t) {
         const auto [g, norm] = i.gradient(y);
         descend(y, g, i.plain(r.rates(t), norm), rule, nullptr);
       }
@@ -71,7 +71,8 @@ AlgorithmInfo fed_adam() {
           .paper = "Reddi et al., ICLR 2021, Algorithm 2",
           .summary = "Local SGD; the server takes an Adam step along the mean change of the models.",
           .use = "Badly scaled gradients, with one vector a message.",
-          .create = [] { return std::make_unique<FedOpt>(Second::adam); }};
+          .create = [] { return std::make_unique<FedOpt>(Second::adam); },
+          .own_steps = true};
 }
 
 AlgorithmInfo fed_yogi() {
@@ -79,7 +80,8 @@ AlgorithmInfo fed_yogi() {
           .paper = "Reddi et al., ICLR 2021, Algorithm 2",
           .summary = "As fed-adam, with Yogi's second moment, which shrinks slowly.",
           .use = "As fed-adam, when its step sizes jump.",
-          .create = [] { return std::make_unique<FedOpt>(Second::yogi); }};
+          .create = [] { return std::make_unique<FedOpt>(Second::yogi); },
+          .own_steps = true};
 }
 
 AlgorithmInfo fed_adagrad() {
@@ -87,7 +89,8 @@ AlgorithmInfo fed_adagrad() {
           .paper = "Reddi et al., ICLR 2021, Algorithm 2",
           .summary = "As fed-adam, with Adagrad's second moment, which never shrinks.",
           .use = "As fed-adam, for sparse gradients.",
-          .create = [] { return std::make_unique<FedOpt>(Second::adagrad); }};
+          .create = [] { return std::make_unique<FedOpt>(Second::adagrad); },
+          .own_steps = true};
 }
 
 }  // namespace tacet

@@ -15,7 +15,7 @@ struct FedAvg : Algorithm {
   void round(Round& r, Vec& x) override {
     const ClientFn local = [&](Client& i) {
       Vec y = i.start(x);
-      for (int t = 0; t < r.I; ++t) {
+      for (int t = 0; t < i.steps(); ++t) {
         const auto [g, norm] = i.gradient(y);
         const double eta = i.plain(r.rates(t), norm);  // = η; ‖g‖ is shown
         descend(y, g, eta, rule, rule.momentum != 0 ? &m.at(i, y) : nullptr);
@@ -40,7 +40,8 @@ AlgorithmInfo fedavg() {
           .summary = "Local SGD: I unclipped steps on every client, then the models are averaged.",
           .use = "Smooth losses (convolutional nets), similar data; the baseline of the field.",
           .create = [] { return std::make_unique<FedAvg>(); },
-          .fresh_models = true};
+          .fresh_models = true,
+          .own_steps = true};
 }
 
 }  // namespace tacet

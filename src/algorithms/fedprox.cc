@@ -14,7 +14,7 @@ struct FedProx : Algorithm {
   void round(Round& r, Vec& x) override {
     x = r.mean(x, [&](Client& i) {
       Vec y = i.start(x);
-      for (int t = 0; t < r.I; ++t) {
+      for (int t = 0; t < i.steps(); ++t) {
         Vec g = i.gradient(y);
         g.add_(y - x, mu);  // ∇ of the proximal term
         descend(y, g, i.plain(r.rates(t), l2_norm(g)), rule, rule.momentum != 0 ? &m.at(i, y) : nullptr);
@@ -38,7 +38,8 @@ AlgorithmInfo fedprox() {
           .summary = "FedAvg whose local losses hold the clients near the common model.",
           .use = "Smooth losses and clients whose data differ somewhat.",
           .create = [] { return std::make_unique<FedProx>(); },
-          .fresh_models = true};
+          .fresh_models = true,
+          .own_steps = true};
 }
 
 }  // namespace tacet

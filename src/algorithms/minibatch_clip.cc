@@ -14,8 +14,8 @@ struct MinibatchClip : Algorithm {
   void round(Round& r, Vec& x) override {
     const Vec g_r = r.mean([&](Client& i) {
       Vec sum = at::zeros_like(x);
-      for (int k = 0; k < r.I; ++k) sum.add_(i.gradient(x));
-      return sum.div_(r.I);
+      for (int k = 0; k < i.steps(); ++k) sum.add_(i.gradient(x));
+      return sum.div_(i.steps());
     });
     if (rule.momentum != 0 && !m.defined()) m = x.clone().zero_();
     descend(x, g_r, r.clip(r.rates(0), l2_norm(g_r)), rule, &m);  // min(η, γ/‖g_r‖)
@@ -37,7 +37,8 @@ AlgorithmInfo minibatch_clip() {
               "clipped step.",
           .use = "A baseline that never drifts; one step a round.",
           .create = [] { return std::make_unique<MinibatchClip>(); },
-          .clips = Clips::always};
+          .clips = Clips::always,
+          .own_steps = true};
 }
 
 }  // namespace tacet

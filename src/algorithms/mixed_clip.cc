@@ -13,13 +13,20 @@ struct MixedClip : Algorithm {
   }
 
   void round(Round& r, Vec& x) override {
+    double norms = 0, clipped = 0;  // of m
     for (int t = 0; t < r.I; ++t) {
       const Vec g = r.mean([&](Client& i) { return i.gradient(x); });
       if (!m.defined()) m = x.clone().zero_();
       average_in(m, g, beta);  // m ← β m + (1 − β) g
-      if (nu > 0) descend(x, m, nu * r.clip(r.rates(t), l2_norm(m)), {}, nullptr);
-      if (nu < 1) descend(x, g, (1 - nu) * r.clip(r.rates(t), l2_norm(g)), {}, nullptr);
+      const double along_m = l2_norm(m), along_g = l2_norm(g);
+      const double a = r.clip(r.rates(t), along_g);  // counted: the figures are those of ‖g‖
+      if (nu > 0) descend(x, m, nu * r.clip_uncounted(r.rates(t), along_m), {}, nullptr);
+      if (nu < 1) descend(x, g, (1 - nu) * a, {}, nullptr);
+      norms += along_m;
+      clipped += r.clip_uncounted(r.rates(t), along_m) < r.rates(t).eta;
     }
+    r.note("momentum_norm", norms / r.I);
+    r.note("momentum_clipped_fraction", clipped / r.I);
   }
 
   void state(StateVisitor& v) override { v.global("momentum", m); }

@@ -24,14 +24,14 @@ struct Scaffold : Algorithm {
       Vec sum = at::zeros_like(x);  // Σ of the raw gradients
       double moved = 0;             // Σ of the steps' factors: I η without clipping
       Vec y = i.start(x);
-      for (int t = 0; t < r.I; ++t) {
+      for (int t = 0; t < i.steps(); ++t) {
         Vec g = i.gradient(y);
         if (!drift) sum.add_(g);
         const double a = i.clip(r.rates(t), correct(g, c_i, c));  // g − cⁱ + c
         descend(y, g, a, rule, nullptr);
         moved += a;
       }
-      Vec renewed = !drift ? sum.div_(r.I) : moved > 0 ? c_i - c + (x - y).div_(moved) : c_i.clone();
+      Vec renewed = !drift ? sum.div_(i.steps()) : moved > 0 ? c_i - c + (x - y).div_(moved) : c_i.clone();
       const Vec change = renewed - c_i;
       c_i.copy_(renewed);
       return std::vector<Vec>{y, change};
@@ -63,7 +63,9 @@ AlgorithmInfo scaffold() {
           .vectors_sent = two,
           .create = [] { return std::make_unique<Scaffold>(); },
           .clips = Clips::when_asked,
-          .fresh_models = true};
+          .fresh_models = true,
+          .short_steps = true,
+          .own_steps = true};
 }
 
 }  // namespace tacet

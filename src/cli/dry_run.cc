@@ -17,6 +17,7 @@
 #include "base/files.h"
 #include "base/places.h"
 #include "cli/progress.h"
+#include "cli/setting.h"
 #include "data/catalog/sources.h"
 #include "data/catalog/stand_in.h"
 #include "data/files/locate.h"
@@ -139,12 +140,13 @@ struct DryRun {
   int64_t training = 0;
   std::string unit = "samples";
   std::vector<std::string> notes;
-  std::string missing;  // the reason why a stand-in took the data's place; empty: they are there
-  int clients = 1, workers = 1, interval = 1;
-  double vectors = 0, bytes = 0;  // of one client's messages in a round
+  std::string missing;                         // the reason why a stand-in took the data's place; empty: they are there
+  int clients = 1, workers = 1, interval = 1;  // interval: with local epochs the most steps of a client
+  double vectors = 0, bytes = 0;               // of one client's messages in a round
   Cost cost;
   double round_seconds = 0;
   int64_t guessed_from = 0;  // largest batch that was measured where the step was not; 0: the step itself was measured
+  Recipe setting;            // with clients.count
 };
 
 void print_missing(const DatasetInfo& data, const std::string& what) {
@@ -168,6 +170,7 @@ void print_dry_run(const DryRun& r) {
   for (const std::string& note : r.notes) fmt::print("            {}\n", note);
   if (!r.missing.empty()) print_missing(find_dataset(r.data), r.missing);
   fmt::print("method      {}, {} clients, I = {}\n", r.method, r.clients, r.interval);
+  fmt::print("{}", setting_text(r.setting));
   fmt::print("a round     {:g} vectors a client, {}\n", r.vectors, human_bytes(r.bytes));
   fmt::print("time        {:.3g} s a local step here{}, about {:.3g} s a round on {} worker{}\n", r.cost.seconds,
              r.guessed_from > 0 ? " (extrapolated from smaller batches)" : "", r.round_seconds, r.workers,
@@ -198,10 +201,31 @@ nlohmann::json json_of(const DryRun& r) {
                       {"round_seconds", r.round_seconds},
                       {"extrapolated", r.guessed_from > 0},
                       {"memory_bytes", r.cost.bytes}};
+  j.update(setting_json(r.setting));
   if (!r.own) j["data"] = r.data;
   if (!r.missing.empty()) j["data_missing"] = r.missing;
   if (r.guessed_from > 0) j["measured_batch_size"] = r.guessed_from;
   return j;
+}
+
+bool deals_to_present(const Recipe& recipe) {
+  return recipe.data.has("partition.every_round") && recipe.data.flag("partition.every_round");
+}
+
+// Returns the most local steps of a client in the first round. Where a stand-in took the data's place, or none was made,
+// those of a client with the mean share.
+int steps_a_round(const Recipe& recipe, Objective* objective, const DryRun& r, const std::vector<int>& present) {
+  const Values& algorithm = recipe.algorithm;
+  if (!algorithm.has("local_epochs")) return algorithm.has("interval") ? static_cast<int>(algorithm.integer("interval")) : 1;
+  const int64_t E = algorithm.integer("local_epochs");
+  const auto steps = [&](const ClientPass& pass) { return (E * pass.samples + pass.batch - 1) / pass.batch; };
+  int64_t most = 1;
+  if (r.missing.empty() && objective)
+    for (const int client : present) most = std::max(most, steps(objective->client_pass(client, 0)));
+  else
+    most = steps({r.training / static_cast<int64_t>(deals_to_present(recipe) ? present.size() : r.clients),
+                  recipe.data.integer("batch_size")});
+  return static_cast<int>(most);
 }
 
 // Builds and measures everything.
@@ -210,12 +234,12 @@ DryRun examine(const Recipe& recipe, int workers) {
   r.recipe = recipe.source;
   r.workers = workers;
   r.clients = clients_of(recipe, workers);
+  r.setting = with_clients(recipe, workers);
   const AlgorithmInfo& method = find_algorithm(recipe.algorithm.text("name"));
   r.method = method.name;
   r.own = recipe.objective.has("name");
   r.subject = (r.own ? recipe.objective : recipe.model).text("name");
   if (!r.own) r.data = recipe.data.text("name");
-  r.interval = recipe.algorithm.has("interval") ? static_cast<int>(recipe.algorithm.integer("interval")) : 1;
   const auto seed = static_cast<uint64_t>(recipe.run.integer("seed"));
   const std::vector<int> present = sample_clients(client_sampling(recipe.clients, r.clients), seed, 0);
   const int turns = (static_cast<int>(present.size()) + workers - 1) / workers;  // clients on the busiest worker
@@ -236,6 +260,7 @@ DryRun examine(const Recipe& recipe, int workers) {
     if (!guess) objective = stand_in_objective(recipe, r.clients, recipe.data.integer("batch_size"), scratch);
   }
 
+  r.interval = steps_a_round(recipe, objective.get(), r, present);
   r.parameters = objective ? parameter_count(*objective) : guess->parameters;
   r.vectors = r.clients > 1 ? method.vectors_sent(r.interval) : 0;
   const MessageKind kind =

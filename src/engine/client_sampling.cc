@@ -32,6 +32,9 @@ void ClientOptions::options(OptionList& list) {
             "Dirichlet(alpha)");
   list.integer("period", period, 2, within(1, 1e9), "periodic: blocks of clients that are available in turn").only_with = {
       {"sampling", {"periodic"}}};
+  list.integer("switch_every", switch_every, 1, within(1, 1e9),
+               "periodic: rounds for which a block stays available before the next one is")
+      .only_with = {{"sampling", {"periodic"}}};
   list.number("alpha", alpha, 1, above(0), "dirichlet: smaller values let fewer clients take part more often").only_with = {
       {"sampling", {"dirichlet"}}};
 }
@@ -55,6 +58,7 @@ ClientSampling client_sampling(const Values& clients, int count) {
   s.participating = static_cast<int>(given.participating.value_or(count));
   s.kind = given.sampling;
   s.period = given.period;
+  s.switch_every = given.switch_every;
   s.alpha = given.alpha;
   return s;
 }
@@ -73,7 +77,7 @@ std::vector<int> sample_clients(const ClientSampling& sampling, uint64_t seed, i
   Stream stream(seed, Stream::everyone, Purpose::client_sampling, round, 0);
   std::vector<int> ids;
   if (sampling.kind == "periodic") {
-    const int64_t b = round % sampling.period;
+    const int64_t b = round / sampling.switch_every % sampling.period;
     const auto first = static_cast<int>(b * N / sampling.period), last = static_cast<int>((b + 1) * N / sampling.period);
     ids = first_of(stream.permutation(last - first), S, first);
   } else if (S == N || sampling.kind == "fixed") {

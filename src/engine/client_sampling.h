@@ -15,7 +15,7 @@ namespace tacet {
 struct ClientOptions {
   std::optional<int64_t> count, participating;  // default: one client for each worker; all of them
   std::string sampling;
-  int64_t period = 2;
+  int64_t period = 2, switch_every = 1;
   double alpha = 1;
 
   void options(OptionList& list);
@@ -27,9 +27,11 @@ struct ClientSampling {
   std::string kind = "uniform";  // one of these:
   // uniform    S of N without replacement, anew in every round
   // fixed      clients 0 … S − 1 in every round
-  // periodic   clients are cut into `period` blocks by id; block r mod period is available in round r, and S of it are drawn
+  // periodic   clients are cut into `period` blocks by id; block ⌊r / switch_every⌋ mod period is available in round r, and
+  // S
+  //            of it are drawn
   // dirichlet  S of N without replacement, client i with weight w_i; w ~ Dirichlet(alpha) is drawn once a run
-  int64_t period = 2;
+  int64_t period = 2, switch_every = 1;
   double alpha = 1;
 };
 

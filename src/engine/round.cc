@@ -15,6 +15,8 @@
 #include <ATen/ops/zeros_like.h>
 
 #include "base/clock.h"
+#include "engine/counter_floats.h"
+#include "engine/drift.h"
 #include "engine/message_coding.h"
 #include "engine/non_finite.h"
 #include "engine/round_setup.h"
@@ -25,19 +27,6 @@
 
 namespace tacet {
 namespace {
-
-constexpr int64_t counter_floats = sizeof(Counters) / sizeof(double);
-
-// Writes the counters as floats, to travel behind the vectors. They are sums of few, small numbers or shown to a few digits.
-void pack(const Counters& c, float* out) {
-  const auto* p = reinterpret_cast<const double*>(&c);
-  for (int64_t k = 0; k < counter_floats; ++k) out[k] = static_cast<float>(p[k]);
-}
-
-void add(Counters& sum, const float* more) {
-  auto* p = reinterpret_cast<double*>(&sum);
-  for (int64_t k = 0; k < counter_floats; ++k) p[k] += static_cast<double>(more[k]);
-}
 
 // Moves the parts to `out`, times w.
 void scale(std::vector<const float*>& parts, const std::vector<int64_t>& sizes, float w, float* out) {
@@ -166,6 +155,8 @@ struct Round::Inside {
 
 double Client::weight() const { return turn_->setup.objective->client_weight(id_); }
 
+int Client::steps() const { return turn_->setup.steps ? turn_->setup.steps(id_) : turn_->setup.interval; }
+
 Vec Client::start(const Vec& x) {
   Vec y = turn_->setup.objective->workspace();
   if (y.data_ptr() != x.data_ptr()) y.copy_(x);
@@ -198,6 +189,8 @@ Gradient Client::draw(const Vec& y, bool local_step) {
   } else if (local_step) {
     turn.counters.loss += sample.loss;
     turn.counters.losses += 1;
+    turn.counters.correct += sample.correct;
+    turn.counters.judged += sample.judged;
   }
   return {g, turn.skip ? 0 : norm};
 }
@@ -259,6 +252,7 @@ double Round::clip(Rates rates, double norm) {
   const double longest = longest_step(rates, norm);
   return inside_->step(std::min(rates.eta, longest), norm, longest < rates.eta);
 }
+double Round::clip_uncounted(Rates rates, double norm) const { return std::min(rates.eta, longest_step(rates, norm)); }
 double Round::plain(Rates rates, double norm) { return inside_->step(rates.eta, norm, false); }
 
 std::vector<int64_t> Round::Inside::bounds_of(const std::vector<int>& clients) const {
@@ -325,7 +319,9 @@ std::vector<Vec> Round::Inside::reduce(const Vec& reference, int count, const st
   };
   if (bounds[setup.group->rank()] == bounds[setup.group->rank() + 1]) wait();
 
-  std::vector<Vec> vectors;  // the last client's
+  const bool measures = setup.measures_drift && count > 0 && reference.defined();
+  std::vector<std::pair<int, Vec>> models;  // this rank's clients', where the drift is measured
+  std::vector<Vec> vectors;                 // the last client's
   std::vector<float> tail(static_cast<size_t>(shape.parts.back()));
   const auto sent = [&](int64_t position) {
     if (b > 0) buffers.copy_(buffers_before);
@@ -342,6 +338,7 @@ std::vector<Vec> Round::Inside::reduce(const Vec& reference, int count, const st
     if (came && places > 0) tail[static_cast<size_t>(counter_floats + position)] = 1;
     if (!came) vectors.assign(static_cast<size_t>(count), at::zeros({d}));
     if (!came && b > 0) buffers.copy_(buffers_before);
+    if (came && measures) models.emplace_back(clients[position], vectors.front().clone());
     wait();
     assert(static_cast<int>(vectors.size()) == count);
     for ([[maybe_unused]] const Vec& v : vectors) assert(v.numel() == d && v.is_contiguous());
@@ -364,6 +361,7 @@ std::vector<Vec> Round::Inside::reduce(const Vec& reference, int count, const st
   std::vector<Vec> means;
   for (int k = 0; k < count; ++k) means.push_back(sum.narrow(0, k * d, d));
   if (coding.messages && reference.defined()) means.front().add_(reference);
+  for (const auto& [client, model] : models) note_drift(round, setup, {client, model, means.front()}, report.drift);
   if (b > 0) buffers.copy_(sum.narrow(0, count * d, b));
   return means;
 }

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/drift.h"
 #include "tacet/algorithm.h"
 
 namespace tacet {
@@ -23,11 +24,12 @@ struct RoundSetup {
   Objective* objective = nullptr;
   Group* group = nullptr;
   uint64_t seed = 0;
-  int64_t number = 0;           // r
-  int64_t first_iteration = 0;  // local steps a client took before this round
-  int interval = 1;             // I
-  int clients = 1;              // N
-  std::vector<int> sampled;     // S_r, ascending client ids
+  int64_t number = 0;                    // r
+  int64_t first_iteration = 0;           // local steps a client took before this round
+  int interval = 1;                      // I
+  std::function<int(int client)> steps;  // local steps of each client, the most of which are I; empty: I of each
+  int clients = 1;                       // N
+  std::vector<int> sampled;              // S_r, ascending client ids
   int64_t first_draw =
       0;  // number of the round's first draw; begin() draws far from round 0, so that no mini-batch comes twice
   bool skip_non_finite = false;               // skip a step whose loss or gradient is not finite, instead of stopping
@@ -40,18 +42,21 @@ struct RoundSetup {
   // the mean is over the clients that came. It is for methods of one mean a round (AlgorithmInfo::droppable).
   std::optional<std::chrono::steady_clock::time_point> deadline;
   std::function<void(int client)> dropped;  // given with a deadline
+  bool measures_drift = false;              // fill in RoundReport::drift, for which the clients' models are kept a while
+  bool bounded_drift = false;               // no local step is longer than γ, so that the drift has a bound
   std::function<Rates(int t)> rates;        // schedule at local step t of this round, before the objective's rate scale
 };
 
 // Sums over the local steps of a round, gathered from all clients in the messages of the means.
 struct Counters {
-  double loss = 0, losses = 0;    // Σ mini-batch loss, their number
-  double norm = 0, norms = 0;     // Σ ‖g‖ of the vectors that were (or could be) clipped, their number
-  double clipped = 0, steps = 0;  // steps with γ/‖g‖ < η, steps in all
-  double samples = 0;             // training samples of local steps
-  double extra_samples = 0;       // training samples of gradients that belong to no local step (Client::resample)
-  double skipped = 0;             // gradients that were not finite, where the recipe skips them
-  double stop = 0;                // > 0: a rank was asked to stop, which all ranks learn from one mean
+  double loss = 0, losses = 0;     // Σ mini-batch loss, their number
+  double norm = 0, norms = 0;      // Σ ‖g‖ of the vectors that were (or could be) clipped, their number
+  double clipped = 0, steps = 0;   // steps with γ/‖g‖ < η, steps in all
+  double samples = 0;              // training samples of local steps
+  double extra_samples = 0;        // training samples of gradients that belong to no local step (Client::resample)
+  double correct = 0, judged = 0;  // training samples of local steps that were classified right, and classified at all
+  double skipped = 0;              // gradients that were not finite, where the recipe skips them
+  double stop = 0;                 // > 0: a rank was asked to stop, which all ranks learn from one mean
 };
 
 struct RoundReport {
@@ -60,6 +65,7 @@ struct RoundReport {
   int collectives = 0;
   int64_t client_bytes = 0;  // bytes of one client's messages as coded, parameters and buffers
   std::vector<int> late;     // clients that did not come in time, ascending
+  Drift drift;               // of this rank's clients
   double busy_seconds = 0;   // this rank's own time in its clients' turns
 };
 

@@ -22,6 +22,23 @@ Rates Schedule::at(double epoch, int64_t round) const {
   return {base.eta * scale, scale_gamma ? base.gamma * scale : base.gamma};
 }
 
+std::vector<Stage> stages(const Schedule& schedule, std::optional<double> end) {
+  const double stop = end.value_or(std::numeric_limits<double>::infinity());
+  std::vector<double> turns = schedule.milestones;
+  turns.insert(turns.end(), {0, schedule.warmup, schedule.cosine_end});
+  std::sort(turns.begin(), turns.end());
+  turns.erase(std::unique(turns.begin(), turns.end()), turns.end());
+  std::vector<Stage> out;
+  for (size_t k = 0; k < turns.size() && turns[k] < stop; ++k) {
+    Schedule part = schedule;  // with the milestones that act in this stretch
+    part.by_rounds = false;
+    std::erase_if(part.milestones, [&](double m) { return m > turns[k]; });
+    const double to = k + 1 < turns.size() ? std::min(turns[k + 1], stop) : stop;
+    out.push_back({turns[k], to, part.at(turns[k], 0), part.at(to, 0)});
+  }
+  return out;
+}
+
 void ScheduleOptions::options(OptionList& list) {
   constexpr double most_rounds = 4294967295;  // a random stream has 32 bits for the round
   const std::vector<OnlyWith> scaled = {{"milestones"}, {"warmup"}, {"cosine"}};
@@ -52,6 +69,9 @@ void ScheduleOptions::options(OptionList& list) {
   list.flag("nt_asgd", nt_asgd, false,
             "average the iterates once the evaluation stops improving (NT-ASGD), and evaluate the average from then on");
   list.integer("nonmono", nonmono, 5, within(1, 1e9), "evaluations without improvement before NT-ASGD starts to average")
+      .only_with = {{"nt_asgd"}};
+  list.text("nt_asgd_each", nt_asgd_each, "round", {"round", "epoch"},
+            "what NT-ASGD averages: the model after each round, or after each epoch only, as CELGC's published program does")
       .only_with = {{"nt_asgd"}};
 }
 

@@ -26,6 +26,7 @@ struct ScheduleOptions {
   double cosine_to = 0;
   bool scale_gamma = true, nt_asgd = false;
   int64_t nonmono = 5;
+  std::string nt_asgd_each;  // "round" or "epoch"
 
   void options(OptionList& list);
   // Returns where a cosine ends, in `unit`; nothing where the recipe does not say.
@@ -46,6 +47,16 @@ struct Schedule {
   // Returns η and γ of a round that begins at `epoch` and is the round-th (from 0).
   Rates at(double epoch, int64_t round) const;
 };
+
+// A stretch of a schedule between two of its turning points, in the schedule's unit.
+struct Stage {
+  double from = 0, to = 0;  // to: infinity where the run has no end in this unit
+  Rates first, last;        // where it begins, and where it ends, before a milestone there acts
+};
+
+// Returns the stretches from 0 to the run's `end` in the schedule's unit, or to infinity. Milestones from `end` on are not
+// reached and make none.
+std::vector<Stage> stages(const Schedule& schedule, std::optional<double> end);
 
 // Makes the schedule of a run with N = `clients`, whose warm-up starts at 1/N by default. REQUIRES: a cosine ends after the
 // warm-up, as misfits() checks.

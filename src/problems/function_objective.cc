@@ -1,6 +1,7 @@
 // See objective.h. Functions are evaluated in double; x and the gradient that algorithms see are float32, as everywhere.
 #include "problems/function_objective.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include <ATen/ops/tensor.h>
@@ -48,15 +49,38 @@ class FunctionObjective : public Objective {
   std::vector<std::pair<std::string, double>> figures(const Vec& x) override {
     load(x);
     double square = 0, distance = 0;
-    for (double v : tacet::gradient(problem_, point_)) square += v * v;
+    const std::vector<double> mean = tacet::gradient(problem_, point_);
+    for (double v : mean) square += v * v;
     for (size_t j = 0; j < problem_.minimiser.size(); ++j) distance += std::pow(point_[j] - problem_.minimiser[j], 2);
     std::vector<std::pair<std::string, double>> list = {{"gradient_norm", std::sqrt(square)}};
     if (!problem_.minimiser.empty()) list.emplace_back("distance", std::sqrt(distance));
     if (problem_.dimension == 1) list.emplace_back("x", point_[0]);
+    if (problem_.f.size() > 1) add_heterogeneity(mean, list);
     return list;
   }
 
+  int gradient_units() const override { return 1; }
+  Score unit_gradient(int, const Vec& x) override {
+    load(x);
+    const std::vector<double> mean = tacet::gradient(problem_, point_);
+    for (size_t j = 0; j < mean.size(); ++j) g_.data_ptr<float>()[j] = static_cast<float>(mean[j]);
+    return {value(problem_, point_), 0, 1};
+  }
+
  private:
+  // Adds κ at the point: the mean over the clients of ‖∇f_i − ∇f‖, and the largest.
+  void add_heterogeneity(const std::vector<double>& mean, std::vector<std::pair<std::string, double>>& list) {
+    double sum = 0, most = 0;
+    for (const Function& f : problem_.f) {
+      f.gradient(point_, slope_);
+      double square = 0;
+      for (size_t j = 0; j < slope_.size(); ++j) square += std::pow(slope_[j] - mean[j], 2);
+      sum += std::sqrt(square);
+      most = std::max(most, std::sqrt(square));
+    }
+    list.emplace_back("kappa_mean", sum / static_cast<double>(problem_.f.size()));
+    list.emplace_back("kappa_max", most);
+  }
   void load(const Vec& x) {
     const float* p = x.data_ptr<float>();
     point_.assign(p, p + x.numel());

@@ -19,7 +19,26 @@ void RunOptions::options(OptionList& list) {
             "numbers that matrix products and convolutions multiply: f32, or bf16 with sums in f32. Weights, gradients, "
             "states and what lies between products stay f32. bf16 needs a processor that multiplies it (AVX512-BF16 or "
             "AMX)");
-  free(list.number("eval_every", eval_every, 1, at_least(0), "epochs between evaluations; 0: only at the end"));
+  Option& every = list.number("eval_every", eval_every, 1, at_least(0), "epochs between evaluations; 0: only at the end");
+  every.not_with = {{"eval_rounds"}};
+  free(every);
+  free(list.integer("eval_rounds", eval_rounds, 0, within(0, 1e9),
+                    "rounds between evaluations, in place of eval_every; 0: eval_every counts"));
+  free(list.flag("eval_train", eval_train, false,
+                 "at every evaluation also evaluate the whole training set: its loss and accuracy without dropout and "
+                 "augmentation"));
+  free(list.number("gradient_every", gradient_every, 0, at_least(0),
+                   "epochs between measurements of ‖∇f(x̄)‖, the norm of the gradient over the training set; 0: none"));
+  Option& part = list.number("gradient_part", gradient_part, 1, left_open(0, 1),
+                             "the part of the training set that gradient_every measures: whole units, drawn once from seed");
+  part.only_with = {{"gradient_every"}};
+  free(part);
+  free(list.flag("update_size", update_size, false,
+                 "write how far a round moved the model: the largest coordinate, and the root of the mean square"));
+  free(list.flag(
+      "check", check, false,
+      "after every round compare what must hold: all workers have the same model, and with clipped steps no client "
+      "is farther than 2γI from the mean of all. The run stops where it does not"));
   free(list.number("checkpoint_every", checkpoint_every, 1, at_least(0), "epochs between checkpoints; 0: only at the end"));
   own(list.integer("checkpoint_keep", checkpoint_keep, 2, within(1, 1e6),
                    "complete checkpoints that are kept, the latest ones"));

@@ -13,6 +13,10 @@ struct RunOptions {
   int threads = 1;
   std::string dtype;
   double eval_every = 1, checkpoint_every = 1;  // epochs
+  int64_t eval_rounds = 0;
+  bool eval_train = false, update_size = false, check = false;
+  double gradient_every = 0;  // epochs
+  double gradient_part = 1;   // of the training set
   int checkpoint_keep = 2;
   int64_t log_every = 1;  // rounds
   std::string non_finite, client_state, device, exchange;

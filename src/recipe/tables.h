@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "recipe/used_values.h"
 #include "tacet/options.h"
 #include "tacet/recipe.h"
 
@@ -46,16 +47,5 @@ bool holds(const OnlyWith& condition, const std::string& table, const View& view
 // Returns which other key would make the option used (`is used with clients.sampling = "dirichlet" only, which is
 // "uniform"`); nothing when it is used.
 std::optional<std::string> why_unused(const Option& option, const std::string& table, const View& view);
-
-// One key with its value.
-struct Used {
-  std::string table;
-  const Option* option;  // null for the key "name"
-  std::string key;
-  Value value;
-};
-
-// Returns the values of a recipe that a run uses, in the order of the documentation.
-std::vector<Used> used_values(const Recipe& recipe);
 
 }  // namespace tacet

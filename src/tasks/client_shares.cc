@@ -18,6 +18,11 @@ ClientBatches make_client_batches(const Recipe& recipe, std::vector<int32_t> lab
     std::iota(all.begin(), all.end(), 0);
     return {Shares{std::move(all)}, batch_size};
   }
+  if (options.kind == "shared") {
+    std::vector<int32_t> all(labels.size());
+    std::iota(all.begin(), all.end(), 0);
+    return ClientBatches::shared(std::move(all), clients, batch_size);
+  }
   if (!options.every_round) return {partition(options, labels, users, clients), batch_size};
   const auto samples = static_cast<int64_t>(labels.size());
   const auto deal = [options, clients, labels = std::move(labels), users = std::move(users),

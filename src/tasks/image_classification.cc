@@ -54,9 +54,9 @@ class ClassificationObjective : public NetworkObjective {
       const BatchKey next = order_.next(draw);
       ahead_.expect(batches_.peek(next), next);
     }
-    const double loss = loss_and_gradient(batch, draw.stream(Purpose::hidden_dropout));
+    const BatchLoss loss = loss_and_gradient(batch, draw.stream(Purpose::hidden_dropout));
     if (local_statistics_) statistics_.all()[draw.client] = buffers().clone();
-    return {loss, batch.labels.size(0)};
+    return loss;
   }
 
   std::string batch_fault() const override {
@@ -70,6 +70,7 @@ class ClassificationObjective : public NetworkObjective {
 
   int64_t training_samples() const override { return batches_.samples(); }
   double client_weight(int client) const override { return batches_.client_weight(client); }
+  ClientPass client_pass(int client, int64_t round) override { return batches_.pass(client, round); }
 
   std::vector<std::string> splits() const override {
     return data_->valid.size() > 0 ? std::vector<std::string>{"valid", "test"} : std::vector<std::string>{"test"};
@@ -87,12 +88,26 @@ class ClassificationObjective : public NetworkObjective {
     const torch::Tensor logits = model_->forward(batch.x, nullptr);
     const double loss = torch::cross_entropy_loss(logits, batch.labels).item<double>();
     const auto count = static_cast<double>(batch.labels.size(0));
-    Score score{loss * count, (logits.argmax(1) == batch.labels).sum().item<double>(), count};
+    Score score{loss * count, correct_in(logits, batch.labels), count};
     if (has_top5()) {
       const torch::Tensor ahead = (logits > logits.gather(1, batch.labels.unsqueeze(1))).sum(1);
       score.more = {(ahead < 5).sum().item<double>()};
     }
     return score;
+  }
+
+  bool evaluates_training() const override { return true; }
+  int gradient_units() const override { return units("train"); }
+  Score unit_gradient(int unit, const Vec& x) override {
+    load(x);
+    model_->train(false);
+    gradient_buffer().zero_();
+    const Batch batch = eval_batch("train", unit);
+    const torch::Tensor logits = model_->forward(batch.x, nullptr);
+    const auto count = static_cast<double>(batch.labels.size(0));
+    const torch::Tensor loss = torch::cross_entropy_loss(logits, batch.labels) * count;
+    loss.backward();
+    return {loss.item<double>(), correct_in(logits, batch.labels), count};
   }
 
   void evaluated(const std::string&, const Score& total) override {
@@ -121,7 +136,9 @@ class ClassificationObjective : public NetworkObjective {
                             precision_of(recipe.run));
   }
 
-  const ImageSplit& split(const std::string& name) const { return name == "valid" ? data_->valid : data_->test; }
+  const ImageSplit& split(const std::string& name) const {
+    return name == "train" ? data_->train : name == "valid" ? data_->valid : data_->test;
+  }
 
   bool has_top5() const { return data_->shape.classes > 10; }  // with few classes it says nothing
 
@@ -140,7 +157,8 @@ class ClassificationObjective : public NetworkObjective {
     return batch;
   }
 
-  // Returns the unit's images. Small sets' are kept, as they are the same work at every evaluation.
+  // Returns the unit's images. Those of small sets, but for the training set, are kept, as they are the same work at every
+  // evaluation.
   Batch eval_batch(const std::string& name, int unit) {
     const ImageSplit& from = split(name);
     const auto kept = eval_batches_.find({name, unit});
@@ -149,16 +167,26 @@ class ClassificationObjective : public NetworkObjective {
     std::vector<int32_t> samples;
     for (int64_t i = first; i < last; ++i) samples.push_back(static_cast<int32_t>(i));
     const Batch batch = batch_of(from, samples, nullptr);
-    if (from.size() * data_->shape.size() <= kept_floats) eval_batches_[{name, unit}] = batch;
+    if (name != "train" && from.size() * data_->shape.size() <= kept_floats) eval_batches_[{name, unit}] = batch;
     return batch;
   }
 
-  double loss_and_gradient(const Batch& batch, const Stream& masks) {
-    if (const auto loss = model_->direct_gradient(batch.x, batch.labels)) return *loss;
+  BatchLoss loss_and_gradient(const Batch& batch, const Stream& masks) {
+    const int64_t count = batch.labels.size(0);
+    if (const auto loss = model_->direct_gradient(batch.x, batch.labels)) {
+      const auto correct = model_->direct_correct();
+      return {*loss, count, static_cast<double>(correct.value_or(0)), correct ? static_cast<double>(count) : 0};
+    }
     gradient_buffer().zero_();
-    const torch::Tensor loss = torch::cross_entropy_loss(model_->forward(batch.x, &masks), batch.labels);
+    const torch::Tensor logits = model_->forward(batch.x, &masks);
+    const torch::Tensor loss = torch::cross_entropy_loss(logits, batch.labels);
     loss.backward();
-    return loss.item<double>();
+    return {loss.item<double>(), count, correct_in(logits, batch.labels), static_cast<double>(count)};
+  }
+
+  static double correct_in(const torch::Tensor& logits, const torch::Tensor& labels) {
+    const torch::NoGradGuard no_grad;
+    return (logits.argmax(1) == labels).sum().item<double>();
   }
 
   std::shared_ptr<const ImageData> data_;

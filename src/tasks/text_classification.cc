@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include <ATen/core/grad_mode.h>
 #include <torch/nn/module.h>
 #include <torch/types.h>
 #include <torch/utils.h>
@@ -47,14 +48,15 @@ class TextObjective : public NetworkObjective {
     const std::vector<int32_t> examples = waiting_for([&] { return batches_.next(draw); });
     const auto count = static_cast<int64_t>(examples.size());
     gradient_buffer().zero_();
-    const torch::Tensor loss =
-        model_->loss(scores(data_.train, examples, &draw), labels(data_.train, examples)) / static_cast<double>(count);
+    const torch::Tensor s = scores(data_.train, examples, &draw), wanted = labels(data_.train, examples);
+    const torch::Tensor loss = model_->loss(s, wanted) / static_cast<double>(count);
     loss.backward();
-    return {loss.item<double>(), count};
+    return {loss.item<double>(), count, correct_in(s, wanted), static_cast<double>(count)};
   }
 
   int64_t training_samples() const override { return batches_.samples(); }
   double client_weight(int client) const override { return batches_.client_weight(client); }
+  ClientPass client_pass(int client, int64_t round) override { return batches_.pass(client, round); }
 
   std::vector<std::string> splits() const override { return {"valid", "test"}; }
   int units(const std::string& split) const override {
@@ -62,27 +64,18 @@ class TextObjective : public NetworkObjective {
   }
   bool has_accuracy() const override { return true; }
 
+  bool evaluates_training() const override { return true; }
+  int gradient_units() const override { return units("train"); }
+
   Score evaluate(const std::string& split, int unit, const Vec& x) override {
     load(x);
     const torch::NoGradGuard no_grad;
-    const TextSplit& data = of(split);
-    std::vector<int32_t> examples;
-    for (int64_t k = unit * texts_in_unit; k < std::min((unit + 1) * texts_in_unit, data.size()); ++k)
-      examples.push_back(static_cast<int32_t>(k));
-    // Texts of like length together: less to compute, and the same whoever takes the unit.
-    std::stable_sort(examples.begin(), examples.end(),
-                     [&](int32_t a, int32_t b) { return data.first[a].size() < data.first[b].size(); });
-    Score score;
-    for (size_t k = 0; k < examples.size(); k += static_cast<size_t>(eval_batch_)) {
-      const size_t end = std::min(k + static_cast<size_t>(eval_batch_), examples.size());
-      const std::vector<int32_t> batch(examples.begin() + static_cast<ptrdiff_t>(k),
-                                       examples.begin() + static_cast<ptrdiff_t>(end));
-      const torch::Tensor s = scores(data, batch, nullptr), y = labels(data, batch);
-      score.loss += model_->loss(s, y).item<double>();
-      score.correct += s.argmax(1).eq(y).sum().item<double>();
-      score.count += static_cast<double>(batch.size());
-    }
-    return score;
+    return score_of(of(split), unit);
+  }
+  Score unit_gradient(int unit, const Vec& x) override {
+    load(x);
+    gradient_buffer().zero_();
+    return score_of(data_.train, unit);
   }
 
   void state(StateVisitor& visitor) override { batches_.state(visitor); }
@@ -94,7 +87,36 @@ class TextObjective : public NetworkObjective {
         data_.vectors, static_cast<uint64_t>(recipe.run.integer("seed")));
   }
 
-  const TextSplit& of(const std::string& split) const { return split == "valid" ? data_.valid : data_.test; }
+  const TextSplit& of(const std::string& split) const {
+    return split == "train" ? data_.train : split == "valid" ? data_.valid : data_.test;
+  }
+
+  // Returns the sums over a unit. Where gradients are on, adds that of its loss to gradient_buffer().
+  Score score_of(const TextSplit& data, int unit) {
+    std::vector<int32_t> examples;
+    for (int64_t k = unit * texts_in_unit; k < std::min((unit + 1) * texts_in_unit, data.size()); ++k)
+      examples.push_back(static_cast<int32_t>(k));
+    // Texts of like length together: less to compute, and the same whoever takes the unit.
+    std::stable_sort(examples.begin(), examples.end(),
+                     [&](int32_t a, int32_t b) { return data.first[a].size() < data.first[b].size(); });
+    Score score;
+    for (size_t k = 0; k < examples.size(); k += static_cast<size_t>(eval_batch_)) {
+      const size_t end = std::min(k + static_cast<size_t>(eval_batch_), examples.size());
+      const std::vector<int32_t> batch(examples.begin() + static_cast<ptrdiff_t>(k),
+                                       examples.begin() + static_cast<ptrdiff_t>(end));
+      const torch::Tensor s = scores(data, batch, nullptr), y = labels(data, batch), loss = model_->loss(s, y);
+      if (at::GradMode::is_enabled()) loss.backward();
+      score.loss += loss.item<double>();
+      score.correct += correct_in(s, y);
+      score.count += static_cast<double>(batch.size());
+    }
+    return score;
+  }
+
+  static double correct_in(const torch::Tensor& scores, const torch::Tensor& labels) {
+    const torch::NoGradGuard no_grad;
+    return scores.argmax(1).eq(labels).sum().item<double>();
+  }
 
   torch::Tensor scores(const TextSplit& data, const std::vector<int32_t>& examples, const BatchKey* draw) {
     std::vector<TextView> first, second;

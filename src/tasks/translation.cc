@@ -55,6 +55,7 @@ class TranslationObjective : public NetworkObjective {
 
   int64_t training_samples() const override { return batches_.samples(); }
   double client_weight(int client) const override { return batches_.client_weight(client); }
+  ClientPass client_pass(int client, int64_t round) override { return batches_.pass(client, round); }
 
   std::vector<std::string> splits() const override { return {"valid", "test"}; }
   int units(const std::string& split) const override {

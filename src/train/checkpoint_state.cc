@@ -7,6 +7,7 @@
 #include <cstring>
 #include <map>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "base/bytes.h"
@@ -73,7 +74,9 @@ struct Collect : StateVisitor {
 
 // Returns true for numbers that older versions of tacet did not write. Absent ones keep their value.
 bool came_later(const std::string& name) {
-  return name == "extra_samples" || name == "taken" || name.rfind("faults.", 0) == 0;
+  static const std::set<std::string> later = {"extra_samples", "taken",         "epoch_steps",   "epoch_clipped",
+                                              "epoch_judged",  "epoch_correct", "next_gradient", "gradient_round"};
+  return later.count(name) != 0 || name.rfind("faults.", 0) == 0;
 }
 
 struct Restore : StateVisitor {

@@ -49,10 +49,15 @@ void ModelSelection::evaluate_selecting(Group& group) {
   if (triggers(e.loss)) {
     s.average = s.x.clone();
     s.averaged = 1;
-    if (first) observer_.message("NT-ASGD was triggered: from here on the models of all rounds are averaged");
+    if (first)
+      observer_.message("NT-ASGD was triggered: from here on the models of all " + run_.ends.nt_asgd_each +
+                        "s are averaged");
   }
   s.selection_losses = at::cat({s.selection_losses, at::full({1}, e.loss, at::kDouble)});
   if (first) observer_.message(describe(split));
+  if (!run_.options.eval_train) return;
+  evaluate(group, "train", "train");
+  if (first) observer_.message(describe("train"));
 }
 
 void ModelSelection::evaluate_others(Group& group) {

@@ -21,7 +21,7 @@ class ModelSelection {
   void evaluate_selecting(Group& group);
   // Evaluates the other splits, for the last figures. Collective.
   void evaluate_others(Group& group);
-  // Adds the model of the round just finished to NT-ASGD's average, once that was triggered.
+  // Adds the model as it is now to NT-ASGD's average, once that was triggered.
   void average_in();
 
  private:

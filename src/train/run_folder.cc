@@ -53,16 +53,18 @@ void check_run_folder(const std::string& out, bool resume) {
 
 nlohmann::json finite(double value) { return std::isfinite(value) ? nlohmann::json(value) : nlohmann::json(nullptr); }
 
-int64_t cut_log(const std::string& path, int64_t bytes, int64_t round, bool evaluated) {
+int64_t cut_log(const std::string& path, int64_t bytes, const LogEnd& end) {
   std::string text;
-  bool reached = round == 0;
+  bool reached = end.round == 0;
   for (const std::string& line : read_lines(path)) {
     const nlohmann::json j = nlohmann::json::parse(line, nullptr, false);
     if (!j.is_object()) continue;
     const auto at = j.value("round", int64_t{0});
     const std::string event = j.value("event", "");
-    if (at > round || (at == round && (event == "test" || (event == "eval" && !evaluated)))) continue;
-    reached = reached || at == round;
+    const bool after_it = event == "test" || ((event == "eval" || event == "train") && !end.evaluated) ||
+                          (event == "gradient" && !end.measured);
+    if (at > end.round || (at == end.round && after_it)) continue;
+    reached = reached || at == end.round;
     text += line + "\n";
   }
   std::error_code error;

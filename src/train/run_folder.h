@@ -31,11 +31,18 @@ class MetricsLog {
   std::string path_;
 };
 
-// Cuts metrics.jsonl behind the lines of `round`, for a resume from its checkpoint, and returns its bytes. `evaluated` says
-// that the checkpoint is behind that round's evaluation. `bytes` is the length of the log at the checkpoint. A later leader
-// may have written these rounds again, in lines of other lengths, so rounds decide. The file is copied and renamed, so that
-// a worker that still writes into the old one does no harm. Throws UserError when lines are missing.
-int64_t cut_log(const std::string& path, int64_t bytes, int64_t round, bool evaluated);
+// The place of a checkpoint in the log.
+struct LogEnd {
+  int64_t round = 0;
+  bool evaluated = false;  // the checkpoint is behind that round's evaluation …
+  bool measured = false;   // … and behind the measurement of its gradient
+};
+
+// Cuts metrics.jsonl behind the lines of a checkpoint, for a resume from it, and returns its bytes. `bytes` is the length of
+// the log at the checkpoint. A later leader may have written these rounds again, in lines of other lengths, so rounds
+// decide. The file is copied and renamed, so that a worker that still writes into the old one does no harm. Throws UserError
+// when lines are missing.
+int64_t cut_log(const std::string& path, int64_t bytes, const LogEnd& end);
 
 // Returns a number for JSON, null when it is not finite.
 nlohmann::json finite(double value);

@@ -34,6 +34,8 @@ void add_subject(const Recipe& recipe, json& summary) {
     if (values->has("name")) summary[key] = values->text("name");
 }
 
+double ratio(int64_t part, int64_t whole) { return whole > 0 ? static_cast<double>(part) / static_cast<double>(whole) : 0; }
+
 json or_null(const std::string& text) { return text.empty() ? json(nullptr) : json(text); }
 
 json paths_of(const KernelReport& report) {
@@ -63,7 +65,9 @@ void RunLog::open(bool resume) {
   write_atomically(file("recipe.toml"), to_toml(run_.recipe));
   if (!run_.data_record.empty()) write_atomically(file("data.json"), run_.data_record);
   const std::string path = file("metrics.jsonl");
-  log_ = MetricsLog(path, resume ? cut_log(path, s.metrics_bytes, s.round, s.eval_round == s.round) : s.metrics_bytes);
+  log_ = MetricsLog(path,
+                    resume ? cut_log(path, s.metrics_bytes, {s.round, s.eval_round == s.round, s.gradient_round == s.round})
+                           : s.metrics_bytes);
   s.metrics_bytes = log_.bytes();
   events_ = TensorBoardLog(folder_, read_lines(path));
   write_summary("running", json::object());
@@ -96,7 +100,7 @@ void RunLog::write_summary(const std::string& status, const json& more) {
   for (const Layer& l : run_.objective->layers()) parameters += l.size;
   json j = {{"status", status},
             {"algorithm", run_.method.name},
-            {"interval", run_.interval},
+            {"interval", run_.local_epochs > 0 ? json(nullptr) : json(run_.interval)},
             {"parameters", parameters},
             {"workers", group_->size()},
             {"clients", run_.clients},
@@ -107,6 +111,7 @@ void RunLog::write_summary(const std::string& status, const json& more) {
             {"convolution_path", fast_convolutions() ? "onednn" : "libtorch"},
             {"kernels", paths_of(run_.kernels)},
             {"versions", {{"tacet", version()}, {"torch", TORCH_VERSION}, {"onednn", or_null(onednn_version())}}}};
+  if (run_.local_epochs > 0) j["local_epochs"] = run_.local_epochs;
   add_subject(run_.recipe, j);
   const FaultTotals& f = run_.state.faults;
   if (status != "running")
@@ -164,7 +169,7 @@ json RunLog::final_figures(const Result& result) const {
             {"train_loss", finite(result.train_loss)}};
   const auto splits = run_.objective->splits();
   for (const auto& [split, of] : run_.evaluated) {
-    const std::string prefix = split == splits.front() ? "eval_" : split + "_";
+    const std::string prefix = split == splits.front() ? "eval_" : split == "train" ? "train_set_" : split + "_";
     j.update(figures(of.evaluation, prefix));
     for (const auto& [name, value] : of.further) j[prefix + name] = finite(value);
   }
@@ -195,13 +200,15 @@ json RunLog::line(const char* event) const {
 
 bool RunLog::wants_round() const { return on() && run_.state.round % run_.options.log_every == 0; }
 
-void RunLog::record_round(const RoundReport& report, Rates rates, double exchange_seconds) {
+void RunLog::record_round(const RoundReport& report, Rates rates, double exchange_seconds,
+                          const std::map<std::string, double>& more) {
   const Counters& c = report.counters;
   json line = this->line("round");
   line["exchange_seconds"] = exchange_seconds;
   const double waited = run_.data_wait_seconds();
   line["data_wait_seconds"] = waited - std::exchange(data_wait_written_, waited);
   line["train_loss"] = finite(c.losses > 0 ? c.loss / c.losses : RunState::nan);
+  if (c.judged > 0) line["train_accuracy"] = c.correct / c.judged;
   line["clipped_fraction"] = c.steps > 0 ? c.clipped / c.steps : 0;
   line["gradient_norm"] = finite(c.norms > 0 ? c.norm / c.norms : RunState::nan);
   line["eta"] = rates.eta;
@@ -213,6 +220,7 @@ void RunLog::record_round(const RoundReport& report, Rates rates, double exchang
     line["late"] = report.late;
   }
   for (const auto& [name, value] : report.notes) line[name] = finite(value);
+  for (const auto& [name, value] : more) line[name] = finite(value);
   pending_.push_back(std::move(line));
 }
 
@@ -228,7 +236,10 @@ void RunLog::record_epoch() {
   if (!on()) return;
   json line = this->line("epoch");
   line["epoch_finished"] = static_cast<int64_t>(run_.epoch() + 1e-9);
-  line["train_loss"] = finite(run_.state.last_epoch_loss);
+  const RunState& s = run_.state;
+  line["train_loss"] = finite(s.last_epoch_loss);
+  line["clipped_fraction"] = ratio(s.epoch_clipped, s.epoch_steps);
+  if (s.epoch_judged > 0) line["train_accuracy"] = ratio(s.epoch_correct, s.epoch_judged);
   pending_.push_back(std::move(line));
 }
 
@@ -240,6 +251,17 @@ void RunLog::record_evaluation(const char* event, const std::string& split) {
   line["averaged"] = run_.state.average.defined();
   line.update(figures(of.evaluation, "eval_"));
   for (const auto& [name, value] : of.further) line["eval_" + name] = finite(value);
+  pending_.push_back(std::move(line));
+}
+
+void RunLog::record_gradient(double norm, const Score& total, double part) {
+  if (!on()) return;
+  json line = this->line("gradient");
+  line["full_gradient_norm"] = finite(norm);
+  line["full_loss"] = finite(total.loss / total.count);
+  if (run_.objective->has_accuracy()) line["full_accuracy"] = finite(total.correct / total.count);
+  line["samples"] = total.count;
+  line["part"] = part;
   pending_.push_back(std::move(line));
 }
 

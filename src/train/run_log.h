@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -50,11 +51,15 @@ class RunLog {
   // ---- the lines: kept until their round is committed ----
 
   bool wants_round() const;  // true if the round just finished gets a line
-  void record_round(const RoundReport& report, Rates rates, double exchange_seconds);
+  // `more` are the driver's own figures of the round, by name.
+  void record_round(const RoundReport& report, Rates rates, double exchange_seconds,
+                    const std::map<std::string, double>& more);
   // Adds the worker that kept the others waiting to the line of the round.
   void record_straggler(int worker, double waited);
   void record_epoch();
   void record_evaluation(const char* event, const std::string& split);
+  // Writes the norm of the gradient over `part` of the training set, whose sums are `total`.
+  void record_gradient(double norm, const Score& total, double part);
   void record_membership(int64_t term, const std::vector<std::string>& lost, double seconds, int64_t repeated);
 
   void mark() { marked_ = lines_; }  // marks the begin of a round

@@ -19,9 +19,14 @@ void RunState::visit(StateVisitor& v, bool fresh_models) {
   v.count("bytes_sent", bytes_sent);
   v.number("epoch_loss", epoch_loss);
   v.count("epoch_losses", epoch_losses);
+  v.count("epoch_steps", epoch_steps);
+  v.count("epoch_clipped", epoch_clipped);
+  v.count("epoch_judged", epoch_judged);
+  v.count("epoch_correct", epoch_correct);
   v.number("last_epoch_loss", last_epoch_loss);
   v.number("next_eval", next_eval);
   v.number("next_checkpoint", next_checkpoint);
+  v.number("next_gradient", next_gradient);
   v.count("averaged", averaged);
   v.number("best_loss", best_loss);
   v.number("best_accuracy", best_accuracy);
@@ -32,6 +37,7 @@ void RunState::visit(StateVisitor& v, bool fresh_models) {
   v.number("eval_loss", eval_loss);
   v.number("eval_accuracy", eval_accuracy);
   v.count("eval_round", eval_round);
+  v.count("gradient_round", gradient_round);
   v.count("metrics_bytes", metrics_bytes);
   v.count("skipped", skipped);
   v.count("late", late);

@@ -26,15 +26,17 @@ struct RunState {
   int64_t communications = 0, client_bytes = 0, bytes_sent = 0;
   double epoch_loss = 0;  // sum of the training losses of the epoch under way
   int64_t epoch_losses = 0;
-  double last_epoch_loss = nan;               // mean of the last whole epoch
-  double next_eval = 0, next_checkpoint = 0;  // epochs
-  Vec average;                                // NT-ASGD's average; defined once that was triggered
-  int64_t averaged = 0;                       // iterates in the average
-  Vec selection_losses;                       // float64: the selecting split's loss at every evaluation
+  int64_t epoch_steps = 0, epoch_clipped = 0;   // steps of the epoch under way, and those of them that clipped
+  int64_t epoch_judged = 0, epoch_correct = 0;  // its samples that were classified, and those of them that were right
+  double last_epoch_loss = nan;                 // mean of the last whole epoch
+  double next_eval = 0, next_checkpoint = 0, next_gradient = 0;  // epochs
+  Vec average;                                                   // NT-ASGD's average; defined once that was triggered
+  int64_t averaged = 0;                                          // iterates in the average
+  Vec selection_losses;                                          // float64: the selecting split's loss at every evaluation
   double best_loss = nan, best_accuracy = nan, best_epoch = nan;
-  int64_t best_round = -1;                      // −1: none yet
-  double eval_loss = nan, eval_accuracy = nan;  // the selecting split's last evaluation
-  int64_t eval_round = -1;
+  int64_t best_round = -1;                       // −1: none yet
+  double eval_loss = nan, eval_accuracy = nan;   // the selecting split's last evaluation
+  int64_t eval_round = -1, gradient_round = -1;  // rounds of the last evaluation, and of the last measured gradient
   int64_t metrics_bytes = 0;
   int64_t taken = 0;    // local steps' gradients that were finite
   int64_t skipped = 0;  // gradients that were not finite

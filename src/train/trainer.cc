@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <memory>
 #include <numeric>
 #include <utility>
@@ -17,6 +18,7 @@
 #include "tacet/group.h"
 #include "tacet/membership.h"
 #include "tacet/train.h"
+#include "train/measurements.h"
 #include "train/model_selection.h"
 #include "train/process.h"
 #include "train/round_backup.h"
@@ -39,7 +41,8 @@ class Trainer {
         run_(recipe, group.size(), given),
         log_(run_, options.out, membership != nullptr),
         session_(run_, log_, observer, options, group, std::move(own), membership, [this] { begin(); }),
-        selection_(run_, log_, observer) {
+        selection_(run_, log_, observer),
+        measurements_(run_, log_, observer) {
     if (group.rank() > 0) return;
     for (const std::string& note : run_.objective->notes()) observer_.warning(note);
     for (const std::string& refusal : run_.kernels.refusals()) observer_.warning(refusal);
@@ -82,11 +85,25 @@ class Trainer {
     setup.interval = run_.interval;
     setup.clients = run_.clients;
     setup.sampled = std::move(sampled);
+    if (run_.local_epochs > 0) set_steps(setup);
     setup.stop = options_.stop;
     setup.broken = session_.broken();
     setup.skip_non_finite = run_.options.non_finite == "skip";
     setup.rates = [rates = rates_](int) { return rates; };
+    measurements_.ask(setup);
     return setup;
+  }
+
+  // Sets the steps of each client that trains in the round, and the most of them as I.
+  void set_steps(RoundSetup& setup) const {
+    std::vector<int> steps(static_cast<size_t>(run_.clients), 0);
+    const auto count = [&](int client) { steps[static_cast<size_t>(client)] = run_.steps_of(client, setup.number); };
+    if (run_.method.keeps_models)
+      for (int client = 0; client < run_.clients; ++client) count(client);
+    else
+      for (const int client : setup.sampled) count(client);
+    setup.interval = std::max(1, *std::max_element(steps.begin(), steps.end()));
+    setup.steps = [steps = std::move(steps)](int client) { return steps[static_cast<size_t>(client)]; };
   }
 
   // Returns the setup of a round of the loop, which also has a way back and a deadline.
@@ -134,17 +151,21 @@ class Trainer {
       session_.begin_round();
       // This comes before the next round rather than after the last one, so that a resumed run makes up for it.
       uncounted([&] {
-        if (run_.due(run_.options.eval_every, s.next_eval)) selection_.evaluate_selecting(session_.group());
+        if (run_.evaluation_due()) selection_.evaluate_selecting(session_.group());
+        measurements_.measure_gradient(session_.group());
       });
       if (run_.fraction() >= 1) break;
       const double epoch_before = run_.epoch();
       const auto start = Clock::now();
       const auto sampled = sample_clients(run_.sampling, static_cast<uint64_t>(run_.options.seed), s.round);
       Round r(guarded_setup(sampled));
+      measurements_.before_round();
       compute(r, sampled);
       s.seconds += since(start);
       s.bytes_sent = bytes_so_far + session_.group().bytes_sent() - bytes_before - others;
-      record(r.report(), epoch_before);
+      std::map<std::string, double> figures;
+      uncounted([&] { figures = measurements_.after_round(session_.group(), r.report()); });
+      record(r.report(), epoch_before, figures);
       s.stop = r.report().counters.stop > 0;
       uncounted([&] { session_.commit(r.report().busy_seconds); });
       progress(r.report());
@@ -160,21 +181,22 @@ class Trainer {
     } catch (const NobodyCame&) {
       turns_.roll_back(run_.visitor());
     }
-    usage_.end(own_among(sampled) * r.I);
+    usage_.end(own_steps(sampled));
     account(r.report());
     s.round += 1;
     s.iteration += r.I;
-    selection_.average_in();
+    if (run_.ends.nt_asgd_each == "round") selection_.average_in();
   }
 
-  // Returns the number of the round's clients that live on this worker.
-  int64_t own_among(const std::vector<int>& sampled) {
+  // Returns the local steps of the round's clients that live on this worker.
+  int64_t own_steps(const std::vector<int>& sampled) {
     const auto homes = block_bounds(run_.clients, session_.group().size());
     const auto place = [&](int rank) {
       return std::lower_bound(sampled.begin(), sampled.end(), homes[static_cast<size_t>(rank)]);
     };
     const int rank = session_.group().rank();
-    return place(rank + 1) - place(rank);
+    return std::accumulate(place(rank), place(rank + 1), int64_t{0},
+                           [&](int64_t sum, int client) { return sum + run_.steps_of(client, run_.state.round); });
   }
 
   void account(const RoundReport& r) {
@@ -184,22 +206,27 @@ class Trainer {
     s.taken += static_cast<int64_t>(r.counters.losses);
     s.epoch_loss += r.counters.loss;
     s.epoch_losses += static_cast<int64_t>(r.counters.losses);
+    s.epoch_steps += static_cast<int64_t>(r.counters.steps);
+    s.epoch_clipped += static_cast<int64_t>(r.counters.clipped);
+    s.epoch_judged += static_cast<int64_t>(r.counters.judged);
+    s.epoch_correct += static_cast<int64_t>(r.counters.correct);
     s.skipped += static_cast<int64_t>(r.counters.skipped);
     s.late += static_cast<int64_t>(r.late.size());
     s.communications += r.collectives;
     s.client_bytes += r.client_bytes;
   }
 
-  void record(const RoundReport& r, double epoch_before) {
+  void record(const RoundReport& r, double epoch_before, const std::map<std::string, double>& figures) {
     RunState& s = run_.state;
-    if (log_.wants_round()) log_.record_round(r, rates_, session_.timed().take_seconds());
+    if (log_.wants_round()) log_.record_round(r, rates_, session_.timed().take_seconds(), figures);
     if (!std::exchange(length_told_, true) && session_.first())
       for (const std::string& line : run_.overlong_round()) observer_.warning(line);
     if (std::floor(run_.epoch() + 1e-9) <= std::floor(epoch_before + 1e-9)) return;
+    if (run_.ends.nt_asgd_each == "epoch") selection_.average_in();
     s.last_epoch_loss = s.epoch_losses > 0 ? s.epoch_loss / static_cast<double>(s.epoch_losses) : RunState::nan;
-    s.epoch_loss = 0;
-    s.epoch_losses = 0;
     log_.record_epoch();
+    s.epoch_loss = 0;
+    s.epoch_losses = s.epoch_steps = s.epoch_clipped = s.epoch_judged = s.epoch_correct = 0;
   }
 
   void progress(const RoundReport& r) {
@@ -287,6 +314,7 @@ class Trainer {
   RunLog log_;
   Session session_;
   ModelSelection selection_;
+  Measurements measurements_;
   SumBuffers buffers_;
   RoundBackup turns_;  // state of late clients from before their turns; used with a deadline
   RoundUsage usage_;

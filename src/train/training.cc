@@ -21,6 +21,10 @@ int interval_of(const Values& algorithm) {
   return algorithm.has("interval") ? static_cast<int>(algorithm.integer("interval")) : 1;
 }
 
+int64_t local_epochs_of(const Values& algorithm) {
+  return algorithm.has("local_epochs") ? algorithm.integer("local_epochs") : 0;
+}
+
 MessageKind messages_of(const Values& algorithm) {
   return algorithm.has("message") ? message_kind(algorithm.text("message")) : MessageKind::f32;
 }
@@ -32,6 +36,7 @@ Training::Training(const Recipe& given_recipe, int workers, Objective* given)
       options(read_options<RunOptions>(recipe.run)),
       ends(read_options<ScheduleOptions>(recipe.schedule)),
       interval(interval_of(recipe.algorithm)),
+      local_epochs(local_epochs_of(recipe.algorithm)),
       method(find_algorithm(recipe.algorithm.text("name"))),
       clients(clients_of(recipe, workers)),
       sampling(client_sampling(recipe.clients, clients)),
@@ -41,9 +46,36 @@ Training::Training(const Recipe& given_recipe, int workers, Objective* given)
   if (!given) own_objective = make_objective(recipe, clients);
   objective = given ? given : own_objective.get();
   data_record = objective->data_record();
+  require_passes();
   kernels = check_kernels(*objective, recipe);
   make_algorithm();
   first_buffers = objective->buffers().clone();
+}
+
+void Training::require_passes() {
+  if (local_epochs == 0) return;
+  const int first = sample_clients(sampling, static_cast<uint64_t>(options.seed), 0).front();
+  if (objective->client_pass(first, 0).samples == 0)
+    throw UserError(
+        "algorithm.local_epochs needs data of separate samples (images, labelled texts, sentence pairs), whose "
+        "passes have an end, got " +
+        (recipe.data.has("name") ? "data.name = " + to_toml(recipe.data.text("name")) : "an objective without") +
+        ": give algorithm.interval");
+}
+
+int Training::steps_of(int client, int64_t round) const {
+  if (local_epochs == 0) return interval;
+  const ClientPass pass = objective->client_pass(client, round);
+  const int64_t steps = (local_epochs * pass.samples + pass.batch - 1) / pass.batch;
+  if (steps > 1000000000)
+    throw UserError("algorithm.local_epochs: " + std::to_string(local_epochs) + " epochs of client " +
+                    std::to_string(client) + " must be <= 1e9 local steps, got " + std::to_string(steps));
+  return static_cast<int>(steps);
+}
+
+double Training::round_steps() const {
+  if (local_epochs == 0) return interval;
+  return state.round > 0 ? static_cast<double>(state.iteration) / static_cast<double>(state.round) : 0;
 }
 
 double Training::fraction() const {
@@ -63,10 +95,13 @@ std::vector<std::string> Training::overlong_round() const {
          << ", and the run ends after a whole round: a smaller algorithm.interval or data.batch_size makes rounds shorter";
     lines.push_back(text.str());
   }
-  if (ends.iterations && interval > *ends.iterations)
-    lines.push_back("a round is " + std::to_string(interval) +
-                    " local steps, more than schedule.iterations = " + std::to_string(*ends.iterations) +
-                    ", and the run ends after a whole round: a smaller algorithm.interval makes rounds shorter");
+  if (ends.iterations && round_steps() > static_cast<double>(*ends.iterations)) {
+    std::ostringstream text;
+    text << "a round is " << round_steps() << " local steps, more than schedule.iterations = " << *ends.iterations
+         << ", and the run ends after a whole round: a smaller algorithm."
+         << (local_epochs > 0 ? "local_epochs" : "interval") << " makes rounds shorter";
+    lines.push_back(text.str());
+  }
   return lines;
 }
 
@@ -74,6 +109,11 @@ bool Training::due(double every, double& next) const {
   if (every == 0 || epoch() + 1e-9 < next) return false;
   while (next <= epoch() + 1e-9) next += every;
   return true;
+}
+
+bool Training::evaluation_due() {
+  if (options.eval_rounds == 0) return due(options.eval_every, state.next_eval);
+  return state.round > 0 && state.round % options.eval_rounds == 0 && state.eval_round != state.round;
 }
 
 double Training::data_wait_seconds() const {

@@ -40,6 +40,7 @@ struct Training {
   const RunOptions options;
   const ScheduleOptions ends;  // and NT-ASGD
   const int interval;          // I
+  const int64_t local_epochs;  // E, in place of I; 0: I counts
   const AlgorithmInfo& method;
   const int clients;
   const ClientSampling sampling;
@@ -57,11 +58,16 @@ struct Training {
   bool has_deadline() const { return options.round_deadline > 0; }
   double epoch() const { return static_cast<double>(state.samples) / static_cast<double>(objective->training_samples()); }
   double round_epochs() const { return state.round > 0 ? epoch() / static_cast<double>(state.round) : 0; }
-  double fraction() const;  // 0 … 1 of the run
+  double round_steps() const;  // of a client, by the rounds so far where I does not say
+  double fraction() const;     // 0 … 1 of the run
+  // Returns the local steps of a client that takes part in the round: I, or ⌈E n_i/b⌉.
+  int steps_of(int client, int64_t round) const;
   // Returns a line for each end of the schedule that one round alone goes beyond, by the rounds so far.
   std::vector<std::string> overlong_round() const;
   // Returns true if the epoch that `next` waits for has come, and moves `next` on. `every` is 0 for never.
   bool due(double every, double& next) const;
+  // Returns true if the validation set is to be evaluated before the next round.
+  bool evaluation_due();
   // Returns the seconds that this worker's gradients have waited for data; 0 for functions.
   double data_wait_seconds() const;
 
@@ -73,6 +79,10 @@ struct Training {
   void reset();
   // Sets the place of the vectors of this rank's clients. `folder` is the run's. Throws UserError.
   void place_client_state(const Group& group, const std::string& folder);
+
+ private:
+  // Throws UserError where local epochs are asked for and the data have no passes that end.
+  void require_passes();
 };
 
 }  // namespace tacet

@@ -129,6 +129,22 @@ TEST(Functions, RelaxedSmoothOnesAreNotSmooth) {
   EXPECT_EQ(problem("exponential", 1, {{"rate", 3.0}}).L1, 3);
 }
 
+// Slopes 0, 0 and 3 are 1, 1 and 2 from their mean.
+TEST(Functions, ShowKappaAsMeanAndAsMost) {
+  Problem p;
+  for (const double slope : {0.0, 0.0, 3.0})
+    p.f.push_back({[slope](std::span<const double> x) { return slope * x[0]; },
+                   [slope](std::span<const double>, std::span<double> g) { g[0] = slope; },
+                   {}});
+  p.start = {0};
+  const auto objective = make_function_objective(p, {.kind = "none"}, 1);
+  std::map<std::string, double> figures;
+  for (const auto& [name, value] : objective->figures(objective->initial())) figures[name] = value;
+  EXPECT_DOUBLE_EQ(figures.at("gradient_norm"), 1);
+  EXPECT_DOUBLE_EQ(figures.at("kappa_mean"), 4.0 / 3);
+  EXPECT_DOUBLE_EQ(figures.at("kappa_max"), 2);
+}
+
 TEST(Functions, APairNeedsTwoClients) {
   EXPECT_EQ(test::error_of([] { problem("stuck-pair", 3); }), "clients.count must be 2 for stuck-pair, got 3");
 }

@@ -167,6 +167,22 @@ struct Explosive : Quadratic {
   int64_t round_;
 };
 
+// Local epochs: a client's own number of steps, where the row says that its loop asks for it.
+TEST_P(Suite, TakesEachClientsOwnStepsOrHasNoLocalEpochs) {
+  EXPECT_EQ(find_option(method().options, "local_epochs") != nullptr, method().own_steps);
+  if (!method().own_steps) return;
+  Trial t = busy(clients(), 3);
+  const Trace plain = run(*single_group(), t, 4);
+  t.steps = [](int) { return 3; };
+  EXPECT_TRUE(same_bits(plain.x.back(), run(*single_group(), t, 4).x.back())) << "I of each client";
+  t.steps = [](int client) { return 1 + client % 3; };
+  const Trace alone = run(*single_group(), t, 4);
+  EXPECT_FALSE(same_bits(plain.x.back(), alone.x.back()));
+  EXPECT_EQ(alone.counters.back().losses, 1 + 2 + 3 + 1 + 2 + 3 + 1);
+  for (const Trace& other : test::on_ranks<Trace>(3, [&](Group& g) { return run(g, t, 4); }))
+    EXPECT_TRUE(same_bits(alone.x.back(), other.x.back()));
+}
+
 TEST_P(Suite, StopsWithRoundClientAndStepAtAGradientThatIsNotFinite) {
   const Trial t = busy(clients(), 2);
   Explosive objective;

@@ -25,6 +25,16 @@ PARAMETERS = {
     "fed-lamb/mnist-cnn": 21_840,             # 10·25 + 10 + 20·250 + 20 + 320·50 + 50 + 50·10 + 10
     "demo/fashion-mnist": 7_850,              # 784·10 + 10
 }
+# Section 5.1 of the paper: the rate rises from 0.0125 to 0.1 in 5 epochs and falls to a tenth after 30, 60 and 80 of 90; the
+# clipping parameter is 1.
+IMAGENET = """\
+schedule    epochs          η                       γ
+            0 to 5          0.0125 → 0.1            1
+            5 to 30         0.1                     1
+            30 to 60        0.01                    1
+            60 to 80        0.001                   1
+            80 to 90        0.0001                  1
+"""
 OURS = {"sotu", "noise"}  # data that are part of tacet
 
 
@@ -66,6 +76,9 @@ class DryRun(Case):
                 parameters, = re.findall(r"^model .*?, (\d+) parameters", done.stdout, re.M)
                 if name in PARAMETERS:
                     self.assertEqual(int(parameters), PARAMETERS[name])
+                self.assertRegex(done.stdout, r"(?m)^setting +η [0-9.e-]+")
+                if name == "celgc/imagenet-resnet50":
+                    self.assertIn(IMAGENET, done.stdout)
                 seconds, = re.findall(r"^time +(\S+) s a local step", done.stdout, re.M)
                 self.assertGreater(float(seconds), 0)
                 print(f"{name}: {parameters} parameters, {seconds} s a step", flush=True)

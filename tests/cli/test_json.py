@@ -80,6 +80,10 @@ class Json(Case):
         self.assertEqual((found["model"], found["algorithm"], found["clients"], found["interval"]), ("awd-lstm", "celgc", 4, 3))
         self.assertAlmostEqual(found["round_seconds"], found["step_seconds"] * 3 * 4)  # 3 steps of 4 clients on 1 worker
         self.assertIs(found["data_found"], True)
+        self.assertEqual(found["participating"], 4)
+        stage, = found["schedule"]["stages"]
+        eta = {pair["key"]: pair["value"] for pair in found["setting"]}["algorithm.eta"]
+        self.assertEqual((found["schedule"]["unit"], stage["from"], stage["to"], stage["eta"]), ("epochs", 0, 2, eta))
 
     def test_dry_run_on_a_stand_in(self):
         root = self.path("nothing-here")

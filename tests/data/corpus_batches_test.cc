@@ -394,5 +394,20 @@ TEST(TextErrors, ARoundedSumIsAccepted) {
   EXPECT_EQ(tokens, 999);
 }
 
+// The published program cuts 103 tokens into 2 · 4 streams of 12 and deals them: worker w begins at 2 · 12 · w. Without the
+// option the shards are of 25 tokens, whose streams have 12 as well.
+TEST(TextBatches, WholeStreamsBeginWhereThePublishedBatchesDo) {
+  TextOptions o = fixed_lengths(2, 5);
+  TextBatches plain(counting(103), o, 4);
+  o.whole_streams = true;
+  TextBatches whole(counting(103), o, 4);
+  EXPECT_EQ(plain.training_tokens(), whole.training_tokens());
+  for (int w = 0; w < 4; ++w) {
+    EXPECT_EQ(values(whole.next(at_iteration(w, 0)).input).front(), 24 * w);
+    EXPECT_EQ(values(plain.next(at_iteration(w, 0)).input).front(), 25 * w);
+    EXPECT_EQ(whole.shard_tokens(w), 24);
+  }
+}
+
 }  // namespace
 }  // namespace tacet

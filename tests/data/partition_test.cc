@@ -334,5 +334,30 @@ TEST(ClientBatches, AClientWithoutSamplesIsTheRecipesMistake) {
   EXPECT_EQ(dealt.next(at_step(0, 0, 0)).size(), 2u);
 }
 
+// Each client has the whole set, in an order of its own, and an epoch is one pass over it by all jointly.
+TEST(Partition, SharedGivesEveryClientTheWholeSet) {
+  const std::vector<int32_t> labels = {0, 1, 0, 1, 2, 2};
+  const Shares shares = partition(of("shared"), labels, {}, 9);  // more clients than samples
+  ASSERT_EQ(shares.size(), 9u);
+  for (const auto& share : shares) EXPECT_EQ(share, (std::vector<int32_t>{0, 1, 2, 3, 4, 5}));
+  std::vector<int32_t> all(100);
+  std::iota(all.begin(), all.end(), 0);
+  ClientBatches batches = ClientBatches::shared(all, 3, 50);
+  EXPECT_EQ(batches.samples(), 100);
+  EXPECT_EQ(batches.client_weight(2), 1);
+  EXPECT_EQ(batches.pass(1, 0).samples, 100);
+  std::vector<std::vector<int32_t>> first;
+  for (int client = 0; client < 3; ++client) {
+    std::vector<int32_t> seen;
+    for (int64_t step = 0; step < 2; ++step)
+      for (const int32_t i : batches.next({.seed = 1, .client = client, .step = step})) seen.push_back(i);
+    first.push_back(seen);
+    std::sort(seen.begin(), seen.end());
+    EXPECT_EQ(seen, all) << "a pass has every sample once";
+  }
+  EXPECT_NE(first[0], first[1]);
+  EXPECT_NE(first[1], first[2]);
+}
+
 }  // namespace
 }  // namespace tacet

@@ -61,6 +61,13 @@ TEST(ClientSampling, PeriodicTakesTheBlocksInTurn) {
   for (int count : times(s, 400)) EXPECT_GT(count, 50);
 }
 
+TEST(ClientSampling, PeriodicKeepsABlockForTheRoundsThatItIsGiven) {
+  ClientSampling s = sampling(7, 2, "periodic");
+  s.switch_every = 3;
+  for (int64_t r = 0; r < 50; ++r)
+    for (int i : sample_clients(s, 3, r)) EXPECT_EQ(i < 3, r / 3 % 2 == 0) << r;
+}
+
 // One client a round: client i comes in a share w_i of the rounds; five standard errors of 4000 rounds.
 TEST(ClientSampling, DirichletFollowsItsWeights) {
   ClientSampling s = sampling(6, 1, "dirichlet");

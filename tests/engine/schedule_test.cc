@@ -1,6 +1,7 @@
 // Schedules of η and γ: milestones, warm-up, cosine.
 #include "engine/schedule.h"
 
+#include <cmath>
 #include <string>
 #include <utility>
 #include <vector>
@@ -75,6 +76,43 @@ TEST(Schedule, ACosineCountsRoundsWhenAsked) {
       schedule({{"rounds", int64_t{100}}, {"unit", std::string("rounds")}, {"milestones", Numbers{50}}, {"cosine", true}});
   EXPECT_DOUBLE_EQ(s.at(77, 0).eta, 0.8);
   EXPECT_NEAR(s.at(0, 50).eta, 0.1 * 0.8 / 2, 1e-12);
+}
+
+// The stretches of the ImageNet recipes: 1/8 of η to η in 5 epochs, tenths at 30, 60, 80 of 90, γ fixed.
+TEST(Schedule, StagesAreTheRowsOfAPapersTable) {
+  const Schedule s = schedule({{"epochs", 90.0},
+                               {"milestones", Numbers{30, 60, 80}},
+                               {"warmup", 5.0},
+                               {"warmup_from", 0.125},
+                               {"scale_gamma", false}});
+  const std::vector<Stage> rows = stages(s, 90);
+  ASSERT_EQ(rows.size(), 5u);
+  const double from[] = {0, 5, 30, 60, 80, 90}, first[] = {0.1, 0.8, 0.08, 0.008, 0.0008};
+  for (size_t k = 0; k < rows.size(); ++k) {
+    EXPECT_EQ(rows[k].from, from[k]);
+    EXPECT_EQ(rows[k].to, from[k + 1]);
+    EXPECT_NEAR(rows[k].first.eta, first[k], 1e-15);
+    EXPECT_NEAR(rows[k].last.eta, k == 0 ? 0.8 : first[k], 1e-15);
+    EXPECT_EQ(rows[k].first.gamma, 0.4);
+  }
+}
+
+// A row says what the schedule says at its ends and in its middle, also by rounds and where no end is known.
+TEST(Schedule, StagesEndWhereTheRunEnds) {
+  Schedule s = schedule({{"rounds", int64_t{100}}, {"unit", std::string("rounds")}, {"milestones", Numbers{50, 100, 200}}});
+  const std::vector<Stage> rows = stages(s, 100);
+  ASSERT_EQ(rows.size(), 2u) << "milestones at 100 and 200 are not reached";
+  EXPECT_EQ(rows[1].to, 100);
+  for (const Stage& row : rows) {
+    EXPECT_EQ(row.first.eta, s.at(0, static_cast<int64_t>(row.from)).eta);
+    EXPECT_EQ(row.last.eta, s.at(0, static_cast<int64_t>(row.to) - 1).eta);
+  }
+  EXPECT_EQ(stages(s, {}).size(), 4u);
+  EXPECT_TRUE(std::isinf(stages(s, {}).back().to));
+  const Schedule cosine = schedule({{"epochs", 10.0}, {"warmup", 2.0}, {"cosine", true}});
+  ASSERT_EQ(stages(cosine, 10).size(), 2u);
+  EXPECT_EQ(stages(cosine, 10)[1].first.eta, 0.8);
+  EXPECT_NEAR(stages(cosine, 10)[1].last.eta, 0, 1e-15);
 }
 
 }  // namespace

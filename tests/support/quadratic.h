@@ -69,11 +69,12 @@ struct Trial {
   std::vector<std::vector<int>> sampled;  // by round; empty: everyone
   bool skip_non_finite = false;
   std::function<Rates(int64_t round, int t)> rates;  // empty: those of the options, always
+  std::function<int(int client)> steps;              // empty: interval of each client
 };
 
 // Required options get plain values; `more` overrides.
 inline Trial trial(const AlgorithmInfo& method, int clients, int interval, const std::map<std::string, Value>& more = {}) {
-  Trial t{&method, {}, clients, interval, 1, {}, false, nullptr};
+  Trial t{&method, {}, clients, interval, 1, {}, false, nullptr, nullptr};
   for (const Option& o : t.method->options) {
     if (o.fallback) t.options.set(o.name, *o.fallback);
     if (o.name == "eta") t.options.set("eta", 0.1);
@@ -112,6 +113,7 @@ inline Trace run_on(Group& group, const Trial& t, Objective& objective, Algorith
     s.interval = t.interval;
     s.clients = t.clients;
     s.skip_non_finite = t.skip_non_finite;
+    s.steps = t.steps;
     for (int i = 0; i < t.clients; ++i) s.sampled.push_back(i);
     const Rates rates{t.options.number("eta"), gamma};
     s.rates = [&t, rates, r](int step) { return t.rates ? t.rates(r, step) : rates; };

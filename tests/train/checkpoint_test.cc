@@ -409,11 +409,11 @@ TEST(MetricsLog, IsCutByRoundsBecauseAnotherWorkersLinesHaveOtherLengths) {
   for (const bool evaluated : {false, true}) {
     std::ofstream(path) << head << eval << tail;
     const std::string left = evaluated ? head + eval : head;
-    EXPECT_EQ(cut_log(path, 40, 2, evaluated), static_cast<int64_t>(left.size()));
+    EXPECT_EQ(cut_log(path, 40, {2, evaluated, evaluated}), static_cast<int64_t>(left.size()));
     std::ifstream in(path);
     EXPECT_EQ(std::string(std::istreambuf_iterator<char>(in), {}), left);
   }
-  EXPECT_THROW(cut_log(path, 4000, 4, false), UserError);  // round 4 is not there
+  EXPECT_THROW(cut_log(path, 4000, {4, false, false}), UserError);  // round 4 is not there
 }
 
 }  // namespace

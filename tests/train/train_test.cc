@@ -159,6 +159,30 @@ TEST(NtAsgd, IsTriggeredByTheRuleAndAveragesFromThere) {
   EXPECT_TRUE(at::allclose(r.x, (x[0] + x[1] + x[2]) / 3, 1e-6, 1e-7));
 }
 
+// Two rounds are an epoch here. Triggered at epoch 6, the mean is over the models of rounds 12, 14 and 16, not of 13 and 15.
+TEST(NtAsgd, AveragesTheModelsOfEpochsWhenAsked) {
+  Observer quiet;
+  const auto group = single_group();
+  const auto halves = [](std::vector<double> script) {
+    Scripted objective(std::move(script));
+    objective.samples_per_batch = 5;
+    return objective;
+  };
+  Scripted objective = halves({5, 4, 3, 2, 3.5, 6, 1, 1});
+  const Recipe asked = recipe("epochs = 8\nnt_asgd = true\nnonmono = 2\nnt_asgd_each = \"epoch\"");
+  const Result r = train(asked, objective, *group, {}, quiet);
+  EXPECT_EQ(r.rounds, 16);
+  std::vector<Vec> x;
+  for (int rounds : {12, 14, 16}) {
+    Scripted again = halves({1});
+    x.push_back(train(recipe("rounds = " + std::to_string(rounds)), again, *group, {}, quiet).x.clone());
+  }
+  EXPECT_TRUE(at::allclose(r.x, (x[0] + x[1] + x[2]) / 3, 1e-6, 1e-7));
+  Scripted other = halves({5, 4, 3, 2, 3.5, 6, 1, 1});
+  const Recipe rounds = recipe("epochs = 8\nnt_asgd = true\nnonmono = 2");
+  EXPECT_FALSE(at::equal(train(rounds, other, *group, {}, quiet).x, r.x));
+}
+
 TEST(NtAsgd, IsNotTriggeredWithoutBeingAsked) {
   Scripted objective({1, 2, 3, 4, 5, 6, 7, 8});
   Observer quiet;
@@ -198,6 +222,17 @@ TEST(Resume, AtAnyRoundGivesTheSameModelAndMetrics) {
     for (size_t k = 0; k < 8; ++k) EXPECT_EQ(rounds[k]["round"], k + 1);
     EXPECT_EQ(rest.model_sha256, straight.model_sha256);
   }
+}
+
+// Rounds may be counted in place of epochs: a round is an epoch here, and evaluations come at 3, 6 and at the end.
+TEST(Evaluation, ComesEverySoManyRoundsWhenAsked) {
+  const test::TempFolder f;
+  Observer quiet;
+  Scripted objective({1});
+  train(recipe("rounds = 8", "eval_rounds = 3"), objective, *single_group(), {.out = f / "run"}, quiet);
+  std::vector<int> at;
+  for (const auto& e : lines(f / "run/metrics.jsonl", "eval")) at.push_back(e["round"]);
+  EXPECT_EQ(at, (std::vector<int>{3, 6, 8}));
 }
 
 // ---- a deadline ----

@@ -28,8 +28,18 @@ ClientBatches::ClientBatches(Shares shares, int64_t batch_size) : shares_(std::m
 ClientBatches::ClientBatches(Deal deal, int clients, int64_t samples, int64_t batch_size)
     : deal_(std::move(deal)), shares_(static_cast<size_t>(clients)), samples_(samples), batch_size_(batch_size) {}
 
+ClientBatches::ClientBatches(int64_t batch_size, std::vector<int32_t> common)
+    : ClientBatches(Shares{std::move(common)}, batch_size) {
+  common_ = true;
+}
+
+ClientBatches ClientBatches::shared(std::vector<int32_t> samples, int clients, int64_t batch_size) {
+  if (samples.empty()) throw UserError("clients.count must be <= the 0 training samples, got " + std::to_string(clients));
+  return {batch_size, std::move(samples)};
+}
+
 double ClientBatches::client_weight(int client) const {
-  if (deal_) return 1;
+  if (deal_ || common_) return 1;
   return static_cast<double>(shares_.at(static_cast<size_t>(client)).size()) * static_cast<double>(shares_.size()) /
          static_cast<double>(samples_);
 }
@@ -38,7 +48,7 @@ const std::vector<int32_t>& ClientBatches::order(const BatchKey& draw, int64_t p
   Order& o = orders_[draw.client];
   const int64_t round = deal_ ? draw.round : 0;
   if (o.round == round && o.pass == pass) return o.samples;
-  o = {round, pass, shares_.at(static_cast<size_t>(draw.client))};
+  o = {round, pass, share(draw.client)};
   if (o.samples.empty()) throw without_samples(draw.client, static_cast<bool>(deal_));
   Stream s = deal_ ? Stream(draw.seed, draw.client, Purpose::shuffle, round, pass)
                    : Stream(draw.seed, draw.client, Purpose::shuffle, pass, 0);
@@ -46,14 +56,22 @@ const std::vector<int32_t>& ClientBatches::order(const BatchKey& draw, int64_t p
   return o.samples;
 }
 
+void ClientBatches::deal_for(int64_t round) {
+  if (dealt_round_ == round) return;
+  shares_ = deal_(round);
+  dealt_round_ = round;
+}
+
+ClientPass ClientBatches::pass(int client, int64_t round) {
+  if (deal_) deal_for(round);
+  return {static_cast<int64_t>(share(client).size()), batch_size_};
+}
+
 std::vector<int32_t> ClientBatches::next(const BatchKey& draw) {
   Position p;
   if (deal_) {
-    if (dealt_round_ != draw.round) {
-      shares_ = deal_(draw.round);
-      dealt_round_ = draw.round;
-    }
-    const auto size = static_cast<int64_t>(shares_.at(static_cast<size_t>(draw.client)).size());
+    deal_for(draw.round);
+    const auto size = static_cast<int64_t>(share(draw.client).size());
     if (size == 0) throw without_samples(draw.client, static_cast<bool>(deal_));
     p = {draw.step * batch_size_ / size, draw.step * batch_size_ % size};
   } else {
@@ -74,7 +92,7 @@ std::vector<int32_t> ClientBatches::next(const BatchKey& draw) {
 
 std::vector<int32_t> ClientBatches::peek(const BatchKey& draw) {
   if (deal_) {  // next() moves nothing on
-    const bool has_some = dealt_round_ == draw.round && !shares_.at(static_cast<size_t>(draw.client)).empty();
+    const bool has_some = dealt_round_ == draw.round && !share(draw.client).empty();
     return has_some ? next(draw) : std::vector<int32_t>{};
   }
   const auto position = positions_.find(draw.client);

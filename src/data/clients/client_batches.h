@@ -19,6 +19,8 @@ class ClientBatches {
  public:
   // Shares that stay: a client goes on where it stopped, however long ago.
   ClientBatches(Shares shares, int64_t batch_size);
+  // One share that all clients have, each in an order of its own. An epoch is one pass over it by all jointly.
+  static ClientBatches shared(std::vector<int32_t> samples, int clients, int64_t batch_size);
   // Shares dealt anew in every round: a client starts with a fresh pass in each round. The function is asked for the shares
   // of each round at most once in a row; clients that have none in a round must not draw in it.
   using Deal = std::function<Shares(int64_t round)>;
@@ -29,9 +31,11 @@ class ClientBatches {
   // Returns the samples that next() would return, without moving on. Returns nothing where a later round decides.
   std::vector<int32_t> peek(const BatchKey& draw);
 
+  // Returns the client's pass in a round. Its samples are 0 where it gets none in that round.
+  ClientPass pass(int client, int64_t round);
+
   int64_t samples() const { return samples_; }  // all clients' together
   double client_weight(int client) const;       // its samples / the mean of all clients; 1 when dealt anew in every round
-  const Shares& shares() const { return shares_; }
 
   // Shows the position of every client that has drawn, under the name "position": all that lives across batches. Nothing
   // does when shares are dealt anew in every round.
@@ -42,14 +46,18 @@ class ClientBatches {
   std::map<int, Position>& positions() { return positions_; }
 
  private:
+  ClientBatches(int64_t batch_size, std::vector<int32_t> common);
   struct Order {
     int64_t round = -1, pass = -1;
     std::vector<int32_t> samples;
   };
   const std::vector<int32_t>& order(const BatchKey& draw, int64_t pass);
+  const std::vector<int32_t>& share(int client) const { return shares_.at(common_ ? 0 : static_cast<size_t>(client)); }
+  void deal_for(int64_t round);
 
   Deal deal_;
   Shares shares_;
+  bool common_ = false;  // the only share is every client's
   int64_t dealt_round_ = -1, samples_ = 0, batch_size_;
   std::map<int, Position> positions_;  // by client; only clients that have drawn are in it
   PerClient saved_;

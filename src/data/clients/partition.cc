@@ -183,8 +183,11 @@ void PartitionOptions::options(OptionList& o, bool labels, bool users) {
         "similarity: a part is dealt iid, the rest sorted by label in consecutive blocks; one-class: each client has one "
         "class; classes: a few classes a client, by shards; dirichlet: each class in shares drawn from Dirichlet(alpha); ";
   }
-  kinds.push_back("percent");
-  doc += "percent: consecutive blocks of given sizes";
+  kinds.insert(kinds.end(), {"percent", "shared"});
+  doc +=
+      "percent: consecutive blocks of given sizes; shared: every client has the whole set and draws from it in an order of "
+      "its "
+      "own";
   if (users) {
     kinds.push_back("users");
     doc += "; users: whole users";
@@ -209,11 +212,13 @@ void PartitionOptions::options(OptionList& o, bool labels, bool users) {
   if (shares) percent = *shares;
   auto own_seed = static_cast<int64_t>(seed);
   o.integer("partition.seed", own_seed, own_seed, at_least(0),
-            "the partition's own seed, so that runs with other seeds share it");
+            "the partition's own seed, so that runs with other seeds share it")
+      .not_with = {{"partition.kind", {std::string("shared")}}};
   seed = static_cast<uint64_t>(own_seed);
   if (labels)
     o.flag("partition.every_round", every_round, every_round,
-           "deal the data anew in every round, to the clients that take part in it");
+           "deal the data anew in every round, to the clients that take part in it")
+        .not_with = {{"partition.kind", {std::string("shared")}}};
 }
 
 PartitionOptions partition_options(const Values& data) {
@@ -226,6 +231,7 @@ PartitionOptions partition_options(const Values& data) {
 Shares partition(const PartitionOptions& o, std::span<const int32_t> labels, std::span<const int32_t> users, int clients,
                  int64_t round) {
   assert(clients >= 1 && (users.empty() || users.size() == labels.size()));
+  if (o.kind == "shared") return Shares(static_cast<size_t>(clients), all(labels.size()));
   if (labels.size() < static_cast<size_t>(clients))
     throw UserError(fmt::format("clients.count must be <= the {} training samples, got {}", labels.size(), clients));
   Stream s(o.seed, Stream::everyone, Purpose::partition, round, 0);

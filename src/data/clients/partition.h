@@ -21,6 +21,7 @@ struct PartitionOptions {
   //             `classes` of them at random (McMahan et al., AISTATS 2017): a shard at a border holds two classes
   // dirichlet   each class is dealt in shares drawn from Dirichlet(`alpha`) (Hsu et al., 2019)
   // percent     consecutive blocks in the files' order, client i has `percent`[i] % of the samples
+  // shared      every client has all samples, and draws them in an order of its own
   // users       whole users, dealt in equal numbers at random
   std::string kind = "iid";
   double similarity = 0;             // s in %, 0 … 100
@@ -40,10 +41,10 @@ PartitionOptions partition_options(const Values& data);
 
 using Shares = std::vector<std::vector<int32_t>>;  // by client: indices of its samples
 
-// Deals the samples 0 … labels.size()−1, each exactly once. labels: ≥ 0; users: empty, or one ≥ 0 a sample. No client is
-// left without samples: one that would be gets a sample of the largest. `round` makes another deal of the same kind for
-// every round. Throws UserError naming the keys when there are fewer samples, users or (one-class) clients than needed, when
-// the percentages don't fit, or when the kind needs users and there are none.
+// Deals the samples 0 … labels.size()−1, each exactly once (kind shared: to every client). labels: ≥ 0; users: empty, or one
+// ≥ 0 a sample. No client is left without samples: one that would be gets a sample of the largest. `round` makes another
+// deal of the same kind for every round. Throws UserError naming the keys when there are fewer samples, users or (one-class)
+// clients than needed, when the percentages don't fit, or when the kind needs users and there are none.
 Shares partition(const PartitionOptions& options, std::span<const int32_t> labels, std::span<const int32_t> users,
                  int clients, int64_t round = 0);
 

@@ -69,6 +69,11 @@ void TextOptions::options(OptionList& o) {
                   "with fixed: each client's share of the text in %, of sum 100; equal shares when left out")
       .only_with = {{"partition.kind", {std::string("fixed")}}};
   if (shares) percent = *shares;
+  o.flag("partition.whole_streams", whole_streams, whole_streams,
+         "with equal shards: cut the text first into the streams of all clients, so that client w begins at "
+         "batch_size · ⌊tokens/(batch_size · clients)⌋ · w, as AWD-LSTM's batches dealt to workers do; false: at "
+         "⌊tokens/clients⌋ · w")
+      .not_with = {{"partition.percent"}};
   o.integer("max_tokens", max_tokens, max_tokens, at_least(0), "use only the first so many training tokens; 0: all");
 }
 
@@ -116,7 +121,8 @@ std::vector<TextBatches::Shard> TextBatches::cut(int64_t tokens, int clients) co
   const auto& percent = options_.percent;
   std::vector<Shard> shards;
   if (percent.empty()) {
-    const int64_t size = tokens / clients;
+    const int64_t B = options_.batch_size;
+    const int64_t size = options_.whole_streams ? B * (tokens / (B * clients)) : tokens / clients;
     for (int i = 0; i < clients; ++i) shards.push_back({i * size, size});
     return shards;
   }

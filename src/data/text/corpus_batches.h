@@ -30,6 +30,7 @@ struct TextOptions {
   int64_t eval_batch = 10;           // E, parallel streams of an evaluation, ≥ 1
   std::string partition = "rotate";  // "rotate": equal shards, another one each pass; "fixed": always the same shard
   std::vector<double> percent = {};  // with "fixed": the clients' shares of the text, in %; empty: equal
+  bool whole_streams = false;        // equal shards are B streams of ⌊n/(BW)⌋ tokens, without a remainder
   int64_t max_tokens = 0;            // use only the first so many training tokens; 0: all
 
   // Binds the keys of [data] that all word-level corpora share; the defaults are the members' values.
@@ -42,7 +43,8 @@ TextOptions text_options(const Values& data);
 int64_t longest_batch(const TextOptions& options);
 
 // The batches of all clients of a run. The training tokens are cut into one consecutive shard for each client ("rotate" and
-// equal "fixed" shards drop the remainder of tokens / clients). A shard of n tokens makes B streams of n / B consecutive
+// equal "fixed" shards drop the remainder of tokens / clients; with whole_streams the shards of n tokens on W clients are
+// B⌊n/(BW)⌋ long, so that client w's begins at B⌊n/(BW)⌋·w). A shard of n tokens makes B streams of n / B consecutive
 // tokens, the remainder dropped. Different clients may be used from different threads at once; one client may not.
 class TextBatches {
  public:

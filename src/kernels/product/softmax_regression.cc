@@ -26,6 +26,11 @@ TACET_MULTIVERSION void add_scaled(float* out, float a, const float* x, int64_t 
   for (int64_t i = 0; i < n; ++i) out[i] += a * x[i];
 }
 
+// Returns true if the label's score is the first of the largest ones.
+bool is_right(const float* scores, int64_t classes, int64_t label) {
+  return std::max_element(scores, scores + classes) - scores == label;
+}
+
 // scores → (softmax − one-hot of the label) / batch; returns −log softmax of the label.
 double loss_and_slope(float* scores, int64_t classes, int64_t label, int64_t batch) {
   const float most = *std::max_element(scores, scores + classes);
@@ -41,7 +46,8 @@ double loss_and_slope(float* scores, int64_t classes, int64_t label, int64_t bat
 
 }  // namespace
 
-double softmax_regression(const LabelledBatch& data, int64_t classes, const float* w, const float* b, float* dw, float* db) {
+double softmax_regression(const LabelledBatch& data, int64_t classes, const float* w, const float* b, float* dw, float* db,
+                          int64_t* correct) {
   const int64_t n = data.inputs;
   std::fill(dw, dw + classes * n, 0.0f);
   std::fill(db, db + classes, 0.0f);
@@ -50,6 +56,7 @@ double softmax_regression(const LabelledBatch& data, int64_t classes, const floa
   for (int64_t k = 0; k < data.batch; ++k) {
     const float* x = data.x + k * n;
     for (int64_t c = 0; c < classes; ++c) slope[static_cast<size_t>(c)] = dot(x, w + c * n, n) + b[c];
+    if (correct) *correct += is_right(slope.data(), classes, data.labels[k]);
     loss += loss_and_slope(slope.data(), classes, data.labels[k], data.batch);
     for (int64_t c = 0; c < classes; ++c) {
       add_scaled(dw + c * n, slope[static_cast<size_t>(c)], x, n);

@@ -14,7 +14,9 @@ struct LabelledBatch {
 };
 
 // Weights w [classes, inputs] and b [classes]. Writes the gradient of the mean cross-entropy into dw and db (shaped alike)
-// and returns the loss. Runs on the calling thread; the same bits on every processor of one kind.
-double softmax_regression(const LabelledBatch& data, int64_t classes, const float* w, const float* b, float* dw, float* db);
+// and returns the loss. Adds the number of samples whose largest score is their label's to `correct`, where that is given.
+// Runs on the calling thread; the same bits on every processor of one kind.
+double softmax_regression(const LabelledBatch& data, int64_t classes, const float* w, const float* b, float* dw, float* db,
+                          int64_t* correct = nullptr);
 
 }  // namespace tacet

@@ -16,13 +16,16 @@ class Logistic : public ImageModel {
   std::optional<double> direct_gradient(const at::Tensor& x, const at::Tensor& labels) override {
     if (fc_->precision() != Precision::f32) return {};
     const at::Tensor &w = fc_->weight(), &b = fc_->bias();
+    correct_ = 0;
     return softmax_regression({x.data_ptr<float>(), labels.data_ptr<int64_t>(), x.size(0), w.size(1)}, w.size(0),
                               w.data_ptr<float>(), b.data_ptr<float>(), w.grad().data_ptr<float>(),
-                              b.grad().data_ptr<float>());
+                              b.grad().data_ptr<float>(), &correct_);
   }
+  std::optional<int64_t> direct_correct() const override { return correct_; }
 
  private:
   std::shared_ptr<Linear> fc_;
+  int64_t correct_ = 0;  // of the last mini-batch
 };
 
 }  // namespace

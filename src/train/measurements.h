@@ -1,0 +1,57 @@
+// Figures of a run that the method does not make: the gradient over the training set, the size of a round's update, and
+// checks of what must hold. They read the model and change nothing that a round reads, so a run has the same bits with them.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "engine/round_setup.h"
+#include "tacet/objective.h"
+#include "tacet/train.h"
+#include "train/run_log.h"
+#include "train/training.h"
+
+namespace tacet {
+
+class Group;
+
+// The gradient of f at a point, over all units or some.
+struct MeasuredGradient {
+  double norm = 0;  // ‖(1/n) Σ ∇ℓ‖ over the n samples
+  Score total;      // sums over the same samples
+};
+
+// Measures the gradient over the units, which are ascending. The sum has a fixed order, so the bits do not depend on the
+// number of workers. Collective.
+MeasuredGradient measured_gradient(Objective& objective, Group& group, const std::vector<int64_t>& units, const Vec& x);
+
+class Measurements {
+ public:
+  // Borrows all of them. Throws UserError where [run] asks for what the objective does not have.
+  Measurements(Training& run, RunLog& log, Observer& observer);
+
+  // Keeps the model from which the round starts, where its update is measured.
+  void before_round();
+  // Asks the round for the drift of its clients, where it is checked.
+  void ask(RoundSetup& setup) const;
+  // Returns the figures of the round just finished. Throws std::runtime_error where something that must hold does not.
+  // Collective.
+  std::map<std::string, double> after_round(Group& group, const RoundReport& report);
+  // Measures the gradient over the training set, where it is due. Collective.
+  void measure_gradient(Group& group);
+
+ private:
+  void add_update(std::map<std::string, double>& figures) const;
+  void check(Group& group, const Drift& own, std::map<std::string, double>& figures) const;
+  bool has_bounded_drift() const;
+
+  Training& run_;
+  RunLog& log_;
+  Observer& observer_;
+  std::vector<int64_t> units_;  // of the training set, that a gradient is measured over
+  Vec before_;                  // the model before the round under way
+};
+
+}  // namespace tacet
