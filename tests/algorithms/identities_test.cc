@@ -299,31 +299,5 @@ TEST(Invariants, ANormalisedStepAlongNothingIsNoStep) {
   EXPECT_EQ(x.item<float>(), 0);
 }
 
-// Lemma 2 of Liu et al.: no client is ever further than 2γI from the mean, whatever the noise.
-TEST(Invariants, ClientsStayWithinTwoGammaI) {
-  const Trial t = trial("celgc", 3, 5, {{"eta", 1.0}, {"gamma", 0.01}});
-  Quadratic objective{5, {1, 0.5, 2}, {100, -300, 7}, 50};
-  const auto group = single_group();
-  RoundSetup s;
-  s.objective = &objective;
-  s.group = group.get();
-  s.interval = 5;
-  s.clients = 3;
-  s.sampled = {0, 1, 2};
-  s.rates = [](int) { return Rates{1.0, 0.01}; };
-  Round r(std::move(s));
-  std::vector<Vec> ends;
-  const Vec mean = r.mean([&](Client& i) {
-    Vec y = i.start(at::zeros({5}));
-    for (int k = 0; k < r.I; ++k) {
-      const Vec g = i.gradient(y);
-      descend(y, g, i.clip(r.rates(k), l2_norm(g)), {}, nullptr);
-    }
-    ends.push_back(y.clone());
-    return y;
-  });
-  for (const Vec& y : ends) EXPECT_LE(l2_norm(y - mean), 2 * 0.01 * 5 * (1 + 1e-5));
-}
-
 }  // namespace
 }  // namespace tacet
