@@ -55,7 +55,8 @@ class Client {
   Gradient resample(const Vec& y);
 
   // Return the factor of the step along g, given norm = ‖g‖. Each is counted as a step, and gradient() comes before it.
-  double clip(Rates rates, double norm);        // min(η, γ/(1e-10 + ‖g‖))
+  // min(η, γ/(1e-10 + ‖g‖)), and no less than `least`·η
+  double clip(Rates rates, double norm, double least = 0);
   double plain(Rates rates, double norm);       // η: a step that is not clipped
   double normalized(Rates rates, double norm);  // γ/(1e-10 + ‖g‖): a step of length γ
 

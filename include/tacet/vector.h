@@ -14,9 +14,16 @@ double l2_norm(const Vec& v);
 
 // An algorithm's addition to the plain step: d = g + λ y, or with momentum m ← μ m + (g + λ y), d = m.
 struct StepRule {
-  double momentum = 0;      // μ ∈ [0, 1)
-  double weight_decay = 0;  // λ ≥ 0
+  double momentum = 0;         // μ ∈ [0, 1)
+  double weight_decay = 0;     // λ ≥ 0
+  bool decay_in_norm = false;  // true: add_decay() has added λ y to g before its norm was taken, and descend() adds none
 };
+
+// Adds λ y to g in one pass where rule.decay_in_norm says so, and returns ‖g‖ afterwards. `norm` is ‖g‖ before.
+double add_decay(Vec& g, double norm, const Vec& y, const StepRule& rule);
+
+// Accumulates m ← μ m + (g + λ y), writes it over g and returns ‖m‖, in one pass.
+double accumulate(Vec& m, Vec& g, const Vec& y, const StepRule& rule);
 
 // Steps y ← y − a·d in one pass. `m` is read and written only when rule.momentum ≠ 0, and may be null otherwise.
 void descend(Vec& y, const Vec& g, double a, const StepRule& rule, Vec* m);

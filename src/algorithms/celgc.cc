@@ -1,21 +1,32 @@
 // CELGC, Communication-Efficient Local Gradient Clipping: Liu, Zhuang, Lei, Liao, "A Communication-Efficient Distributed
 // Gradient Clipping Algorithm for Training Deep Neural Networks", NeurIPS 2022, Algorithm 1. Each client clips by its OWN
-// gradient's norm, before weight decay; momentum stays on its client and is not averaged (both as in the published code).
+// gradient's norm, before weight decay unless `decay_in_norm`. Momentum stays on its client and is not averaged, as in the
+// published code.
 #include "algorithms/common_options.h"
+#include "algorithms/layerwise.h"
 
 namespace tacet {
 namespace {
 
 struct Celgc : Algorithm {
-  void options(OptionList& o) override { step_rule(o, rule); }
+  void options(OptionList& o) override {
+    clipped_step_rule(o, rule);
+    least_factor(o, delta);
+    by_layer(o, per_layer);
+  }
 
   void round(Round& r, Vec& x) override {
     x = r.mean(x, [&](Client& i) {
       Vec y = i.start(x);
       for (int t = 0; t < i.steps(); ++t) {
-        const auto [g, norm] = i.gradient(y);
-        const double a = i.clip(r.rates(t), norm);  // min(η, γ/‖g‖)
-        descend(y, g, a, rule, rule.momentum != 0 ? &m.at(i, y) : nullptr);
+        auto [g, norm] = i.gradient(y);
+        norm = add_decay(g, norm, y, rule);                                               // λ inside the norm where asked
+        const auto a = [&](double length) { return i.clip(r.rates(t), length, delta); };  // min(η, max(δη, γ/‖g‖))
+        Vec* m_i = rule.momentum != 0 ? &m.at(i, y) : nullptr;
+        if (per_layer)
+          descend_by_layer(y, g, r.layers, a, rule, m_i);
+        else
+          descend(y, g, a(norm), rule, m_i);
       }
       return y;
     });
@@ -24,6 +35,8 @@ struct Celgc : Algorithm {
   void state(StateVisitor& v) override { v.clients("momentum", m); }
 
   StepRule rule;
+  double delta = 0;
+  bool per_layer = false;
   PerClient m;
 };
 

@@ -16,7 +16,7 @@ struct CelgcOverlap : Algorithm {
         "delay", delay, 1, within(0, 1e9),
         "local steps of a round before the mean of the models it began with has to be there, at most interval; 0 waits "
         "at once");
-    step_rule(o, rule);
+    clipped_step_rule(o, rule);
   }
 
   void round(Round& r, Vec& x) override {
@@ -29,7 +29,8 @@ struct CelgcOverlap : Algorithm {
       for (int t = 0; t <= r.I; ++t) {
         if (t == delay) y.add_(mean.get() - y_i);
         if (t == r.I) break;
-        const auto [g, norm] = i.gradient(y);
+        auto [g, norm] = i.gradient(y);
+        norm = add_decay(g, norm, y, rule);         // λ inside the norm where asked
         const double a = i.clip(r.rates(t), norm);  // min(η, γ/‖g‖)
         descend(y, g, a, rule, rule.momentum != 0 ? &m.at(i, y) : nullptr);
       }

@@ -8,7 +8,7 @@ namespace tacet {
 namespace {
 
 struct CelgcPartial : Algorithm {
-  void options(OptionList& o) override { step_rule(o, rule); }
+  void options(OptionList& o) override { clipped_step_rule(o, rule); }
 
   void round(Round& r, Vec& x) override {
     x = r.partial_mean(x, [&](Client& i) {
@@ -16,7 +16,8 @@ struct CelgcPartial : Algorithm {
       Vec& x_i = own.at(i, x);
       Vec y = i.start(first ? x : x_i);
       for (int t = 0; t < i.steps(); ++t) {
-        const auto [g, norm] = i.gradient(y);
+        auto [g, norm] = i.gradient(y);
+        norm = add_decay(g, norm, y, rule);         // λ inside the norm where asked
         const double a = i.clip(r.rates(t), norm);  // min(η, γ/‖g‖)
         descend(y, g, a, rule, rule.momentum != 0 ? &m.at(i, y) : nullptr);
       }

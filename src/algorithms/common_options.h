@@ -27,6 +27,32 @@ inline void step_rule(OptionList& o, StepRule& rule, double momentum = 0) {
   weight_decay(o, rule.weight_decay);
 }
 
+// Binds "weight_decay" and "decay_in_norm", for methods that clip.
+inline void clipped_decay(OptionList& o, StepRule& rule) {
+  weight_decay(o, rule.weight_decay);
+  o.flag("decay_in_norm", rule.decay_in_norm, false, "λx is added to the gradient before its norm is taken, not after")
+      .only_with = {{"weight_decay"}};
+}
+
+// Binds "momentum", "weight_decay" and "decay_in_norm".
+inline void clipped_step_rule(OptionList& o, StepRule& rule) {
+  beta(o, "momentum", rule.momentum, 0, "heavy-ball momentum μ of the step");
+  clipped_decay(o, rule);
+}
+
+// Binds "delta": the δ of Tucat, Mukherjee, "Regularized Gradient Clipping Provably Trains Wide and Deep Neural Networks",
+// 2024, where a step is never shorter than δ η ‖g‖.
+inline void least_factor(OptionList& o, double& delta) {
+  o.number("delta", delta, 0, half_open(0, 1),
+           "δ: a clipped step keeps at least this share of the plain one; 0 clips fully");
+}
+
+// Binds "per_layer".
+inline void by_layer(OptionList& o, bool& per_layer) {
+  o.flag("per_layer", per_layer, false,
+         "every parameter tensor is clipped by its own norm; clipped_fraction and gradient_norm then count tensors");
+}
+
 inline double none(int) { return 0; }
 inline double two(int) { return 2; }
 inline double every(int I) { return I; }

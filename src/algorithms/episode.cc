@@ -1,16 +1,15 @@
 // EPISODE, Episodic Gradient Clipping with Periodic Resampled Corrections: Crawshaw, Bao, Liu, ICLR 2023, Algorithm 1. Each
 // round first averages fresh gradients at the common model. Their mean G corrects the clients' gradients, and ‖G‖ alone
 // decides, once and for all clients, whether the round's steps are plain or normalised. Gⁱ may come from several
-// mini-batches
-// (`resampling`).
-#include "algorithms/common_options.h"
+// mini-batches (`resampling`).
+#include "algorithms/corrected_step.h"
 
 namespace tacet {
 namespace {
 
 struct Episode : Algorithm {
   void options(OptionList& o) override {
-    weight_decay(o, rule.weight_decay);
+    step.options(o);
     o.integer("resampling", batches, 1, within(1, 1e6), "mini-batches whose gradients make Gⁱ");
   }
 
@@ -31,17 +30,21 @@ struct Episode : Algorithm {
       Vec y = i.start(x);
       for (int t = 0; t < i.steps(); ++t) {
         Vec g = i.gradient(y);
-        const double length = correct(g, G_i, G);  // ‖g − Gⁱ + G‖
+        double length = correct(g, G_i, G);     // ‖g − Gⁱ + G‖
+        length = step.direct(i, g, length, y);  // with decay or momentum, where asked
         const double a = clipping ? i.normalized(r.rates(t), length) : i.plain(r.rates(t), length);
-        descend(y, g, a, rule, nullptr);
+        step.take(y, g, a);
       }
       return y;
     });
   }
 
-  void state(StateVisitor& v) override { v.scratch("corrections", corrections); }
+  void state(StateVisitor& v) override {
+    v.scratch("corrections", corrections);
+    step.state(v);
+  }
 
-  StepRule rule;
+  CorrectedStep step;
   int batches = 1;
   PerClient corrections;  // Gⁱ
 };

@@ -3,13 +3,13 @@
 // and G is their mean over all N clients, so one message a round is enough.
 #include <ATen/ops/zeros_like.h>
 
-#include "algorithms/common_options.h"
+#include "algorithms/corrected_step.h"
 
 namespace tacet {
 namespace {
 
 struct EpisodePlusPlus : Algorithm {
-  void options(OptionList& o) override { weight_decay(o, rule.weight_decay); }
+  void options(OptionList& o) override { step.options(o); }
 
   void begin(Round& everyone, const Vec& x) override {
     G = everyone.mean([&](Client& i) { return corrections.at(i, x).copy_(i.resample(x)); });
@@ -28,9 +28,10 @@ struct EpisodePlusPlus : Algorithm {
       for (int t = 0; t < i.steps(); ++t) {
         Vec g = i.gradient(y);
         sum.add_(g);
-        const double length = correct(g, G_i, G);  // ‖g − Gⁱ + G‖
+        double length = correct(g, G_i, G);     // ‖g − Gⁱ + G‖
+        length = step.direct(i, g, length, y);  // with decay or momentum, where asked
         const double a = clipping ? i.normalized(r.rates(t), length) : i.plain(r.rates(t), length);
-        descend(y, g, a, rule, nullptr);
+        step.take(y, g, a);
       }
       sum.div_(i.steps());  // Gⁱ of the next round this client takes part in
       const Vec change = sum - G_i;
@@ -44,9 +45,10 @@ struct EpisodePlusPlus : Algorithm {
   void state(StateVisitor& v) override {
     v.global("G", G);
     v.clients("corrections", corrections);
+    step.state(v);
   }
 
-  StepRule rule;
+  CorrectedStep step;
   Vec G;
   PerClient corrections;  // Gⁱ
 };

@@ -9,16 +9,17 @@ namespace tacet {
 namespace {
 
 struct MinibatchClip : Algorithm {
-  void options(OptionList& o) override { step_rule(o, rule); }
+  void options(OptionList& o) override { clipped_step_rule(o, rule); }
 
   void round(Round& r, Vec& x) override {
-    const Vec g_r = r.mean([&](Client& i) {
+    Vec g_r = r.mean([&](Client& i) {
       Vec sum = at::zeros_like(x);
       for (int k = 0; k < i.steps(); ++k) sum.add_(i.gradient(x));
       return sum.div_(i.steps());
     });
     if (rule.momentum != 0 && !m.defined()) m = x.clone().zero_();
-    descend(x, g_r, r.clip(r.rates(0), l2_norm(g_r)), rule, &m);  // min(η, γ/‖g_r‖)
+    const double norm = add_decay(g_r, l2_norm(g_r), x, rule);  // λ inside the norm where asked
+    descend(x, g_r, r.clip(r.rates(0), norm), rule, &m);        // min(η, γ/‖g_r‖)
   }
 
   void state(StateVisitor& v) override { v.global("momentum", m); }

@@ -2,25 +2,34 @@
 // averaged gradient is clipped, so all ranks hold the same x at all times. One flat message a step: as strong as such a
 // baseline can be.
 #include "algorithms/common_options.h"
+#include "algorithms/layerwise.h"
 
 namespace tacet {
 namespace {
 
 struct NaiveClip : Algorithm {
-  void options(OptionList& o) override { step_rule(o, rule); }
+  void options(OptionList& o) override {
+    clipped_step_rule(o, rule);
+    by_layer(o, per_layer);
+  }
 
   void round(Round& r, Vec& x) override {
     for (int t = 0; t < r.I; ++t) {
-      const Vec g = r.mean([&](Client& i) { return i.gradient(x); });
-      const double a = r.clip(r.rates(t), l2_norm(g));  // min(η, γ/‖g‖) of the AVERAGED gradient
+      Vec g = r.mean([&](Client& i) { return i.gradient(x); });
+      const double norm = add_decay(g, l2_norm(g), x, rule);                     // λ inside the norm where asked
+      const auto a = [&](double length) { return r.clip(r.rates(t), length); };  // min(η, γ/‖g‖) of the AVERAGED gradient
       if (rule.momentum != 0 && !m.defined()) m = x.clone().zero_();
-      descend(x, g, a, rule, &m);
+      if (per_layer)
+        descend_by_layer(x, g, r.layers, a, rule, &m);
+      else
+        descend(x, g, a(norm), rule, &m);
     }
   }
 
   void state(StateVisitor& v) override { v.global("momentum", m); }
 
   StepRule rule;
+  bool per_layer = false;
   Vec m;
 };
 

@@ -1,19 +1,27 @@
 // SCAFFOLD: Karimireddy, Kale, Mohri, Reddi, Stich, Suresh, "SCAFFOLD: Stochastic Controlled Averaging for Federated
 // Learning", ICML 2020, Algorithm 1. Clients correct their gradients by control variates cⁱ and c. `variate` says how cⁱ is
 // renewed: "average", the mean of the round's gradients (as in EPISODE's experiments), or "drift", the paper's option II.
-// With a finite γ the corrected gradient is clipped, the baseline SCAFFOLD-clip of EPISODE's papers.
+// With a finite γ the corrected gradient is clipped, the baseline SCAFFOLD-clip of EPISODE's papers;
+// `init_corrections` starts c and cⁱ from gradients, as those papers' programs do.
 #include <ATen/ops/zeros_like.h>
 
-#include "algorithms/common_options.h"
+#include "algorithms/corrected_step.h"
 
 namespace tacet {
 namespace {
 
 struct Scaffold : Algorithm {
   void options(OptionList& o) override {
-    weight_decay(o, rule.weight_decay);
+    step.options(o, {{"variate", {"average"}}});  // the drift of a model with momentum is no mean gradient
     o.text("variate", variate, "average", {"average", "drift"},
            "how a client renews its control variate: average of the round's gradients, or drift of its model (option II)");
+    o.flag("init_corrections", init_corrections, false,
+           "c and cⁱ start from every client's gradient at the first model, not from 0; one more message before round 1");
+  }
+
+  void begin(Round& everyone, const Vec& x) override {
+    if (!init_corrections) return;
+    c = everyone.mean([&](Client& i) { return variates.at(i, x).copy_(i.resample(x)); });
   }
 
   void round(Round& r, Vec& x) override {
@@ -27,8 +35,10 @@ struct Scaffold : Algorithm {
       for (int t = 0; t < i.steps(); ++t) {
         Vec g = i.gradient(y);
         if (!drift) sum.add_(g);
-        const double a = i.clip(r.rates(t), correct(g, c_i, c));  // g − cⁱ + c
-        descend(y, g, a, rule, nullptr);
+        double length = correct(g, c_i, c);     // ‖g − cⁱ + c‖
+        length = step.direct(i, g, length, y);  // with decay or momentum, where asked
+        const double a = i.clip(r.rates(t), length);
+        step.take(y, g, a);
         moved += a;
       }
       Vec renewed = !drift ? sum.div_(i.steps()) : moved > 0 ? c_i - c + (x - y).div_(moved) : c_i.clone();
@@ -43,10 +53,12 @@ struct Scaffold : Algorithm {
   void state(StateVisitor& v) override {
     v.global("c", c);
     v.clients("variates", variates);
+    step.state(v);
   }
 
-  StepRule rule;
+  CorrectedStep step;
   std::string variate;
+  bool init_corrections = false;
   Vec c;
   PerClient variates;
 };

@@ -27,9 +27,7 @@ struct ClientSampling {
   std::string kind = "uniform";  // one of these:
   // uniform    S of N without replacement, anew in every round
   // fixed      clients 0 … S − 1 in every round
-  // periodic   clients are cut into `period` blocks by id; block ⌊r / switch_every⌋ mod period is available in round r, and
-  // S
-  //            of it are drawn
+  // periodic   clients are cut into `period` blocks by id; S of block ⌊r / switch_every⌋ mod period are drawn in round r
   // dirichlet  S of N without replacement, client i with weight w_i; w ~ Dirichlet(alpha) is drawn once a run
   int64_t period = 2, switch_every = 1;
   double alpha = 1;

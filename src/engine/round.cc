@@ -204,9 +204,9 @@ double Client::step(double factor, double norm, bool clipped) {
   return factor;
 }
 
-double Client::clip(Rates rates, double norm) {
+double Client::clip(Rates rates, double norm, double least) {
   const double longest = longest_step(rates, norm);
-  return step(std::min(rates.eta, longest), norm, longest < rates.eta);
+  return step(std::min(rates.eta, std::max(longest, least * rates.eta)), norm, longest < rates.eta);
 }
 double Client::plain(Rates rates, double norm) { return step(rates.eta, norm, false); }
 double Client::normalized(Rates rates, double norm) { return step(longest_step(rates, norm), norm, true); }

@@ -58,6 +58,33 @@ TACET_MULTIVERSION double shift(float* g, const float* mine, const float* everyo
   return sum;
 }
 
+// Decays g ← g + decay·y and returns the sum of its squares, as square_sum() would.
+TACET_MULTIVERSION double decayed(float* g, const float* y, int64_t n, float decay) {
+  double lane[16] = {};
+  int64_t i = 0;
+  for (; i + 16 <= n; i += 16)
+    for (int j = 0; j < 16; ++j) {
+      const float v = g[i + j] + decay * y[i + j];
+      g[i + j] = v;
+      lane[j] += static_cast<double>(v) * static_cast<double>(v);
+    }
+  double sum = 0;
+  for (double s : lane) sum += s;
+  for (; i < n; ++i) {
+    const float v = g[i] + decay * y[i];
+    g[i] = v;
+    sum += static_cast<double>(v) * static_cast<double>(v);
+  }
+  return sum;
+}
+
+TACET_MULTIVERSION void heavy_ball(float* m, float* g, const float* y, int64_t n, float decay, float mu) {
+  for (int64_t i = 0; i < n; ++i) {
+    const float v = mu * m[i] + (g[i] + decay * y[i]);
+    m[i] = g[i] = v;
+  }
+}
+
 TACET_MULTIVERSION void blend(float* m, const float* g, int64_t n, float beta, float rest) {
   for (int64_t i = 0; i < n; ++i) m[i] = beta * m[i] + rest * g[i];
 }
@@ -84,13 +111,35 @@ double l2_norm(const Vec& v) {
   return root_of_sum(v.numel(), [p](int64_t first, int64_t n) { return square_sum(p + first, n); });
 }
 
+double add_decay(Vec& g, double norm, const Vec& y, const StepRule& rule) {
+  if (!rule.decay_in_norm || rule.weight_decay == 0) return norm;
+  assert(g.is_contiguous() && y.is_contiguous() && y.numel() == g.numel());
+  float* pg = g.data_ptr<float>();
+  const float* py = y.data_ptr<float>();
+  const auto lambda = static_cast<float>(rule.weight_decay);
+  return root_of_sum(g.numel(), [=](int64_t first, int64_t n) { return decayed(pg + first, py + first, n, lambda); });
+}
+
+double accumulate(Vec& m, Vec& g, const Vec& y, const StepRule& rule) {
+  assert(m.is_contiguous() && g.is_contiguous() && y.is_contiguous());
+  assert(m.numel() == y.numel() && g.numel() == y.numel());
+  float *pm = m.data_ptr<float>(), *pg = g.data_ptr<float>();
+  const float* py = y.data_ptr<float>();
+  const auto lambda = static_cast<float>(rule.weight_decay), mu = static_cast<float>(rule.momentum);
+  return root_of_sum(g.numel(), [=](int64_t first, int64_t n) {
+    heavy_ball(pm + first, pg + first, py + first, n, lambda, mu);
+    return square_sum(pg + first, n);
+  });
+}
+
 void descend(Vec& y, const Vec& g, double a, const StepRule& rule, Vec* m) {
   assert(y.is_contiguous() && g.is_contiguous() && y.numel() == g.numel());
   assert(rule.momentum == 0 || (m != nullptr && m->is_contiguous() && m->numel() == y.numel()));
   float* py = y.data_ptr<float>();
   const float* pg = g.data_ptr<float>();
   float* pm = rule.momentum != 0 ? m->data_ptr<float>() : nullptr;
-  const float fa = static_cast<float>(a), decay = static_cast<float>(rule.weight_decay);
+  const float fa = static_cast<float>(a);
+  const float decay = rule.decay_in_norm ? 0.0f : static_cast<float>(rule.weight_decay);
   const float mu = static_cast<float>(rule.momentum);
   at::parallel_for(0, y.numel(), 8 * block, [&](int64_t first, int64_t last) {
     if (pm)

@@ -1,5 +1,5 @@
-// Noise added to a function's gradient: the models that theorems on clipping assume, each symmetric and with mean 0. A draw
-// is a pure function of its stream.
+// Noise added to a function's gradient, with mean 0: the symmetric models that theorems on clipping assume, and a skewed one
+// that breaks the assumption. A draw is a pure function of its stream.
 #pragma once
 
 #include <string>
@@ -10,8 +10,9 @@
 namespace tacet {
 
 struct Noise {
-  std::string kind = "none";  // none, gaussian, uniform, two-point, student
-  double scale = 1;           // gaussian, student: of the untruncated variable; uniform: half width; two-point: ±scale
+  std::string kind = "none";  // none, gaussian, uniform, two-point, student, three-point
+  double scale = 1;           // gaussian, student: of the untruncated variable; uniform: half width; two-point: ±scale;
+                              // three-point: factor
   double bound = 3;           // gaussian, student: draws beyond ± bound · scale are drawn again
   int64_t freedom = 3;        // student: degrees of freedom, ≥ 1
   int64_t batch = 1;          // the mean of so many draws

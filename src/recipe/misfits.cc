@@ -43,6 +43,12 @@ void check_method(const Recipe& recipe, Misfits& out) {
                    "must be <= algorithm.interval = " + std::to_string(algorithm.integer("interval")) + ", got " +
                        std::to_string(algorithm.integer("delay")),
                    {}});
+  if (algorithm.has("phi_min") && algorithm.has("phi_max") && algorithm.number("phi_min") > algorithm.number("phi_max"))
+    out.push_back({"algorithm",
+                   "phi_min",
+                   "must be <= algorithm.phi_max = " + to_toml(algorithm.number("phi_max")) + ", got " +
+                       to_toml(algorithm.number("phi_min")),
+                   {}});
   const double deadline = recipe.run.has("round_deadline") ? recipe.run.number("round_deadline") : 0;
   if (deadline > 0 && !method.droppable())
     out.push_back({"run",

@@ -89,8 +89,9 @@ void Measurements::ask(RoundSetup& setup) const {
 // without coding, which moves the mean.
 bool Measurements::has_bounded_drift() const {
   const Values& a = run_.recipe.algorithm;
-  return run_.method.short_steps && is_zero(a, "momentum") && is_zero(a, "weight_decay") &&
-         (!a.has("message") || a.text("message") == "f32");
+  const bool by_layer = a.has("per_layer") && a.flag("per_layer");  // then each layer's step may be γ long
+  return run_.method.short_steps && is_zero(a, "momentum") && is_zero(a, "weight_decay") && is_zero(a, "delta") &&
+         !by_layer && (!a.has("message") || a.text("message") == "f32");
 }
 
 void Measurements::before_round() {

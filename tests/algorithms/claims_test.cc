@@ -215,18 +215,5 @@ TEST(Claims, ClippingIsArbitrarilyFasterThanAFixedStep) {
   EXPECT_GT(last, 15);
 }
 
-// E[g 1(|g| ≤ 2)] = −0.2 although E[g] = 1.3 for P(2) = .2, P(−2) = .3, P(3) = .5: what is kept of a gradient by a threshold
-// may point the other way, which is why the theory wants noise that is symmetric around the gradient.
-TEST(Claims, TruncationOfSkewedNoiseIsBiased) {
-  const std::vector<std::pair<double, double>> g = {{2, .2}, {-2, .3}, {3, .5}};
-  double mean = 0, kept = 0;
-  for (auto [v, probability] : g) {
-    mean += v * probability;
-    if (std::abs(v) <= 2) kept += v * probability;
-  }
-  EXPECT_NEAR(mean, 1.3, 1e-12);
-  EXPECT_NEAR(kept, -0.2, 1e-12);
-}
-
 }  // namespace
 }  // namespace tacet::claims_test

@@ -321,7 +321,7 @@ Drift drift_of(const std::string& name, double gamma, const std::function<int(in
 
 // Lemma 2 of Liu et al.: no client is ever further than 2γI from the mean, whatever the noise, in each method whose row says
 // so. γ grows here from step to step, so the bound is 2 (1 + 2 + 3 + 4 + 5) γ. Where a client takes fewer steps, it is less.
-TEST(Invariants, ClientsStayWithinTwoGammaI) {
+TEST(Invariants, TheDriftThatARoundSeesIsWithinTwoGammaI) {
   int methods = 0;
   for (const AlgorithmInfo& row : algorithms()) {
     if (!row.short_steps) continue;

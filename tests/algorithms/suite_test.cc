@@ -1,4 +1,5 @@
 // One suite for every method in the table: whatever is added to it is picked up here by itself.
+#include <algorithm>
 #include <cstring>
 
 #include <gtest/gtest.h>
@@ -26,8 +27,20 @@ bool same_bits(const Vec& a, const Vec& b) {
 // Seven clients that disagree, with noise; 11 parameters.
 Quadratic seven() { return {11, {1, 0.5, 2, 1, 0.25, 1.5, 1}, {1, -1, 0.5, 2, -2, 0, 1}, 0.3}; }
 
+// A method, or one with every choice made otherwise: "celgc", "celgc otherwise".
+const std::string otherwise = " otherwise";
+
+bool has_choices(const AlgorithmInfo& m) {
+  return std::any_of(m.options.begin(), m.options.end(),
+                     [](const Option& o) { return o.kind == Kind::flag || o.name == "delta"; });
+}
+
 struct Suite : testing::TestWithParam<std::string> {
-  const AlgorithmInfo& method() const { return find_algorithm(GetParam()); }
+  bool chooses() const { return GetParam().ends_with(otherwise); }
+  const AlgorithmInfo& method() const {
+    const std::string name = GetParam();
+    return find_algorithm(chooses() ? name.substr(0, name.size() - otherwise.size()) : name);
+  }
   int clients() const { return method().single_client ? 1 : 7; }
   // With momentum and weight decay wherever the method has them, so that all of its state is in play.
   Trial busy(int clients_, int interval) const {
@@ -36,6 +49,11 @@ struct Suite : testing::TestWithParam<std::string> {
     if (t.options.has("weight_decay")) t.options.set("weight_decay", 0.01);
     if (t.options.has("persist")) t.options.set("persist", true);
     if (t.options.has("variate")) t.options.set("variate", std::string("drift"));
+    if (!chooses()) return t;
+    for (const Option& o : method().options)
+      if (o.kind == Kind::flag) t.options.set(o.name, !std::get<bool>(*o.fallback));
+    if (t.options.has("delta")) t.options.set("delta", 0.3);
+    if (t.options.has("variate")) t.options.set("variate", std::string("average"));
     return t;
   }
   Trace run(Group& group, const Trial& t, int64_t rounds) const {
@@ -50,6 +68,7 @@ TEST_P(Suite, LossFalls) {
   Trial plain = trial(method(), clients(), 2);
   if (plain.options.has("epsilon")) plain.options.set("epsilon", 0.1);  // where v̂ starts: 1e-8 makes a first step of 1e4 η
   if (plain.options.has("server_eta")) plain.options.set("server_eta", 0.1);
+  if (plain.options.has("trust")) plain.options.set("trust", 0.1);  // for rates that are not LARS's
   const Trace t = run(*single_group(), plain, 60);
   const auto loss = [&](size_t r) { return t.counters[r].loss / t.counters[r].losses; };
   EXPECT_LT(loss(59), 0.9 * loss(0));
@@ -124,7 +143,7 @@ TEST_P(Suite, TalksAsMuchAsItsRowSays) {
     // celgc-overlap, one holds the vector and the other one the buffer.
     const double buffers = std::min<double>(t.collectives, 3 * method().vectors_sent(interval));
     const int64_t parameters = t.client_bytes - static_cast<int64_t>(buffers) * 4;
-    std::printf("%-14s I = %d: %g collectives and %g vectors a round (its row: %g, %g)\n", GetParam().c_str(), interval,
+    std::printf("%-28s I = %d: %g collectives and %g vectors a round (its row: %g, %g)\n", GetParam().c_str(), interval,
                 t.collectives / 3.0, static_cast<double>(parameters) / (3 * 11 * 4), method().collectives(interval),
                 method().vectors_sent(interval));
     EXPECT_EQ(t.collectives, 3 * method().collectives(interval));
@@ -227,7 +246,10 @@ TEST_P(Suite, ReadsNoMoreThanItsOptions) {
 
 std::vector<std::string> names() {
   std::vector<std::string> all;
-  for (const AlgorithmInfo& m : test::every_method()) all.push_back(m.name);
+  for (const AlgorithmInfo& m : test::every_method()) {
+    all.push_back(m.name);
+    if (has_choices(m)) all.push_back(m.name + otherwise);
+  }
   return all;
 }
 INSTANTIATE_TEST_SUITE_P(EveryMethod, Suite, testing::ValuesIn(names()),

@@ -19,6 +19,8 @@ RATES = {
     "fed-lamb": ["eta=0.01"],
     "sign-sgd-gen": ["eta=0.0005"],
     "adam": ["eta=0.001"],
+    "lamb": ["eta=0.01"],
+    "lars": ["eta=1", "trust=0.005"],
     "normalized": ["eta=0.02"],
     "parallel-sgd": ["eta=0.005"],
     "momentum": ["eta=0.005"],

@@ -157,7 +157,8 @@ class Algorithms(unittest.TestCase):
                      "1 / 2": "Talks once a round; a client sends 2 vectors",
                      "2 / 1": "Talks twice a round; a client sends 1 vector",
                      "2 / 2": "Talks twice a round; a client sends 2 vectors",
-                     "I / I": "Talks every step; a client sends I vectors"}[cells[4]]
+                     "I / I": "Talks every step; a client sends I vectors",
+                     "I / 2I": "Talks every step; a client sends 2 vectors times I"}[cells[4]]
             self.assertIn(talks, " ".join(card.split()), name)
 
 

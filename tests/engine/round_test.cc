@@ -304,6 +304,25 @@ TEST(Correct, AgreesWithItsNaiveTwin) {
   }
 }
 
+// One pass each does what several would: decay inside the norm, and the buffer of momentum, whose copy the direction is.
+TEST(Vectors, DecayAndMomentumAreMeasuredAsTheyAreWritten) {
+  for (const int64_t d : {1, 17, 100000}) {
+    Vec g = at::randn({d}), m = at::randn({d});
+    const Vec y = at::randn({d}), g_before = g.clone(), m_before = m.clone();
+    const StepRule inside{.weight_decay = 0.5, .decay_in_norm = true}, outside{.weight_decay = 0.5};
+    EXPECT_EQ(add_decay(g, 7, y, outside), 7);
+    EXPECT_TRUE(g.equal(g_before));
+    const double length = add_decay(g, 7, y, inside);
+    EXPECT_EQ(length, l2_norm(g));
+    EXPECT_TRUE(at::allclose(g, g_before + 0.5 * y));
+
+    const double both = accumulate(m, g, y, {.momentum = 0.25, .weight_decay = 0.5});
+    EXPECT_EQ(both, l2_norm(m));
+    EXPECT_TRUE(g.equal(m));
+    EXPECT_TRUE(at::allclose(m, 0.25 * m_before + g_before + y, 1e-4, 1e-5));
+  }
+}
+
 // The fused pass against the same formulas in separate tensor operations, in double.
 TEST(Descend, AgreesWithItsNaiveTwin) {
   for (const double mu : {0.0, 0.9}) {

@@ -37,6 +37,8 @@ from methods_oracle_problems import InputError, make_problem
 # ---- configuration ----
 
 STEP = {"momentum": 0.0, "weight_decay": 0.0}
+CLIPPED = {**STEP, "decay_in_norm": False}
+LOOSE = {**CLIPPED, "delta": 0.0, "per_layer": False}
 HEAVY = {"momentum": 0.9, "weight_decay": 0.0}
 BETAS = {"beta1": 0.9, "beta2": 0.999}
 AMS = {**BETAS, "epsilon": ...}
@@ -44,19 +46,20 @@ SERVER = {**STEP, "server_eta": ..., "beta1": ..., "beta2": ..., "tau": ...}
 
 # method: (one round, its options with their defaults, does it clip?); ... makes an option required.
 METHODS = {
-    "sgd-clip": (methods.clipped_sgd, STEP, True),
+    "sgd-clip": (methods.clipped_sgd, LOOSE, True),
     "mixed-clip": (methods.mixed_clip, {"beta": ..., "nu": ...}, True),
-    "naive-clip": (methods.clipped_sgd, STEP, True),
+    "naive-clip": (methods.clipped_sgd, {**CLIPPED, "per_layer": False}, True),
+    "naive-clip-partial": (methods.clipped_sgd_partial, {"weight_decay": 0.0, "decay_in_norm": False, "momentum": 0.0}, True),
     "parallel-sgd": (methods.plain_sgd, HEAVY, False),
-    "celgc": (methods.celgc, STEP, True),
-    "celgc-overlap": (methods.celgc_overlap, {**STEP, "delay": 1}, True),
-    "celgc-partial": (methods.celgc_partial, STEP, True),
+    "celgc": (methods.celgc, LOOSE, True),
+    "celgc-overlap": (methods.celgc_overlap, {**CLIPPED, "delay": 1}, True),
+    "celgc-partial": (methods.celgc_partial, CLIPPED, True),
     "fedavg": (methods.fedavg, {**STEP, "weighted": False, "weights": None}, False),
     "fedprox": (methods.fedprox, {**STEP, "mu": ...}, True),
-    "minibatch-clip": (methods.minibatch_clip, STEP, True),
-    "scaffold": (methods.scaffold, {"weight_decay": 0.0, "variate": "average"}, True),
-    "episode": (methods.episode, {"weight_decay": 0.0, "resampling": 1}, True),
-    "episode++": (methods.episode_pp, {"weight_decay": 0.0}, True),
+    "minibatch-clip": (methods.minibatch_clip, CLIPPED, True),
+    "scaffold": (methods.scaffold, {**CLIPPED, "variate": "average", "init_corrections": False}, True),
+    "episode": (methods.episode, {**CLIPPED, "resampling": 1}, True),
+    "episode++": (methods.episode_pp, CLIPPED, True),
     "fed-ams": (adaptive.fed_ams, {**AMS, "persist": True}, False),
     "fed-lamb": (
         adaptive.fed_lamb,
@@ -78,14 +81,16 @@ METHODS = {
     "sign-sgd-gen": (methods.sign_sgd_gen, {"beta1": ..., "beta2": ..., "weight_decay": 0.0}, False),
     "adam": (
         methods.adam,
-        {**BETAS, "epsilon": 1e-8, "weight_decay": 0.0, "decoupled": False, "max_norm": math.inf},
+        {**BETAS, "epsilon": 1e-8, "weight_decay": 0.0, "decoupled": False, "max_norm": math.inf, "amsgrad": False},
         False,
     ),
+    "lamb": (methods.lamb, {**BETAS, "epsilon": ..., "weight_decay": 0.01, "phi_min": 0.0, "phi_max": math.inf}, False),
+    "lars": (methods.lars, {**HEAVY, "trust": ...}, False),
     "sgd": (methods.plain_sgd, STEP, False),
     "momentum": (methods.plain_sgd, HEAVY, False),
     "normalized": (methods.normalized, {"beta": ..., "weight_decay": 0.0}, False),
 }
-BEGIN = {"episode++": methods.begin_episode_pp}  # before round 0, with every client
+BEGIN = {"episode++": methods.begin_episode_pp, "scaffold": methods.begin_scaffold}  # before round 0, with every client
 FROM_CONFIG = ("eta", "gamma", "interval")  # options that `rates` and `interval` stand for; ignored
 KEYS = ("method", "options", "clients", "interval", "rounds", "sampled", "rates", "x0", "layers", "problem")
 

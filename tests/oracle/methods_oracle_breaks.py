@@ -4,17 +4,19 @@ A comparison that passes against a broken oracle is blind to that rule; this lis
 each break changes is at the place of the rule itself, in methods_oracle_methods.py and methods_oracle_adaptive.py.
 """
 
-CLIPS = ("sgd-clip", "naive-clip", "celgc", "celgc-overlap", "celgc-partial", "fedprox", "minibatch-clip", "mixed-clip", "scaffold")
+CLIPS = ("sgd-clip", "naive-clip", "naive-clip-partial", "celgc", "celgc-overlap", "celgc-partial", "fedprox", "minibatch-clip", "mixed-clip", "scaffold")
 EPISODES = ("episode", "episode++")
+CORRECTED = ("scaffold",) + EPISODES
 ONE_STEP = ("sgd-clip", "naive-clip", "celgc", "celgc-overlap", "celgc-partial", "fedprox", "minibatch-clip")  # by clipped_step()
 PLAIN = ("sgd", "momentum", "parallel-sgd")
-JOINT = ("sgd-clip", "naive-clip", "mixed-clip", "sign-sgd-gen", "normalized", "adam") + PLAIN
+JOINT = ("sgd-clip", "naive-clip", "mixed-clip", "sign-sgd-gen", "normalized", "adam", "lamb", "lars") + PLAIN
 SERVER = ("fed-adam", "fed-yogi", "fed-adagrad")
 AMS = ("fed-ams", "fed-lamb")
+LAYERWISE = ("fed-lamb", "lamb", "lars")
 LOCAL = ("celgc", "celgc-overlap", "celgc-partial", "fedavg", "fedprox")
-MOMENTUM = ONE_STEP + PLAIN + ("fedavg",) + SERVER
+MOMENTUM = ONE_STEP + PLAIN + ("fedavg",) + SERVER + CORRECTED
 AVERAGING = LOCAL + ("scaffold",) + EPISODES + AMS
-ALL = ("minibatch-clip",) + JOINT + AVERAGING + SERVER
+ALL = ("minibatch-clip", "naive-clip-partial") + JOINT + AVERAGING + SERVER
 
 
 def remembers(c, f):
@@ -22,7 +24,7 @@ def remembers(c, f):
     o = c["options"]
     if c["method"] == "mixed-clip":
         return f["rounds"] > 1 and o["beta"] and o["nu"]
-    if c["method"] in LOCAL:
+    if c["method"] in LOCAL + CORRECTED:
         return f["again"] and o["momentum"]
     if c["method"] in SERVER:
         return f["again"] and o["momentum"] or f["rounds"] > 1 and o["beta1"]
@@ -47,12 +49,19 @@ BREAKS = {
         "clipped steps, η other than 1",
         lambda c, f: f["clipped_eta_not_1"],
     ),
-    "norm-with-decay": (
-        "the norm is of g + λy",
-        ONE_STEP + ("scaffold",) + EPISODES,
+    "other-decay-in-norm": (
+        "λy is inside the norm when it must not be, and the other way round",
+        ONE_STEP + ("naive-clip-partial",) + CORRECTED,
         "clipped steps where decay changes the norm",
-        lambda c, f: f["clipped_decay_matters"],
+        lambda c, f: f["clipped_decay_matters"] or f["clipped_other_matters"] and not c["options"]["momentum"],
     ),
+    "norm-without-momentum": (
+        "the norm is of the corrected gradient, not of the momentum's buffer",
+        CORRECTED,
+        "momentum, clipped steps",
+        lambda c, f: f["clipped_other_matters"] and c["options"]["momentum"],
+    ),
+    "no-least": ("δ is ignored", ("sgd-clip", "celgc"), "steps that δ holds up", lambda c, f: f["held_up"]),
     "norm-of-direction": (
         "the norm is of the momentum's direction",
         ONE_STEP,
@@ -60,7 +69,7 @@ BREAKS = {
         lambda c, f: f["clipped_direction_differs"],
     ),
     "norm-per-layer": (
-        "each layer is measured by its own norm",
+        "each layer is measured by its own norm, or, with per_layer, all by the whole one",
         CLIPS + ("normalized",),
         "clipped steps, two layers",
         lambda c, f: (f["clipped"] or c["method"] == "normalized") and f["layers"] > 1,
@@ -68,8 +77,8 @@ BREAKS = {
     "mean-norm": (
         "clients clip by the mean of their norms",
         ("celgc", "celgc-partial", "fedprox"),
-        "clipped steps at norms that differ between clients",
-        lambda c, f: f["clipped_by_own_norm"],
+        "clipped steps at norms that differ between clients, not per_layer",
+        lambda c, f: f["clipped_by_own_norm"] and not c["options"].get("per_layer"),
     ),
     "clip-before-average": (
         "each client's gradient is clipped, then averaged",
@@ -104,7 +113,7 @@ BREAKS = {
     ),
     "first-step-rates": (
         "a round's steps all take the rates of its first",
-        JOINT + AVERAGING + SERVER,
+        JOINT + AVERAGING + SERVER + ("naive-clip-partial",),
         "η and γ that change within a round",
         lambda c, f: f["rates_change_within"],
     ),
@@ -117,13 +126,13 @@ BREAKS = {
     # momentum and decay
     "momentum-restarts": (
         "momentum and moments restart from zero at each round",
-        LOCAL + JOINT + SERVER + ("minibatch-clip",),
+        LOCAL + JOINT + SERVER + CORRECTED + ("minibatch-clip",),
         "two rounds (of one client, where momentum is the client's), momentum or beta",
         remembers,
     ),
     "average-momentum": (
         "momentum is averaged with the models",
-        LOCAL,
+        LOCAL + CORRECTED,
         "momentum, a client that meets another and is there again",
         lambda c, f: f["again_after_meeting"] and c["options"]["momentum"] and f["spread"],
     ),
@@ -259,7 +268,39 @@ BREAKS = {
         lambda c, f: c["options"]["beta"],
     ),
     "norm-of-gradient": ("the step is η m/‖g‖", ("normalized",), "β", lambda c, f: c["options"]["beta"]),
-    "no-bias-correction": ("neither moment is bias-corrected", ("adam",), "always", lambda c, f: True),
+    # naive-clip-partial
+    "all-follow": (
+        "the others take the new model, too",
+        ("naive-clip-partial",),
+        "a client that is sampled after a round without it",
+        lambda c, f: f["back"],
+    ),
+    "models-not-averaged": (
+        "the step starts from the first sampled client's model",
+        ("naive-clip-partial",),
+        "sampled clients whose models differ",
+        lambda c, f: f["apart"],
+    ),
+    "gradients-at-the-average": (
+        "gradients are taken at the average, not at the clients' own models",
+        ("naive-clip-partial",),
+        "sampled clients whose models differ",
+        lambda c, f: f["apart"],
+    ),
+    # lars
+    "norm-without-decay": (
+        "the layer's rate is trust ‖x‖/‖g‖",
+        ("lars",),
+        "weight_decay",
+        lambda c, f: c["options"]["weight_decay"],
+    ),
+    "rate-after-momentum": (
+        "the buffer is of gradients, and the rate multiplies it",
+        ("lars",),
+        "momentum, two steps",
+        lambda c, f: c["options"]["momentum"],
+    ),
+    "no-bias-correction": ("neither moment is bias-corrected", ("adam", "lamb"), "always", lambda c, f: True),
     "one-bias-correction": ("only m is bias-corrected", ("adam",), "β₂", lambda c, f: c["options"]["beta2"]),
     "steps-restart": ("k counts the steps of the round", ("adam",), "two rounds", lambda c, f: f["rounds"] > 1),
     "other-decay": (
@@ -287,6 +328,18 @@ BREAKS = {
         lambda c, f: c["options"]["beta1"] and (c["method"] not in AMS or f["v_rose"]),
     ),
     # scaffold
+    "variates-start-at-zero": (
+        "init_corrections is ignored",
+        ("scaffold",),
+        "init_corrections, clients that differ",
+        lambda c, f: c["options"]["init_corrections"] and f["spread"],
+    ),
+    "c-starts-at-zero": (
+        "init_corrections fills cⁱ and not c",
+        ("scaffold",),
+        "init_corrections",
+        lambda c, f: c["options"]["init_corrections"],
+    ),
     "correction-sign": (
         "the correction has the wrong sign",
         ("scaffold",) + EPISODES,
@@ -432,7 +485,12 @@ BREAKS = {
         "S > 1 where v̂ rises, before the last round",
         lambda c, f: f["v_rose_several"],
     ),
-    "no-max": ("v̂ is the mean v", AMS, "a mean v below v̂ before the last round", lambda c, f: f["v_fell"]),
+    "no-max": (
+        "v̂ is the mean v, or in adam v",
+        AMS + ("adam",),
+        "a v below v̂; fed-ams and fed-lamb: before the last round",
+        lambda c, f: f["v_fell"],
+    ),
     "v-hat-never-moves": ("v̂ stays ε", AMS, "a v̂ that rises before the last round", lambda c, f: f["v_rose"]),
     "v-hat-within-round": (
         "a client's step takes max(v̂, v)",
@@ -466,12 +524,12 @@ BREAKS = {
         lambda c, f: c["options"]["beta1"] and f["again"],
     ),
     "epsilon-added": ("the denominator is √v̂ + √ε", ("fed-ams",), "always", lambda c, f: True),
-    "no-layer-scale": ("the scale is 1", ("fed-lamb",), "layerwise", lambda c, f: c["options"]["layerwise"]),
+    "no-layer-scale": ("the scale is 1", LAYERWISE, "layerwise", lambda c, f: c["options"].get("layerwise", True)),
     "one-scale-for-all-layers": (
         "norms are of the whole vector",
-        ("fed-lamb",),
+        LAYERWISE,
         "layerwise, two layers",
-        lambda c, f: c["options"]["layerwise"] and f["layers"] > 1,
+        lambda c, f: c["options"].get("layerwise", True) and f["layers"] > 1,
     ),
     "scale-by-start": (
         "the scale has the norm of the round's start",
@@ -480,13 +538,13 @@ BREAKS = {
         lambda c, f: f["length_moved"],
     ),
     "phi-is-one": ("every step has length η", ("fed-lamb",), "layerwise, φ other than 1", lambda c, f: f["phi_not_1"]),
-    "phi-unbounded": ("φ is the identity", ("fed-lamb",), "a norm outside [phi_min, phi_max]", lambda c, f: f["phi_bounds"]),
+    "phi-unbounded": ("φ is the identity", ("fed-lamb", "lamb"), "a norm outside [phi_min, phi_max]", lambda c, f: f["phi_bounds"]),
     "zero-layer-stays": ("a layer of norm 0 does not move", ("fed-lamb",), "such a layer", lambda c, f: f["zero_layer"]),
     "decay-outside-norm": (
         "decay is added after the layer's scale",
-        ("fed-lamb",),
+        ("fed-lamb", "lamb"),
         "layerwise, weight_decay",
-        lambda c, f: c["options"]["layerwise"] and f["decay_matters"],
+        lambda c, f: c["options"].get("layerwise", True) and f["decay_matters"],
     ),
     "other-correction": (
         "m is bias-corrected when it must not be, and the other way round",

@@ -19,6 +19,9 @@ OPTIONS = {
     "sgd-clip": {"momentum": 0.5, "weight_decay": 0.3},
     "mixed-clip": {"beta": 0.7, "nu": 0.7},
     "naive-clip": {"momentum": 0.5, "weight_decay": 0.3},
+    "naive-clip-partial": {"weight_decay": 0.3},
+    "lamb": {"beta1": 0.8, "beta2": 0.9, "epsilon": 0.01, "weight_decay": 0.3, "phi_min": 0.5, "phi_max": 1.5},
+    "lars": {"momentum": 0.6, "weight_decay": 0.3, "trust": 0.5},
     "parallel-sgd": {"momentum": 0.6, "weight_decay": 0.3},
     "celgc": {"momentum": 0.5, "weight_decay": 0.3},
     "celgc-overlap": {"momentum": 0.5, "weight_decay": 0.3, "delay": 2},
@@ -48,7 +51,7 @@ def draws(method, options, interval, clients, sampled):
         str(r): {str(i): interval + extra for i in (range(clients) if method == "celgc-partial" else ids)}
         for r, ids in enumerate(sampled)
     }
-    if method == "episode++":
+    if method == "episode++" or options.get("init_corrections"):
         found["begin"] = {str(i): 1 for i in range(clients)}
     return found
 

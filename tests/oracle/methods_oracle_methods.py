@@ -1,4 +1,4 @@
-"""The 22 methods, each one round from top to bottom, written from the papers' definitions in NumPy.
+"""The methods, each one round from top to bottom, written from the papers' definitions in NumPy.
 
 A method is a function (run, x, state) -> x after the round. `run` is methods_oracle.Run: the sampled clients, the rates and
 the options in force, and run.gradient(i, y), which draws client i's next gradient. `state` is a dict that lives across
@@ -64,9 +64,12 @@ def factor(run, t, v):
         return eta * min(1.0, gamma / (TINY + length))
     if run.broken == "mean-norm" and run.shared_norm is not None:
         length = run.shared_norm
-    if run.broken == "norm-per-layer":
-        return per_layer(run, v, lambda part: min(eta, gamma / (TINY + norm(part))))
-    return min(eta, gamma / (TINY + length))
+    least = 0.0 if run.broken == "no-least" else run.options.get("delta", 0.0) * eta
+    if gamma < 0.95 * run.options.get("delta", 0.0) * eta * length:
+        run.note("held_up")
+    if run.options.get("per_layer", False) != (run.broken == "norm-per-layer"):
+        return per_layer(run, v, lambda part: min(eta, max(least, gamma / (TINY + norm(part)))))
+    return min(eta, max(least, gamma / (TINY + length)))
 
 
 def note_clip(run, clips, eta):
@@ -113,16 +116,29 @@ def direction(run, y, g, buffers, key):
 
 
 def clipped_step(run, t, y, g, buffers, key):
-    """y − min(η, γ/(1e-10 + ‖g‖))·d: the norm is of g, without decay and without momentum."""
+    """y − min(η, γ/(1e-10 + ‖g‖))·d: the norm is of g, without momentum, and without decay unless decay_in_norm."""
     d = direction(run, y, g, buffers, key)
-    measured, decayed = g, g + run.options["weight_decay"] * y
-    note_if_norms_differ(run, t, g, decayed, "clipped_decay_matters")
-    note_if_norms_differ(run, t, g, d, "clipped_direction_differs")
-    if run.broken == "norm-with-decay":
-        measured = decayed
+    measured, other = g, g + run.options["weight_decay"] * y
+    if run.options.get("decay_in_norm"):
+        measured, other = other, measured
+    note_if_norms_differ(run, t, measured, other, "clipped_decay_matters")
+    note_if_norms_differ(run, t, measured, d, "clipped_direction_differs")
+    if run.broken == "other-decay-in-norm":
+        measured = other
     if run.broken == "norm-of-direction":
         measured = d
     return y - factor(run, t, measured) * d
+
+
+def corrected_direction(run, y, d, buffers, key):
+    """-> the direction of a step along the corrected gradient d, what its norm is taken of, and what a broken rule takes.
+
+    The direction is d + λy, or the momentum's buffer of it. The norm is of d; with decay_in_norm of d + λy; with momentum
+    of the buffer."""
+    way, decayed = direction(run, y, d, buffers, key), d + run.options["weight_decay"] * y
+    if run.options["momentum"]:
+        return way, way, decayed
+    return (way, decayed, d) if run.options["decay_in_norm"] else (way, d, decayed)
 
 
 def plain_step(run, t, y, g, buffers, key):
@@ -230,9 +246,80 @@ def normalized(run, x, state):
     return synchronous(run, x, step)
 
 
+def clipped_sgd_partial(run, x, state):
+    """At every step the sampled clients average their own models and their gradients there, and step together; the others
+    are left untouched. Every model starts from x0."""
+    own = state.setdefault("y", {i: run.x0 for i in range(run.clients)})
+    for t in range(run.interval):
+        drawn = {i: run.gradient(i, x if run.broken == "gradients-at-the-average" else own[i]) for i in run.sampled}
+        g, middle = mean(run, drawn), mean(run, {i: own[i] for i in run.sampled}, run.start)
+        if any(norm(own[i] - middle) > 0.05 * norm(middle) for i in run.sampled):
+            run.note("apart")
+        if run.broken == "models-not-averaged":
+            middle = own[run.sampled[0]]
+        x = clipped_step(run, t, middle, g, {}, None)
+        own.update({i: x for i in (range(run.clients) if run.broken == "all-follow" else run.sampled)})
+    return x
+
+
+def lamb(run, x, state):
+    """You et al. 2020: Adam's direction with decoupled decay, each layer's step of length η φ(‖x_ℓ‖)."""
+    o = run.options
+    if run.broken == "momentum-restarts":
+        state.clear()
+
+    def step(t, x, g):
+        zero = np.zeros_like(x)
+        state["steps"] = k = state.get("steps", 0) + 1
+        state["m"] = m = o["beta1"] * state.get("m", zero) + (1 - o["beta1"]) * g
+        state["v"] = v = o["beta2"] * state.get("v", zero) + (1 - o["beta2"]) * g**2
+        if run.broken != "no-bias-correction":
+            m, v = m / (1 - o["beta1"] ** k), v / (1 - o["beta2"] ** k)
+        p = m / (np.sqrt(v) + o["epsilon"])
+        pull = o["weight_decay"] * x
+        if norm(pull) > 0.01 * norm(p):
+            run.note("decay_matters")
+        whole = p if run.broken == "decay-outside-norm" else p + pull
+        lengths, steps = per_layer(run, x, norm), per_layer(run, whole, norm)
+        if run.broken == "one-scale-for-all-layers":
+            lengths, steps = norm(x) * np.ones_like(x), norm(whole) * np.ones_like(x)
+        bounded = np.minimum(np.maximum(lengths, o["phi_min"]), o["phi_max"])
+        if np.any(np.abs(bounded - lengths) > 0.05 * lengths):
+            run.note("phi_bounds")
+        phi = lengths if run.broken == "phi-unbounded" else bounded
+        scale = 1.0 if run.broken == "no-layer-scale" else np.where((lengths > 0) & (steps > 0), phi / steps, 1.0)
+        return x - run.rates(t)[0] * (scale * whole + (pull if run.broken == "decay-outside-norm" else 0.0))
+
+    return synchronous(run, x, step)
+
+
+def lars(run, x, state):
+    """You, Gitman, Ginsburg 2017: m ← μm + η_ℓ (g + λx), x ← x − m, η_ℓ = η trust ‖x_ℓ‖ / (‖g_ℓ‖ + λ‖x_ℓ‖)."""
+    o = run.options
+    if run.broken == "momentum-restarts":
+        state.clear()
+
+    def step(t, x, g):
+        decay = o["weight_decay"]
+        lengths, slopes = per_layer(run, x, norm), per_layer(run, g, norm)
+        if run.broken == "one-scale-for-all-layers":
+            lengths, slopes = norm(x) * np.ones_like(x), norm(g) * np.ones_like(x)
+        below = slopes + (0.0 if run.broken == "norm-without-decay" else decay * lengths)
+        rate = run.rates(t)[0] * np.where((lengths > 0) & (slopes > 0), o["trust"] * lengths / below, 1.0)
+        if run.broken == "no-layer-scale":
+            rate = run.rates(t)[0]
+        if run.broken == "rate-after-momentum":
+            state["m"] = m = o["momentum"] * state.get("m", np.zeros_like(x)) + g + decay * x
+            return x - rate * m
+        state["m"] = m = o["momentum"] * state.get("m", np.zeros_like(x)) + rate * (g + decay * x)
+        return x - m
+
+    return synchronous(run, x, step)
+
+
 def adam(run, x, state):
     """Kingma and Ba. The averaged gradient is first scaled to norm ≤ max_norm; λx is then added to it, or, decoupled, to
-    the update."""
+    the update. With amsgrad v̂ ← max(v̂, v) stands in for v."""
     o = run.options
     beta1, beta2, epsilon, decay, most = o["beta1"], o["beta2"], o["epsilon"], o["weight_decay"], o["max_norm"]
     decoupled = o["decoupled"] != (run.broken == "other-decay")
@@ -253,6 +340,11 @@ def adam(run, x, state):
         state["steps"] = k = state.get("steps", 0) + 1
         state["m"] = m = beta1 * state.get("m", zero) + (1 - beta1) * g
         state["v"] = v = beta2 * state.get("v", zero) + (1 - beta2) * (m if run.broken == "second-moment-of-m" else g) ** 2
+        if o["amsgrad"]:
+            if np.any(v < 0.95 * state.get("v_hat", v)):
+                run.note("v_fell")
+            state["v_hat"] = np.maximum(state.get("v_hat", v), v)
+            v = v if run.broken == "no-max" else state["v_hat"]
         if run.broken != "no-bias-correction":
             m, v = m / (1 - beta1**k), v / (1 - beta2**k)
         if run.broken == "one-bias-correction":
@@ -389,10 +481,22 @@ def fedprox(run, x, state):
     return average(run, ys)
 
 
+def begin_scaffold(run, x, state):
+    """The control variates start from zero; with init_corrections from every client's gradient."""
+    if not run.options["init_corrections"]:
+        return
+    state["c_i"] = {i: run.gradient(i, x) for i in range(run.clients)}
+    state["c"] = mean(run, state["c_i"])
+    if run.broken == "variates-start-at-zero":
+        state.clear()
+    if run.broken == "c-starts-at-zero":
+        del state["c"]
+
+
 def scaffold(run, x, state):
     """y ← y − a(g − cⁱ + c) with a = min(η, γ/‖g − cⁱ + c‖); cⁱ⁺ = mean raw gradient, or cⁱ − c + (x − y)/Σa."""
     zero, o = np.zeros_like(x), run.options
-    c = state.setdefault("c", zero)
+    c, buffers = state.setdefault("c", zero), state.setdefault("m_i", {})
     c_i = state.setdefault("c_i", {i: zero for i in range(run.clients)})
     raw, moved = {i: zero for i in run.sampled}, {i: 0.0 for i in run.sampled}
 
@@ -402,18 +506,18 @@ def scaffold(run, x, state):
             d = g + c_i[i] - c
         if run.broken == "no-correction":
             d = g
-        decayed = d + o["weight_decay"] * y
-        note_if_norms_differ(run, t, d, decayed, "clipped_decay_matters")
-        note_if_norms_differ(run, t, d, g, "clipped_correction_matters")
-        if norm(decayed - d) > 0.01 * norm(d):
-            run.note("decay_matters")
-        measured = decayed if run.broken == "norm-with-decay" else d
+        way, measured, other = corrected_direction(run, y, d, buffers, i)
+        note_if_norms_differ(run, t, measured, other, "clipped_other_matters")
+        note_if_norms_differ(run, t, measured, g, "clipped_correction_matters")
+        if run.broken in ("other-decay-in-norm", "norm-without-momentum"):
+            measured = other
         a = factor(run, t, g if run.broken == "norm-of-raw-gradient" else measured)
         raw[i] = raw[i] + (d if run.broken == "variate-of-corrected" else g) / run.interval
         moved[i] = moved[i] + (run.rates(t)[0] if run.broken == "drift-by-eta" else a)
-        return y - a * decayed
+        return y - a * way
 
     ys = local_phase(run, {i: x for i in run.sampled}, step)
+    meet_momentum(run, buffers, run.sampled)
     drift = (o["variate"] == "drift") != (run.broken == "other-variate")
     fresh = {i: c_i[i] - c + (x - ys[i]) / moved[i] if drift else raw[i] for i in run.sampled}
     change = mean(run, {i: fresh[i] - c_i[i] for i in run.sampled})
@@ -427,10 +531,10 @@ def scaffold(run, x, state):
     return average(run, ys)
 
 
-def episodic_phase(run, x, G_i, G):
+def episodic_phase(run, x, G_i, G, buffers):
     """The local steps of EPISODE and EPISODE++ -> models, mean raw gradients. The decision to clip is one a round."""
     eta, gamma = run.rates(0)
-    raw, decay = {i: np.zeros_like(x) for i in run.sampled}, run.options["weight_decay"]
+    raw = {i: np.zeros_like(x) for i in run.sampled}
     clips = {i: norm(G) > gamma / eta for i in run.sampled}
     note_clip(run, norm(G) > gamma / eta, eta)
     own = {i: norm(G_i[i]) > gamma / eta for i in run.sampled}
@@ -452,27 +556,28 @@ def episodic_phase(run, x, G_i, G):
             d = g + G_i[i] - G
         if run.broken == "no-correction":
             d = g
-        length = norm(d + decay * y) if run.broken == "norm-with-decay" else norm(d)
+        way, measured, other = corrected_direction(run, y, d, buffers, i)
+        length = norm(other if run.broken in ("other-decay-in-norm", "norm-without-momentum") else measured)
         if run.broken == "norm-of-G":
             length = norm(G)
         if run.broken == "norm-of-raw-gradient":
             length = norm(g)
-        if (gamma / (TINY + norm(d)) < eta) != clips[i]:
+        if (gamma / (TINY + norm(measured)) < eta) != clips[i]:
             run.note("step_indicator_differs")
-        for wrong, name in ((d + decay * y, "decay_matters"), (G, "G_differs"), (g, "correction_matters")):
-            if clips[i] and abs(norm(wrong) - norm(d)) > 0.01 * norm(d):
+        for wrong, name in ((other, "other_matters"), (G, "G_differs"), (g, "correction_matters")):
+            if clips[i] and abs(norm(wrong) - norm(measured)) > 0.01 * norm(measured):
                 run.note("clipped_" + name)
-        if decay * norm(y) > 0.01 * norm(d):
-            run.note("decay_matters")
         a = gamma / (TINY + length) if clips[i] else eta
         if run.broken == "indicator-every-step":
             a = min(eta, gamma / (TINY + length))
         raw[i] = raw[i] + (d if run.broken == "G-of-corrected" else g) / run.interval
         if run.broken == "G-of-last-step":
             raw[i] = g
-        return y - a * (d + decay * y)
+        return y - a * way
 
-    return local_phase(run, {i: x for i in run.sampled}, step), raw
+    ys = local_phase(run, {i: x for i in run.sampled}, step)
+    meet_momentum(run, buffers, run.sampled)
+    return ys, raw
 
 
 def episode(run, x, state):
@@ -490,7 +595,7 @@ def episode(run, x, state):
         G = G * len(run.sampled) / run.clients
     if run.broken == "stale-G":
         G, run.kept = run.kept if run.kept is not None else G, G
-    ys, _ = episodic_phase(run, x, G_i, G)
+    ys, _ = episodic_phase(run, x, G_i, G, state.setdefault("m_i", {}))
     return average(run, ys)
 
 
@@ -505,7 +610,7 @@ def begin_episode_pp(run, x, state):
 def episode_pp(run, x, state):
     """Gⁱ and G are stored: Gⁱ is the mean of the raw gradients of the client's last round, G the mean over all N."""
     G_i, G = state["G_i"], state["G"]
-    ys, raw = episodic_phase(run, x, G_i, G)
+    ys, raw = episodic_phase(run, x, G_i, G, state.setdefault("m_i", {}))
     changes = sum(raw[i] - G_i[i] for i in run.sampled)
     state["G"] = G + changes / (len(run.sampled) if run.broken == "G-over-sampled" else run.clients)
     if run.broken == "stale-G":

@@ -386,7 +386,16 @@ def variants():
         yield method, {}
     yield "fedavg", {"options": {"weighted": False}}
     yield "scaffold", {"options": {"variate": "drift"}}
+    yield "scaffold", {"options": {"init_corrections": True}}
+    for method in ("scaffold", "episode", "episode++"):
+        yield method, {"options": {"momentum": 0.5}}
+    for method in ("celgc", "naive-clip", "naive-clip-partial", "minibatch-clip", "scaffold", "episode", "episode++"):
+        yield method, {"options": {"decay_in_norm": True}}
+    for method in ("sgd-clip", "celgc"):
+        yield method, {"options": {"delta": 0.4}}
+        yield method, {"options": {"per_layer": True}}
     yield "adam", {"options": {"decoupled": True}}
+    yield "adam", {"options": {"amsgrad": True, "beta2": 0.5}}
     yield "fed-ams", {"options": {"persist": False}}
     yield "fed-lamb", {"options": {"persist": True}}
     yield "fed-lamb", {"options": {"layerwise": False, "correct_m": False}}

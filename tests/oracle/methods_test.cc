@@ -137,6 +137,7 @@ std::vector<Variant> variants() {
       if (o.name == "delay") busy["delay"] = int64_t{2};
       if (o.name == "resampling") busy["resampling"] = int64_t{2};
       if (o.name == "weighted") busy["weighted"] = true;
+      if (o.name == "trust") busy["trust"] = 0.5;
     }
     all.push_back({m.name, "busy", busy});
     const auto also = [&](const std::string& name, const std::map<std::string, Value>& more) {
@@ -144,8 +145,20 @@ std::vector<Variant> variants() {
       for (const auto& [key, value] : more) options[key] = value;
       all.push_back({m.name, name, options});
     };
+    const bool corrects = m.name == "scaffold" || m.name.starts_with("episode");
+    if (corrects) also("no_momentum", {{"momentum", 0.0}});
+    if (find_option(m.options, "decay_in_norm")) {
+      std::map<std::string, Value> inside = {{"decay_in_norm", true}};
+      if (corrects) inside["momentum"] = 0.0;  // with it the norm is the buffer's
+      also("decay_in_norm", inside);
+    }
+    if (find_option(m.options, "per_layer")) also("per_layer", {{"per_layer", true}});
+    if (find_option(m.options, "delta")) also("delta", {{"delta", 0.4}});
+    if (find_option(m.options, "amsgrad")) also("amsgrad", {{"amsgrad", true}});
+    if (m.name == "lamb") also("bounded", {{"phi_min", 0.8}, {"phi_max", 1.2}});
     if (m.name == "scaffold") {
-      also("drift", {{"variate", std::string("drift")}});
+      also("drift", {{"variate", std::string("drift")}, {"momentum", 0.0}});
+      also("init_corrections", {{"init_corrections", true}});
       also("unclipped", {{"gamma", std::numeric_limits<double>::infinity()}});
     }
     if (m.name == "celgc-overlap") also("late", {{"delay", int64_t{3}}}), also("at_once", {{"delay", int64_t{0}}});

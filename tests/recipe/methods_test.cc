@@ -88,6 +88,41 @@ TEST_P(EveryMethod, TakesADeadlineOnlyWhereARoundCanDoWithoutAClient) {
     EXPECT_NE(error.find("run.round_deadline must be 0 for " + GetParam()), std::string::npos) << error;
 }
 
+// An option with a method that can't have it, or beside one that contradicts it: place, rule, value.
+TEST(Methods, RefuseOptionsThatContradictEachOther) {
+  const struct {
+    const char *method, *key, *value, *more;
+    std::vector<std::string> parts;
+  } rows[] = {
+      {"fedavg", "decay_in_norm", "true", "weight_decay = 0.1\n", {"algorithm.decay_in_norm is not a key of fedavg"}},
+      {"celgc", "decay_in_norm", "true", "", {"algorithm.decay_in_norm is used with algorithm.weight_decay"}},
+      {"celgc", "decay_in_norm", "1", "weight_decay = 0.1\n", {"algorithm.decay_in_norm must be true or false, got 1"}},
+      {"episode",
+       "decay_in_norm",
+       "true",
+       "weight_decay = 0.1\nmomentum = 0.9\n",
+       {"decay_in_norm is not used with", "momentum"}},
+      {"scaffold",
+       "momentum",
+       "0.9",
+       "variate = \"drift\"\n",
+       {"momentum is used with", "variate = \"average\"", "\"drift\""}},
+      {"episode", "init_corrections", "true", "", {"algorithm.init_corrections is not a key of episode"}},
+      {"episode", "delta", "0.1", "", {"algorithm.delta is not a key of episode"}},
+      {"celgc", "delta", "1.0", "", {"algorithm.delta must be >= 0 and < 1, got 1"}},
+      {"scaffold", "per_layer", "true", "", {"algorithm.per_layer is not a key of scaffold"}},
+      {"naive-clip-partial", "momentum", "0.9", "", {"algorithm.momentum is not a key of naive-clip-partial"}},
+      {"sign-sgd-gen", "amsgrad", "true", "", {"algorithm.amsgrad is not a key of sign-sgd-gen"}},
+      {"lamb", "phi_min", "2.0", "phi_max = 1.0\n", {"algorithm.phi_min must be <= algorithm.phi_max = 1.0, got 2.0"}},
+      {"fed-lamb", "phi_min", "2.0", "phi_max = 1.0\n", {"algorithm.phi_min must be <= algorithm.phi_max = 1.0, got 2.0"}},
+  };
+  for (const auto& row : rows) {
+    const std::string error = parse_error(recipe_for(find_algorithm(row.method), row.key, row.value) + row.more);
+    EXPECT_NE(error.find("r.toml:"), std::string::npos) << error;
+    for (const std::string& part : row.parts) EXPECT_NE(error.find(part), std::string::npos) << row.method << ": " << error;
+  }
+}
+
 TEST(Methods, that_talk_once_a_round_can_do_without_a_client) {
   for (const char* name : {"celgc", "fedavg", "scaffold", "fed-adam"}) EXPECT_TRUE(find_algorithm(name).droppable()) << name;
   for (const char* name : {"episode", "naive-clip", "celgc-partial", "celgc-overlap", "sgd-clip"})

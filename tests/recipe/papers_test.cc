@@ -148,28 +148,32 @@ std::vector<Row> table() {
       {"episode/cifar10-resnet32", "E, CIFAR-10; epochs, milestones, decay: program",
        "model.name=resnet-32 data.batch_size=128 data.partition.kind=similarity data.partition.similarity=30 "
        "algorithm.name=episode"
-       " algorithm.eta=0.1 algorithm.gamma=0.1 algorithm.interval=8 algorithm.weight_decay=5e-4 algorithm.resampling=1"
+       " algorithm.eta=0.1 algorithm.gamma=0.1 algorithm.interval=8 algorithm.weight_decay=5e-4 "
+       "algorithm.decay_in_norm=true algorithm.resampling=1"
        " clients.count=8 clients.participating=absent schedule.epochs=150 schedule.milestones=[80,120] schedule.factor=0.1"
        " schedule.scale_gamma=true" +
            cifar},
       {"episode/imagenet-resnet50", "E, ImageNet; rates, decay, milestones: program",
        "data.partition.kind=similarity data.partition.similarity=60 algorithm.name=episode algorithm.eta=0.1 "
        "algorithm.gamma=1"
-       " algorithm.interval=128 algorithm.weight_decay=5e-5 algorithm.resampling=1 clients.participating=absent "
+       " algorithm.interval=128 algorithm.weight_decay=5e-5 algorithm.momentum=0.9 algorithm.resampling=1 "
+       "clients.participating=absent "
        "schedule.epochs=90"
        " schedule.milestones=[30,60,80] schedule.factor=0.1 schedule.warmup=0 schedule.scale_gamma=false" +
            imagenet},
       {"episode/snli-rnn", "E, SNLI, panel (c); decay, milestones: program; epochs: chosen",
        "data.batch_size=64 data.partition.kind=similarity data.partition.similarity=30 algorithm.name=episode "
        "algorithm.eta=0.3"
-       " algorithm.gamma=0.03 algorithm.interval=4 algorithm.weight_decay=5e-4 algorithm.resampling=1 clients.count=8"
+       " algorithm.gamma=0.03 algorithm.interval=4 algorithm.weight_decay=5e-4 algorithm.decay_in_norm=true "
+       "algorithm.resampling=1 clients.count=8"
        " clients.participating=absent schedule.epochs=25 schedule.milestones=[15,20] schedule.factor=0.5 "
        "schedule.unit=epochs" +
            snli + birnn_2048},
       {"episode/snli-rnn-partial", "E+ Figure 1 (a): η = γ = 0.03, s 30 %, R 5375, halves at R/2 and 3R/4",
        "data.batch_size=64 data.partition.kind=similarity data.partition.similarity=30 algorithm.name=episode++ "
        "algorithm.eta=0.03"
-       " algorithm.gamma=0.03 algorithm.interval=4 algorithm.weight_decay=5e-4 clients.count=8 clients.participating=4"
+       " algorithm.gamma=0.03 algorithm.interval=4 algorithm.weight_decay=5e-4 algorithm.decay_in_norm=true clients.count=8 "
+       "clients.participating=4"
        " clients.sampling=uniform schedule.rounds=5375 schedule.epochs=25 schedule.milestones=[2688,4031] "
        "schedule.factor=0.5"
        " schedule.unit=rounds" +
@@ -177,7 +181,8 @@ std::vector<Row> table() {
       {"episode/sentiment140-rnn", "E, Sentiment140: program",
        "data.batch_size=128 data.partition.kind=similarity data.partition.similarity=10 algorithm.name=episode "
        "algorithm.eta=0.3"
-       " algorithm.gamma=0.03 algorithm.interval=4 algorithm.weight_decay=5e-4 algorithm.resampling=1 clients.count=8"
+       " algorithm.gamma=0.03 algorithm.interval=4 algorithm.weight_decay=5e-4 algorithm.decay_in_norm=true "
+       "algorithm.resampling=1 clients.count=8"
        " clients.participating=absent schedule.rounds=1000 schedule.epochs=absent schedule.milestones=[500,750] "
        "schedule.factor=0.5"
        " schedule.unit=rounds" +
@@ -185,7 +190,8 @@ std::vector<Row> table() {
       {"episode/sentiment140-rnn-partial", "E+ Figure 1 (b): η 0.03, γ 0.01, R 2000; network, batch, decay: program",
        "data.batch_size=64 data.partition.kind=similarity data.partition.similarity=10 algorithm.name=episode++ "
        "algorithm.eta=0.03"
-       " algorithm.gamma=0.01 algorithm.interval=4 algorithm.weight_decay=5e-4 clients.count=8 clients.participating=4"
+       " algorithm.gamma=0.01 algorithm.interval=4 algorithm.weight_decay=5e-4 algorithm.decay_in_norm=true clients.count=8 "
+       "clients.participating=4"
        " clients.sampling=uniform schedule.rounds=2000 schedule.epochs=absent schedule.milestones=[1000,1500] "
        "schedule.factor=0.5"
        " schedule.unit=rounds" +
@@ -233,6 +239,11 @@ std::vector<Row> table() {
        "data.name=noise data.noise.kind=gaussian data.noise.scale=0.5 data.samples=320 model.name=exponential model.rate=1"
        " model.start=4 model.dimension=10 algorithm.name=celgc algorithm.eta=0.2 algorithm.gamma=0.4 algorithm.interval=4"
        " clients.count=8 schedule.rounds=200 run.checkpoint_every=0"},
+      {"synthetic/skewed-noise", "talk: values 2, −2, 3 with probabilities 0.2, 0.3, 0.5; the rest chosen",
+       "data.name=noise data.noise.kind=three-point data.noise.scale=1 data.samples=160 model.name=quadratic "
+       "model.dimension=1"
+       " model.condition=1 model.start=1 algorithm.name=celgc algorithm.eta=0.05 algorithm.gamma=0.02 algorithm.interval=4"
+       " clients.count=4 schedule.rounds=500 run.checkpoint_every=0"},
   };
 
   // Karimi, Li, Li, 2021, section 5: one or three local epochs over the samples that a client received.
