@@ -51,7 +51,7 @@ const std::vector<Mistake> value_mistakes = {
     {"value_for_table",
      with("batch_size = 3", "partition = \"fixed\""),
      {},
-     "r.toml:3: data.partition must be a table with kind, percent, got the string \"fixed\""},
+     "r.toml:3: data.partition must be a table with kind, percent, whole_streams, got the string \"fixed\""},
     {"float_for_integer",
      with("count = 8", "count = 8.0"),
      {},
@@ -123,9 +123,9 @@ const std::vector<Mistake> name_mistakes = {
     {"unknown_key",
      good_recipe + "[run]\ncolour = 3",
      {},
-     "r.toml:20: run.colour is not a key of [run]; its keys are seed, threads, dtype, eval_every, checkpoint_every, "
-     "checkpoint_keep, log_every, "
-     "non_finite, client_state, "
+     "r.toml:20: run.colour is not a key of [run]; its keys are seed, threads, dtype, eval_every, eval_rounds, eval_train, "
+     "gradient_every, gradient_part, update_size, check, checkpoint_every, checkpoint_keep, log_every, non_finite, "
+     "client_state, "
      "device, exchange, peer_timeout, restarts, second_copy, min_workers, round_deadline"},
     {"unknown_key_of_a_method",
      with("gamma = 7.5", "gamma = 7.5\n\"a b\\n\" = 1"),

@@ -17,7 +17,7 @@ std::string recipe_for(const AlgorithmInfo& m, const std::string& key, const std
       "[data]\nname = \"noise\"\n[model]\nname = \"quadratic\"\n[schedule]\nrounds = 3\n[algorithm]\nname = \"" + m.name +
       "\"\n";
   for (const Option& o : m.options)
-    if (!o.fallback && o.name != key) text += o.name + " = 0.5\n";
+    if (!o.fallback && o.required && o.name != key) text += o.name + " = 0.5\n";
   return text + key + " = " + value + "\n";
 }
 

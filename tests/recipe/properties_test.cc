@@ -88,6 +88,11 @@ Recipe random_recipe() {
   if (r.algorithm.has("delay"))
     r.algorithm.set("interval", std::max(r.algorithm.has("interval") ? r.algorithm.integer("interval") : int64_t{1},
                                          r.algorithm.integer("delay")));
+  if (r.algorithm.has("phi_min"))
+    r.algorithm.set(
+        "phi_max", std::max(r.algorithm.has("phi_max") ? r.algorithm.number("phi_max") : 10, r.algorithm.number("phi_min")));
+  else if (r.algorithm.has("phi_max"))
+    r.algorithm.set("phi_min", 0.0);
   r.clients = random_values(client_options());
   if (method.single_client)
     r.clients = {};
