@@ -225,6 +225,28 @@ std::vector<Tensor> witness(const Shape& s, const Tensor& x, const Tensor& w, co
   return {y.detach(), gradients[0], gradients[1]};
 }
 
+// oneDNN got the weights' gradient wrong here now and then, with more than one thread and without AVX-512.
+TEST(Convolution, FewMapsUnderAStrideHaveTheRightGradientOnSeveralThreads) {
+  if (!fast_convolutions()) GTEST_SKIP() << "convolutions were refused";
+  const int threads = at::get_num_threads();
+  for (const int count : {2, 4})
+    for (int64_t in = 1; in <= 9; ++in)
+      for (const int64_t out : {18, 65}) {
+        at::set_num_threads(count);
+        const Shape s{in, out, 18, 14, 1, 2, 4, false, false};
+        torch::manual_seed(static_cast<uint64_t>(in));
+        const Tensor x = torch::randn(s.image()).contiguous(kLast), w = any_weight(s),
+                     dy = torch::randn(s.result()).contiguous(kLast);
+        const auto exact = witness(s, x, w, dy);
+        for (int again = 0; again < 4; ++again) {
+          const auto ours = convolved(s, x, w, dy, Precision::f32);
+          for (size_t k = 0; k < ours.size(); ++k)
+            expect_close(ours[k], exact[k], tolerance(s.terms()), std::to_string(in) + " maps, " + std::to_string(k));
+        }
+      }
+  at::set_num_threads(threads);
+}
+
 // A factor's nearest number of 8 significant bits is off by 2⁻⁸ of it at most, a product of two by 2⁻⁷ + 2⁻¹⁶: so a sum of
 // products a·b is off by (2⁻⁷ + 2⁻¹⁶)·Σ|a||b|, and by single precision's rounding of the sum, relative to Σ|a||b| too.
 RC_GTEST_PROP(Convolution, RoundsItsFactorsInBf16, ()) {

@@ -9,6 +9,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include <ATen/ops/slice.h>
 #include <dnnl.hpp>
 
 #include "kernels/convolution/convolution.h"
@@ -157,6 +158,13 @@ std::unique_ptr<Shape> made(at::IntArrayRef x, at::IntArrayRef w, at::IntArrayRe
   return std::make_unique<Shape>(x, w, y, c, Type::f32);
 }
 
+// Returns true for 1 × 1 convolutions with a stride that read fewer maps than a register holds. For the weights' gradient,
+// oneDNN 2.6 and 3.7 copy the pixels that count into a place a thread, which is too small then on processors without
+// AVX-512: threads write into each other's, and now and then the gradient is wrong.
+bool writes_into_other_threads_memory(const at::Tensor& w, const Convolution& c) {
+  return w.size(2) == 1 && w.size(3) == 1 && c.stride > 1 && c.padding == 0 && w.size(1) < 8;
+}
+
 constexpr size_t kShapes = 256;  // kept at a time: a few dozen a network and batch size
 
 Shape& shape_of(const at::Tensor& x, const at::Tensor& w, const at::Tensor& y, const Convolution& c) {
@@ -203,6 +211,10 @@ void Convolution::backward_input(const at::Tensor& dy, const at::Tensor& w, cons
 
 void Convolution::backward_weights(const at::Tensor& x, const at::Tensor& dy, const at::Tensor& dw) const {
   if (winograd_backward_weights(*this, x, dy, dw)) return;
+  if (writes_into_other_threads_memory(dw, *this)) {
+    const at::Tensor read = at::slice(at::slice(x, 2, 0, c10::nullopt, stride), 3, 0, c10::nullopt, stride);
+    return Convolution{1, 0, precision}.backward_weights(read.contiguous(at::MemoryFormat::ChannelsLast), dy, dw);
+  }
   Shape& s = shape_of(x, dw, dy, *this);
   run(s.backward_weights, {{DNNL_ARG_SRC, s.image_in.of(x, rooms().in)},
                            {DNNL_ARG_DIFF_DST, s.image_out.of(dy, rooms().out)},
