@@ -133,7 +133,6 @@ void LocalLoop::hand_over() {
 void LocalLoop::run() {
   try {
     at::set_num_threads(threads_);
-    spread_from_first(*group_, parameters_);
     x_ = parameters_.clone();
     round_ = begin_from_.round;
     iteration_ = begin_from_.iteration;

@@ -39,8 +39,8 @@ struct LoopFigures {
 class LocalLoop {
  public:
   // Takes the flat vectors that the program's parameters and gradients are views of. The recipe's [algorithm] and run.seed
-  // count. The method begins at the first step(), with rank 0's parameters on all ranks. Throws UserError for a method that
-  // does not fit one client a worker.
+  // count. The method begins at the first step(), at the parameters as they are then. Throws UserError for a method that
+  // does not fit one client a worker. REQUIRES: at the first step() the parameters are equal on all ranks.
   LocalLoop(const Recipe& recipe, std::vector<Layer> layers, Vec parameters, Vec gradients, std::shared_ptr<Group> group);
   ~LocalLoop();
   LocalLoop(const LocalLoop&) = delete;

@@ -50,7 +50,7 @@ class Local(torch.optim.Optimizer):
         timeout: seconds to wait for another worker before it counts as lost.
         options: the method's other options, by the names of tacet.algorithms().
 
-    All workers begin with rank 0's parameters. They must call step() equally often. BatchNorm's buffers stay each worker's own.
+    Made on all workers together, it gives them rank 0's parameters. They must call step() equally often. BatchNorm's buffers stay each worker's own.
 
     Raises:
         UserError: for options, parameters or gradients that don't fit; a gradient that is not finite, with round and step.
@@ -81,6 +81,7 @@ class Local(torch.optim.Optimizer):
             first += p.numel()
             p.grad = self._grads[-1]
         self.correction = False  # the last step() was a correction: it moved no parameter
+        core.Average(self._group).spread(torch.utils.dlpack.to_dlpack(self._views.flat))
         self._make_loop()
 
     def _make_loop(self) -> None:

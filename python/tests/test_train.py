@@ -1,9 +1,8 @@
 """tacet.train in one process: it learns, leaves the program as it was, repeats bit for bit, and resumes."""
 
+import gc
 import os
 import signal
-import threading
-import time
 import unittest
 
 import torch
@@ -90,6 +89,23 @@ class Training(program.Case):
                 for c in (None, collate, collate)]
         self.assertEqual(runs[1].sha256, runs[2].sha256)
         self.assertEqual(runs[0].sha256, runs[1].sha256)
+
+    def test_a_thousand_rounds_take_no_more_memory(self):
+        pages, calls = [], []
+
+        def watched(model, batch):
+            calls.append(1)
+            if len(calls) in (300, 1300):
+                gc.collect()
+                with open("/proc/self/statm", encoding="ascii") as file:
+                    pages.append(int(file.read().split()[1]))
+            return program.mean_loss(model, batch)
+
+        few = {"schedule.rounds": 1300, "algorithm.interval": 1, "clients.participating": 1, "run.checkpoint_every": 0,
+               "run.log_every": 100}
+        program.trained(loss=watched, valid=None, overrides=few)
+        self.assertLess((pages[1] - pages[0]) * os.sysconf("SC_PAGE_SIZE"), 2 << 20)
+        self.assertEqual(gc.collect(), 0)
 
     def test_a_dict_and_text_are_recipes(self):
         table = {"data": {"batch_size": 8}, "algorithm": {"name": "celgc", "eta": 0.1, "gamma": 0.5, "interval": 3},
