@@ -71,7 +71,7 @@ class Evidence(program.Case):
             for a, b in zip((m for m in ours.lines if m["event"] == "round"), (m for m in theirs.lines if m["event"] == "round")):
                 worst = max(worst, abs(a["train_loss"] - b["train_loss"]) / a["train_loss"])
             print("%s: training losses of 30 rounds differ by at most %.1e" % (method, worst), flush=True)
-            self.assertLess(worst, 1e-5, method)
+            self.assertLess(worst, 1e-6, method)
 
 
 if __name__ == "__main__":
