@@ -154,8 +154,7 @@ using Lines = std::vector<std::string>;
 
 TEST_F(Launch, AFunctionRunsInEachWorkerWithItsVariablesAndItsExitCode) {
   work_ = [](bool) {
-    std::printf("%s of %s\n", std::getenv("RANK"), std::getenv("WORLD_SIZE"));
-    std::fflush(stdout);
+    ::dprintf(STDOUT_FILENO, "%s of %s\n", std::getenv("RANK"), std::getenv("WORLD_SIZE"));
     return std::getenv("RANK")[0] == '1' ? 2 : 0;
   };
   const Ended ended = launch(2, "");
@@ -168,8 +167,7 @@ TEST_F(Launch, AFunctionThatIsKilledIsRunAgainAndToldSo) {
   work_ = [](bool rejoins) {
     if (std::getenv("RANK")[0] == '1' && !rejoins) ::kill(::getpid(), SIGKILL);
     ::usleep(300000);
-    std::printf("%s\n", rejoins ? "again" : "first");
-    std::fflush(stdout);
+    ::dprintf(STDOUT_FILENO, "%s\n", rejoins ? "again" : "first");
     return 0;
   };
   const Ended ended = launch(2, "");
