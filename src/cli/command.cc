@@ -22,6 +22,7 @@
 #include "cli/doctor_command.h"
 #include "cli/evaluate_command.h"
 #include "cli/help_files.h"
+#include "cli/launch_command.h"
 #include "cli/train_command.h"
 #include "cli/versions.h"
 #include "recipe/describe.h"
@@ -144,6 +145,16 @@ void add_data(CLI::App& app, Commands& commands) {
   commands.push_back({fetch, [=] { return cmd_data_fetch(a->name, a->folder, a->address); }});
 }
 
+void add_launch(CLI::App& app, Commands& commands) {
+  const auto a = std::make_shared<ProgramArguments>();
+  auto* c = app.add_subcommand("launch", "start workers of a program of your own, such as python script.py, and watch them");
+  c->add_option("--workers", a->workers, "processes to start on this machine")->required()->option_text("P");
+  c->add_option("--restarts", a->restarts, "how often lost workers are started again, all together (default: 3)")
+      ->option_text("N");
+  c->add_option("program", a->words, "the program and its arguments, behind --")->required()->option_text("PROGRAM...");
+  commands.push_back({c, [=] { return cmd_launch(*a); }});
+}
+
 void add_doctor(CLI::App& app, Commands& commands) {
   auto* c = app.add_subcommand("doctor", "what this machine has and what tacet uses of it, with advice");
   const auto json = std::make_shared<bool>(false);
@@ -193,6 +204,7 @@ int run(int argc, char** argv) {
   add_eval(app, commands);
   add_lists(app, commands);
   add_data(app, commands);
+  add_launch(app, commands);
   add_doctor(app, commands);
   add_help_files(app, commands);
   if (argc > 1 && argv[1][0] != '-') check_subcommand(app, argv[1]);

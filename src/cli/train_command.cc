@@ -17,6 +17,7 @@
 #include "cli/train_plan.h"
 #include "launch/hosts.h"
 #include "launch/launch.h"
+#include "launch/meeting.h"
 #include "tacet/error.h"
 #include "tacet/group.h"
 #include "tacet/membership.h"
@@ -81,47 +82,11 @@ int start_workers(const TrainPlan& plan) {
   return launch_local(argv, plan.place ? 1 : plan.workers, launch);
 }
 
-GlooOptions gloo_options(const TrainPlan& plan) {
-  GlooOptions options;
-  options.rank = plan.place->rank;
-  options.size = plan.place->size;
-  options.address = plan.place->address;
-  options.port = plan.place->port;
-  options.interface_address = plan.place->interface_address;
-  options.hosted = plan.place->hosted || plan.arguments.launched;
-  options.store = plan.place->store;
-  options.token = plan.token;
-  options.timeout_seconds = plan.recipe.run.number("peer_timeout");
-  return options;
-}
-
-// Returns the group of a run that never forms a second term. torchrun's agent starts all workers anew by itself.
-std::unique_ptr<Group> fixed_group(const TrainPlan& plan) {
-  if (!plan.place) return single_group();
-  const GlooOptions options = gloo_options(plan);
-  const std::string exchange = plan.recipe.run.text("exchange");
-  std::unique_ptr<Group> group;
-  try {
-    group = gloo_group(options);
-  } catch (const PeerLost& error) {
-    throw PeerLost(error.rank, error.what() + how_placed(*plan.place));
-  }
-  if (exchange == "gloo") return group;
-  SharedOptions shared;
-  shared.timeout_seconds = options.timeout_seconds;
-  shared.required = exchange == "shared";
-  return share_memory(std::move(group), shared);
-}
-
-// Returns the membership of a worker, who finds the rendezvous by it. Throws PeerLost, which says how the worker was placed.
-std::unique_ptr<Membership> membership_of(const TrainPlan& plan) {
-  const MembershipOptions options = {gloo_options(plan), plan.recipe.run.text("exchange"),
-                                     static_cast<int>(plan.recipe.run.integer("min_workers"))};
-  try {
-    return std::make_unique<Membership>(options);
-  } catch (const PeerLost& error) {
-    throw PeerLost(error.rank, error.what() + how_placed(*plan.place));
-  }
+Meeting meeting_of(const TrainPlan& plan) {
+  Meeting meeting{*plan.place, plan.token, plan.recipe.run.text("exchange"), plan.recipe.run.number("peer_timeout"),
+                  static_cast<int>(plan.recipe.run.integer("min_workers"))};
+  meeting.place.hosted = plan.place->hosted || plan.arguments.launched;
+  return meeting;
 }
 
 int exit_code(const Result& result) {
@@ -142,11 +107,11 @@ int run(TrainPlan plan) {
   options.stop = &stop_requested;
   TerminalProgress progress(plan.arguments.quiet);  // hears from rank 0 only
   if (!plan.place || plan.place->store != "tacet" || plan.place->size == 1) {
-    const auto group = fixed_group(plan);
+    const auto group = plan.place ? fixed_group(meeting_of(plan)) : single_group();
     return report(train(plan.recipe, *group, options, progress), group->rank() == 0, plan.out);
   }
   if (!plan.recipe.clients.has("count")) plan.recipe.clients.set("count", int64_t{plan.place->size});
-  const auto membership = membership_of(plan);
+  const auto membership = membership_of(meeting_of(plan));
   try {
     const Result result = train(plan.recipe, *membership, options, progress);
     return report(result, result.first, plan.out);

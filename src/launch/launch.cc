@@ -35,7 +35,8 @@ void tell(const std::string& line) { (void)write_all(STDERR_FILENO, "tacet: " + 
 
 class Launcher {
  public:
-  Launcher(const std::vector<std::string>& argv, int workers, const LaunchOptions& options)
+  // `again`: all workers were lost, and are started in the middle of their run.
+  Launcher(const std::vector<std::string>& argv, int workers, const LaunchOptions& options, bool again = false)
       : options_(options), argv_(argv) {
     for (int r = 0; r < workers; ++r) workers_.emplace_back(r);
     if (!options.place || options.place->rank == 0) {
@@ -44,8 +45,11 @@ class Launcher {
     }
     place_ = options.place.value_or(Placement{.size = workers});
     if (!options.place) place_.port = store_->port();
+    const bool told = std::find(argv.begin(), argv.end(), kRejoinOption) != argv.end();
+    rejoining_ = again || told;
+    if (options.foreign) return;
+    if (again && !told) argv_.push_back(kRejoinOption);
     argv_.push_back(kLaunchedOption);
-    rejoining_ = std::find(argv.begin(), argv.end(), kRejoinOption) != argv.end();
   }
 
   ~Launcher() {
@@ -100,7 +104,11 @@ class Launcher {
 
   void start(Worker& worker, bool again = false) {
     Program program{options_.program, argv_, environment(worker.rank())};
-    if (again && !rejoining_) program.arguments.push_back(kRejoinOption);
+    if (again && !rejoining_ && !options_.foreign) program.arguments.push_back(kRejoinOption);
+    if (options_.work) {
+      program.work = [this, rejoins = again || rejoining_] { return options_.work(rejoins); };
+      program.files = files_;
+    }
     worker.start(std::move(program), signals_.mask_before());
   }
 
@@ -216,9 +224,10 @@ class Launcher {
 
   const LaunchOptions options_;
   std::vector<std::string> argv_;
-  Signals signals_;                     // before store_, whose thread inherits the mask
-  std::unique_ptr<StoreServer> store_;  // none where another machine's launcher has it
-  Placement place_;                     // the first worker's
+  const std::vector<int> files_ = open_files();  // those that were open before the launcher's own
+  Signals signals_;                              // before store_, whose thread inherits the mask
+  std::unique_ptr<StoreServer> store_;           // none where another machine's launcher has it
+  Placement place_;                              // the first worker's
   std::vector<Worker> workers_;
   std::vector<int> failures_;  // ranks, in the order of their ends
   Stage stage_ = kRunning;
@@ -232,9 +241,10 @@ class Launcher {
 
 // Keeps a launcher, in a process of its own, alive: the rendezvous is there, so its loss would otherwise end the run. The
 // workers end with their launcher, and new ones go on from the last checkpoint.
-int keep_launched(std::vector<std::string> argv, int workers, LaunchOptions options) {
+int keep_launched(const std::vector<std::string>& argv, int workers, LaunchOptions options) {
   const Signals signals;
   int signal = 0;
+  bool again = false;
   for (;;) {
     const pid_t parent = ::getpid(), pid = ::fork();
     if (pid < 0) throw no_start(options.program, errno);
@@ -244,7 +254,7 @@ int keep_launched(std::vector<std::string> argv, int workers, LaunchOptions opti
       int code = kPeerLost;
       ::pthread_sigmask(SIG_SETMASK, &signals.mask_before(), nullptr);
       try {
-        code = Launcher(argv, workers, options).run();
+        code = Launcher(argv, workers, options, again).run();
       } catch (const UserError& error) {
         tell(error.what());
         code = kUserMistake;
@@ -270,7 +280,7 @@ int keep_launched(std::vector<std::string> argv, int workers, LaunchOptions opti
     }
     options.restarts -= 1;
     tell("the launcher was killed by signal " + std::to_string(WTERMSIG(status)) + "; all workers are started again");
-    if (std::find(argv.begin(), argv.end(), kRejoinOption) == argv.end()) argv.push_back(kRejoinOption);
+    again = true;
   }
 }
 

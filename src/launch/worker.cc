@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <utility>
 
 #include "launch/launch.h"
@@ -50,7 +51,24 @@ int error_in(const Fd& pipe) {
   return n == static_cast<ssize_t>(sizeof error) ? error : 0;
 }
 
+// Runs the program's function in this process, a copy of the launcher's. The launcher's own connections must not live on in
+// it: their end tells of a worker's end.
+int run_function(const Program& program, char** environment) {
+  for (const int file : open_files())
+    if (file > STDERR_FILENO && std::find(program.files.begin(), program.files.end(), file) == program.files.end())
+      ::close(file);
+  environ = environment;
+  return program.work();
+}
+
 }  // namespace
+
+std::vector<int> open_files() {
+  std::vector<int> files;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd"))
+    files.push_back(std::stoi(entry.path().filename().string()));
+  return files;
+}
 
 UserError no_start(const std::string& program, int error) {
   return UserError("can't start the workers (" + program + "): " + std::strerror(error));
@@ -66,7 +84,8 @@ void Worker::start(Program program, const sigset_t& mask) {
   Pipe failure = make_pipe(program.path);  // carries errno when the program can't be run, and closes when it runs
 
   // Everything that needs memory comes before fork(): the rendezvous' thread may hold the allocator's lock.
-  const std::vector<char*> arguments = pointers(program.arguments), environment = pointers(program.environment);
+  const std::vector<char*> arguments = pointers(program.arguments);
+  std::vector<char*> environment = pointers(program.environment);
   const pid_t parent = ::getpid();
 
   const pid_t pid = ::fork();
@@ -80,6 +99,7 @@ void Worker::start(Program program, const sigset_t& mask) {
     }
     ::signal(SIGINT, SIG_IGN);
     ::pthread_sigmask(SIG_SETMASK, &mask, nullptr);
+    if (program.work) ::_exit(run_function(program, environment.data()));
     ::execve(program.path.c_str(), arguments.data(), environment.data());
     const int error = errno;
     [[maybe_unused]] const auto n = ::write(failure.in.get(), &error, sizeof error);

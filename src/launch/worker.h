@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/types.h>
 
+#include <functional>
 #include <set>
 #include <string>
 #include <vector>
@@ -22,7 +23,12 @@ inline constexpr int kUserMistake = 2, kPeerLost = 3;
 struct Program {
   std::string path;
   std::vector<std::string> arguments, environment;
+  std::function<int()> work = {};  // run in the place of the program, in a copy of this process; its result is the exit code
+  std::vector<int> files = {};     // descriptors that such a copy keeps, besides the three standard streams
 };
+
+// Returns the descriptors that are open in this process.
+std::vector<int> open_files();
 
 // Returns the error of a program that can't be started.
 UserError no_start(const std::string& program, int error);

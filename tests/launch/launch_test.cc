@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <sstream>
 
 #include "launch/launch.h"
@@ -57,6 +58,10 @@ class Launch : public testing::Test {
       options.report_seconds = 0.3;
       options.stop_seconds = 0.3;
       options.interrupt_seconds = 600;
+      options.work = work_;
+      options.foreign = foreign_;
+      options.supervise = supervise_;
+      options.restarts = supervise_ ? 1 : 0;
       int code = 99;
       try {
         code = launch_local({"tacet", "train", "a b.toml"}, workers, options);
@@ -133,6 +138,8 @@ class Launch : public testing::Test {
   }
 
   const test::TempFolder folder_;
+  std::function<int(bool rejoins)> work_;  // in the place of the script
+  bool foreign_ = false, supervise_ = false;
   pid_t pid_ = -1;
   int out_[2], err_[2];
 };
@@ -145,6 +152,49 @@ std::vector<std::string> sorted_lines(const std::string& text) {
   return lines;
 }
 using Lines = std::vector<std::string>;
+
+TEST_F(Launch, AFunctionRunsInEachWorkerWithItsVariablesAndItsExitCode) {
+  work_ = [](bool) {
+    ::dprintf(STDOUT_FILENO, "%s of %s\n", std::getenv("RANK"), std::getenv("WORLD_SIZE"));
+    return std::getenv("RANK")[0] == '1' ? 2 : 0;
+  };
+  const Ended ended = launch(2, "");
+  EXPECT_EQ(ended.code, 2);
+  EXPECT_EQ(sorted_lines(ended.out), (Lines{"0 of 2", "[1] 1 of 2"}));
+}
+
+TEST_F(Launch, AFunctionThatIsKilledIsRunAgainAndToldSo) {
+  supervise_ = true;
+  work_ = [](bool rejoins) {
+    if (std::getenv("RANK")[0] == '1' && !rejoins) ::kill(::getpid(), SIGKILL);
+    ::usleep(300000);
+    ::dprintf(STDOUT_FILENO, "%s\n", rejoins ? "again" : "first");
+    return 0;
+  };
+  const Ended ended = launch(2, "");
+  EXPECT_EQ(ended.code, 0);
+  EXPECT_EQ(sorted_lines(ended.out), (Lines{"[1] again", "first"}));
+}
+
+// The end of a connection tells of a worker's end, so no other worker may hold a copy of it.
+TEST_F(Launch, AFunctionHasNoFilesOfTheLauncher) {
+  work_ = [](bool) {
+    int sockets = 0;
+    for (const auto& file : std::filesystem::directory_iterator("/proc/self/fd")) {
+      std::error_code error;
+      if (std::filesystem::read_symlink(file.path(), error).string().starts_with("socket:")) ++sockets;
+    }
+    return sockets == 0 ? 0 : 2;
+  };
+  EXPECT_EQ(launch(3, "").code, 0);
+}
+
+TEST_F(Launch, AForeignProgramGetsNoOptionsOfOurs) {
+  foreign_ = true;
+  EXPECT_EQ(launch(1, "echo \"$@\"").out, "train a b.toml\n");
+  foreign_ = false;
+  EXPECT_EQ(launch(1, "echo \"$@\"").out, "train a b.toml --launched\n");
+}
 
 TEST_F(Launch, AllWell) {
   const auto ended = launch(3, "exit 0");

@@ -1,0 +1,21 @@
+# Decides about the Python package (python/). It needs pybind11 and the torch of the Python that it is built for; AUTO leaves it out,
+# and says so, where they are missing.
+if(NOT TACET_PYTHON)
+  return()
+endif()
+if(NOT SKBUILD AND NOT Python_EXECUTABLE)
+  set(Python_ROOT_DIR /usr)  # Debian's Python, whose torch is libtorch-dev's, before others on the PATH
+endif()
+if(TACET_PYTHON STREQUAL "AUTO")
+  find_package(Python QUIET COMPONENTS Interpreter Development.Module)
+  find_package(pybind11 QUIET)
+  set(torch_here 1)
+  if(Python_FOUND)
+    execute_process(COMMAND ${Python_EXECUTABLE} -c "import torch, numpy" RESULT_VARIABLE torch_here OUTPUT_QUIET ERROR_QUIET)
+  endif()
+  if(NOT Python_FOUND OR NOT pybind11_FOUND OR NOT torch_here EQUAL 0)
+    message(STATUS "The Python package and its tests are left out: they need python3-dev, pybind11-dev and python3-torch")
+    return()
+  endif()
+endif()
+add_subdirectory(python)

@@ -1,0 +1,208 @@
+// See local_loop.h.
+#include "local_loop.h"
+
+#include <algorithm>
+#include <limits>
+#include <numeric>
+#include <utility>
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/zeros.h>
+
+#include "averages.h"
+#include "tacet/error.h"
+#include "tacet/objective.h"
+#include "tacet/registry.h"
+#include "train/state_codec.h"
+
+namespace tacet {
+namespace {
+
+// The exceptions by which the method's thread leaves a round that the program gives up. They never leave run().
+struct Ending {};
+struct Cutting {};
+
+}  // namespace
+
+// The objective of the method's thread.
+class LocalLoop::Handover : public Objective {
+ public:
+  Handover(LocalLoop& loop, std::vector<Layer> layers, Vec parameters, Vec gradients)
+      : loop_(loop), layers_(std::move(layers)), parameters_(std::move(parameters)), gradients_(std::move(gradients)) {}
+
+  const std::vector<Layer>& layers() const override { return layers_; }
+  Vec initial() override { return parameters_.clone(); }
+  Vec workspace() override { return parameters_; }
+  Vec buffers() override { return none_; }
+  Vec gradient_buffer() override { return gradients_; }
+  int64_t training_samples() const override { return 1; }
+
+  BatchLoss gradient(const BatchKey& draw, const Vec& y) override {
+    if (y.data_ptr() != parameters_.data_ptr()) parameters_.copy_(y);
+    loop_.asked_ = {draw.round, draw.step, draw.iteration};
+    loop_.hand_over();
+    return {0, 1};
+  }
+
+ private:
+  LocalLoop& loop_;
+  const std::vector<Layer> layers_;
+  Vec parameters_, gradients_, none_ = at::zeros({0});
+};
+
+LocalLoop::LocalLoop(const Recipe& recipe, std::vector<Layer> layers, Vec parameters, Vec gradients,
+                     std::shared_ptr<Group> group)
+    : recipe_(with_clients(recipe, group->size())),
+      row_(find_algorithm(recipe.algorithm.text("name"))),
+      interval_(recipe.algorithm.has("interval") ? static_cast<int>(recipe.algorithm.integer("interval")) : 1),
+      group_(std::move(group)),
+      objective_(std::make_unique<Handover>(*this, std::move(layers), parameters, std::move(gradients))),
+      threads_(at::get_num_threads()),
+      parameters_(std::move(parameters)),
+      algorithm_(row_.make(recipe_.algorithm)) {
+  if (row_.keeps_models)
+    throw UserError(
+        "algorithm: " + row_.name +
+        " keeps a model of each client between rounds, which a loop of one's own can't follow: tacet.train runs it");
+}
+
+LocalLoop::~LocalLoop() {
+  {
+    const std::lock_guard lock(mutex_);
+    ending_ = true;
+    if (turn_ == Turn::program) turn_ = Turn::method;
+  }
+  changed_.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+bool LocalLoop::between_rounds() const { return asked_.round < 0 || (asked_.round == round_ && asked_.draw == 0); }
+
+LoopState LocalLoop::state() const { return thread_.joinable() ? saved_ : begin_from_; }
+
+bool LocalLoop::step(Rates rates) {
+  rates_ = rates;
+  if (!thread_.joinable()) begin();
+  const Asked before = asked_;
+  {
+    const std::lock_guard lock(mutex_);
+    if (error_) std::rethrow_exception(error_);
+    turn_ = Turn::method;
+  }
+  changed_.notify_all();
+  wait_for_request();
+  return asked_.iteration != before.iteration;
+}
+
+void LocalLoop::synchronize() {
+  if (!thread_.joinable() || between_rounds()) return;
+  {
+    const std::lock_guard lock(mutex_);
+    if (error_) std::rethrow_exception(error_);
+    cutting_ = true;
+    turn_ = Turn::method;
+  }
+  changed_.notify_all();
+  wait_for_request();
+}
+
+// Starts the method's thread, and waits for its first request. It is a request at the parameters as they stand.
+void LocalLoop::begin() {
+  turn_ = Turn::method;
+  thread_ = std::thread([this] { run(); });
+  wait_for_request();
+}
+
+void LocalLoop::wait_for_request() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] { return turn_ != Turn::method; });
+  if (error_) std::rethrow_exception(error_);
+}
+
+// ---- on the method's thread ----
+
+void LocalLoop::hand_over() {
+  std::unique_lock lock(mutex_);
+  turn_ = Turn::program;
+  changed_.notify_all();
+  changed_.wait(lock, [&] { return turn_ == Turn::method; });
+  if (ending_) throw Ending{};
+  if (std::exchange(cutting_, false)) throw Cutting{};
+}
+
+void LocalLoop::run() {
+  try {
+    at::set_num_threads(threads_);
+    x_ = parameters_.clone();
+    round_ = begin_from_.round;
+    iteration_ = begin_from_.iteration;
+    const Visit visit = [this](StateVisitor& v) { algorithm_->state(v); };
+    if (!begin_from_.numbers.empty() || !begin_from_.globals.empty() || !begin_from_.clients.empty()) {
+      unpack_numbers(visit, begin_from_.numbers);
+      unpack_globals(visit, begin_from_.globals);
+      put_clients(visit, unpack(begin_from_.clients), true);
+    } else if (round_ == 0) {
+      RoundSetup s = setup();
+      s.first_draw = int64_t{1} << 31;
+      Round everyone(std::move(s));
+      algorithm_->begin(everyone, x_);
+    }
+    save();
+    for (;;) run_round();
+  } catch (const Ending&) {
+  } catch (...) {
+    error_ = std::current_exception();
+  }
+  const std::lock_guard lock(mutex_);
+  turn_ = Turn::over;
+  changed_.notify_all();
+}
+
+void LocalLoop::run_round() {
+  const int64_t before = group_->bytes_sent();
+  try {
+    Round r(setup());
+    algorithm_->round(r, x_);
+    const RoundReport& report = r.report();
+    const Counters& c = report.counters;
+    figures_.communications += report.collectives;
+    figures_.gradient_norm = c.norms > 0 ? c.norm / c.norms : 0;
+    figures_.clipped_fraction = c.steps > 0 ? c.clipped / c.steps : 0;
+    figures_.notes = report.notes;
+  } catch (const Cutting&) {
+    x_ = mean_of_workers(*group_, parameters_, buffers_);
+    figures_.communications += 1;
+  }
+  figures_.bytes_sent += group_->bytes_sent() - before;
+  round_ += 1;
+  iteration_ += interval_;
+  figures_.rounds = round_;
+  save();
+}
+
+RoundSetup LocalLoop::setup() {
+  RoundSetup s;
+  s.objective = objective_.get();
+  s.group = group_.get();
+  s.buffers = &buffers_;
+  s.seed = static_cast<uint64_t>(recipe_.run.integer("seed"));
+  s.number = round_;
+  s.first_iteration = iteration_;
+  s.interval = interval_;
+  s.clients = group_->size();
+  s.sampled.resize(static_cast<size_t>(group_->size()));
+  std::iota(s.sampled.begin(), s.sampled.end(), 0);
+  s.rates = [this](int) { return rates_; };
+  return s;
+}
+
+void LocalLoop::save() {
+  const Visit visit = [this](StateVisitor& v) { algorithm_->state(v); };
+  saved_.round = round_;
+  saved_.iteration = iteration_;
+  saved_.numbers = pack_numbers(visit);
+  saved_.globals = pack_globals(visit);
+  saved_.clients = pack(copy_clients(visit, {group_->rank()}));
+}
+
+}  // namespace tacet

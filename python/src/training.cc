@@ -1,0 +1,148 @@
+// See training.h.
+#include "training.h"
+
+#include <sys/prctl.h>
+
+#include <atomic>
+#include <csignal>
+#include <cstdlib>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <pybind11/functional.h>
+#include <pybind11/stl.h>
+
+#include "comm/rendezvous/handshake.h"
+#include "launch/environment.h"
+#include "launch/launch.h"
+#include "launch/meeting.h"
+#include "module_objective.h"
+#include "tacet/error.h"
+#include "tacet/recipe.h"
+#include "tacet/train.h"
+
+namespace tacet {
+namespace {
+
+namespace py = pybind11;
+
+// A wish to end the run after the round under way, which a signal handler in Python may make.
+struct Stop {
+  std::atomic<bool> asked{false};
+};
+
+// Calls a Python function with each line for people.
+class Listener : public Observer {
+ public:
+  explicit Listener(py::object hear) : hear_(std::move(hear)) {}
+  ~Listener() override {
+    const py::gil_scoped_acquire gil;
+    hear_ = py::none();
+  }
+  void message(const std::string& line) override { say("message", line); }
+  void warning(const std::string& line) override { say("warning", line); }
+
+ private:
+  void say(const char* kind, const std::string& line) {
+    const py::gil_scoped_acquire gil;
+    hear_(kind, line);
+  }
+  py::object hear_;
+};
+
+Meeting meeting_of(const Recipe& recipe, Placement place) {
+  place.hosted = place.hosted || std::getenv(kToldVariable) != nullptr;  // our launcher serves the rendezvous
+  return {std::move(place), read_token(""), recipe.run.text("exchange"), recipe.run.number("peer_timeout"),
+          static_cast<int>(recipe.run.integer("min_workers"))};
+}
+
+// Trains alone in this process, among workers that stay, or among workers that may be lost, as the place says. A worker that
+// can only start anew has the status "stranded".
+Result run_in_place(Recipe recipe, Objective* objective, const std::optional<Placement>& place, const TrainOptions& options,
+                    Observer& observer) {
+  const auto among = [&](auto& workers) {
+    return objective ? train(recipe, *objective, workers, options, observer) : train(recipe, workers, options, observer);
+  };
+  if (!place || place->store != "tacet" || place->size == 1) {
+    const auto group = place ? fixed_group(meeting_of(recipe, *place)) : single_group();
+    return among(*group);
+  }
+  if (!recipe.clients.has("count")) recipe.clients.set("count", int64_t{place->size});
+  const auto membership = membership_of(meeting_of(recipe, *place));
+  try {
+    return among(*membership);
+  } catch (const PeerLost& error) {
+    if (membership->term() == 0) throw PeerLost(error.rank, error.what() + how_placed(*place));
+    if (!membership->stranded()) throw;
+    observer.warning(error.what());
+    return {.status = "stranded"};
+  }
+}
+
+py::dict facts_of(const Result& result) {
+  py::dict facts;
+  facts["status"] = result.status;
+  facts["first"] = result.first;
+  facts["rounds"] = result.rounds;
+  facts["sha256"] = result.model_sha256;
+  return facts;
+}
+
+// Trains, with `host` as the objective unless it is None. `alone` leaves the environment's placement aside.
+py::dict train_here(const Recipe& given, const py::object& host, const std::string& out, bool resume, bool rejoins,
+                    bool alone, const Stop& stop, const py::object& hear) {
+  const std::optional<Placement> place = alone ? std::nullopt : placement_from_environment();
+  const Recipe recipe = with_clients(given, place ? place->size : 1);
+  std::unique_ptr<Objective> objective;
+  if (!host.is_none()) objective = make_module_objective(host, recipe, clients_of(recipe, 1));
+  TrainOptions options;
+  options.out = out;
+  options.resume = resume;
+  options.rejoin = rejoins;
+  options.stop = &stop.asked;
+  Listener listener(hear);
+  std::optional<Result> result;
+  {
+    const py::gil_scoped_release no_gil;
+    result = run_in_place(recipe, objective.get(), place, options, listener);
+    objective.reset();
+  }
+  return facts_of(*result);
+}
+
+// Starts workers that are copies of this process and run `work`, and waits for all of them. The process must have no other
+// thread.
+int launch_copies(const py::function& work, int workers, int restarts) {
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  LaunchOptions options;
+  options.supervise = true;
+  options.restarts = restarts;
+  options.work = [&](bool rejoins) {
+    PyOS_AfterFork_Child();
+    return work(rejoins).cast<int>();
+  };
+  return launch_local({"python"}, workers, options);
+}
+
+}  // namespace
+
+void add_training(py::module_& m) {
+  py::class_<Stop>(m, "Stop")
+      .def(py::init())
+      .def("ask", [](Stop& stop) { stop.asked = true; })
+      .def_property_readonly("asked", [](const Stop& stop) { return stop.asked.load(); });
+  m.def("train_here", &train_here, py::arg("recipe"), py::arg("host"), py::arg("out"), py::arg("resume"), py::arg("rejoins"),
+        py::arg("alone"), py::arg("stop"), py::arg("hear"));
+  m.def("launch_copies", &launch_copies, py::arg("work"), py::arg("workers"), py::arg("restarts"));
+  m.def("check_run_folder", &check_run_folder, py::arg("out"), py::arg("resume"));
+  m.def("placed_rank", []() -> std::optional<std::pair<int, int>> {
+    const auto place = placement_from_environment();
+    if (!place) return std::nullopt;
+    return std::pair(place->rank, place->size);
+  });
+}
+
+}  // namespace tacet

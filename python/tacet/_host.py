@@ -1,0 +1,224 @@
+"""A module, its loss and its data as the objective of a run: the Python side of python/src/module_objective.cc. Parameters,
+gradients and floating-point buffers of the module are views of three flat vectors that C++ works on."""
+
+import hashlib
+import json
+import random
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+
+import numpy
+import torch
+from torch.utils import dlpack
+
+from ._data import HeldOutData, TrainingData
+from ._load import UserError
+
+Loss = Callable[[torch.nn.Module, Any], Any]
+Named = List[Tuple[str, torch.Tensor]]
+
+
+def seed_everything(seed: int) -> None:
+    """Seeds the generators that models and data sets draw from: torch's, Python's and numpy's."""
+    torch.default_generator.manual_seed(seed)
+    random.seed(seed)
+    numpy.random.seed(seed & 0xffffffff)
+
+
+class Randomness:
+    """Keeps the state of the three generators and puts it back."""
+
+    def __init__(self) -> None:
+        self._kept = torch.get_rng_state(), random.getstate(), numpy.random.get_state()
+
+    def restore(self) -> None:
+        torch.set_rng_state(self._kept[0])
+        random.setstate(self._kept[1])
+        numpy.random.set_state(self._kept[2])
+
+
+def trained(module: torch.nn.Module) -> Named:
+    """Returns the parameters that are trained, tied ones once. Raises UserError for another type or place than ours."""
+    found = [(name, p) for name, p in module.named_parameters() if p.requires_grad]
+    if not found:
+        raise UserError("model= must have a parameter that requires a gradient, got none")
+    for name, p in found:
+        if p.dtype != torch.float32 or p.device.type != "cpu" or p.is_sparse:
+            raise UserError("model=: the parameter %s must be float32 on the CPU, got %s on %s" % (name, p.dtype, p.device))
+    return found
+
+
+def carried(module: torch.nn.Module) -> Named:
+    """Returns the buffers that are averaged: the floating-point ones."""
+    found = [(name, b) for name, b in module.named_buffers() if b.is_floating_point()]
+    for name, b in found:
+        if b.dtype != torch.float32 or b.device.type != "cpu":
+            raise UserError("model=: the buffer %s must be float32 on the CPU, got %s on %s" % (name, b.dtype, b.device))
+    return found
+
+
+def class_name(module: torch.nn.Module) -> str:
+    return "%s.%s" % (type(module).__module__, type(module).__qualname__)
+
+
+def fingerprint(module: torch.nn.Module) -> str:
+    """Returns a digest of the names, shapes and kinds of parameters and buffers."""
+    facts = [[name, list(p.shape), p.requires_grad] for name, p in module.named_parameters()]
+    facts += [[name, list(b.shape), str(b.dtype)] for name, b in module.named_buffers()]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+
+
+class Views:
+    """Tensors that became slices of one flat vector, and the check that they still are."""
+
+    def __init__(self, kind: str, tensors: Named) -> None:
+        self.layers = [(name, list(t.shape)) for name, t in tensors]
+        self.flat = torch.empty(sum(t.numel() for _, t in tensors))
+        self._kind, self._tensors = kind, [t for _, t in tensors]
+        first = 0
+        for t in self._tensors:
+            view = self.flat[first:first + t.numel()].view(t.shape)
+            view.copy_(t.detach())
+            t.data = view
+            first += t.numel()
+        self._places = [t.data_ptr() for t in self._tensors]
+
+    def check(self) -> None:
+        """Raises UserError naming a tensor that has another memory than it was given."""
+        if [t.data_ptr() for t in self._tensors] == self._places:
+            return
+        for t, place, (name, shape) in zip(self._tensors, self._places, self.layers):
+            if t.data_ptr() != place:
+                raise UserError("model=: the %s %s must keep its memory during a run, but it was replaced: change it in place "
+                                "(copy_), not by .data, .to() or a new tensor" % (self._kind, name))
+
+    def release(self) -> None:
+        """Gives each tensor memory of its own."""
+        for t in self._tensors:
+            t.data = t.data.clone()
+
+
+class ModuleHost:
+    """What the library asks of a program. Its attributes are read once: layers, buffer_layers, sizes, samples, labels, marks,
+    splits, figures, has_accuracy."""
+
+    def __init__(self, *, model: torch.nn.Module, loss: Loss, data: TrainingData, held_out: Dict[str, HeldOutData]) -> None:
+        self._model, self._loss, self._data, self._held_out = model, loss, data, held_out
+        self.sizes, self.samples, self.labels = data.sizes, data.samples, data.labels
+        self.splits = list(held_out)
+        self.marks = [("samples of clients" if data.sizes else "labels" if data.labels else "samples",
+                       data.sizes or data.labels or [data.samples])]
+        self.marks += [(name + " samples", [split.samples]) for name, split in held_out.items()]
+        self._whole_buffers = [(b, b.clone()) for b in model.buffers() if not b.is_floating_point()]
+        named = trained(model)
+        self._tensors = [p for _, p in named]
+        self._grads_before = [p.grad for p in self._tensors]
+        self._parameters = Views("parameter", named)
+        self._buffers = Views("buffer", carried(model))
+        self._gradients = torch.zeros_like(self._parameters.flat)
+        self._grads: List[torch.Tensor] = []
+        first = 0
+        for p in self._tensors:
+            self._grads.append(self._gradients[first:first + p.numel()].view(p.shape))
+            p.grad = self._grads[-1]
+            first += p.numel()
+        self.layers, self.buffer_layers = self._parameters.layers, self._buffers.layers
+        self._mode: Optional[bool] = None
+        self.figures: List[str] = []
+        self.has_accuracy = False
+        self._probe()
+
+    def _probe(self) -> None:
+        """Learns the names of the loss's figures, and finds its mistakes before the run has a file."""
+        if not self.splits:
+            return
+        batch, size = self._held_out[self.splits[0]].batch(0, 2)
+        seed_everything(0)
+        names = self._sums(batch, size, "the first samples of %s=" % self.splits[0])[2]
+        self.has_accuracy = "correct" in names
+        self.figures = sorted(name for name in names if name != "correct")
+
+    def capsule(self, which: str) -> Any:
+        """Returns the flat vector behind the parameters, gradients or buffers as a DLPack capsule."""
+        flat = {"parameters": self._parameters.flat, "gradients": self._gradients, "buffers": self._buffers.flat}[which]
+        return dlpack.to_dlpack(flat)
+
+    def units(self, split: str) -> int:
+        return self._held_out[split].units
+
+    def release(self) -> None:
+        """Gives the module its own tensors again, with the values of the last evaluation or step."""
+        self._parameters.release()
+        self._buffers.release()
+        for p, before in zip(self._tensors, self._grads_before):
+            p.grad = before
+
+    def _train(self, mode: bool) -> None:
+        if self._mode is not mode:
+            self._model.train(mode)
+            self._mode = mode
+
+    def _value(self, batch: Any, place: str) -> Any:
+        try:
+            return self._loss(self._model, batch)
+        except UserError:
+            raise
+        except Exception as error:
+            raise UserError("loss(model, batch) raised %s at %s: %s" % (type(error).__name__, place, error)) from error
+
+    @staticmethod
+    def _mean(value: Any, place: str) -> torch.Tensor:
+        """Returns the mean loss of what the loss function returned."""
+        if isinstance(value, tuple) and len(value) in (2, 3):
+            value = value[0] / value[1]
+        if not isinstance(value, torch.Tensor) or value.dim() != 0 or not value.is_floating_point():
+            got = "a tensor of shape %s and type %s" % (tuple(value.shape), value.dtype) if isinstance(value, torch.Tensor) \
+                else repr(value)[:80]
+            raise UserError("loss(model, batch) must return a mean loss, a float tensor without dimensions, or (sum, count, "
+                            "metrics), got %s at %s" % (got, place))
+        return value
+
+    def gradient(self, client: int, round: int, step: int, seed: int, indices: Any) -> float:
+        """Adds the gradient at a mini-batch to the flat one, which is zero, and returns the mean loss."""
+        self._parameters.check()
+        if self.buffer_layers:
+            self._buffers.check()
+        seed_everything(seed)
+        batch = self._data.batch(client, indices)
+        self._train(True)
+        place = "round %d, client %d, gradient %d" % (round + 1, client, step + 1)
+        value = self._mean(self._value(batch, place), place)
+        if not value.requires_grad:
+            raise UserError("loss(model, batch) must depend on the model's parameters, got a loss without a gradient at " + place)
+        value.backward()
+        for p, grad in zip(self._tensors, self._grads):
+            if p.grad is not grad:  # the loss took the gradients away (zero_grad) or made them anew
+                if p.grad is not None:
+                    grad.copy_(p.grad)
+                p.grad = grad
+        for b, start in self._whole_buffers:
+            b.copy_(start)
+        return value.item()
+
+    def _sums(self, batch: Any, size: int, place: str) -> Tuple[float, float, Dict[str, float]]:
+        self._train(False)
+        with torch.no_grad():
+            value = self._value(batch, place)
+        if not isinstance(value, tuple):
+            return self._mean(value, place).item() * size, size, {}
+        self._mean(value, place)
+        metrics = value[2] if len(value) == 3 else {}
+        if not isinstance(metrics, dict):
+            raise UserError("loss(model, batch) must return its metrics as a dict of sums over the batch, got %r" % (metrics,))
+        return float(value[0]), float(value[1]), {str(name): float(m) for name, m in metrics.items()}
+
+    def evaluate(self, split: str, unit: int) -> List[float]:
+        """Returns the sums of loss, correct answers and samples over a unit, then those of the figures."""
+        self._parameters.check()
+        seed_everything(unit)
+        batch, size = self._held_out[split].batch(unit)
+        loss, count, metrics = self._sums(batch, size, "the evaluation of " + split)
+        known = set(self.figures) | ({"correct"} if self.has_accuracy else set())
+        if set(metrics) != known:
+            raise UserError("loss(model, batch) must return the same metrics for every batch, %s, got %s" %
+                            (sorted(known), sorted(metrics)))
+        return [loss, metrics.get("correct", 0.0), count] + [metrics[name] for name in self.figures]

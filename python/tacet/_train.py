@@ -1,0 +1,197 @@
+"""Whole runs: tacet.train."""
+
+import contextlib
+import os
+import sys
+import tempfile
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional
+
+import torch
+
+from . import _host, _read, _toml, _workers
+from ._data import Collate, HeldOutData, TrainingData
+from ._groups import end_as_the_command_does
+from ._load import PeerLost, UserError, core
+
+
+def _say(quiet: bool) -> Callable[[str, str], None]:
+    """Returns what hears of a run's lines: warnings always reach stderr, others unless `quiet`."""
+
+    def hear(kind: str, line: str) -> None:
+        if kind == "warning" or not quiet:
+            print("tacet: %s%s" % ("warning: " if kind == "warning" else "", line), file=sys.stderr, flush=True)
+
+    return hear
+
+
+class _Program:
+    """The program's module, loss and data, checked, before they are the host of a run."""
+
+    def __init__(self, model: Any, loss: Any, data: Any, valid: Any, test: Any, labels: Any, collate: Optional[Collate]) -> None:
+        given = {"model": model, "loss": loss, "data": data}
+        missing = [name for name, value in given.items() if value is None]
+        if missing:
+            raise UserError("%s= must be given beside %s=" % ("= and ".join(missing), "=, ".join(set(given) - set(missing))))
+        if not isinstance(model, torch.nn.Module):
+            raise UserError("model= must be a torch.nn.Module, got %s" % type(model).__name__)
+        if not callable(loss):
+            raise UserError("loss= must be a function of (model, batch), got %r" % (loss,))
+        self.model = model
+        self._loss, self._data, self._labels, self._collate = loss, data, labels, collate
+        self._splits = {name: split for name, split in (("valid", valid), ("test", test)) if split is not None}
+        _host.trained(model)
+        _host.carried(model)
+
+    def sets(self) -> List[str]:
+        """Returns what the recipe says of the program."""
+        return ["data.name=python", "model.name=python", "model.module=" + _toml.value(_host.class_name(self.model), "model"),
+                "model.fingerprint=" + _toml.value(_host.fingerprint(self.model), "model")]
+
+    def clients(self) -> Optional[int]:
+        return len(self._data) if isinstance(self._data, (list, tuple)) else None
+
+    def host(self, recipe: Any) -> _host.ModuleHost:
+        values = recipe.values()
+        data = TrainingData(self._data, clients=values["clients"].get("count"), labels=self._labels, collate=self._collate)
+        if data.sizes and values["data"]["partition.kind"] != "iid":
+            raise UserError("data.partition.kind must not be given where each client has a data set of its own, got %s" %
+                            _toml.value(values["data"]["partition.kind"], "data"))
+        held_out = {name: HeldOutData(name, split, size=values["data"]["eval_batch"], collate=self._collate)
+                    for name, split in self._splits.items()}
+        return _host.ModuleHost(model=self.model, loss=self._loss, data=data, held_out=held_out)
+
+
+def _parsed(recipe: _toml.Recipe, program: Optional[_Program], overrides: Optional[Mapping[str, Any]]) -> Any:
+    sets = (program.sets() if program else []) + _toml.sets_of(overrides)
+    parsed = _toml.parse(recipe, sets)
+    clients = program.clients() if program else None
+    if clients is None:
+        return parsed
+    given = parsed.values()["clients"].get("count", clients)
+    if given != clients:
+        raise UserError("clients.count must be the number of data sets in data=, %d, got %d" % (clients, given))
+    return _toml.parse(recipe, sets + ["clients.count=%d" % clients])
+
+
+class _Job:
+    """One run, as each of its workers does it."""
+
+    def __init__(self, recipe: Any, program: Optional[_Program], out: str, resume: bool, quiet: bool) -> None:
+        self._recipe, self._program, self._out, self._resume, self._quiet = recipe, program, out, resume, quiet
+
+    def run(self, *, rejoins: bool, alone: bool, interrupt: bool) -> Dict[str, Any]:
+        stop = core.Stop()
+        put_back = _workers.stop_on_signals(stop, interrupt=interrupt)
+        host = self._program.host(self._recipe) if self._program else None
+        try:
+            return core.train_here(self._recipe, host, self._out, self._resume, rejoins, alone, stop, _say(self._quiet))
+        finally:
+            put_back()
+            if host:
+                host.release()
+
+    def in_worker(self, rejoins: bool) -> str:
+        return self.run(rejoins=rejoins, alone=False, interrupt=False)["status"]
+
+    def in_this_process(self, *, alone: bool) -> Dict[str, Any]:
+        """Trains here, and leaves torch's threads and the generators as they were."""
+        threads, randomness = torch.get_num_threads(), _host.Randomness()
+        try:
+            return self.run(rejoins=False, alone=alone, interrupt=True)
+        finally:
+            torch.set_num_threads(threads)
+            randomness.restore()
+
+
+@contextlib.contextmanager
+def _folder(out: Optional[Any]) -> Iterator[str]:
+    if out is not None:
+        yield os.fspath(out)
+        return
+    with tempfile.TemporaryDirectory(prefix="tacet-run-") as place:
+        yield os.path.join(place, "run")
+
+
+def _load(model: Optional[torch.nn.Module], run: _read.Run) -> None:
+    """Puts the final model into the program's module."""
+    if model is None or run.status != "done":
+        return
+    final = run.state_dict()
+    with torch.no_grad():
+        for name, tensor in list(model.named_parameters()) + list(model.named_buffers()):
+            if name in final:
+                tensor.copy_(final[name])
+
+
+def _finished(folder: str, kept: bool, program: Optional[_Program]) -> _read.Run:
+    run = _read.read_run(folder)
+    _load(program.model if program else None, run)
+    if not kept:
+        run.folder = None
+    return run
+
+
+def train(recipe: _toml.Recipe, *, model: Optional[torch.nn.Module] = None, loss: Optional[_host.Loss] = None, data: Any = None,
+          valid: Any = None, test: Any = None, labels: Any = None, collate: Optional[Collate] = None, out: Any = None,
+          workers: int = 1, overrides: Optional[Mapping[str, Any]] = None, resume: bool = False,
+          quiet: bool = False) -> _read.Run:
+    """Runs a recipe, on a module of your own or on the recipe's [model] and [data], and returns the finished run.
+
+    The answer is bitwise the same for every number of workers, and for a run that was stopped and resumed.
+
+    Args:
+        recipe: path of a TOML file, TOML text, or a dict of dicts. Its tables are those of docs/reference/recipes.md.
+        model: a torch.nn.Module with float32 parameters on the CPU. It replaces [model]. Parameters with requires_grad are
+            trained, tied ones once. Floating-point buffers are averaged; others (num_batches_tracked) stay as they are. During
+            the run its tensors are views of flat vectors; afterwards it holds the final model.
+        loss: a function of (model, batch) that returns the batch's mean loss, a float tensor without dimensions, or
+            (sum, count, metrics): the summed loss, the number it is summed over, and a dict of sums over the batch.
+            metrics["correct"] becomes eval_accuracy, any other name eval_NAME.
+        data: the training data in the place of [data]: a list of map-style Datasets, one a client; one Dataset, which
+            data.partition shares out; or a function of the client's number that returns its Dataset.
+        valid, test: Datasets to evaluate, in batches of data.eval_batch samples.
+        labels: whole numbers >= 0, one a sample of `data`, for a partition by labels. By default those that a Dataset has as
+            `targets` or `labels`, or the last tensor of a TensorDataset.
+        collate: makes a batch of a list of samples. By default torch's default_collate.
+        out: folder of the run, new or empty. Without it the run is kept in memory.
+        workers: processes to start on this machine, copies of this one. Under torchrun, mpirun, srun or `tacet launch` it must
+            be 1, as their variables place this process.
+        overrides: {"algorithm.eta": 0.1, …}, stronger than the recipe.
+        resume: goes on from the newest whole checkpoint in `out`, or begins where there is none.
+        quiet: says no evaluations on stderr, warnings only.
+
+    Randomness: before each mini-batch torch's, Python's and numpy's generators are seeded by (run.seed, client, round, step),
+    so dropout and augmentation do not depend on which worker computes. They are put back when the run ends.
+
+    Raises:
+        UserError: for a mistake in recipe, module, loss or data; nothing is written then.
+        PeerLost: when workers were lost and the run could not go on.
+        KeyboardInterrupt: after a Ctrl-C, when the round under way is finished and a checkpoint is written.
+
+    Source: docs/guide/python.md; the methods' papers are in tacet.algorithms().
+    """
+    own = any(x is not None for x in (model, loss, data, valid, test, labels, collate))
+    program = _Program(model, loss, data, valid, test, labels, collate) if own else None
+    if not isinstance(workers, int) or isinstance(workers, bool) or workers < 1:
+        raise UserError("workers= must be a whole number >= 1, got %r" % (workers,))
+    if resume and out is None:
+        raise UserError("resume=True: give the run's folder with out=")
+    parsed = _parsed(recipe, program, overrides)
+    placed = core.placed_rank()
+    if placed and placed[1] > 1 and workers > 1:
+        raise UserError("workers= must be 1 where a launcher places the workers (this process is worker %d of %d), got %d" %
+                        (placed[0], placed[1], workers))
+    if placed and placed[1] > 1:
+        end_as_the_command_does()
+    with _folder(out) as folder:
+        job = _Job(parsed, program, folder, resume, quiet)
+        if workers > 1:
+            core.check_run_folder(folder, resume)
+            _workers.run(job.in_worker, workers=workers, restarts=parsed.values()["run"]["restarts"])
+        else:
+            facts = job.in_this_process(alone=not placed)
+            if facts["status"] == "stranded":
+                raise PeerLost("this worker lost the others")
+            if facts["status"] == "interrupted":
+                raise KeyboardInterrupt
+        return _finished(folder, out is not None, program)

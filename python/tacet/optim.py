@@ -1,0 +1,236 @@
+"""Methods of tacet in a training loop of your own.
+
+    opt = tacet.optim.CELGC(net.parameters(), eta=0.1, gamma=0.5, interval=4)
+    for batch in loader:
+        opt.zero_grad()
+        loss(net, batch).backward()
+        opt.step()
+
+Each process is one client. The method is the C++ one, unchanged: it runs on a thread of its own, and each gradient that it asks
+for is the one that your loop computes next. Workers talk by torch.distributed's default group (Gloo), by a launcher's variables
+(`tacet launch`, torchrun, mpirun, srun), or not at all in one process.
+"""
+
+import math
+from typing import Any, Callable, Dict, Iterable, List, Optional
+
+import torch
+
+from . import _toml
+from ._groups import default_group
+from ._host import Views, carried, trained
+from ._load import UserError, core
+
+__all__ = ["CELGC", "Episode", "EpisodePP", "FedAvg", "FedLamb", "Local", "LocalSteps", "NaiveClip", "Scaffold"]
+
+
+def _recipe(algorithm: str, options: Dict[str, Any], seed: int, clients: int) -> Any:
+    """Returns the checked recipe of a loop. Raises UserError naming the option."""
+    given = {"algorithm.name": algorithm, **{"algorithm." + name: value for name, value in options.items() if value is not None},
+             "run.seed": seed, "clients.count": clients, "data.name": "python", "model.name": "python", "model.module": "own loop",
+             "model.fingerprint": "none", "schedule.rounds": 1}
+    try:
+        return core.parse_recipe("", "tacet.optim", _toml.sets_of(given))
+    except UserError as error:
+        text = str(error).replace("--set algorithm.name", "algorithm").replace("--set algorithm.", "").replace("--set ", "")
+        raise UserError("tacet.optim: " + text.replace("tacet.optim:1: ", "")) from None
+
+
+class Local(torch.optim.Optimizer):
+    """A method with local steps as a torch optimizer.
+
+    Args:
+        params: the parameters of one model, float32 on the CPU, in one group. They become views of one flat vector, and their
+            gradients of another, so that a step costs no copy.
+        algorithm: the method's name, one of tacet.algorithms().
+        eta: step size η. It is the group's "lr", so torch's schedulers drive it.
+        gamma: bound γ on the length of a step, of methods that clip. It is the group's "gamma".
+        interval: local steps I between two communications.
+        seed: the run's seed, for methods that draw.
+        timeout: seconds to wait for another worker before it counts as lost.
+        options: the method's other options, by the names of tacet.algorithms().
+
+    Made on all workers together, it gives them rank 0's parameters. They must call step() equally often. BatchNorm's buffers stay each worker's own.
+
+    Raises:
+        UserError: for options, parameters or gradients that don't fit; a gradient that is not finite, with round and step.
+        PeerLost: from step() and synchronize(), naming the worker that is gone or silent.
+
+    Source: tacet.algorithms() names each method's paper.
+    """
+
+    def __init__(self, params: Iterable[Any], *, algorithm: str, eta: float, gamma: Optional[float] = None,
+                 interval: Optional[int] = None, seed: int = 1, timeout: float = 60, **options: Any) -> None:
+        self._loop: Any = None
+        self._group = default_group(timeout)
+        self._recipe = _recipe(algorithm, {"eta": eta, "gamma": gamma, "interval": interval, **options}, seed, self._group.size)
+        super().__init__(params, {"lr": float(eta), "gamma": math.inf if gamma is None else float(gamma)})
+        if len(self.param_groups) != 1:
+            raise UserError("params must be one group, as one step's length is bounded for all parameters together, got %d groups" %
+                            len(self.param_groups))
+        self._parameters: List[torch.Tensor] = self.param_groups[0]["params"]
+        for k, p in enumerate(self._parameters):
+            if p.dtype != torch.float32 or p.device.type != "cpu":
+                raise UserError("params[%d] must be float32 on the CPU, got %s on %s" % (k, p.dtype, p.device))
+        self._views = Views("parameter", [("params[%d]" % k, p) for k, p in enumerate(self._parameters)])
+        self._flat = torch.zeros_like(self._views.flat)
+        self._grads: List[torch.Tensor] = []
+        first = 0
+        for p in self._parameters:
+            self._grads.append(self._flat[first:first + p.numel()].view(p.shape))
+            first += p.numel()
+            p.grad = self._grads[-1]
+        self.correction = False  # the last step() was a correction: it moved no parameter
+        core.Average(self._group).spread(torch.utils.dlpack.to_dlpack(self._views.flat))
+        self._make_loop()
+
+    def _make_loop(self) -> None:
+        self._loop = None  # a loop that is there ends first
+        to = torch.utils.dlpack.to_dlpack
+        self._loop = core.LocalLoop(self._recipe, self._views.layers, to(self._views.flat), to(self._flat), self._group)
+
+    def zero_grad(self, set_to_none: bool = False) -> None:
+        """Sets all gradients to zero. They are never None, as they are views of one vector."""
+        self._flat.zero_()
+        for p, grad in zip(self._parameters, self._grads):
+            p.grad = grad
+
+    def _take_gradients(self) -> None:
+        for p, grad in zip(self._parameters, self._grads):
+            if p.grad is grad:
+                continue
+            if p.grad is None:
+                grad.zero_()
+            elif p.grad.shape != grad.shape:
+                raise UserError("a parameter's gradient must have its shape %s, got %s" % (tuple(grad.shape), tuple(p.grad.shape)))
+            else:
+                grad.copy_(p.grad)
+
+    def step(self, closure: Optional[Callable[[], Any]] = None) -> Any:  # type: ignore[override]
+        """Hands the gradients to the method, which takes its step and, at a round's end, averages with the other workers. After
+        it the parameters are where the next gradient is to be computed.
+
+        Returns the closure's loss, if there is a closure. The attribute `correction` is True if the gradient was a correction
+        (EPISODE's at the common model): the method wants one more before it moves."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        self._views.check()
+        self._take_gradients()
+        group = self.param_groups[0]
+        self.correction = not self._loop.step(group["lr"], group["gamma"])
+        return loss
+
+    def synchronize(self) -> None:
+        """Ends the round under way early and puts the mean of all workers' parameters into the model. All workers call it after
+        equally many steps. It does nothing where a round has just ended, as the model is the common one then."""
+        self._loop.synchronize()
+
+    @property
+    def between_rounds(self) -> bool:
+        """True where the model is the common one: a round has ended, and no step of the next one was taken."""
+        return self._loop.between_rounds
+
+    @property
+    def metrics(self) -> Dict[str, Any]:
+        """The figures so far: rounds, communications, bytes_sent (bytes, by this worker); and of the last round gradient_norm
+        (mean), clipped_fraction and the method's own, such as global_norm and indicator."""
+        return self._loop.figures()
+
+    def state_dict(self) -> Dict[str, Any]:
+        """Returns the optimizer's state, as torch's optimizers do. The model's own state_dict has the parameters.
+
+        Raises UserError in the middle of a round: call synchronize() first, or save where between_rounds is True."""
+        if not self.between_rounds:
+            raise UserError("state_dict() must be called between two rounds (between_rounds is True, or after synchronize()), "
+                            "got a round under way")
+        return {**super().state_dict(), "tacet": self._loop.state()}
+
+    def load_state_dict(self, state_dict: Dict[str, Any]) -> None:
+        """Goes on from a state, at the parameters that the model has at the next step()."""
+        state = dict(state_dict)
+        own = state.pop("tacet", None)
+        if own is None:
+            raise UserError("load_state_dict() must get what state_dict() of tacet.optim returned, got another optimizer's state")
+        super().load_state_dict(state)
+        self._make_loop()
+        self._loop.restore(tuple(own))
+
+
+def _named(name: str, algorithm: str, first_line: str) -> type:
+    def __init__(self: Any, params: Iterable[Any], *, eta: float, **options: Any) -> None:
+        Local.__init__(self, params, algorithm=algorithm, eta=eta, **options)
+
+    return type(name, (Local,), {"__init__": __init__, "__module__": __name__, "__doc__": first_line + " See Local."})
+
+
+CELGC = _named("CELGC", "celgc", "Local steps with clipping (Liu et al., NeurIPS 2022).")
+Episode = _named("Episode", "episode", "Episodic clipping with corrections (Crawshaw et al., ICLR 2023).")
+EpisodePP = _named("EpisodePP", "episode++", "EPISODE with corrections of the round before (Crawshaw et al., NeurIPS 2023).")
+FedAvg = _named("FedAvg", "fedavg", "Local steps and averaging (McMahan et al., AISTATS 2017).")
+FedLamb = _named("FedLamb", "fed-lamb", "Local adaptive steps, layer by layer (Karimi et al., 2021).")
+NaiveClip = _named("NaiveClip", "naive-clip", "Clipped steps along the mean gradient, one communication a step.")
+Scaffold = _named("Scaffold", "scaffold", "Control variates against client drift (Karimireddy et al., ICML 2020).")
+
+
+class LocalSteps:
+    """Plain averaging around an optimizer of your own: every `interval` steps of it all workers' parameters are averaged, in one
+    message.
+
+        with tacet.LocalSteps(net, optimizer, interval=8) as local:
+            for batch in loader:
+                ...
+                local.step()  # optimizer.step(), and every 8th time the mean
+
+    Args:
+        model: its parameters and floating-point buffers are averaged, float32 on the CPU.
+        optimizer: any torch optimizer over the model's parameters. Its state stays each worker's own.
+        interval: steps between two averages, >= 1.
+        timeout: seconds to wait for another worker before it counts as lost.
+
+    At the beginning all workers get rank 0's parameters, at the end the mean.
+
+    Raises UserError for a model that does not fit, PeerLost when a worker is gone or silent.
+    """
+
+    def __init__(self, model: torch.nn.Module, optimizer: torch.optim.Optimizer, *, interval: int, outer: None = None,
+                 timeout: float = 60) -> None:
+        if not isinstance(interval, int) or interval < 1:
+            raise UserError("interval must be a whole number >= 1, got %r" % (interval,))
+        if outer is not None:
+            raise UserError("outer must be None, as no outer step is there yet, got %r" % (outer,))
+        self.optimizer, self.interval = optimizer, interval
+        self.taken = 0  # steps so far
+        self._average = core.Average(default_group(timeout))
+        self._named = trained(model) + carried(model)
+        self._views: Optional[Views] = None
+
+    def __enter__(self) -> "LocalSteps":
+        self._views = Views("parameter or buffer", self._named)
+        self._capsule_call(self._average.spread)
+        return self
+
+    def __exit__(self, kind: Any, value: Any, trace: Any) -> None:
+        if kind is None:
+            self.synchronize()
+        if self._views is not None:
+            self._views.release()
+            self._views = None
+
+    def _capsule_call(self, function: Callable[[Any], None]) -> None:
+        if self._views is None:
+            raise UserError("LocalSteps must be entered with `with` before its steps")
+        self._views.check()
+        function(torch.utils.dlpack.to_dlpack(self._views.flat))
+
+    def step(self) -> None:
+        """Takes a step of the optimizer, and averages after every interval-th one."""
+        self.optimizer.step()
+        self.taken += 1
+        if self.taken % self.interval == 0:
+            self.synchronize()
+
+    def synchronize(self) -> None:
+        """Averages now. All workers call it after equally many steps."""
+        self._capsule_call(self._average.mean)

@@ -1,0 +1,57 @@
+"""The programs of examples/python, each run as its page says, and the page of the reference."""
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import unittest
+
+import program
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+EXAMPLES = ROOT / "examples" / "python"
+FASHION = "/usr/share/datasets/fashion-mnist"
+
+
+class Examples(program.Case):
+    def python(self, *words, **variables):
+        done = subprocess.run([sys.executable, "-B", *map(str, words)], capture_output=True, text=True, timeout=500,
+                              env={**os.environ, **variables})
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout
+
+    def test_characters_on_one_and_two_workers(self):
+        text = self.path("text")
+        pathlib.Path(text).write_text("the quick brown fox jumps over the lazy dog. " * 120, encoding="utf-8")
+        shown = [self.python(EXAMPLES / "characters.py", text, "--workers", n) for n in (1, 2)]
+        self.assertRegex(shown[0], r"^done: \d+\.\d\d characters")
+        self.assertEqual(shown[0], shown[1])
+
+    def test_fashion_mnist(self):
+        if not os.path.isdir(FASHION):
+            self.skipTest("Debian's package dataset-fashion-mnist is not installed")
+        shown = self.python(EXAMPLES / "fashion_mnist.py", "--workers", 2, "--rounds", 40, "--out", self.path("run"))
+        accuracy = float(re.search(r"test accuracy (\S+) %", shown).group(1))
+        self.assertGreater(accuracy, 30)
+        self.assertTrue(os.path.exists(self.path("run", "report.html")))
+
+    def test_own_loop(self):
+        shown = self.python(EXAMPLES / "own_loop.py")
+        self.assertRegex(shown, r"loss 0\.\d+ after 0 communications")
+
+    def test_own_loop_launched(self):
+        command = os.environ.get("TACET_COMMAND", "")
+        if not os.path.exists(command):
+            self.skipTest("the command is not built at %r" % command)
+        done = subprocess.run([command, "launch", "--workers", "2", "--", sys.executable, "-B", str(EXAMPLES / "own_loop.py")],
+                              capture_output=True, text=True, timeout=300)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stdout, r"loss 0\.\d+ after 50 communications")
+
+    def test_the_reference_is_what_the_docstrings_say(self):
+        self.python(ROOT / "scripts" / "python-reference.py", "--check")
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

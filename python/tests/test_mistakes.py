@@ -1,0 +1,96 @@
+"""Wrong input to tacet.train: every message names place, allowed and given, and no file is written."""
+
+import os
+import unittest
+
+import torch
+from torch import nn
+from torch.utils.data import Dataset, IterableDataset
+
+import program
+import tacet
+
+
+class Raising(Dataset):
+    def __len__(self):
+        return 30
+
+    def __getitem__(self, k):
+        if k == 7:
+            raise OSError("disk is gone")
+        return torch.zeros(5), 0
+
+
+class Stream(IterableDataset):
+    def __iter__(self):
+        return iter([])
+
+
+class Mistakes(program.Case):
+    def refused(self, words, **more):
+        """Expects the mistake, and returns its text."""
+        return self.mistake(words, program.trained, **{"out": self.path("out"), **more})
+
+    def untouched(self, words, **more):
+        """Expects the mistake, and no run folder."""
+        self.refused(words, **more)
+        self.assertFalse(os.path.exists(self.path("out")))
+
+    def test_options(self):
+        self.untouched("overrides: algorithm.gama: is not a key of celgc; did you mean gamma?", overrides={"algorithm.gama": 1})
+        self.untouched("algorithm.eta: must be > 0, got -1", overrides={"algorithm.eta": -1})
+        self.untouched("did you mean episode?", overrides={"algorithm.name": "epsode"})
+        self.untouched("recipe:5: algorithm.eta", recipe=program.RECIPE.replace("eta = 0.1", 'eta = "much"').strip())
+        self.untouched("workers= must be a whole number >= 1, got 0", workers=0)
+        self.untouched("no such file", recipe="nowhere.toml")
+
+    def test_arguments(self):
+        self.untouched("model= must be given beside", model=None)
+        self.untouched("model= must be a torch.nn.Module, got int", model=3)
+        self.untouched("loss= must be a function", loss=3)
+        self.untouched("must be a data set with len()", data=Stream())
+        self.untouched("clients.count must be the number of data sets in data=, 2, got 6", data=[program.dataset(20)] * 2)
+        self.untouched("labels= must have one label a sample, 120, got 2", labels=[0, 1])
+        self.untouched("must be given where data= is a function", data=lambda c: None,
+                       recipe=program.RECIPE.replace("count = 6\nparticipating = 4\n", ""))
+        self.untouched("deals samples by their labels", data=Raising(), overrides={"data.partition.kind": "dirichlet"})
+
+    def test_modules(self):
+        self.untouched(["first.weight must be float32 on the CPU", "float64"], model=program.net().double())
+        frozen = program.net()
+        for p in frozen.parameters():
+            p.requires_grad_(False)
+        self.untouched("must have a parameter that requires a gradient", model=frozen)
+
+    def test_losses(self):
+        self.untouched(["must return a mean loss", "got 3"], loss=lambda m, b: 3)
+        self.untouched("got a tensor of shape (2, 3)", loss=lambda m, b: m(b[0]))
+        self.refused("a loss without a gradient", loss=lambda m, b: torch.zeros(()), out=self.path("constant"))
+        text = self.refused("the loss is not finite at round 1, client", loss=lambda m, b: program.mean_loss(m, b) / 0, valid=None,
+                            out=self.path("infinite"))
+        self.assertIn("run.non_finite", text)
+
+    def test_a_dataset_that_raises_names_the_sample(self):
+        self.refused("sample 7 can't be read: OSError: disk is gone", data=Raising(), labels=[0] * 30, valid=None)
+
+    def test_a_module_whose_parameters_are_replaced(self):
+        def moving(model, batch):
+            value = program.mean_loss(model, batch)
+            model.last.weight.data = model.last.weight.data.clone()
+            return value
+
+        self.refused("the parameter last.weight must keep its memory", loss=moving, valid=None)
+
+    def test_metrics_that_change_their_names(self):
+        calls = []
+
+        def fickle(model, batch):
+            total, count, metrics = program.loss(model, batch)
+            calls.append(1)
+            return total, count, {"correct": 1} if model.training or len(calls) == 1 else {"other": 1}
+
+        self.refused("must return the same metrics for every batch", loss=fickle)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

@@ -1,0 +1,265 @@
+"""tacet.optim: a loop of one's own gives the bits of tacet.train on the same batches, for each method, alone and with two workers;
+state, schedulers, early ends of rounds, and mistakes."""
+
+import gc
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+import time
+import unittest
+import weakref
+
+import torch
+from torch.utils.data import Dataset
+
+import loop
+import program
+import tacet
+
+METHODS = {"celgc": {"eta": 0.2, "gamma": 0.1, "interval": 4}, "episode": {"eta": 0.2, "gamma": 0.1, "interval": 4},
+           "episode++": {"eta": 0.2, "gamma": 0.1, "interval": 4}, "scaffold": {"eta": 0.1, "interval": 4},
+           "fed-lamb": {"eta": 0.01, "interval": 4}, "naive-clip": {"eta": 0.2, "gamma": 0.1}}
+
+
+class Recording(Dataset):
+    """A client's samples, in whose `drawn` the samples stand in the order in which they were asked for."""
+
+    def __init__(self, seed):
+        self.samples, self.drawn = program.dataset(24, seed), []
+
+    def __len__(self):
+        return 24
+
+    def __getitem__(self, k):
+        self.drawn.append(k)
+        return self.samples[k]
+
+    def batches(self, size):
+        x, y = self.samples.tensors
+        return [(x[part], y[part]) for part in torch.tensor(self.drawn).split(size)]
+
+
+def whole_run(method, options, clients, rounds):
+    """The final parameters of tacet.train, and each client's batches in their order."""
+    data = [Recording(seed) for seed in range(clients)]
+    net = loop.plain_net()
+    recipe = {"data": {"batch_size": 6}, "algorithm": {"name": method, **options}, "clients": {"count": clients},
+              "schedule": {"rounds": rounds}}
+    tacet.train(recipe, model=net, loss=program.mean_loss, data=data, quiet=True)
+    return [p.detach().clone() for p in net.parameters()], [d.batches(6) for d in data]
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Alone(program.Case):
+    def test_clipped_steps_are_the_papers(self):
+        net, by_hand = loop.plain_net(), loop.plain_net()
+        opt = tacet.optim.CELGC(net.parameters(), eta=0.2, gamma=0.1, interval=3)
+        x, y = program.dataset().tensors
+        for k in range(9):
+            batch = x[8 * k:8 * k + 8], y[8 * k:8 * k + 8]
+            opt.zero_grad()
+            program.mean_loss(net, batch).backward()
+            opt.step()
+            by_hand.zero_grad()
+            program.mean_loss(by_hand, batch).backward()
+            norm = sum(p.grad.double().pow(2).sum() for p in by_hand.parameters()).sqrt()
+            with torch.no_grad():
+                for p in by_hand.parameters():
+                    p -= min(0.2, 0.1 / norm.item()) * p.grad
+        for p, q in zip(net.parameters(), by_hand.parameters()):
+            self.assertTrue(torch.allclose(p, q, rtol=1e-5, atol=1e-7))
+        self.assertEqual(opt.metrics["rounds"], 3)
+        self.assertGreater(opt.metrics["clipped_fraction"], 0)
+
+    def test_each_method_has_the_bits_of_a_run(self):
+        for method, options in METHODS.items():
+            final, batches = whole_run(method, options, 1, 30)
+            net = loop.plain_net()
+            opt = tacet.optim.Local(net.parameters(), algorithm=method, **options)
+            for batch in batches[0]:
+                opt.zero_grad()
+                program.mean_loss(net, batch).backward()
+                opt.step()
+            self.assertTrue(opt.between_rounds, method)
+            self.assertEqual(opt.metrics["rounds"], 30, method)
+            for p, q in zip(net.parameters(), final):
+                self.assertTrue(torch.equal(p, q), method)
+
+    def test_corrections_are_told(self):
+        net = loop.plain_net()
+        opt = tacet.optim.Episode(net.parameters(), eta=0.1, gamma=0.1, interval=2)
+        told = []
+        for _ in range(6):
+            before = net[0].weight.detach().clone()
+            program.mean_loss(net, program.dataset().tensors).backward()
+            opt.step()
+            told.append(opt.correction)
+            self.assertEqual(opt.correction, torch.equal(before, net[0].weight))
+            opt.zero_grad()
+        self.assertEqual(told, [True, False, False] * 2)
+        self.assertIn("indicator", opt.metrics)
+
+    def test_schedulers_gradients_that_are_none_and_accumulation(self):
+        net = loop.plain_net()
+        opt = tacet.optim.FedAvg(net.parameters(), eta=0.1, interval=1)
+        schedule = torch.optim.lr_scheduler.StepLR(opt, 1, gamma=0.5)
+        batch = program.dataset().tensors
+        for k in range(3):
+            before = [p.detach().clone() for p in net.parameters()]
+            net.zero_grad(set_to_none=True)
+            for _ in range(2):
+                (program.mean_loss(net, batch) / 2).backward()
+            grads = [p.grad.clone() for p in net.parameters()]
+            opt.step()
+            for p, q, g in zip(net.parameters(), before, grads):
+                self.assertTrue(torch.allclose(p, q - 0.1 * 0.5 ** k * g, atol=1e-7))
+            schedule.step()
+
+    def test_a_saved_state_goes_on_with_the_same_bits(self):
+        def some(net, opt, steps):
+            for _ in range(steps):
+                opt.zero_grad()
+                program.mean_loss(net, program.dataset().tensors).backward()
+                opt.step()
+
+        options = {"algorithm": "fed-lamb", "eta": 0.01, "interval": 2}
+        net = loop.plain_net()
+        opt = tacet.optim.Local(net.parameters(), **options)
+        some(net, opt, 4)
+        torch.save([net.state_dict(), opt.state_dict()], self.path("saved"))
+        some(net, opt, 1)
+        self.mistake("between two rounds", opt.state_dict)
+        some(net, opt, 3)
+        again = loop.plain_net()
+        other = tacet.optim.Local(again.parameters(), **options)
+        model_state, state = torch.load(self.path("saved"))
+        again.load_state_dict(model_state)
+        other.load_state_dict(state)
+        some(again, other, 4)
+        self.assertEqual(other.metrics["rounds"], 4)
+        for p, q in zip(net.parameters(), again.parameters()):
+            self.assertTrue(torch.equal(p, q))
+
+    def test_a_round_ends_early(self):
+        net = loop.plain_net()
+        opt = tacet.optim.CELGC(net.parameters(), eta=0.1, gamma=0.1, interval=4)
+        program.mean_loss(net, program.dataset().tensors).backward()
+        opt.step()
+        self.assertFalse(opt.between_rounds)
+        here = net[0].weight.detach().clone()
+        opt.synchronize()
+        self.assertTrue(opt.between_rounds)
+        self.assertTrue(torch.equal(here, net[0].weight))
+
+    def test_it_leaves_no_threads_and_no_tensors(self):
+        threads = len(os.listdir("/proc/self/task"))
+        for _ in range(3):
+            net = loop.plain_net()
+            opt = tacet.optim.CELGC(net.parameters(), eta=0.1, gamma=0.1, interval=2)
+            program.mean_loss(net, program.dataset().tensors).backward()
+            opt.step()
+            gone = weakref.ref(opt)
+            gc.disable()
+            del opt, net
+            gc.enable()
+            self.assertIsNone(gone())
+        self.assertEqual(len(os.listdir("/proc/self/task")), threads)
+
+    def test_local_steps_around_another_optimizer(self):
+        net, by_hand = loop.plain_net(), loop.plain_net()
+        optimizer, other = (torch.optim.Adam(m.parameters()) for m in (net, by_hand))
+        with tacet.LocalSteps(net, optimizer, interval=2) as local:
+            for _ in range(3):
+                for m, o in ((net, local), (by_hand, other)):
+                    m.zero_grad()
+                    program.mean_loss(m, program.dataset().tensors).backward()
+                    o.step()
+        for p, q in zip(net.parameters(), by_hand.parameters()):
+            self.assertTrue(torch.equal(p, q))
+
+
+class Mistakes(program.Case):
+    def local(self, **options):
+        net = loop.plain_net()
+        given = {"algorithm": "celgc", "eta": 0.1, "gamma": 0.1, "interval": 2, **options}
+        return net, tacet.optim.Local(net.parameters(), **given)
+
+    def test_options(self):
+        self.mistake("gama: is not a key of celgc; did you mean gamma?", self.local, gama=1)
+        self.mistake("did you mean episode?", self.local, algorithm="epsode")
+        self.mistake("eta: must be > 0, got -1", self.local, eta=-1)
+        self.mistake("keeps a model of each client", self.local, algorithm="celgc-partial")
+        self.mistake("must be one group", lambda: tacet.optim.FedAvg(
+            [{"params": [torch.nn.Parameter(torch.zeros(1))]}, {"params": [torch.nn.Parameter(torch.zeros(1))]}], eta=1, interval=1))
+        self.mistake("params[0] must be float32", lambda: tacet.optim.FedAvg(loop.plain_net().double().parameters(), eta=1, interval=1))
+
+    def test_a_gradient_that_is_not_finite(self):
+        net, opt = self.local()
+        (program.mean_loss(net, program.dataset().tensors) / 0).backward()
+        self.mistake("the gradient is not finite at round 1, client 0, local step 1", opt.step)
+        self.mistake("is not finite", opt.step)
+
+    def test_parameters_that_move(self):
+        net, opt = self.local()
+        net[0].weight.data = torch.zeros(8, 5)
+        self.mistake("the parameter params[0] must keep its memory", opt.step)
+
+    def test_another_optimizers_state(self):
+        net, opt = self.local()
+        self.mistake("another optimizer's state", opt.load_state_dict, torch.optim.SGD(net.parameters(), 1).state_dict())
+
+
+class TwoWorkers(program.Case):
+    def start(self, rank, port, method, options, group):
+        environment = {**os.environ, "RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+        return subprocess.Popen([sys.executable, "-B", str(pathlib.Path(__file__).with_name("loop.py")), method,
+                                 json.dumps(options), self.path("batches"), self.path("model"), group], env=environment,
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def run_loop(self, method, options, group):
+        final, batches = whole_run(method, options, 2, 30)
+        torch.save(batches, self.path("batches"))
+        port = free_port()
+        workers = [self.start(rank, port, method, options, group) for rank in range(2)]
+        for worker in workers:
+            text = worker.communicate(timeout=200)[0]
+            self.assertEqual(worker.returncode, 0, text)
+        for rank in range(2):
+            found = torch.load(self.path("model" + str(rank)))
+            for p, q in zip(found["parameters"], final):
+                self.assertTrue(torch.equal(p, q), (method, rank))
+            self.assertGreater(found["metrics"]["bytes_sent"], 0)
+
+    def test_placed_workers_are_two_clients_of_a_run(self):
+        for method in ("celgc", "episode", "scaffold"):
+            self.run_loop(method, METHODS[method], "placed")
+
+    def test_torch_distributed(self):
+        for method in ("episode++", "fed-lamb", "naive-clip"):
+            self.run_loop(method, METHODS[method], "torch")
+
+    def test_a_worker_that_ends_early_is_named(self):
+        final, batches = whole_run("celgc", METHODS["celgc"], 2, 4)
+        for group in ("placed", "torch"):
+            torch.save([batches[0], batches[1][:4]], self.path("batches"))
+            port = free_port()
+            begin = time.monotonic()
+            first, second = (self.start(rank, port, "celgc", METHODS["celgc"], group) for rank in range(2))
+            text = first.communicate(timeout=200)[0]
+            second.communicate(timeout=200)
+            self.assertEqual(first.returncode, 3, text)
+            self.assertIn("tacet.PeerLost", text)
+            self.assertIn("worker 1", text)
+            self.assertLess(time.monotonic() - begin, 150)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

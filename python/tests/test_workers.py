@@ -1,0 +1,99 @@
+"""tacet.train on worker processes: the bits of one process, a killed worker, a stopped run, and what workers report."""
+
+import os
+import signal
+import threading
+import time
+import unittest
+
+import torch
+
+import program
+import tacet
+
+
+class Workers(program.Case):
+    @classmethod
+    def setUpClass(cls):
+        cls.alone = program.trained()
+
+    def test_equal_bits_on_one_two_and_four_workers(self):
+        for workers in (2, 4):
+            model = program.net()
+            run = program.trained(model=model, workers=workers)
+            self.assertEqual(run.sha256, self.alone.sha256, workers)
+            self.assertEqual(run.summary["workers"], workers)
+            self.assertTrue(torch.equal(model.first.weight, run.state_dict()["first.weight"]))
+
+    def test_each_method_has_equal_bits(self):
+        for method in ("episode", "episode++", "scaffold", "fed-lamb", "naive-clip"):
+            options = {"algorithm.name": method, "clients.participating": 6}
+            recipe = program.RECIPE
+            if method in ("scaffold", "fed-lamb"):
+                recipe = recipe.replace("gamma = 0.5\n", "")
+            if method == "naive-clip":
+                recipe = recipe.replace("interval = 3\n", "")
+            one, two = (program.trained(recipe=recipe, overrides=options, workers=w) for w in (1, 2))
+            self.assertEqual(one.sha256, two.sha256, method)
+
+    def test_workers_after_a_computation_with_threads(self):
+        a = torch.rand(400, 400)
+        (a @ a).sum()  # an OpenMP team that a copy of this process does not have
+        model = program.net()
+        program.mean_loss(model, program.dataset().tensors).backward()
+        few = {"schedule.rounds": 2, "clients.participating": 2}
+        self.assertEqual(program.trained(workers=2, overrides={"run.threads": 2, **few}).status, "done")
+
+    def test_a_killed_worker_changes_nothing(self):
+        mark = self.path("killed")
+
+        def dying(model, batch):
+            if tacet._load.core.placed_rank() == (1, 3) and not os.path.exists(mark):
+                dying.calls = getattr(dying, "calls", 0) + 1
+                if dying.calls == 8:
+                    with open(mark, "w", encoding="utf-8"):
+                        pass
+                    os.kill(os.getpid(), signal.SIGKILL)
+            return program.loss(model, batch)
+
+        run = program.trained(loss=dying, workers=3, out=self.path("run"))
+        self.assertTrue(os.path.exists(mark))
+        self.assertEqual(run.sha256, self.alone.sha256)
+        self.assertEqual(run.summary["faults"]["lost"], 1)
+
+    def test_ctrl_c_writes_the_checkpoint(self):
+        def slow(model, batch):
+            time.sleep(0.02)
+            return program.loss(model, batch)
+
+        def interrupt():
+            log = self.path("run", "metrics.jsonl")
+            for _ in range(1200):
+                time.sleep(0.1)
+                if os.path.exists(log) and os.path.getsize(log) > 1000:
+                    break
+            os.kill(os.getpid(), signal.SIGINT)
+
+        threading.Thread(target=interrupt).start()
+        with self.assertRaises(KeyboardInterrupt):
+            program.trained(loss=slow, workers=2, out=self.path("run"), overrides={"schedule.rounds": 2000})
+        self.assertEqual(tacet.read_run(self.path("run")).status, "interrupted")
+        finished = tacet.read_checkpoint(self.path("run")).round
+        self.assertGreater(finished, 0)
+        more = {"schedule.rounds": finished + 3}
+        self.assertEqual(program.trained(workers=2, out=self.path("run"), resume=True, overrides=more).sha256,
+                         program.trained(overrides=more).sha256)
+
+    def test_what_a_worker_raises_arrives(self):
+        def broken(model, batch):
+            raise KeyError("no such column")
+
+        self.mistake(["loss(model, batch) raised KeyError", "no such column"], program.trained, loss=broken, valid=None, workers=2)
+
+    def test_a_folder_that_is_not_empty_is_refused_before_workers_start(self):
+        program.trained(out=self.path("run"))
+        self.mistake("is not empty", program.trained, out=self.path("run"), workers=2)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

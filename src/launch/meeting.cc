@@ -1,0 +1,47 @@
+// See meeting.h.
+#include "launch/meeting.h"
+
+#include "tacet/error.h"
+
+namespace tacet {
+namespace {
+
+GlooOptions gloo_options(const Meeting& meeting) {
+  GlooOptions options;
+  options.rank = meeting.place.rank;
+  options.size = meeting.place.size;
+  options.address = meeting.place.address;
+  options.port = meeting.place.port;
+  options.interface_address = meeting.place.interface_address;
+  options.hosted = meeting.place.hosted;
+  options.store = meeting.place.store;
+  options.token = meeting.token;
+  options.timeout_seconds = meeting.timeout_seconds;
+  return options;
+}
+
+}  // namespace
+
+std::unique_ptr<Group> fixed_group(const Meeting& meeting) {
+  std::unique_ptr<Group> group;
+  try {
+    group = gloo_group(gloo_options(meeting));
+  } catch (const PeerLost& error) {
+    throw PeerLost(error.rank, error.what() + how_placed(meeting.place));
+  }
+  if (meeting.exchange == "gloo") return group;
+  SharedOptions shared;
+  shared.timeout_seconds = meeting.timeout_seconds;
+  shared.required = meeting.exchange == "shared";
+  return share_memory(std::move(group), shared);
+}
+
+std::unique_ptr<Membership> membership_of(const Meeting& meeting) {
+  try {
+    return std::make_unique<Membership>(MembershipOptions{gloo_options(meeting), meeting.exchange, meeting.min_workers});
+  } catch (const PeerLost& error) {
+    throw PeerLost(error.rank, error.what() + how_placed(meeting.place));
+  }
+}
+
+}  // namespace tacet
