@@ -21,6 +21,19 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr size_t most_complaints = 10;
+// A recipe that an earlier version resolved has all of these keys, used or not: it wrote those that had a default.
+constexpr std::array<std::pair<const char*, const char*>, 12> resolved_keys = {{{"clients", "sampling"},
+                                                                                {"clients", "period"},
+                                                                                {"clients", "alpha"},
+                                                                                {"schedule", "milestones"},
+                                                                                {"schedule", "factor"},
+                                                                                {"schedule", "unit"},
+                                                                                {"schedule", "warmup"},
+                                                                                {"schedule", "cosine"},
+                                                                                {"schedule", "cosine_to"},
+                                                                                {"schedule", "scale_gamma"},
+                                                                                {"schedule", "nt_asgd"},
+                                                                                {"schedule", "nonmono"}}};
 const Value no_value =
     Numbers{std::numeric_limits<double>::quiet_NaN()};  // stands for a date or a table; no key may have it
 
@@ -331,17 +344,10 @@ class Checker {
     }
   }
 
-  // Returns true for a recipe that an earlier version resolved, which wrote every key that had a default, used or not.
   bool is_resolved(size_t layer) const {
     constexpr size_t first_file = 1;  // layer 0 is --set
-    static const std::array<std::pair<const char*, std::vector<const char*>>, 2> then = {
-        {{"clients", {"sampling", "period", "alpha"}},
-         {"schedule",
-          {"milestones", "factor", "unit", "warmup", "cosine", "cosine_to", "scale_gamma", "nt_asgd", "nonmono"}}}};
-    return layer >= first_file && std::all_of(then.begin(), then.end(), [&](const auto& table) {
-             return std::all_of(table.second.begin(), table.second.end(),
-                                [&](const char* key) { return given_in(layer, table.first, key); });
-           });
+    const auto is_given = [&](const auto& key) { return given_in(layer, key.first, key.second) != nullptr; };
+    return layer >= first_file && std::all_of(resolved_keys.begin(), resolved_keys.end(), is_given);
   }
 
   // Complains about what no single key can tell. A key that was given a bad value has its own complaint.
