@@ -1,12 +1,12 @@
 # Decides about the Python package (python/). It needs pybind11 and the torch of the Python that it is built for; AUTO leaves it out,
 # and says so, where they are missing.
-if(NOT TACET_PYTHON)
+if(NOT TACET_PYTHON_PACKAGE)
   return()
 endif()
 if(NOT SKBUILD AND NOT Python_EXECUTABLE)
   set(Python_ROOT_DIR /usr)  # Debian's Python, whose torch is libtorch-dev's, before others on the PATH
 endif()
-if(TACET_PYTHON STREQUAL "AUTO")
+if(TACET_PYTHON_PACKAGE STREQUAL "AUTO")
   find_package(Python QUIET COMPONENTS Interpreter Development.Module)
   find_package(pybind11 QUIET)
   set(torch_here 1)
