@@ -25,7 +25,7 @@ class Undisturbed(Case):
         cls.file = cls.recipe(algorithm={"momentum": 0.9, "eta": 0.1, **cls.changes.get("algorithm", {})},
                               clients={"count": 5}, data={"batch_size": 4},
                               model={"embedding": 64, "hidden": 96}, schedule={"rounds": 120},
-                              run={"eval_every": 0.2, "checkpoint_every": 0.1, "peer_timeout": 2, "restarts": 50,
+                              run={"eval_every": 0.2, "checkpoint_every": 0.1, "peer_timeout": 5, "restarts": 50,
                                    **cls.changes.get("run", {})})
         cls.straight = cls.train(cls.file, "straight")
 

@@ -9,7 +9,7 @@ import unittest
 
 TACET = os.environ["TACET_COMMAND"]
 COMMANDS = (["train"], ["compare"], ["report"], ["eval"], ["algorithms"], ["models"], ["data", "list"], ["data", "info"],
-            ["data", "fetch"], ["doctor"], ["completion"], ["manual"])
+            ["data", "fetch"], ["launch"], ["doctor"], ["completion"], ["manual"])
 
 
 def tacet(*args):
