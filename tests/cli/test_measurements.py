@@ -63,7 +63,7 @@ class Measurements(Case):
         with open(cls.path(name), "w", encoding="utf-8") as f:
             f.write("""
 [data]
-name = "mnist"
+name = "idx"
 root = "%s"
 batch_size = 10
 eval_batch = 7
