@@ -88,10 +88,10 @@ class Placement(Case):
                 spread = self.train(recipe, "%s-%d" % (message, p), "--workers", str(p))
                 self.assertEqual(self.sha(spread), self.sha(alone), "%s on %d workers" % (message, p))
                 self.assertEqual(self.results(spread), self.results(alone), "%s on %d workers" % (message, p))
-            # To each of three: the whole message, or slices of it and of the sum, in whole blocks; and 10 counts and a weight.
+            # To each of three: the whole message, or slices of it and of the sum, in whole blocks; and 12 counts and a weight.
             mine = -(-d // 256) // 4 * 256
             sent = 3 * words(d) if message == "int8" else words(d) - words(mine) + 3 * mine
-            self.assertEqual(self.summary(spread)["bytes_sent"], 5 * 4 * (sent + 3 * 11))
+            self.assertEqual(self.summary(spread)["bytes_sent"], 5 * 4 * (sent + 3 * 13))
 
     def test_a_mean_that_arrives_late(self):
         self.same("overlap", (4,), schedule={"rounds": 8}, algorithm={"name": "celgc-overlap", "delay": 1, "message": "int8"})
