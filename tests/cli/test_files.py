@@ -69,7 +69,7 @@ class Files(Case):
         best = min(self.metrics(self.run_folder, "eval"), key=lambda m: m["eval_loss"])
         for key in ("eval_loss", "eval_perplexity", "round", "epoch"):
             self.assertEqual(summary["best"][key], best[key], key)
-        self.assertEqual(sorted(summary["versions"]), ["tacet", "torch"])
+        self.assertEqual(sorted(summary["versions"]), ["onednn", "tacet", "torch"])
 
     def test_model(self):
         # One LSTM layer of width 8 on embeddings of width 8; 30 words and the end of a line; the decoder's matrix is the

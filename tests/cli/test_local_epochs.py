@@ -22,7 +22,7 @@ class LocalEpochs(Case):
         with open(cls.file, "w", encoding="utf-8") as f:
             f.write("""
 [data]
-name = "mnist"
+name = "idx"
 root = "%s"
 batch_size = 10
 [model]

@@ -63,7 +63,7 @@ class Measurements(Case):
         with open(cls.path(name), "w", encoding="utf-8") as f:
             f.write("""
 [data]
-name = "mnist"
+name = "idx"
 root = "%s"
 batch_size = 10
 eval_batch = 7
@@ -165,7 +165,7 @@ checkpoint_every = 1
             return done.stderr
         text = self.recipe("text.toml")
         self.assertIn("run.gradient_every must be 0 for this task", refused("--set", "run.gradient_every=1", file=text))
-        self.assertIn("run.gradient_part must be > 0 and <= 1, got 2",
+        self.assertIn("run.gradient_part: must be > 0 and <= 1, got 2",
                       refused("--set", "run.gradient_every=1", "--set", "run.gradient_part=2"))
         self.assertIn("data.partition.every_round is not used with data.partition.kind",
                       refused("--set", "data.partition.kind=shared", "--set", "data.partition.every_round=true"))

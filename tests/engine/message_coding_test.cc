@@ -197,7 +197,7 @@ TEST(MessageBetweenRanks, TheMeanIsTheSameForAnyPlacement) {
       }
 }
 
-// 1000 parameters are 500 words of bf16, and 4 + 250 of int8; behind them go 1 buffer, 10 counters and a weight, in two
+// 1000 parameters are 500 words of bf16, and 4 + 250 of int8; behind them go 1 buffer, 12 counters and a weight, in two
 // rounds. P ranks send their messages to all others, or slices of them and of the sum: in all (P−1)·(words + 1000) and the
 // rest.
 TEST(MessageBetweenRanks, BytesAreThoseOfTheCode) {
@@ -212,7 +212,7 @@ TEST(MessageBetweenRanks, BytesAreThoseOfTheCode) {
     int64_t sent = 0;
     for (const Travelled& t : test::on_ranks<Travelled>(row.ranks, [&](Group& g) { return travel(g, row.ranks, row.kind); }))
       sent += t.bytes;
-    const int64_t rest = int64_t{row.ranks} * (row.ranks - 1) * 12;
+    const int64_t rest = int64_t{row.ranks} * (row.ranks - 1) * 14;
     EXPECT_EQ(sent, 2 * 4 * (row.words + rest)) << row.ranks;
   }
 }

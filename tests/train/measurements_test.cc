@@ -169,11 +169,11 @@ TEST(Measurements, AreRefusedWhereTheTaskHasNone) {
     return test::error_of([&] { run_once(exponential(sets), ""); });
   };
   EXPECT_NE(said({"run.eval_train=true"}).find("run.eval_train must be false"), std::string::npos);
-  EXPECT_NE(said({"run.gradient_part=0.5"}).find("run.gradient_part is used with run.gradient_every only"),
+  EXPECT_NE(said({"run.gradient_part=0.5"}).find("run.gradient_part: is used with run.gradient_every only"),
             std::string::npos);
-  EXPECT_NE(said({"run.gradient_every=1", "run.gradient_part=0"}).find("run.gradient_part must be > 0 and <= 1"),
+  EXPECT_NE(said({"run.gradient_every=1", "run.gradient_part=0"}).find("run.gradient_part: must be > 0 and <= 1"),
             std::string::npos);
-  EXPECT_NE(said({"run.eval_rounds=2", "run.eval_every=2"}).find("run.eval_every is not used with run.eval_rounds"),
+  EXPECT_NE(said({"run.eval_rounds=2", "run.eval_every=2"}).find("run.eval_every: is not used with run.eval_rounds"),
             std::string::npos);
 }
 
