@@ -108,12 +108,12 @@ checkpoint_every = 0.5
 
     def test_mistakes(self):
         said = self.refused("--set", "algorithm.interval=4")
-        self.assertIn("algorithm.interval is not used with algorithm.local_epochs, which is given", said)
-        self.assertIn("algorithm.local_epochs must be >= 1", self.refused("--set", "algorithm.local_epochs=0"))
+        self.assertIn("algorithm.interval: is not used with algorithm.local_epochs, which is given", said)
+        self.assertIn("algorithm.local_epochs: must be >= 1", self.refused("--set", "algorithm.local_epochs=0"))
         self.assertIn("must be an integer, got 1.5", self.refused("--set", "algorithm.local_epochs=1.5"))
         for name in ("naive-clip", "celgc-overlap", "adam"):
             said = self.refused("--set", "algorithm.local_epochs=1", "--set", "algorithm.name=" + name)
-            self.assertIn("algorithm.local_epochs is not a key of " + name, said)
+            self.assertIn("algorithm.local_epochs: is not a key of " + name, said)
         text = self.recipe("text.toml", algorithm={"interval": None, "local_epochs": 1})
         said = self.refused(file=text)
         self.assertIn("algorithm.local_epochs needs data of separate samples", said)

@@ -167,13 +167,13 @@ checkpoint_every = 1
         self.assertIn("run.gradient_every must be 0 for this task", refused("--set", "run.gradient_every=1", file=text))
         self.assertIn("run.gradient_part: must be > 0 and <= 1, got 2",
                       refused("--set", "run.gradient_every=1", "--set", "run.gradient_part=2"))
-        self.assertIn("data.partition.every_round is not used with data.partition.kind",
+        self.assertIn("data.partition.every_round: is not used with data.partition.kind",
                       refused("--set", "data.partition.kind=shared", "--set", "data.partition.every_round=true"))
         mlp = ["--set", "model.name=mlp"]
         self.assertIn("model.widths must be whole numbers, got 2.5", refused(*mlp, "--set", "model.widths=[2.5]"))
-        self.assertIn("model.hidden is not used with model.widths",
+        self.assertIn("model.hidden: is not used with model.widths",
                       refused(*mlp, "--set", "model.widths=[4, 4]", "--set", "model.hidden=9"))
-        self.assertIn("model.activation must be one of relu, tanh, sigmoid", refused(*mlp, "--set", "model.activation=cube"))
+        self.assertIn('--set model.activation: must be "relu", "tanh" or "sigmoid"', refused(*mlp, "--set", "model.activation=cube"))
 
 
 if __name__ == "__main__":
