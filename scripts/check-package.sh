@@ -50,16 +50,16 @@ step "the command"
 inside tacet --version
 inside tacet doctor
 step "the demo: one epoch of CELGC on two workers"
-inside tacet train /usr/share/tacet/recipes/demo/quickstart.toml --workers 2 --quiet --out /root/run
-inside tacet compare /root/run
-inside grep -q '"status": "done"' /root/run/summary.json
+inside tacet train /usr/share/tacet/recipes/demo/quickstart.toml --workers 2 --quiet --out /srv/run
+inside tacet compare /srv/run
+inside grep -q '"status": "done"' /srv/run/summary.json
 
 if [ -n "$dev" ]; then
   step "a program of one's own"
   inside apt-get install -y -qq --no-install-recommends cmake g++ ninja-build >"$root/install.log" 2>&1 || { tail -n 20 "$root/install.log" >&2; exit 1; }
-  cp -r "$source/tests/consumer" "$root/root/consumer"
-  inside cmake -S /root/consumer -B /root/consumer/build -G Ninja >/dev/null
-  inside cmake --build /root/consumer/build
-  inside /root/consumer/build/main
+  cp -r "$source/tests/consumer" "$root/srv/consumer"
+  inside cmake -S /srv/consumer -B /srv/consumer/build -G Ninja >/dev/null
+  inside cmake --build /srv/consumer/build
+  inside /srv/consumer/build/main
 fi
 step "all of it works on $release"

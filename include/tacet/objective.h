@@ -33,6 +33,9 @@ struct BatchKey {
 struct ClientPass {
   int64_t samples = 0;  // n_i; 0 where a pass has no fixed length (functions, streams of text)
   int64_t batch = 1;    // b
+
+  // Returns the local steps of so many local epochs: ⌈E n_i / b⌉.
+  int64_t steps(int64_t epochs) const { return (epochs * samples + batch - 1) / batch; }
 };
 
 struct BatchLoss {

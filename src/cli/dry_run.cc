@@ -218,13 +218,13 @@ int steps_a_round(const Recipe& recipe, Objective* objective, const DryRun& r, c
   const Values& algorithm = recipe.algorithm;
   if (!algorithm.has("local_epochs")) return algorithm.has("interval") ? static_cast<int>(algorithm.integer("interval")) : 1;
   const int64_t E = algorithm.integer("local_epochs");
-  const auto steps = [&](const ClientPass& pass) { return (E * pass.samples + pass.batch - 1) / pass.batch; };
   int64_t most = 1;
   if (r.missing.empty() && objective)
-    for (const int client : present) most = std::max(most, steps(objective->client_pass(client, 0)));
+    for (const int client : present) most = std::max(most, objective->client_pass(client, 0).steps(E));
   else
-    most = steps({r.training / static_cast<int64_t>(deals_to_present(recipe) ? present.size() : r.clients),
-                  recipe.data.integer("batch_size")});
+    most = ClientPass{r.training / static_cast<int64_t>(deals_to_present(recipe) ? present.size() : r.clients),
+                      recipe.data.integer("batch_size")}
+               .steps(E);
   return static_cast<int>(most);
 }
 

@@ -66,7 +66,7 @@ void Training::require_passes() {
 int Training::steps_of(int client, int64_t round) const {
   if (local_epochs == 0) return interval;
   const ClientPass pass = objective->client_pass(client, round);
-  const int64_t steps = (local_epochs * pass.samples + pass.batch - 1) / pass.batch;
+  const int64_t steps = pass.steps(local_epochs);
   if (steps > 1000000000)
     throw UserError("algorithm.local_epochs: " + std::to_string(local_epochs) + " epochs of client " +
                     std::to_string(client) + " must be <= 1e9 local steps, got " + std::to_string(steps));

@@ -1,34 +1,24 @@
-// What the options of methods change and what they leave alone: identities, and rounds worked out by hand.
+// Options of methods: identities between settings, and rounds worked out by hand.
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <set>
 
 #include <gtest/gtest.h>
 
-#include "support/quadratic.h"
+#include "algorithms/run_alone.h"
 #include "tacet/error.h"
 
 namespace tacet::options_test {
 namespace {
 
+using test::expect_same_bits;
 using test::Quadratic;
+using test::run_alone;
 using test::Trace;
 using test::Trial;
 using test::trial;
 
-const double inf = std::numeric_limits<double>::infinity();
-
-Trace run(const Trial& t, Quadratic objective, int64_t rounds, double start = 0) {
-  auto algorithm = t.method->make(t.options);
-  Vec x = objective.initial().add_(start);
-  return test::run_on(*single_group(), t, objective, *algorithm, x, 0, rounds);
-}
-
-void expect_same_bits(const Trace& a, const Trace& b) {
-  for (size_t r = 0; r < a.x.size(); ++r)
-    ASSERT_EQ(0, std::memcmp(a.x[r].data_ptr(), b.x[r].data_ptr(), a.x[r].nbytes())) << "round " << r;
-}
+constexpr double inf = test::infinite;
 
 void expect_close(const Trace& a, const Trace& b, double relative = 1e-5) {
   for (size_t r = 0; r < a.x.size(); ++r)
@@ -55,8 +45,9 @@ TEST(DecayInNorm, IsDecayOfTheLossItself) {
   for (const std::string& name : names) {
     SCOPED_TRACE(name);
     const int N = find_algorithm(name).single_client || name == "scaffold" || name == "episode++" ? 1 : 2;
-    expect_close(run(trial(name, N, 3, {{"gamma", 0.01}, {"weight_decay", lambda}, {"decay_in_norm", true}}), plain, 8),
-                 run(trial(name, N, 3, {{"gamma", 0.01}}), with_decay, 8));
+    expect_close(
+        run_alone(trial(name, N, 3, {{"gamma", 0.01}, {"weight_decay", lambda}, {"decay_in_norm", true}}), plain, 8),
+        run_alone(trial(name, N, 3, {{"gamma", 0.01}}), with_decay, 8));
   }
 }
 
@@ -66,7 +57,7 @@ TEST(DecayInNorm, OfNoDecayChangesNoBit) {
   for (const std::string& name : with_option("decay_in_norm")) {
     SCOPED_TRACE(name);
     const int N = find_algorithm(name).single_client ? 1 : 2;
-    expect_same_bits(run(trial(name, N, 3, {{"decay_in_norm", true}}), two, 5), run(trial(name, N, 3), two, 5));
+    expect_same_bits(run_alone(trial(name, N, 3, {{"decay_in_norm", true}}), two, 5), run_alone(trial(name, N, 3), two, 5));
   }
 }
 
@@ -74,11 +65,12 @@ TEST(DecayInNorm, OfNoDecayChangesNoBit) {
 // outside a = .4/.8 = .5 and it is 1.3 long.
 TEST(DecayInNorm, DecidesWhichVectorIsAsLongAsGamma) {
   for (const bool inside : {true, false})
-    EXPECT_NEAR(run(trial("celgc", 1, 1, {{"eta", 0.5}, {"gamma", 0.4}, {"weight_decay", 1.0}, {"decay_in_norm", inside}}),
-                    {1, {1}, {1}}, 1, 1.8)
-                    .x[0]
-                    .item<double>(),
-                inside ? 1.4 : 0.5, 1e-6);
+    EXPECT_NEAR(
+        run_alone(trial("celgc", 1, 1, {{"eta", 0.5}, {"gamma", 0.4}, {"weight_decay", 1.0}, {"decay_in_norm", inside}}),
+                  {1, {1}, {1}}, 1, 1.8)
+            .x[0]
+            .item<double>(),
+        inside ? 1.4 : 0.5, 1e-6);
 }
 
 // ---- momentum of corrected steps ----
@@ -86,10 +78,10 @@ TEST(DecayInNorm, DecidesWhichVectorIsAsLongAsGamma) {
 // One client corrects nothing, and γ m/‖m‖ does not depend on whether m is a sum or an average of gradients.
 TEST(CorrectedMomentum, OfOneClientThatAlwaysClipsIsNormalizedSgd) {
   const Quadratic one{5, {1.5}, {2}};
-  const Trace reference = run(trial("normalized", 1, 1, {{"eta", 0.01}, {"beta", 0.7}}), one, 30);
+  const Trace reference = run_alone(trial("normalized", 1, 1, {{"eta", 0.01}, {"beta", 0.7}}), one, 30);
   for (const char* name : {"episode", "episode++", "scaffold"}) {
     SCOPED_TRACE(name);
-    expect_close(run(trial(name, 1, 1, {{"eta", 1e6}, {"gamma", 0.01}, {"momentum", 0.7}}), one, 30), reference);
+    expect_close(run_alone(trial(name, 1, 1, {{"eta", 1e6}, {"gamma", 0.01}, {"momentum", 0.7}}), one, 30), reference);
   }
 }
 
@@ -97,12 +89,12 @@ TEST(CorrectedMomentum, OfOneClientThatAlwaysClipsIsNormalizedSgd) {
 TEST(CorrectedMomentum, OfOneClientThatNeverClipsIsFedAvgs) {
   const Quadratic one{5, {1.5}, {2}};
   const std::map<std::string, Value> options = {{"momentum", 0.7}, {"weight_decay", 0.1}};
-  const Trace reference = run(trial("fedavg", 1, 4, options), one, 8);
+  const Trace reference = run_alone(trial("fedavg", 1, 4, options), one, 8);
   for (const char* name : {"episode", "episode++", "scaffold"}) {
     SCOPED_TRACE(name);
     auto unclipped = options;
     unclipped["gamma"] = inf;
-    expect_close(run(trial(name, 1, 4, unclipped), one, 8), reference);
+    expect_close(run_alone(trial(name, 1, 4, unclipped), one, 8), reference);
   }
 }
 
@@ -127,9 +119,9 @@ TEST(CorrectedMomentum, ByHand) {
 // Exact gradients of equal curvature: cⁱ = ∇f_i(x_0), so every client steps along the mean gradient, from round 1 on.
 TEST(InitCorrections, MakeScaffoldOfOneStepTheNaiveStep) {
   const Quadratic three{5, {2, 2, 2}, {1, -1, 3}};
-  const Trace naive = run(trial("naive-clip", 3, 1), three, 8);
-  expect_close(run(trial("scaffold", 3, 1, {{"init_corrections", true}}), three, 8), naive);
-  const Trace from_zero = run(trial("scaffold", 3, 1), three, 1);
+  const Trace naive = run_alone(trial("naive-clip", 3, 1), three, 8);
+  expect_close(run_alone(trial("scaffold", 3, 1, {{"init_corrections", true}}), three, 8), naive);
+  const Trace from_zero = run_alone(trial("scaffold", 3, 1), three, 1);
   EXPECT_GT(l2_norm(from_zero.x[0] - naive.x[0]), 0.01);
 }
 
@@ -155,8 +147,8 @@ TEST(NaiveClipPartial, InWhichAllMeetIsNaiveClip) {
   const Quadratic four{5, {1, 0.5, 2, 1}, {1, -1, 3, 2}, 0.5};
   for (const bool inside : {true, false}) {
     const std::map<std::string, Value> options = {{"weight_decay", 0.1}, {"decay_in_norm", inside}};
-    expect_same_bits(run(trial("naive-clip-partial", 4, 3, options), four, 6),
-                     run(trial("naive-clip", 4, 3, options), four, 6));
+    expect_same_bits(run_alone(trial("naive-clip-partial", 4, 3, options), four, 6),
+                     run_alone(trial("naive-clip", 4, 3, options), four, 6));
   }
 }
 
@@ -165,7 +157,7 @@ TEST(NaiveClipPartial, InWhichAllMeetIsNaiveClip) {
 TEST(NaiveClipPartial, ByHand) {
   Trial t = trial("naive-clip-partial", 2, 1, {{"eta", 0.5}, {"gamma", 0.4}});
   t.sampled = {{0}, {1}, {0, 1}};
-  const Trace trace = run(t, {1, {1, 2}, {1, -1}}, 3);
+  const Trace trace = run_alone(t, {1, {1, 2}, {1, -1}}, 3);
   EXPECT_NEAR(trace.x[0].item<double>(), 0.4, 1e-6);
   EXPECT_NEAR(trace.x[1].item<double>(), -0.4, 1e-6);
   EXPECT_NEAR(trace.x[2].item<double>(), -0.15, 1e-6);
@@ -179,7 +171,7 @@ TEST(NaiveClipPartial, ByHand) {
 TEST(Delta, IsTheLeastShareOfThePlainStep) {
   for (const char* name : {"sgd-clip", "celgc"})
     for (const auto& [delta, gamma, x] : {std::tuple{0.05, 0.1, 0.1}, {0.5, 0.1, 0.5}, {0.5, 0.7, 0.7}}) {
-      const Trace t = run(trial(name, 1, 1, {{"eta", 1.0}, {"gamma", gamma}, {"delta", delta}}), {1, {1}, {1}}, 1);
+      const Trace t = run_alone(trial(name, 1, 1, {{"eta", 1.0}, {"gamma", gamma}, {"delta", delta}}), {1, {1}, {1}}, 1);
       EXPECT_NEAR(t.x[0].item<double>(), x, 1e-6) << name << ", δ = " << delta;
       EXPECT_EQ(t.counters[0].clipped, 1);
     }
@@ -189,7 +181,7 @@ TEST(Delta, IsTheLeastShareOfThePlainStep) {
 TEST(PerLayer, ClipsEveryLayerByItsOwnNorm) {
   for (const char* name : {"sgd-clip", "celgc", "naive-clip"}) {
     const auto step = [&](bool per_layer) {
-      return run(trial(name, 1, 1, {{"eta", 1.0}, {"gamma", 0.3}, {"per_layer", per_layer}}), {6, {1}, {1}}, 1);
+      return run_alone(trial(name, 1, 1, {{"eta", 1.0}, {"gamma", 0.3}, {"per_layer", per_layer}}), {6, {1}, {1}}, 1);
     };
     const Trace layers = step(true);
     for (int64_t j = 0; j < 6; ++j) EXPECT_NEAR(layers.x[0][j].item<double>(), 0.3 / std::sqrt(3.0), 1e-6) << name;
@@ -206,7 +198,7 @@ TEST(PerLayer, WithoutClippingChangesNoBit) {
   layers["per_layer"] = true;
   const Quadratic three{5, {1, 0.5, 2}, {1, -1, 3}, 0.5};
   for (const char* name : {"celgc", "naive-clip"})
-    expect_same_bits(run(trial(name, 3, 4, layers), three, 6), run(trial(name, 3, 4, plain), three, 6));
+    expect_same_bits(run_alone(trial(name, 3, 4, layers), three, 6), run_alone(trial(name, 3, 4, plain), three, 6));
 }
 
 // ---- adam, lamb, lars ----
@@ -215,7 +207,7 @@ TEST(PerLayer, WithoutClippingChangesNoBit) {
 TEST(Amsgrad, IsAdamUntilTheSecondMomentFalls) {
   const Quadratic one{3, {1}, {1}};
   const auto with = [&](double beta2, bool amsgrad) {
-    return run(trial("adam", 1, 1, {{"eta", 0.05}, {"beta1", 0.0}, {"beta2", beta2}, {"amsgrad", amsgrad}}), one, 4);
+    return run_alone(trial("adam", 1, 1, {{"eta", 0.05}, {"beta1", 0.0}, {"beta2", beta2}, {"amsgrad", amsgrad}}), one, 4);
   };
   expect_same_bits(with(0.999, true), with(0.999, false));
   const Trace ams = with(0.1, true), adam = with(0.1, false);
@@ -225,8 +217,8 @@ TEST(Amsgrad, IsAdamUntilTheSecondMomentFalls) {
 // f = ½x² from 4, η = ½, β₁ = 0, β₂ = ½: v = 8, then 10.125 at x = 3.5, then 9.63 at x = 3.02, where v̂ stays 10.125.
 TEST(Amsgrad, ByHand) {
   const Trace t =
-      run(trial("adam", 1, 1, {{"eta", 0.5}, {"beta1", 0.0}, {"beta2", 0.5}, {"epsilon", 1e-12}, {"amsgrad", true}}),
-          {1, {1}, {0}}, 3, 4);
+      run_alone(trial("adam", 1, 1, {{"eta", 0.5}, {"beta1", 0.0}, {"beta2", 0.5}, {"epsilon", 1e-12}, {"amsgrad", true}}),
+                {1, {1}, {0}}, 3, 4);
   double x = 4, v = 0, most = 0;
   for (int k = 1; k <= 3; ++k) {
     v = 0.5 * v + 0.5 * x * x;
@@ -254,7 +246,7 @@ TEST(LayerSteps, AreAsLongAsTheirPapersSay) {
   for (const auto& row : rows) {
     auto options = row.options;
     options["eta"] = 0.05;
-    const Trace t = run(trial(row.name, 1, 1, options), one, 5, 3);
+    const Trace t = run_alone(trial(row.name, 1, 1, options), one, 5, 3);
     for (size_t r = 1; r < t.x.size(); ++r)
       for (const auto& [offset, size] : {std::pair{0, 3}, {3, 4}}) {
         const Vec before = t.x[r - 1].narrow(0, offset, size).clone(), after = t.x[r].narrow(0, offset, size).clone();
@@ -266,8 +258,8 @@ TEST(LayerSteps, AreAsLongAsTheirPapersSay) {
 
 // f = ½x² from 4, η = 1, trust = ½, λ = 1, μ = ½: rate = ½·4/(4 + 4) = ¼, m = ¼·8 = 2, x = 2; m = 1 + ¼·4 = 2, x = 0.
 TEST(Lars, ByHand) {
-  const Trace t = run(trial("lars", 1, 1, {{"eta", 1.0}, {"trust", 0.5}, {"weight_decay", 1.0}, {"momentum", 0.5}}),
-                      {1, {1}, {0}}, 2, 4);
+  const Trace t = run_alone(trial("lars", 1, 1, {{"eta", 1.0}, {"trust", 0.5}, {"weight_decay", 1.0}, {"momentum", 0.5}}),
+                            {1, {1}, {0}}, 2, 4);
   EXPECT_NEAR(t.x[0].item<double>(), 2, 1e-6);
   EXPECT_NEAR(t.x[1].item<double>(), 0, 1e-6);
 }

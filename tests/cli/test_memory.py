@@ -57,14 +57,14 @@ class Memory(Case):
         """Parameters, their gradient, the mean that a round starts from, which a checkpoint is written from as well, and the one
         that it makes: four copies of the model. Eight layers more of 256 are 4 * 256 * (2 * 256 + 2) * 8 floats, 16.8 MB; they
         add 0.3 MB to what a step of one sequence and five positions keeps. Without AVX-512 products are oneDNN's, which takes
-        memory of its own a layer: 4.20 to 4.52 copies were measured there."""
+        memory of its own a layer: 4.13 to 4.34 copies were measured there."""
         tables = {"data": {"batch_size": 1}, "algorithm": {"gamma": 1}, "clients": {"count": 1}, "schedule": {"rounds": 12}}
         model = {"embedding": 256, "hidden": 256, "weight_drop": 0}
         less = self.peak("less", model={"layers": 8, **model}, **tables)
         more = self.peak("more", model={"layers": 16, **model}, **tables)
         copies = (more - less) / (4 * 4 * 256 * (2 * 256 + 2) * 8)
         print("\n%.2f copies of the model" % copies)
-        self.assertLess(copies, 4 + (1 / 6 if has_avx512() else 2 / 3))  # heaps
+        self.assertLess(copies, 4 + (1 / 6 if has_avx512() else 1 / 2))  # heaps
 
 
 class Threads(Case):

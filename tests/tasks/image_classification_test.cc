@@ -1,5 +1,6 @@
 // Image classification as a whole: files, partition, network and method together. That neither placement nor stopping
 // changes the answer, that evaluations are exact, and what batch normalisation's policies promise.
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <map>
@@ -19,6 +20,7 @@
 #include "support/placements.h"
 #include "support/temp_folder.h"
 #include "tacet/algorithm.h"
+#include "tacet/task.h"
 #include "tacet/train.h"
 #include "train/evaluate.h"
 
@@ -54,6 +56,32 @@ struct Outcome {
 };
 
 Outcome outcome(const Result& r) { return {r.x, r.final.at("test").loss, r.final.at("test").accuracy}; }
+
+// Weights and running statistics are those of the file; what else it holds is told.
+TEST_F(Classification, InitialWeightsBringTheirRunningStatistics) {
+  const auto first = make_objective(recipe(text(resnet("average"))), 5);
+  first->buffers().copy_(at::arange(1, first->buffers().numel() + 1, at::kFloat));
+  const std::string file = data / "first.safetensors";
+  save_model(file, first->layers(), first->initial().add_(1), first->buffer_layers(), first->buffers());
+  const auto with = [&](const std::string& init) {
+    return make_objective(recipe(text(resnet("average") + "init = \"" + init + "\"\n")), 5);
+  };
+  const auto tuned = with(file);
+  EXPECT_TRUE(at::equal(tuned->initial(), first->initial() + 1));
+  EXPECT_TRUE(at::equal(tuned->buffers(), first->buffers()));
+
+  const std::string other = data / "other.safetensors";
+  std::vector<NamedTensor> tensors = read_safetensors(file);
+  std::erase_if(tensors, [&](const NamedTensor& t) { return t.name == first->buffer_layers().back().name; });
+  tensors.push_back({"head.old", at::zeros({2})});
+  write_safetensors(other, tensors);
+  const auto partly = with(other);
+  EXPECT_FALSE(at::equal(partly->buffers().narrow(0, 0, 2), first->buffers().narrow(0, 0, 2)));
+  const auto told = partly->notes();
+  EXPECT_TRUE(std::any_of(told.begin(), told.end(), [](const std::string& line) {
+    return line.find("head.old") != std::string::npos && line.find("not this model's and not used") != std::string::npos;
+  }));
+}
 
 class Placement : public Classification, public testing::WithParamInterface<std::string> {};
 

@@ -1,5 +1,5 @@
-// What a run measures of itself: the gradient over the training set, updates, and checks that stop it. Nothing of that may
-// change a bit of the run.
+// Measurements that a run makes of itself: the gradient over the training set, updates, and checks that stop it. Nothing of
+// that may change a bit of the run.
 #include "train/measurements.h"
 
 #include <cmath>

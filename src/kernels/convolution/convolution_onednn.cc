@@ -211,9 +211,9 @@ void Convolution::backward_input(const at::Tensor& dy, const at::Tensor& w, cons
 
 void Convolution::backward_weights(const at::Tensor& x, const at::Tensor& dy, const at::Tensor& dw) const {
   if (winograd_backward_weights(*this, x, dy, dw)) return;
-  if (writes_into_other_threads_memory(dw, *this)) {
+  if (writes_into_other_threads_memory(dw, *this) && taken(x, dw, dy) == Precision::f32) {
     const at::Tensor read = at::slice(at::slice(x, 2, 0, c10::nullopt, stride), 3, 0, c10::nullopt, stride);
-    return Convolution{1, 0, precision}.backward_weights(read.contiguous(at::MemoryFormat::ChannelsLast), dy, dw);
+    return Convolution{1, 0}.backward_weights(read.contiguous(at::MemoryFormat::ChannelsLast), dy, dw);
   }
   Shape& s = shape_of(x, dw, dy, *this);
   run(s.backward_weights, {{DNNL_ARG_SRC, s.image_in.of(x, rooms().in)},

@@ -103,7 +103,7 @@ struct Plan {
   dnnl::matmul matmul;
   memory left, right, out, scratch;
   std::unordered_map<int, memory> arguments;
-  WeightOrder to_left, to_right;  // of a product of two matrices in bf16
+  WeightOrder to_left, to_right;  // of a product of two matrices in bf16; of a packed factor, to_right alone
 };
 
 // Everything that the choice of a primitive depends on. 0 for a right factor in the primitive's own order.
@@ -203,10 +203,12 @@ struct SharedFactor::Packed {
   memory::desc order;
   at::Tensor bytes, kept;  // kept: of panels without zeros
   bool in_panels = false, last_first = false;
+  int64_t row_step = 0, column_step = 0;  // of b
 
   // The first plan chooses the order of b, which every other number of rows then takes.
   Plan& plan(int64_t m, bool add) const {
-    const Key key = {m, k, n, in_panels, 0, 0, add, precision == Precision::bf16, omp_get_max_threads(), rows};
+    const Key key = {m,   k, n, in_panels, row_step, column_step, add, precision == Precision::bf16, omp_get_max_threads(),
+                     rows};
     return plans().of(key, [&] {
       const memory::desc y({m, n}, memory::data_type::f32, memory::format_tag::ab);
       return Plan(memory::desc({m, k}, type(precision), memory::format_tag::ab), order, y, add);
@@ -225,14 +227,19 @@ void SharedFactor::Packed::pack(const at::Tensor& b) {
       kept = at::Tensor();
     return;
   }
+  WeightOrder way;
   if (in_panels) {
     order = memory::desc({k, n}, type(precision), memory::format_tag::BA16a64b2a);
+    way = packing(b, memory(order, engine(), nullptr), type(precision));
   } else {
+    row_step = b.stride(0), column_step = b.stride(1);
     order = memory::desc({k, n}, type(precision), memory::format_tag::any);
-    order = plan(rows, false).right.get_desc();
+    Plan& first = plan(rows, false);
+    order = first.right.get_desc();
+    if (first.to_right.empty()) first.to_right = packing(b, first.right, type(precision));
+    way = first.to_right;
   }
   bytes = at::empty({static_cast<int64_t>(order.get_size())}, at::kByte);
-  const WeightOrder way = packing(b, memory(order, engine(), nullptr), type(precision));
   if (round)
     way.pack(b.data_ptr<float>(), static_cast<uint16_t*>(bytes.data_ptr()));
   else

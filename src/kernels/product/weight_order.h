@@ -34,6 +34,8 @@ class WeightOrder {
   // A tensor of these sizes whose neighbours in each dimension lie so many values apart.
   WeightOrder(const Dims& sizes, const Dims& strides, const BlockOrder& order);
 
+  bool empty() const { return count_ == 0; }
+
   // Write all values of `packed`, zeros between them included.
   void pack(const float* plain, float* packed) const;
   void pack(const float* plain, uint16_t* packed) const;  // rounded to bf16
