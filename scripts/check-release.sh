@@ -63,6 +63,7 @@ inside() {
 }
 
 root=$(mktemp -d "$folder/tacet-$release.XXXXXX")
+chmod 755 "$root"  # apt downloads as another user, and tests read as one
 worker=''
 clean_up() {
   [ -z "$worker" ] || kill -KILL "$worker" 2>/dev/null || true
