@@ -1,6 +1,8 @@
 // Text tasks from a recipe on small files: they learn, and neither placement nor stopping changes a bit.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
