@@ -212,8 +212,8 @@ TEST_F(Language, PlacementAndStoppingDoNotChangeTheAnswer) {
   }
 }
 
-const std::vector<std::string> without_dropout = {"model.output_dropout=0", "model.hidden_dropout=0",
-                                                  "model.input_dropout=0", "model.weight_drop=0"};
+const std::vector<std::string> without_dropout = {"model.embedding_dropout=0", "model.output_dropout=0",
+                                                  "model.hidden_dropout=0", "model.input_dropout=0", "model.weight_drop=0"};
 
 std::vector<std::string> joined(std::vector<std::string> a, const std::vector<std::string>& b) {
   a.insert(a.end(), b.begin(), b.end());
