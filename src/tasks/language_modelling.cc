@@ -6,6 +6,7 @@
 #include <torch/types.h>
 #include <torch/utils.h>
 
+#include "data/record/data_record.h"
 #include "data/text/corpus.h"
 #include "data/text/corpus_batches.h"
 #include "tacet/algorithm.h"
