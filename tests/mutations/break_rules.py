@@ -163,7 +163,7 @@ OTHERS = [
     (T + "language_modelling.cc", "batches weigh alike in the gradient", "(loss * count).backward()", "loss.backward()", "tasks: Language.TheGradientOverTheTrainingSetIsTheSlopeOfItsLoss"),
     (T + "language_modelling.cc", "the gradient of the piece before is left", "    gradient_buffer().zero_();\n    return score_of(", "    return score_of(", "tasks: Language.TheGradientOverTheTrainingSetIsTheSlopeOfItsLoss"),
     (T + "translation.cc", "the gradient is that of the smoothed loss", "loss.cross_entropy.backward()", "loss.smoothed.backward()", "tasks: Translation.TheGradientOverTheTrainingSetIsTheSlopeOfItsLoss"),
-    ("src/train/measurements.cc", "the norm is that of the sum", "  found.norm /= found.total.count;\n", "", "train: Measurements.TheGradientOfAFunctionIsTheExactOne"),
+    ("src/train/measurements.cc", "the norm is that of the sum", "  found.norm /= found.total.count;\n", "", "train: Measurements.TheGradientHasTheSameBitsOnAnyNumberOfWorkers"),
     ("src/train/measurements.cc", "an update that is the model", "run_.state.x - before_;", "run_.state.x - 0 * before_;", "train: Measurements.TheSizeOfAnUpdateIsThatOfTheStep"),
     ("src/train/measurements.cc", "a violated bound lets the run go on", "d.distance > 1.0001 * d.bound + slack", "d.distance < 0", "train: Measurements.AViolatedBoundStopsTheRunWithRoundAndNumbers"),
     ("src/train/trainer.cc", "clients take the steps of the one that takes most", "setup.steps = [steps = std::move(steps)](int client) { return steps[static_cast<size_t>(client)]; };", "(void)steps;", "train: Deadline.WhoComesTooLateWasNotThere"),
