@@ -39,7 +39,7 @@ class _Carrier:
         for q, pieces in enumerate(to):
             steps += [dist.P2POp(dist.isend, _bytes(piece).to(device, copy=True), q, self._group) for piece in pieces]
         try:
-            for wait in dist.batch_isend_irecv(steps):  # one batch: NCCL runs single ones in order, and two workers would wait for each other
+            for wait in dist.batch_isend_irecv(steps):  # NCCL runs single ones in order: two workers would wait for each other
                 wait.wait(self._limit)
             if device.type == "cuda":
                 self._await_device(device)

@@ -57,7 +57,7 @@ def main(jobs, models, group):
         if rank > 0:  # all begin with rank 0's
             with torch.no_grad():
                 net[0].weight.zero_()
-        opt = tacet.optim.Local(net.parameters(), algorithm=method, timeout=3 if group == "torch" else 60, **options)
+        opt = tacet.optim.Local(net.parameters(), algorithm=method, timeout=15 if group == "torch" else 60, **options)
         train(net, opt, drawn[rank])
         assert opt.between_rounds, "the batches are whole rounds"
         torch.save({"parameters": [p.detach().clone() for p in net.parameters()], "metrics": opt.metrics},
