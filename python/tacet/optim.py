@@ -118,7 +118,8 @@ class Local(torch.optim.Optimizer):
 
     def _make_loop(self) -> None:
         self._loop = None  # a loop that is there ends first
-        self._loop = core.LocalLoop(self._recipe, self._views.layers, *self._library.capsules(), self._group)
+        parameters, gradients = self._library.capsules()
+        self._loop = core.LocalLoop(self._recipe, self._views.layers, parameters, gradients, self._group)
 
     def zero_grad(self, set_to_none: bool = False) -> None:
         """Sets all gradients to zero. They are never None, as they are views of one vector."""
