@@ -15,10 +15,13 @@ from torch.utils.data import TensorDataset
 import program
 import tacet
 
-CLIP = {"eta": 0.1, "gamma": 0.05, "interval": 4}
-METHODS = {"celgc": CLIP, "episode": CLIP, "episode++": CLIP, "scaffold": {"eta": 0.02, "interval": 4},
-           "fed-lamb": {"eta": 0.002, "interval": 4}, "naive-clip": {"eta": 0.1, "gamma": 0.05}}
 DEALT = {"batch_size": 16, "partition": {"kind": "similarity", "similarity": 50}}
+
+
+def methods(eta, gamma, scaffold, lamb):
+    clip = {"eta": eta, "gamma": gamma, "interval": 4}
+    return {"celgc": clip, "episode": clip, "episode++": clip, "scaffold": {"eta": scaffold, "interval": 4},
+            "fed-lamb": {"eta": lamb, "interval": 4}, "naive-clip": {"eta": eta, "gamma": gamma}}
 
 
 class Perceptron(nn.Module):
@@ -93,13 +96,13 @@ def texts(folder):
 
 
 class Evidence(program.Case):
-    def agree(self, ours, make, names, data):
+    def agree(self, ours, make, names, data, methods):
         """Runs each method both ways from the same weights, and compares all rounds' training losses."""
         torch.manual_seed(3)
         start = make()
         write_safetensors(self.path("start.safetensors"), names(start))
-        for method, options in METHODS.items():
-            common = {"algorithm": {"name": method, **options}, "clients": {"count": 3}, "schedule": {"rounds": 30},
+        for method, options in methods.items():
+            common = {"algorithm": {"name": method, **options}, "clients": {"count": 2}, "schedule": {"rounds": 30},
                       "run": {"eval_every": 0, "checkpoint_every": 0}}
             native = tacet.train({**common, "data": {**DEALT, "root": self.path(), **ours["data"]},
                                   "model": {**ours["model"], "init": self.path("start.safetensors")}}, quiet=True)
@@ -116,12 +119,13 @@ class Evidence(program.Case):
     def test_a_perceptron(self):
         data = images(self.path())
         self.agree({"data": {"name": "idx", "mean": [0.5], "deviation": [0.25]}, "model": {"name": "mlp", "hidden": 32, "dropout": 0.0}},
-                   Perceptron, lambda module: module.state_dict(), data)
+                   Perceptron, lambda module: module.state_dict(), data, methods(0.1, 0.05, 0.02, 0.002))
 
     def test_an_lstm(self):
         data, words = texts(self.path())
         model = {"name": "text-classifier", "cell": "lstm", "hidden": 16, "embedding": 8, "mlp_layers": 0}
-        self.agree({"data": {"name": "labelled-text"}, "model": model}, lambda: Reader(words), Reader.by_tacets_names, data)
+        self.agree({"data": {"name": "labelled-text"}, "model": model}, lambda: Reader(words), Reader.by_tacets_names, data,
+                   methods(2.0, 0.5, 1.0, 0.02))
 
 
 if __name__ == "__main__":

@@ -101,8 +101,9 @@ class Mistakes(program.Case):
             return value
 
         self.refused("model=: last must stay in the module during a run, but it was replaced", loss=replacing, valid=None)
-        self.refused("first.bias must stay in the module during a run, but it was deleted", loss=deleting, valid=None)
-        self.refused("first.bias must keep its shape (8,) during a run, got (4, 2)", loss=shaping)
+        self.refused("first.bias must stay in the module during a run, but it was deleted", loss=deleting, valid=None,
+                     out=self.path("deleting"))
+        self.refused("first.bias must keep its shape (8,) during a run, got (4, 2)", loss=shaping, out=self.path("shaping"))
 
     def test_a_build_for_another_torch(self):
         import shutil
