@@ -1,10 +1,10 @@
 """A worker of test_optim.py: training loops of its own on the batches that runs of tacet.train drew, one after the other.
 
-    loop.py JOBS MODELS GROUP  (GROUP: "placed" by a launcher's variables, "torch" for torch.distributed's group, or "staged" for the
-                               same through the copies that a GPU needs)
+    loop.py JOBS MODELS GROUP  (GROUP: "placed" by a launcher's variables, or "torch" for torch.distributed's group)
 
-JOBS is a file with (method, options, batches by rank). The final parameters go to MODELS-METHOD-RANK. Then worker 1 stops to take part,
-and worker 0 ends with exit code 3: a placed worker 1 ends, others stay, silent, until their standard input is closed."""
+JOBS is a file with (method, options, batches by rank, staged); staged messages and vectors go through the copies that a GPU needs. The
+final parameters go to MODELS-METHOD-RANK. Then worker 1 stops to take part, and worker 0 ends with exit code 3: a placed worker 1
+ends, another one stays, silent, until its standard input is closed."""
 
 import datetime
 import os
@@ -41,9 +41,11 @@ def meet(group):
         return
     os.environ["MASTER_PORT"] = os.environ["SECOND_PORT"]
     torch.distributed.init_process_group("gloo", timeout=datetime.timedelta(seconds=60))
-    if group == "staged":
-        tacet.optim._needs_copies = lambda device: True
-        tacet._groups._staging_device = lambda group: torch.device("cpu")
+
+
+def stage(staged):
+    tacet.optim._needs_copies = lambda device: staged
+    tacet._groups._staging_device = lambda group: torch.device("cpu") if staged else None
 
 
 def main(jobs, models, group):
@@ -52,7 +54,8 @@ def main(jobs, models, group):
     if group == "torch":
         refuse_other_starts(rank)
     meet(group)
-    for method, options, drawn in torch.load(jobs):
+    for method, options, drawn, staged in torch.load(jobs):
+        stage(staged)
         net = plain_net()
         if rank > 0:  # all begin with rank 0's
             with torch.no_grad():

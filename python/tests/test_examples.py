@@ -31,9 +31,9 @@ class Examples(program.Case):
     def test_fashion_mnist(self):
         if not os.path.isdir(FASHION):
             self.skipTest("Debian's package dataset-fashion-mnist is not installed")
-        shown = self.python(EXAMPLES / "fashion_mnist.py", "--workers", 2, "--rounds", 40, "--out", self.path("run"))
+        shown = self.python(EXAMPLES / "fashion_mnist.py", "--workers", 2, "--rounds", 10, "--out", self.path("run"))
         accuracy = float(re.search(r"test accuracy (\S+) %", shown).group(1))
-        self.assertGreater(accuracy, 30)
+        self.assertGreater(accuracy, 15)
         self.assertTrue(os.path.exists(self.path("run", "report.html")))
 
     def test_own_loop(self):
