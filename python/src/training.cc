@@ -62,8 +62,8 @@ Meeting meeting_of(const Recipe& recipe, Placement place) {
           static_cast<int>(recipe.run.integer("min_workers"))};
 }
 
-// Trains alone in this process, among workers that stay (other launchers), or among workers that may be lost (tacet's), as the
-// place says. A worker that can only start anew has the status "stranded".
+// Trains alone in this process, among workers that stay (other launchers), or among workers that may be lost (tacet's), as
+// the place says. A worker that can only start anew has the status "stranded".
 Result run_in_place(Recipe recipe, Objective* objective, const std::optional<Placement>& place, const TrainOptions& options,
                     Observer& observer) {
   const auto among = [&](auto& workers) {
