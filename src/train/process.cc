@@ -46,9 +46,9 @@ void keep_large_blocks() {
   ::mallopt(M_TRIM_THRESHOLD, -1);
   ::mallopt(M_TOP_PAD, 64 << 20);
 
-  // The heap is made long now, while nothing of its end is in use. Only addresses are taken. The end is not asked of sbrk(0): where a
-  // message library has put its own sbrk in place of the C library's (UCX, which Debian 13's libtorch loads), that sets the end again
-  // to what it was a moment ago, under the feet of a thread that makes the heap longer.
+  // The heap is made long now, while nothing of its end is in use. Only addresses are taken. The end is not asked of
+  // sbrk(0): where a message library has put its own sbrk in place of the C library's (UCX, which Debian 13's libtorch
+  // loads), that sets the end again to what it was a moment ago, under the feet of a thread that makes the heap longer.
   constexpr uintptr_t page = 2 << 20;
   const auto memory = static_cast<size_t>(::sysconf(_SC_PHYS_PAGES)) * static_cast<size_t>(::sysconf(_SC_PAGESIZE));
   void* volatile room = std::malloc(memory / 4);

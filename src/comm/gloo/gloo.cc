@@ -190,8 +190,8 @@ class GlooGroup : public Group {
 
   std::string place() const { return options_.address + ":" + std::to_string(options_.port); }
 
-  // Waits for a worker's sign. Once the time is over it asks without waiting: a wait of a millisecond, which is less than an answer
-  // takes on a busy machine, would miss a worker that has come. (c10d takes a wait of 0 for one without limit.)
+  // Waits for a worker's sign. Once the time is over it asks without waiting: a wait of a millisecond, which is less than an
+  // answer takes on a busy machine, would miss a worker that has come. (c10d takes a wait of 0 for one without limit.)
   bool came(int q, milliseconds left) {
     try {
       if (left <= milliseconds(0)) return store_->check({key_of("size", q)});
