@@ -63,8 +63,14 @@ void Training::require_passes() {
         ": give algorithm.interval");
 }
 
+int Training::interval_of_round(int64_t round) const {
+  if (!method.draws_steps) return interval;
+  return algorithm->draw_steps({static_cast<uint64_t>(options.seed), Stream::everyone, Purpose::round_length, round, 0},
+                               interval);
+}
+
 int Training::steps_of(int client, int64_t round) const {
-  if (local_epochs == 0) return interval;
+  if (local_epochs == 0) return interval_of_round(round);
   const ClientPass pass = objective->client_pass(client, round);
   const int64_t steps = pass.steps(local_epochs);
   if (steps > 1000000000)

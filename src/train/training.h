@@ -60,6 +60,8 @@ struct Training {
   double round_epochs() const { return state.round > 0 ? epoch() / static_cast<double>(state.round) : 0; }
   double round_steps() const;  // of a client, by the rounds so far where I does not say
   double fraction() const;     // 0 … 1 of the run
+  // Returns I of the round, which some methods draw.
+  int interval_of_round(int64_t round) const;
   // Returns the local steps of a client that takes part in the round: I, or ⌈E n_i/b⌉.
   int steps_of(int client, int64_t round) const;
   // Returns a line for each end of the schedule that one round alone goes beyond, by the rounds so far.
