@@ -53,6 +53,19 @@ inline void by_layer(OptionList& o, bool& per_layer) {
          "every parameter tensor is clipped by its own norm; clipped_fraction and gradient_norm then count tensors");
 }
 
+// Binds "per_coordinate".
+inline void by_coordinate(OptionList& o, bool& per_coordinate) {
+  o.flag("per_coordinate", per_coordinate, false,
+         "every coordinate's step is clipped by itself; gradient_norm is then the largest coordinate")
+      .not_with = {{"per_layer"}};
+}
+
+// Binds "max_update".
+inline void bounded_update(OptionList& o, double& max_update) {
+  o.number("max_update", max_update, infinity, above_or_infinite(0),
+           "a client's change in a round is shortened to this before it is averaged; inf: never");
+}
+
 inline double none(int) { return 0; }
 inline double two(int) { return 2; }
 inline double every(int I) { return I; }

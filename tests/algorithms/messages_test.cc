@@ -36,6 +36,7 @@ struct Coded : testing::TestWithParam<std::tuple<std::string, std::string>> {
     if (t.options.has("momentum")) t.options.set("momentum", 0.9);
     if (t.options.has("epsilon")) t.options.set("epsilon", 0.1);
     if (t.options.has("server_eta")) t.options.set("server_eta", 0.1);
+    if (t.options.has("outer_eta")) t.options.set("outer_eta", 0.1);
     return t;
   }
   Trace run(Group& group, const Trial& t, int64_t rounds) const {

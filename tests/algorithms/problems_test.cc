@@ -27,6 +27,7 @@ struct EveryPair : testing::TestWithParam<std::tuple<std::string, std::string>> 
   Trial setting() const {
     Trial t = trial(method(), clients(), 2, {{"eta", 0.02}, {"gamma", 0.1}});
     if (t.options.has("epsilon")) t.options.set("epsilon", 1e-2);
+    if (t.options.has("outer_eta")) t.options.set("outer_eta", 0.1);
     if (t.options.has("trust")) t.options.set("trust", 0.5);  // for rates that are not LARS's
     return t;
   }
