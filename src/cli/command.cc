@@ -90,10 +90,15 @@ void add_eval(CLI::App& app, Commands& commands) {
 }
 
 void add_lists(CLI::App& app, Commands& commands) {
-  auto* algorithms = app.add_subcommand("algorithms", "list the methods with their papers and options");
-  commands.push_back({algorithms, [] { return print(describe_methods(width())); }});
-  auto* models = app.add_subcommand("models", "list the models with their papers and options");
-  commands.push_back({models, [] { return print(describe_models(width())); }});
+  const auto method = std::make_shared<std::string>(), model = std::make_shared<std::string>();
+  auto* algorithms = app.add_subcommand("algorithms", "list the methods, or show one with its paper and options");
+  algorithms->add_option("name", *method, "method to show (default: a short table of all)")->option_text("NAME");
+  commands.push_back(
+      {algorithms, [=] { return print(method->empty() ? list_methods(width()) : describe_methods(width(), *method)); }});
+  auto* models = app.add_subcommand("models", "list the models, or show one with its paper and options");
+  models->add_option("name", *model, "model to show (default: a short table of all)")->option_text("NAME");
+  commands.push_back(
+      {models, [=] { return print(model->empty() ? list_models(width()) : describe_models(width(), *model)); }});
   if (objectives().empty()) return;
   auto* own = app.add_subcommand("objectives", "list this program's own objectives with their options");
   commands.push_back({own, [] { return print(describe_objectives(width())); }});
