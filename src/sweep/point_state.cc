@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <random>
 #include <set>
 
 #include <nlohmann/json.hpp>
@@ -32,7 +33,9 @@ std::string word_of(const json& object, const char* key) {
 bool has_checkpoint_in(const fs::path& run) {
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(run, error))
-    if (entry.path().filename().string().starts_with("checkpoint") && fs::is_directory(entry.path(), error)) return true;
+    if (const std::string name = entry.path().filename().string();
+        name.starts_with("checkpoint") && !name.ends_with(".part") && fs::is_directory(entry.path(), error))
+      return true;
   return false;
 }
 
@@ -97,6 +100,13 @@ std::string SweepFolder::log(const Point& point) const { return path + "/logs/" 
 std::string SweepFolder::failure(const Point& point) const { return path + "/failures/" + point.digest + ".json"; }
 std::string SweepFolder::claims() const { return path + "/claims"; }
 
+void write_shared(const std::string& path, const std::string& text) {
+  std::random_device device;
+  AtomicFile file(path, path + "." + std::to_string(device()) + ".part");
+  file.write(text);
+  file.commit();
+}
+
 PointState state_of(const SweepFolder& folder, const Point& point) {
   if (word_of(object_in(folder.run(point) + "/summary.json"), "status") == "done") return {PointState::Kind::done, ""};
   const json failure = object_in(folder.failure(point));
@@ -108,7 +118,7 @@ PointState state_of(const SweepFolder& folder, const Point& point) {
 
 void keep_failure(const SweepFolder& folder, const Point& point, const PointState& state) {
   const json value = {{"point", point.name}, {"state", state_name(state.kind)}, {"reason", state.reason}};
-  write_atomically(folder.failure(point), value.dump(1, ' ', false, json::error_handler_t::replace) + "\n");
+  write_shared(folder.failure(point), value.dump(1, ' ', false, json::error_handler_t::replace) + "\n");
 }
 
 void forget_failure(const SweepFolder& folder, const Point& point) {
@@ -143,7 +153,7 @@ void open_sweep_folder(const SweepFolder& folder, const SweepPlan& plan) {
   json value = object_in(path);
   if (!value.empty()) compare_plans(folder.path, value, plan, axes);
   value = {{"recipe", plan.base}, {"axes", axes}};
-  write_atomically(path, value.dump(1) + "\n");
+  write_shared(path, value.dump(1) + "\n");
 }
 
 }  // namespace tacet

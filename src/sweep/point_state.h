@@ -33,6 +33,9 @@ struct SweepFolder {
   std::string claims() const;
 };
 
+// Writes a file whole, aside and then renamed. Several sweeps may do so at once, and the last one counts. Throws WriteError.
+void write_shared(const std::string& path, const std::string& text);
+
 PointState state_of(const SweepFolder& folder, const Point& point);
 // Writes how a point has ended, where it is not done. Throws WriteError.
 void keep_failure(const SweepFolder& folder, const Point& point, const PointState& state);

@@ -221,10 +221,10 @@ Table results_table(const SweepPlan& plan, const SweepResults& results) {
 }
 
 void write_results(const SweepPlan& plan, const SweepResults& results, const SweepFolder& folder) {
-  write_atomically(folder.path + "/sweep.csv", csv_text(plan, results));
-  write_atomically(folder.path + "/sweep.json",
-                   results_json(plan, results).dump(1, ' ', false, json::error_handler_t::replace) + "\n");
-  if (results.best) write_atomically(folder.path + "/best.toml", results.groups[*results.best].runs.front()->point->recipe);
+  write_shared(folder.path + "/sweep.csv", csv_text(plan, results));
+  write_shared(folder.path + "/sweep.json",
+               results_json(plan, results).dump(1, ' ', false, json::error_handler_t::replace) + "\n");
+  if (results.best) write_shared(folder.path + "/best.toml", results.groups[*results.best].runs.front()->point->recipe);
 }
 
 }  // namespace tacet
