@@ -101,7 +101,7 @@ INSTANTIATE_TEST_SUITE_P(
         SweepMistakeRow{"empty", "algorithm.eta = []\n", at + "algorithm.eta must be a list of values, got an empty list"},
         SweepMistakeRow{"doubled", "algorithm.eta = [1, 1.0]\n",
                         at + "algorithm.eta must have each value once, got 1.0 twice"},
-        SweepMistakeRow{"out_of_range", "algorithm.eta = [1, -1]\n", at + "algorithm.eta must be finite and > 0, got -1"},
+        SweepMistakeRow{"out_of_range", "algorithm.eta = [1, -1]\n", at + "algorithm.eta must be > 0, got -1"},
         SweepMistakeRow{"no_list", "algorithm.eta = 3\n", at + "algorithm.eta must be a list of values, got 3"},
         SweepMistakeRow{"unknown_key", "algorithm.etta = [1]\n",
                         at + "algorithm.etta is no key of celgc; did you mean algorithm.eta?"},
