@@ -23,6 +23,7 @@
 #include "cli/evaluate_command.h"
 #include "cli/help_files.h"
 #include "cli/launch_command.h"
+#include "cli/sweep_command.h"
 #include "cli/train_command.h"
 #include "cli/versions.h"
 #include "recipe/describe.h"
@@ -56,6 +57,13 @@ void add_train(CLI::App& app, Commands& commands) {
   const auto arguments = std::make_shared<TrainArguments>();
   declare(*c, *arguments);
   commands.push_back({c, [=] { return cmd_train(*arguments); }});
+}
+
+void add_sweep(CLI::App& app, Commands& commands) {
+  auto* c = app.add_subcommand("sweep", "run a recipe for every point of a grid and every seed");
+  const auto arguments = std::make_shared<SweepArguments>();
+  declare(*c, *arguments);
+  commands.push_back({c, [=] { return cmd_sweep(*arguments); }});
 }
 
 void add_compare(CLI::App& app, Commands& commands) {
@@ -204,6 +212,7 @@ int run(int argc, char** argv) {
       program_name() + " train " + (is_tacet() ? "recipes/demo/celgc.toml --workers 4" : "RECIPE.toml --workers 2"));
   Commands commands;
   add_train(app, commands);
+  add_sweep(app, commands);
   add_compare(app, commands);
   add_report(app, commands);
   add_eval(app, commands);

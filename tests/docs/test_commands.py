@@ -70,7 +70,7 @@ class Commands(unittest.TestCase):
                 if word.startswith("-"):
                     self.assertIn(word, help_text)
         else:
-            ran = subprocess.run([TACET, *words], capture_output=True, text=True, timeout=60)
+            ran = subprocess.run([TACET, *words], cwd=ROOT, capture_output=True, text=True, timeout=60)
             self.assertEqual(ran.returncode, 0, ran.stderr)
 
 
