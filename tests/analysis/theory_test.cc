@@ -3,9 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "tacet/error.h"
+#include "tacet/random.h"
 
 namespace tacet {
 namespace {
@@ -115,7 +117,7 @@ TEST(Plans, CheckAnIntervalThatIsAskedFor) {
 // Where the theorem's own conditions hold, so do the lemmas'. Every corner of a grid is tried.
 TEST(Plans, TheConditionsOfTheLemmasFollow) {
   int feasible = 0;
-  for (const double L1 : {0.0, 0.1, 1.0, 5.0})
+  for (const double L1 : {0.0, 0.1, 1.0, 10.0})
     for (const double sigma : {1.0, 3.0, 20.0})
       for (const double c_min : {0.01, 0.26, 1.0})
         for (const int N : {1, 2, 5, 10})
@@ -131,6 +133,29 @@ TEST(Plans, TheConditionsOfTheLemmasFollow) {
             }
           }
   EXPECT_GT(feasible, 100);
+}
+
+// Local clipping on e^x + e^−x, which is (2, 1)-smooth, with noise ±1 from x = 0.3: the plan's η, γ, I and T.
+TEST(Plans, ARunThatObeysThePlanMeetsItsBound) {
+  const double x0 = 0.3;
+  const ProblemConstants p{.L0 = 2, .L1 = 1, .sigma = 1, .delta = 2 * std::cosh(x0) - 2, .clients = 2, .epsilon = 0.1};
+  const TheoremPlan plan = plan_differing(p);
+  ASSERT_TRUE(plan.feasible);
+  EXPECT_EQ(plan.interval, 2);
+  EXPECT_GT(2 * std::sinh(x0), plan.bound);  // it does not begin where it has to arrive
+  Stream noise(1, 0, Purpose::gradient_noise, 0, 0);
+  double x = x0, y[2] = {x0, x0}, sum = 0;
+  const auto T = static_cast<int64_t>(std::ceil(plan.iterations));
+  for (int64_t t = 0; t < T; ++t) {
+    for (double& own : y) {
+      const double g = 2 * std::sinh(own) + (noise.bits() & 1 ? 1 : -1);
+      own -= std::min(plan.eta, plan.gamma / std::abs(g)) * g;
+    }
+    x = (y[0] + y[1]) / 2;
+    sum += std::abs(2 * std::sinh(x));
+    if ((t + 1) % plan.interval == 0) y[0] = y[1] = x;
+  }
+  EXPECT_LE(sum / static_cast<double>(T), plan.bound);
 }
 
 TEST(Plans, RefuseConstantsThatNoProblemHas) {
