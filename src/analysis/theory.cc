@@ -169,7 +169,7 @@ std::vector<ComplexityOrder> complexity_orders(const ProblemConstants& p) {
   if (p.M) sgd = D * (L0 + L1 * *p.M) * (1 / e2 + s * s / e4);
   if (L1 > 0) clipped = std::pow(D + (L0 + L1 * s) * s * s + s * L0 * L0 / L1, 2) / e4;
   const double differing = D * L0 * (s + k) * (s + k);
-  return {{"SGD", "one machine", "Δ(L₀+L₁M)/ε² + Δ(L₀+L₁M)σ²/ε⁴", "", sgd, {}},
+  return {{"SGD", "one machine", "Δ(L₀+L₁M)(1/ε²+σ²/ε⁴)", "", sgd, {}},
           {"clipped SGD", "one machine", "(Δ+(L₀+L₁σ)σ²+σL₀²/L₁)²/ε⁴", "", clipped, {}},
           {"clipping framework", "one machine", "ΔL₀σ²/ε⁴", "", steps, {}},
           {"naive parallel", "N machines", "ΔL₀σ²/(Nε⁴)", "ΔL₀σ²/(Nε⁴)", steps / N, steps / N},

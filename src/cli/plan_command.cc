@@ -78,7 +78,7 @@ class Constants {
               std::optional<double> assumed = std::nullopt, const std::string& why = "") {
     std::optional<PlanConstant> c = probe_.constant(name);
     if (given) c = PlanConstant{.name = name, .value = *given, .origin = "given"};
-    if (!c && assumed) c = PlanConstant{.name = name, .value = *assumed, .origin = "assumed: " + why};
+    if (!c && assumed) c = PlanConstant{.name = name, .value = *assumed, .origin = "assumed", .why = why};
     if (!c) {
       const std::string told = probe_.why_not(name);
       throw UserError(option + ": is needed" +
@@ -128,7 +128,12 @@ ClusterCosts costs_of(const PlanArguments& a, const ProbeFigures& probe, int64_t
   ClusterCosts c;
   c.step_seconds = needed(a.step_seconds ? a.step_seconds : probe.number("step_seconds"), "--step-seconds");
   std::optional<int64_t> parameters = a.parameters;
-  if (const auto d = probe.number("parameters"); d && !parameters) parameters = static_cast<int64_t>(*d);
+  if (const auto d = probe.number("parameters")) {
+    if (a.parameters && static_cast<double>(*a.parameters) != *d)
+      throw UserError(fmt::format("{}: is the probe of a model with {:.0f} parameters, got --parameters {}",
+                                  visible(a.probe), *d, *a.parameters));
+    parameters = static_cast<int64_t>(*d);
+  }
   c.parameters = needed(parameters, "--parameters");
   c.workers = static_cast<int>(std::clamp<int64_t>(a.workers.value_or(clients), -1, 1 << 20));
   c.vectors = static_cast<int>(std::clamp<int64_t>(a.vectors.value_or(1), -1, 1 << 20));

@@ -32,7 +32,8 @@ struct PlanConstant {
   std::string name;  // "L0"
   double value = 0;
   std::optional<Interval> interval;  // a probe's, of 95 %
-  std::string origin;                // "given", "probe", "assumed: …"
+  std::string origin;                // "given", "probe", "assumed"
+  std::string why;                   // of an assumed one
 };
 
 struct PlanFacts {

@@ -16,7 +16,8 @@ json finite(double value) { return std::isfinite(value) ? json(value) : json(nul
 json maybe(const std::optional<double>& value) { return value ? finite(*value) : json(nullptr); }
 
 json of_constant(const PlanConstant& c) {
-  json j = {{"name", c.name}, {"value", finite(c.value)}, {"origin", c.origin}, {"low", nullptr}, {"high", nullptr}};
+  json j = {{"name", c.name}, {"value", finite(c.value)}, {"origin", c.origin},
+            {"why", c.why},   {"low", nullptr},           {"high", nullptr}};
   if (c.interval) j.update({{"low", finite(c.interval->low)}, {"high", finite(c.interval->high)}});
   return j;
 }

@@ -28,7 +28,10 @@ std::string constants_table(const PlanFacts& facts, int width) {
     table.columns[2].cells.push_back(of_interval(c));
     table.columns[3].cells.push_back(c.origin);
   }
-  return draw(table, width);
+  std::string text = draw(table, width);
+  for (const PlanConstant& c : facts.constants)
+    if (!c.why.empty()) text += wrapped(c.name + " is assumed: " + c.why, 0, static_cast<size_t>(width));
+  return text;
 }
 
 std::string conditions_table(const TheoremPlan& t, int width) {

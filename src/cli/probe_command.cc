@@ -82,6 +82,8 @@ ProbeSource source_of(const ProbeArguments& a) {
   // A probe looks at no evaluation set, and measures gradients itself.
   if (source.recipe.run.has("eval_train")) source.recipe.run.set("eval_train", false);
   if (source.recipe.run.has("gradient_every")) source.recipe.run.set("gradient_every", 0.0);
+  // Nothing is kept, so there is no folder for clients' vectors.
+  if (source.recipe.run.has("client_state")) source.recipe.run.set("client_state", std::string("memory"));
   return source;
 }
 
@@ -122,7 +124,8 @@ Vec follow(const ProbeSource& source, const ProbeArguments& a, Objective& object
     probe.visit(round, x);
     const size_t n = probe.points().size();
     line.draw(fmt::format("smoothness  round {}  {} of {} points", round, n, a.points));
-    if (n >= static_cast<size_t>(a.points)) throw SeenEnough();
+    const double each = n > 0 ? probe.seconds() / static_cast<double>(n) : 0;
+    if (n >= static_cast<size_t>(a.points) || line.left(trajectory_share) < each) throw SeenEnough();
   };
   const auto in_time = [&] {
     if (line.left(trajectory_share) <= 0) throw SeenEnough();

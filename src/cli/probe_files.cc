@@ -1,5 +1,6 @@
 // The files of `tacet probe`: probe.json and tables. The keys are told in docs/reference/commands.md; they are added to,
 // never renamed. A figure that could not be made is {"missing": why}.
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <functional>
@@ -154,8 +155,9 @@ json L0_json(const ProbeResult& r, uint64_t seed) {
   if (!r.no_points.empty()) return missing(r.no_points);
   return or_missing([&] {
     const SmoothnessFit fit = fit_smoothness(r.points, seed);
-    json j = with_interval(fit.covering, fit.line.intercept_interval);
-    j["what"] = "least L0 with which every point is below the line; the interval is that of the fitted line's start";
+    json j = with_interval(fit.covering,
+                           {fit.line.intercept_interval.low, std::max(fit.covering, fit.line.intercept_interval.high)});
+    j["what"] = "least L0 with which every point is below the line; the interval begins at the fitted line's own start";
     return j;
   });
 }

@@ -144,6 +144,9 @@ class Probe(Case):
         self.assertEqual(constant(plan, "L1")["value"], constant(self.found, "L1")["value"])
         self.assertEqual((constant(plan, "L1")["origin"], constant(plan, "sigma")["origin"]), ("probe", "given"))
         self.assertEqual(plan["cluster"]["parameters"], 6)
+        done = self.tacet("plan", "--probe", file, "--epsilon", "0.05", "--delta", "10", "--bandwidth", "1e6", "--parameters", "7")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("a model with 6 parameters, got --parameters 7", done.stderr)
 
     def test_a_run_is_probed_from_its_model(self):
         run, out = self.path("run"), self.path("of-run")
