@@ -23,6 +23,8 @@
 #include "cli/evaluate_command.h"
 #include "cli/help_files.h"
 #include "cli/launch_command.h"
+#include "cli/plan_command.h"
+#include "cli/probe_command.h"
 #include "cli/sweep_command.h"
 #include "cli/train_command.h"
 #include "cli/versions.h"
@@ -175,6 +177,21 @@ void add_doctor(CLI::App& app, Commands& commands) {
   commands.push_back({c, [=] { return cmd_doctor(*json); }});
 }
 
+void add_plan(CLI::App& app, Commands& commands) {
+  auto* c =
+      app.add_subcommand("plan", "step size, clipping and interval that the theorems allow, and what an interval costs");
+  const auto arguments = std::make_shared<PlanArguments>();
+  declare(*c, *arguments);
+  commands.push_back({c, [=] { return cmd_plan(*arguments); }});
+}
+
+void add_probe(CLI::App& app, Commands& commands) {
+  auto* c = app.add_subcommand("probe", "measure what the theorems assume: relaxed smoothness, noise, heterogeneity");
+  const auto arguments = std::make_shared<ProbeArguments>();
+  declare(*c, *arguments);
+  commands.push_back({c, [=] { return cmd_probe(*arguments); }});
+}
+
 // The two subcommands that tell about all others.
 void add_help_files(CLI::App& app, Commands& commands) {
   auto* completion = app.add_subcommand("completion", "print a shell's completion of this command");
@@ -220,6 +237,8 @@ int run(int argc, char** argv) {
   add_data(app, commands);
   add_launch(app, commands);
   add_doctor(app, commands);
+  add_plan(app, commands);
+  add_probe(app, commands);
   add_help_files(app, commands);
   if (argc > 1 && argv[1][0] != '-') check_subcommand(app, argv[1]);
   try {

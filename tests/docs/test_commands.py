@@ -64,7 +64,7 @@ class Commands(unittest.TestCase):
             if ran.returncode == 2 and re.search(r"no (ptb|wikitext-\d+)|ptb|wikitext", ran.stderr):
                 return
             self.assertEqual(ran.returncode, 0, ran.stderr)
-        elif "-" not in words[-1][:1] and words[0] in ("compare", "report", "eval"):
+        elif "-" not in words[-1][:1] and (words[0] in ("compare", "report", "eval", "probe") or "--probe" in words):
             help_text = subprocess.run([TACET, words[0], "--help"], capture_output=True, text=True, timeout=60).stdout
             for word in words[1:]:
                 if word.startswith("-"):
