@@ -3,6 +3,7 @@
 
 #include <cstdio>
 #include <filesystem>
+#include <limits>
 
 #include <unistd.h>
 
@@ -130,26 +131,26 @@ void declare(CLI::App& c, SweepArguments& a) {
       ->option_text("SEEDS");
   c.add_option("--key", a.request.best, "figure of summary.json that decides (default: train_loss)")->option_text("FIGURE");
   c.add_option("--random-seed", a.request.random_seed, "seed of random values (default: 0)")
-      ->check(CLI::NonNegativeNumber)
+      ->check([](const std::string& text) { return outside(text, 0, std::numeric_limits<int>::max()); })
       ->option_text("N");
   c.add_option("--out", a.out, "folder of the sweep, new or that of this sweep (default: runs/<recipe>-sweep)")
       ->option_text("DIR");
   c.add_option("--jobs", a.jobs, "runs at once (default: as many as cores and memory allow)")
-      ->check(CLI::Range(1, 1024))
+      ->check([](const std::string& text) { return outside(text, 1, 1024); })
       ->option_text("N");
   c.add_option("--workers", a.request.workers, "processes of each run (default: 1)")
-      ->check(CLI::Range(1, 1024))
+      ->check([](const std::string& text) { return outside(text, 1, 1024); })
       ->option_text("P");
   declare_sets(c, a.request.sets, "override a key of the recipe in all points; may be repeated");
   c.add_option("--diverged", a.diverged_above,
                "a run whose training loss is above X times that of its first round for 10 rounds is stopped; 0: none is "
                "(default: 10)")
-      ->check(CLI::NonNegativeNumber)
+      ->check([](const std::string& text) { return outside_number(text, 0, std::numeric_limits<double>::infinity()); })
       ->option_text("X");
   c.add_option("--lost-after", a.lost_after,
                "seconds without a sign of life after which another machine's point is taken over "
                "(default: 60)")
-      ->check(CLI::Range(1.0, 86400.0))
+      ->check([](const std::string& text) { return outside_number(text, 1, 86400); })
       ->option_text("S");
   c.add_flag("--retry", a.retry, "run points again that have diverged");
   c.add_flag("--no-wait", a.no_wait, "end when all points that are left are run by other sweeps of the folder");
