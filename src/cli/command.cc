@@ -21,6 +21,7 @@
 #include "cli/data_command.h"
 #include "cli/doctor_command.h"
 #include "cli/evaluate_command.h"
+#include "cli/figure_command.h"
 #include "cli/help_files.h"
 #include "cli/launch_command.h"
 #include "cli/plan_command.h"
@@ -84,6 +85,13 @@ void add_report(CLI::App& app, Commands& commands) {
   c->add_option("runs", *dirs, "folders of runs")->required()->option_text("DIR...");
   c->add_option("-o,--output", *page, "the page to write (default: report.html)")->option_text("FILE");
   commands.push_back({c, [=] { return cmd_report(*dirs, *page); }});
+}
+
+void add_figure(CLI::App& app, Commands& commands) {
+  auto* c = app.add_subcommand("figure", "run what is missing of a figure and draw it (SVG, PNG, CSV)");
+  const auto arguments = std::make_shared<FigureArguments>();
+  declare(*c, *arguments);
+  commands.push_back({c, [=] { return cmd_figure(*arguments); }});
 }
 
 void add_eval(CLI::App& app, Commands& commands) {
@@ -232,6 +240,7 @@ int run(int argc, char** argv) {
   add_sweep(app, commands);
   add_compare(app, commands);
   add_report(app, commands);
+  add_figure(app, commands);
   add_eval(app, commands);
   add_lists(app, commands);
   add_data(app, commands);
