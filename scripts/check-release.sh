@@ -56,6 +56,7 @@ inside() {
   mount -t proc proc "$root/proc"
   mount -t sysfs sysfs "$root/sys"
   mount --rbind /dev "$root/dev"
+  [ -e "$root/etc/hosts" ] || echo "127.0.0.1 localhost" >"$root/etc/hosts"  # as every installer leaves it
   mkdir -p "$root/work"
   [ -z "$shared" ] || cp -r "$shared" "$root/work/shared"
   part "clone" git clone --quiet --no-hardlinks "$sources" "$root/work/tacet"
