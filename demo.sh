@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The main job on the embedded text: four workers train an LSTM language model with CELGC (local clipped steps, one message in four
 # steps), then with naive parallel clipping (one message every step); then the table and the page that compare them.
-# Complete on a bare Debian 12. Runs go to runs/demo-N, which is always new.
+# Complete on a bare Debian 12 or 13. Runs go to runs/demo-N, which is always new.
 set -euo pipefail
 cd "$(dirname "$0")"
 scripts/install-packages.sh

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Everything a change must pass: packages, build, all tests. Complete on a bare Debian 12.
+# Everything a change must pass: packages, build, all tests. Complete on a bare Debian 12 or 13.
 set -euo pipefail
 cd "$(dirname "$0")"
 scripts/install-packages.sh --page-checks

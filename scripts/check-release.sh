@@ -52,6 +52,7 @@ bare_root() { debootstrap --variant=minbase --include=ca-certificates "$release"
 inside() {
   set -euo pipefail
   part "bare root of $release" bare_root
+  mount --bind "$root" "$root"  # a mount of its own, in which the tests can make others
   mount -t proc proc "$root/proc"
   mount -t sysfs sysfs "$root/sys"
   mount --rbind /dev "$root/dev"
@@ -63,6 +64,7 @@ inside() {
 }
 
 root=$(mktemp -d "$folder/tacet-$release.XXXXXX")
+chmod 755 "$root"  # apt downloads as another user, and tests read as one
 worker=''
 clean_up() {
   [ -z "$worker" ] || kill -KILL "$worker" 2>/dev/null || true

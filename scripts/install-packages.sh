@@ -8,7 +8,7 @@ set -euo pipefail
 
 # Where releases differ, the names are separated by |, and the first one that the release has is taken.
 packages=(
-  g++ cmake ninja-build ccache dpkg-dev file
+  g++ cmake ninja-build ccache git dpkg-dev file
   libtorch-dev libgloo-dev libdnnl-dev libopenblas0-openmp
   libcli11-dev libtomlplusplus-dev nlohmann-json3-dev libfmt-dev libssl-dev liblzma-dev zlib1g-dev libturbojpeg0-dev libpng-dev libwebp-dev libtiff-dev libgif-dev libprotobuf-dev protobuf-compiler
   libcurl4-openssl-dev libarchive-dev

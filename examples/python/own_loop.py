@@ -2,7 +2,10 @@
 marked. Each process is one client.
 
     python own_loop.py                                        # one process
-    torchrun --nproc_per_node 2 own_loop.py                   # two"""
+    torchrun --nproc_per_node 2 own_loop.py                   # two
+    tacet launch --workers 2 -- python own_loop.py            # two
+
+The workers meet by the launcher's variables. Where a script has called torch.distributed.init_process_group, they talk by that group."""
 
 import os
 
@@ -13,8 +16,6 @@ import tacet  # 1
 
 
 def main():
-    if "RANK" in os.environ:
-        torch.distributed.init_process_group("gloo")
     rank = int(os.environ.get("RANK", 0))
     torch.manual_seed(1)
     net = nn.Sequential(nn.Linear(20, 64), nn.ReLU(), nn.Linear(64, 2))

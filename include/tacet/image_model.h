@@ -21,6 +21,10 @@ class ImageModel : public torch::nn::Module {
   // A call of train() before it decides if batch normalisation uses the batch's statistics.
   virtual at::Tensor forward(const at::Tensor& x, const Stream* masks) = 0;
 
+  // Returns the mean loss of the scores [B, classes] that forward() returned, at labels [B] int64: their cross-entropy,
+  // unless a network has another one.
+  virtual at::Tensor loss(const at::Tensor& scores, const at::Tensor& labels) const;
+
   // Writes the gradient of the mean cross-entropy at x [B, C, H, W] and labels [B] int64 into the gradients of the
   // parameters, which exist, and returns the loss. Returns nothing where forward() is to be differentiated, as by default.
   // It is for networks so simple that autograd would be most of a step.

@@ -37,10 +37,12 @@ struct PythonData {
 };
 
 struct PythonModel {
-  std::string module, fingerprint;
+  std::string module, fingerprint, start;
   void options(OptionList& o) {
     o.text("module", module, {}, {}, "class of the module");
     o.text("fingerprint", fingerprint, {}, {}, "digest of the names, shapes and kinds of its parameters and buffers");
+    o.text("start", start, {}, {}, "digest of its initial weights; nothing of a resumed run depends on them")
+        .free_on_resume = true;
   }
 };
 

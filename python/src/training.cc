@@ -53,20 +53,23 @@ class Listener : public Observer {
   py::object hear_;
 };
 
+// Returns true in a worker of tacet's own launcher, which serves the rendezvous and starts lost workers again.
+bool launched() { return std::getenv(kToldVariable) != nullptr; }
+
 Meeting meeting_of(const Recipe& recipe, Placement place) {
-  place.hosted = place.hosted || std::getenv(kToldVariable) != nullptr;  // our launcher serves the rendezvous
+  place.hosted = place.hosted || launched();
   return {std::move(place), read_token(""), recipe.run.text("exchange"), recipe.run.number("peer_timeout"),
           static_cast<int>(recipe.run.integer("min_workers"))};
 }
 
-// Trains alone in this process, among workers that stay, or among workers that may be lost, as the place says. A worker that
-// can only start anew has the status "stranded".
+// Trains alone in this process, among workers that stay (other launchers), or among workers that may be lost (tacet's), as
+// the place says. A worker that can only start anew has the status "stranded".
 Result run_in_place(Recipe recipe, Objective* objective, const std::optional<Placement>& place, const TrainOptions& options,
                     Observer& observer) {
   const auto among = [&](auto& workers) {
     return objective ? train(recipe, *objective, workers, options, observer) : train(recipe, workers, options, observer);
   };
-  if (!place || place->store != "tacet" || place->size == 1) {
+  if (!place || place->store != "tacet" || place->size == 1 || !launched()) {
     const auto group = place ? fixed_group(meeting_of(recipe, *place)) : single_group();
     return among(*group);
   }

@@ -5,7 +5,8 @@ import datetime
 import functools
 import os
 import sys
-from typing import Any, List
+import time
+from typing import Any, List, Optional
 
 import torch
 
@@ -13,14 +14,51 @@ from ._load import PeerLost, UserError, core
 
 
 class _Carrier:
-    """Carries the library's messages with torch.distributed: pieces of bytes, to and from each rank."""
+    """Carries the library's messages with torch.distributed: pieces of bytes, to and from each rank. Messages of a backend that
+    takes CPU tensors are sent from the library's own memory. For one that takes GPU tensors only (NCCL) they are staged: copied
+    to `device`, sent in one batch, and what arrives is copied back."""
 
-    def __init__(self, group: Any, timeout: float) -> None:
+    def __init__(self, group: Any, timeout: float, device: Optional[torch.device]) -> None:
         import torch.distributed as dist
-        self._dist, self._group = dist, group
+        self._dist, self._group, self._device = dist, group, device
         self._limit = datetime.timedelta(seconds=timeout)
 
     def __call__(self, to: List[List[memoryview]], from_: List[List[memoryview]]) -> None:
+        if self._device is None:
+            self._carry(to, from_)
+        elif any(map(len, to)) or any(map(len, from_)):
+            self._carry_staged(to, from_, self._device)
+
+    def _carry_staged(self, to: List[List[memoryview]], from_: List[List[memoryview]], device: torch.device) -> None:
+        dist, landed, steps = self._dist, [], []
+        for q, pieces in enumerate(from_):
+            for piece in pieces:
+                here = _bytes(piece)
+                landed.append((here, torch.empty_like(here, device=device)))
+                steps.append(dist.P2POp(dist.irecv, landed[-1][1], q, self._group))
+        for q, pieces in enumerate(to):
+            steps += [dist.P2POp(dist.isend, _bytes(piece).to(device, copy=True), q, self._group) for piece in pieces]
+        try:
+            for wait in dist.batch_isend_irecv(steps):  # NCCL runs single ones in order: two workers would wait for each other
+                wait.wait(self._limit)
+            if device.type == "cuda":
+                self._await_device(device)
+        except RuntimeError as error:
+            raise self._lost(-1, error) from error
+        for here, there in landed:
+            here.copy_(there)
+
+    def _await_device(self, device: torch.device) -> None:
+        """Waits until the GPU has the messages. wait() has only put them in order before what the GPU does next."""
+        done = torch.cuda.Event()
+        done.record(torch.cuda.current_stream(device))
+        end = time.monotonic() + self._limit.total_seconds()
+        while not done.query():
+            if time.monotonic() > end:
+                raise RuntimeError("no message within %g seconds" % self._limit.total_seconds())
+            time.sleep(1e-4)
+
+    def _carry(self, to: List[List[memoryview]], from_: List[List[memoryview]]) -> None:
         waits = []
         try:
             for q, pieces in enumerate(from_):
@@ -47,10 +85,14 @@ def _bytes(piece: memoryview) -> torch.Tensor:
     return torch.frombuffer(piece, dtype=torch.uint8)
 
 
-@functools.lru_cache(maxsize=None)
+_met: List[Any] = []
+
+
 def _placed(timeout: float) -> Any:
     """Returns the group of a launcher's variables. They name one place to meet, so a process meets there once."""
-    return core.placed_group(timeout)
+    if not _met:
+        _met.append(core.placed_group(timeout))
+    return _met[0]
 
 
 @functools.lru_cache(maxsize=None)
@@ -69,6 +111,11 @@ def end_as_the_command_does() -> None:
     sys.excepthook = hook
 
 
+def _staging_device(group: Any) -> Optional[torch.device]:
+    """Returns the GPU that messages of a group go through, or None for a group that takes CPU tensors."""
+    return torch.device("cuda", torch.cuda.current_device()) if torch.distributed.get_backend(group) == "nccl" else None
+
+
 def default_group(timeout: float) -> Any:
     """Returns the group of this process's workers. Every wait in it ends after `timeout` seconds."""
     if torch.distributed.is_available() and torch.distributed.is_initialized():
@@ -77,7 +124,7 @@ def default_group(timeout: float) -> Any:
         if size == 1:
             return core.single_group()
         end_as_the_command_does()
-        return core.carried_group(rank, size, "torch.distributed", _Carrier(group, timeout))
+        return core.carried_group(rank, size, "torch.distributed", _Carrier(group, timeout, _staging_device(group)))
     group = _placed(timeout)
     if group.size > 1:
         end_as_the_command_does()

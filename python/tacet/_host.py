@@ -36,24 +36,28 @@ class Randomness:
         numpy.random.set_state(self._kept[2])
 
 
-def trained(module: torch.nn.Module) -> Named:
+_CPU = torch.device("cpu")
+
+
+def _checked(kind: str, named: Named, device: torch.device) -> Named:
+    for name, t in named:
+        if t.dtype != torch.float32 or t.device != device or t.is_sparse:
+            raise UserError("model=: the %s %s must be float32 on %s, got %s on %s" %
+                            (kind, name, "the CPU" if device == _CPU else device, t.dtype, t.device))
+    return named
+
+
+def trained(module: torch.nn.Module, device: torch.device = _CPU) -> Named:
     """Returns the parameters that are trained, tied ones once. Raises UserError for another type or place than ours."""
     found = [(name, p) for name, p in module.named_parameters() if p.requires_grad]
     if not found:
         raise UserError("model= must have a parameter that requires a gradient, got none")
-    for name, p in found:
-        if p.dtype != torch.float32 or p.device.type != "cpu" or p.is_sparse:
-            raise UserError("model=: the parameter %s must be float32 on the CPU, got %s on %s" % (name, p.dtype, p.device))
-    return found
+    return _checked("parameter", found, device)
 
 
-def carried(module: torch.nn.Module) -> Named:
+def carried(module: torch.nn.Module, device: torch.device = _CPU) -> Named:
     """Returns the buffers that are averaged: the floating-point ones."""
-    found = [(name, b) for name, b in module.named_buffers() if b.is_floating_point()]
-    for name, b in found:
-        if b.dtype != torch.float32 or b.device.type != "cpu":
-            raise UserError("model=: the buffer %s must be float32 on the CPU, got %s on %s" % (name, b.dtype, b.device))
-    return found
+    return _checked("buffer", [(name, b) for name, b in module.named_buffers() if b.is_floating_point()], device)
 
 
 def class_name(module: torch.nn.Module) -> str:
@@ -67,34 +71,78 @@ def fingerprint(module: torch.nn.Module) -> str:
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 
+def start_digest(module: torch.nn.Module) -> str:
+    """Returns a digest of the values of parameters and buffers, by which workers with other initial weights are noticed."""
+    digest = hashlib.sha256()
+    for tensor in list(module.parameters()) + list(module.buffers()):
+        if tensor.layout is torch.strided and tensor.numel() > 0:
+            digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()[:16]
+
+
+def slices(flat: torch.Tensor, tensors: Sequence[torch.Tensor]) -> List[torch.Tensor]:
+    """Returns views of a flat vector with the tensors' shapes, one after the other."""
+    views, first = [], 0
+    for t in tensors:
+        views.append(flat[first:first + t.numel()].view(t.shape))
+        first += t.numel()
+    return views
+
+
 class Views:
-    """Tensors that became slices of one flat vector, and the check that they still are."""
+    """Tensors that became slices of one flat vector, and the check that they still are. `kind` names them in messages."""
 
     def __init__(self, kind: str, tensors: Named) -> None:
         self.layers = [(name, list(t.shape)) for name, t in tensors]
-        self.flat = torch.empty(sum(t.numel() for _, t in tensors))
         self._kind, self._tensors = kind, [t for _, t in tensors]
-        first = 0
-        for t in self._tensors:
-            view = self.flat[first:first + t.numel()].view(t.shape)
+        device = self._tensors[0].device if tensors else _CPU
+        self.flat = torch.empty(sum(t.numel() for _, t in tensors), device=device)
+        for t, view in zip(self._tensors, slices(self.flat, self._tensors)):
             view.copy_(t.detach())
             t.data = view
-            first += t.numel()
-        self._places = [t.data_ptr() for t in self._tensors]
+        self._marks = [self._mark(t) for t in self._tensors]
+
+    @staticmethod
+    def _mark(t: torch.Tensor) -> Tuple[int, torch.Size, Tuple[int, ...]]:
+        return t.data_ptr(), t.shape, t.stride()
 
     def check(self) -> None:
-        """Raises UserError naming a tensor that has another memory than it was given."""
-        if [t.data_ptr() for t in self._tensors] == self._places:
+        """Raises UserError naming a tensor that has another device, shape or memory than it was given."""
+        if [self._mark(t) for t in self._tensors] == self._marks:
             return
-        for t, place, (name, shape) in zip(self._tensors, self._places, self.layers):
-            if t.data_ptr() != place:
-                raise UserError("model=: the %s %s must keep its memory during a run, but it was replaced: change it in place "
-                                "(copy_), not by .data, .to() or a new tensor" % (self._kind, name))
+        for t, mark, (name, shape) in zip(self._tensors, self._marks, self.layers):
+            if t.device != self.flat.device:
+                raise UserError("%s %s must stay on %s during a run, but it was moved to %s" %
+                                (self._kind, name, self.flat.device, t.device))
+            if t.shape != mark[1]:
+                raise UserError("%s %s must keep its shape %s during a run, got %s" %
+                                (self._kind, name, tuple(shape), tuple(t.shape)))
+            if self._mark(t) != mark:
+                raise UserError("%s %s must keep its memory during a run, but it was replaced: change it in place (copy_), not by "
+                                ".data, .to() or a new tensor" % (self._kind, name))
 
     def release(self) -> None:
         """Gives each tensor memory of its own."""
         for t in self._tensors:
             t.data = t.data.clone()
+
+
+class Parts:
+    """The modules and trained parameters that a module is made of, and the check that they are still in their places."""
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        self._places = [(table, key, part, prefix + "." + key if prefix else key)
+                        for prefix, m in model.named_modules() if not isinstance(m, torch.jit.ScriptModule)
+                        for table in (m._modules, m._parameters)
+                        for key, part in table.items()
+                        if isinstance(part, torch.nn.Module) or (part is not None and part.requires_grad)]
+
+    def check(self) -> None:
+        """Raises UserError naming a part that was taken away or replaced. Its tensors would be trained, and nobody use them."""
+        for table, key, part, name in self._places:
+            if table.get(key) is not part:
+                raise UserError("model=: %s must stay in the module during a run, but it was %s" %
+                                (name, "replaced" if key in table else "deleted"))
 
 
 class ModuleHost:
@@ -112,15 +160,13 @@ class ModuleHost:
         named = trained(model)
         self._tensors = [p for _, p in named]
         self._grads_before = [p.grad for p in self._tensors]
-        self._parameters = Views("parameter", named)
-        self._buffers = Views("buffer", carried(model))
+        self._parts = Parts(model)
+        self._parameters = Views("model=: the parameter", named)
+        self._buffers = Views("model=: the buffer", carried(model))
         self._gradients = torch.zeros_like(self._parameters.flat)
-        self._grads: List[torch.Tensor] = []
-        first = 0
-        for p in self._tensors:
-            self._grads.append(self._gradients[first:first + p.numel()].view(p.shape))
-            p.grad = self._grads[-1]
-            first += p.numel()
+        self._grads = slices(self._gradients, self._tensors)
+        for p, grad in zip(self._tensors, self._grads):
+            p.grad = grad
         self.layers, self.buffer_layers = self._parameters.layers, self._buffers.layers
         self._mode: Optional[bool] = None
         self.figures: List[str] = []
@@ -179,6 +225,7 @@ class ModuleHost:
 
     def gradient(self, client: int, round: int, step: int, seed: int, indices: Any) -> float:
         """Adds the gradient at a mini-batch to the flat one, which is zero, and returns the mean loss."""
+        self._parts.check()
         self._parameters.check()
         if self.buffer_layers:
             self._buffers.check()

@@ -45,7 +45,8 @@ class _Program:
     def sets(self) -> List[str]:
         """Returns what the recipe says of the program."""
         return ["data.name=python", "model.name=python", "model.module=" + _toml.value(_host.class_name(self.model), "model"),
-                "model.fingerprint=" + _toml.value(_host.fingerprint(self.model), "model")]
+                "model.fingerprint=" + _toml.value(_host.fingerprint(self.model), "model"),
+                "model.start=" + _toml.value(_host.start_digest(self.model), "model")]
 
     def clients(self) -> Optional[int]:
         return len(self._data) if isinstance(self._data, (list, tuple)) else None
@@ -123,6 +124,17 @@ def _load(model: Optional[torch.nn.Module], run: _read.Run) -> None:
                 tensor.copy_(final[name])
 
 
+def _said_of_python(work: Callable[[], Dict[str, Any]]) -> Dict[str, Any]:
+    """Returns what `work` does, and says in a message about the module's start what a program does about it."""
+    try:
+        return work()
+    except UserError as error:
+        if "model.start must be the same" not in str(error):
+            raise
+        raise UserError("%s: the workers' modules have other initial weights, so seed torch (torch.manual_seed) before the module "
+                        "is made" % error) from None
+
+
 def _finished(folder: str, kept: bool, program: Optional[_Program]) -> _read.Run:
     run = _read.read_run(folder)
     _load(program.model if program else None, run)
@@ -189,7 +201,7 @@ def train(recipe: _toml.Recipe, *, model: Optional[torch.nn.Module] = None, loss
             core.check_run_folder(folder, resume)
             _workers.run(job.in_worker, workers=workers, restarts=parsed.values()["run"]["restarts"])
         else:
-            facts = job.in_this_process(alone=not placed)
+            facts = _said_of_python(lambda: job.in_this_process(alone=not placed))
             if facts["status"] == "stranded":
                 raise PeerLost("this worker lost the others")
             if facts["status"] == "interrupted":

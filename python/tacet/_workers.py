@@ -156,4 +156,9 @@ def stop_on_signals(stop: Any, *, interrupt: bool) -> Callable[[], None]:
 
     numbers = [signal.SIGTERM] + ([signal.SIGINT] if interrupt else [])
     before = [(number, signal.signal(number, handler)) for number in numbers]
-    return lambda: [signal.signal(number, kept) for number, kept in before] and None
+
+    def put_back() -> None:
+        for number, kept in before:
+            signal.signal(number, kept)
+
+    return put_back

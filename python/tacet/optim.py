@@ -18,7 +18,7 @@ import torch
 
 from . import _toml
 from ._groups import default_group
-from ._host import Views, carried, trained
+from ._host import Views, carried, slices, trained
 from ._load import UserError, core
 
 __all__ = ["CELGC", "Episode", "EpisodePP", "FedAvg", "FedLamb", "Local", "LocalSteps", "NaiveClip", "Scaffold"]
@@ -28,7 +28,7 @@ def _recipe(algorithm: str, options: Dict[str, Any], seed: int, clients: int) ->
     """Returns the checked recipe of a loop. Raises UserError naming the option."""
     given = {"algorithm.name": algorithm, **{"algorithm." + name: value for name, value in options.items() if value is not None},
              "run.seed": seed, "clients.count": clients, "data.name": "python", "model.name": "python", "model.module": "own loop",
-             "model.fingerprint": "none", "schedule.rounds": 1}
+             "model.fingerprint": "none", "model.start": "none", "schedule.rounds": 1}
     try:
         return core.parse_recipe("", "tacet.optim", _toml.sets_of(given))
     except UserError as error:
@@ -36,24 +36,55 @@ def _recipe(algorithm: str, options: Dict[str, Any], seed: int, clients: int) ->
         raise UserError("tacet.optim: " + text.replace("tacet.optim:1: ", "")) from None
 
 
+def _needs_copies(device: torch.device) -> bool:
+    return device.type != "cpu"
+
+
+class _LibrarySide:
+    """The flat vectors as the library sees them: the program's own on the CPU, copies of them for a model on a GPU."""
+
+    def __init__(self, *flats: torch.Tensor) -> None:
+        self._theirs = flats
+        self.staged = _needs_copies(flats[0].device)
+        self.flats = [torch.empty_like(f, device="cpu").copy_(f) for f in flats] if self.staged else list(flats)
+
+    def capsules(self) -> List[Any]:
+        return [torch.utils.dlpack.to_dlpack(f) for f in self.flats]
+
+    def give(self) -> None:
+        """Brings the program's values to the library."""
+        if self.staged:
+            for mine, theirs in zip(self.flats, self._theirs):
+                mine.copy_(theirs)
+
+    def take(self) -> None:
+        """Brings the library's first vector, the parameters, to the program."""
+        if self.staged:
+            self._theirs[0].copy_(self.flats[0])
+
+
 class Local(torch.optim.Optimizer):
     """A method with local steps as a torch optimizer.
 
     Args:
-        params: the parameters of one model, float32 on the CPU, in one group. They become views of one flat vector, and their
-            gradients of another, so that a step costs no copy.
+        params: the parameters of one model, float32 on one device, in one group. They become views of one flat vector, and their
+            gradients of another, so that a step on the CPU costs no copy. On a GPU it costs one to the CPU, where the method
+            computes, and one back.
         algorithm: the method's name, one of tacet.algorithms().
         eta: step size η. It is the group's "lr", so torch's schedulers drive it.
         gamma: bound γ on the length of a step, of methods that clip. It is the group's "gamma".
         interval: local steps I between two communications.
         seed: the run's seed, for methods that draw.
-        timeout: seconds to wait for another worker before it counts as lost.
+        timeout: seconds to wait for another worker before it counts as lost. In a script with several optimizers under a launcher the
+            first one's counts.
         options: the method's other options, by the names of tacet.algorithms().
 
-    Made on all workers together, it gives them rank 0's parameters. They must call step() equally often. BatchNorm's buffers stay each worker's own.
+    Made on all workers together, it gives them rank 0's parameters. They must call step() equally often. BatchNorm's buffers stay
+    each worker's own. A loss under torch.autocast to bfloat16 is fine, as parameters and gradients stay float32.
 
     Raises:
-        UserError: for options, parameters or gradients that don't fit; a gradient that is not finite, with round and step.
+        UserError: for options that don't fit, parameters that change device, shape or memory, a step() that no gradient has reached,
+            and a gradient that is not finite, with round and step.
         PeerLost: from step() and synchronize(), naming the worker that is gone or silent.
 
     Source: tacet.algorithms() names each method's paper.
@@ -69,33 +100,37 @@ class Local(torch.optim.Optimizer):
             raise UserError("params must be one group, as one step's length is bounded for all parameters together, got %d groups" %
                             len(self.param_groups))
         self._parameters: List[torch.Tensor] = self.param_groups[0]["params"]
+        device = self._parameters[0].device
         for k, p in enumerate(self._parameters):
-            if p.dtype != torch.float32 or p.device.type != "cpu":
-                raise UserError("params[%d] must be float32 on the CPU, got %s on %s" % (k, p.dtype, p.device))
-        self._views = Views("parameter", [("params[%d]" % k, p) for k, p in enumerate(self._parameters)])
+            if p.dtype != torch.float32 or p.device != device:
+                raise UserError("params[%d] must be float32 on %s, where params[0] is, got %s on %s" % (k, device, p.dtype, p.device))
+        self._views = Views("the parameter", [("params[%d]" % k, p) for k, p in enumerate(self._parameters)])
         self._flat = torch.zeros_like(self._views.flat)
-        self._grads: List[torch.Tensor] = []
-        first = 0
-        for p in self._parameters:
-            self._grads.append(self._flat[first:first + p.numel()].view(p.shape))
-            first += p.numel()
-            p.grad = self._grads[-1]
+        self._grads = slices(self._flat, self._parameters)
+        for p, grad in zip(self._parameters, self._grads):
+            p.grad = grad
+        self._zeroed = -1  # version of the gradients right after zero_grad()
         self.correction = False  # the last step() was a correction: it moved no parameter
-        core.Average(self._group).spread(torch.utils.dlpack.to_dlpack(self._views.flat))
+        self._library = _LibrarySide(self._views.flat, self._flat)
+        core.Average(self._group).spread(self._library.capsules()[0])
+        self._library.take()
         self._make_loop()
 
     def _make_loop(self) -> None:
         self._loop = None  # a loop that is there ends first
-        to = torch.utils.dlpack.to_dlpack
-        self._loop = core.LocalLoop(self._recipe, self._views.layers, to(self._views.flat), to(self._flat), self._group)
+        parameters, gradients = self._library.capsules()
+        self._loop = core.LocalLoop(self._recipe, self._views.layers, parameters, gradients, self._group)
 
     def zero_grad(self, set_to_none: bool = False) -> None:
         """Sets all gradients to zero. They are never None, as they are views of one vector."""
         self._flat.zero_()
+        self._zeroed = self._flat._version
         for p, grad in zip(self._parameters, self._grads):
             p.grad = grad
 
     def _take_gradients(self) -> None:
+        """Puts the gradients into their flat vector, where backward() has put them already unless someone made them anew."""
+        found = self._flat._version != self._zeroed and any(p.grad is not None for p in self._parameters)
         for p, grad in zip(self._parameters, self._grads):
             if p.grad is grad:
                 continue
@@ -105,6 +140,10 @@ class Local(torch.optim.Optimizer):
                 raise UserError("a parameter's gradient must have its shape %s, got %s" % (tuple(grad.shape), tuple(p.grad.shape)))
             else:
                 grad.copy_(p.grad)
+                found = True
+        if not found:
+            raise UserError("step() must follow a backward() that reaches the parameters of this optimizer, but none of them has a "
+                            "gradient since zero_grad(): is the model another one by now? (For a step without one, p.grad.zero_().)")
 
     def step(self, closure: Optional[Callable[[], Any]] = None) -> Any:  # type: ignore[override]
         """Hands the gradients to the method, which takes its step and, at a round's end, averages with the other workers. After
@@ -118,14 +157,17 @@ class Local(torch.optim.Optimizer):
                 loss = closure()
         self._views.check()
         self._take_gradients()
+        self._library.give()
         group = self.param_groups[0]
         self.correction = not self._loop.step(group["lr"], group["gamma"])
+        self._library.take()
         return loss
 
     def synchronize(self) -> None:
         """Ends the round under way early and puts the mean of all workers' parameters into the model. All workers call it after
         equally many steps. It does nothing where a round has just ended, as the model is the common one then."""
         self._loop.synchronize()
+        self._library.take()
 
     @property
     def between_rounds(self) -> bool:
@@ -175,8 +217,7 @@ Scaffold = _named("Scaffold", "scaffold", "Control variates against client drift
 
 
 class LocalSteps:
-    """Plain averaging around an optimizer of your own: every `interval` steps of it all workers' parameters are averaged, in one
-    message.
+    """Averaging around an optimizer of your own: every `interval` steps of it all workers' parameters are averaged, in one message.
 
         with tacet.LocalSteps(net, optimizer, interval=8) as local:
             for batch in loader:
@@ -184,45 +225,73 @@ class LocalSteps:
                 local.step()  # optimizer.step(), and every 8th time the mean
 
     Args:
-        model: its parameters and floating-point buffers are averaged, float32 on the CPU.
+        model: its parameters and floating-point buffers are averaged, float32 on one device.
         optimizer: any torch optimizer over the model's parameters. Its state stays each worker's own.
         interval: steps between two averages, >= 1.
+        outer: a torch optimizer over the model's parameters that takes the step from the last common model x to the next one. Its
+            gradient is x − x̄, the way from the workers' mean back. SGD(lr=1) is plain averaging, SGD(lr=0.7, momentum=0.9,
+            nesterov=True) DiLoCo's outer step. Its state is equal on all workers. Buffers are averaged as without it.
         timeout: seconds to wait for another worker before it counts as lost.
 
-    At the beginning all workers get rank 0's parameters, at the end the mean.
+    At the beginning all workers get rank 0's parameters, at the end the mean of steps that are not averaged yet.
 
-    Raises UserError for a model that does not fit, PeerLost when a worker is gone or silent.
+    Raises UserError for a model or an outer optimizer that does not fit, PeerLost when a worker is gone or silent.
+
+    Source of the outer step: Douillard et al., DiLoCo, 2023, algorithm 1.
     """
 
-    def __init__(self, model: torch.nn.Module, optimizer: torch.optim.Optimizer, *, interval: int, outer: None = None,
-                 timeout: float = 60) -> None:
+    def __init__(self, model: torch.nn.Module, optimizer: torch.optim.Optimizer, *, interval: int,
+                 outer: Optional[torch.optim.Optimizer] = None, timeout: float = 60) -> None:
         if not isinstance(interval, int) or interval < 1:
             raise UserError("interval must be a whole number >= 1, got %r" % (interval,))
-        if outer is not None:
-            raise UserError("outer must be None, as no outer step is there yet, got %r" % (outer,))
-        self.optimizer, self.interval = optimizer, interval
+        self.optimizer, self.interval, self.outer = optimizer, interval, outer
         self.taken = 0  # steps so far
+        self._averaged = 0  # steps that the last average had in it
+        device = next((p.device for p in model.parameters() if p.requires_grad), torch.device("cpu"))
+        parameters = trained(model, device)
+        self._trained = [p for _, p in parameters]
+        if outer is not None:
+            self._check_outer(outer, parameters)
         self._average = core.Average(default_group(timeout))
-        self._named = trained(model) + carried(model)
+        self._named = parameters + carried(model, device)
         self._views: Optional[Views] = None
+        self._library: Any = None
+        self._common: Any = None  # the parameters after the last average, where there is an outer step
+
+    @staticmethod
+    def _check_outer(outer: Any, parameters: List[Any]) -> None:
+        if not isinstance(outer, torch.optim.Optimizer):
+            raise UserError("outer must be a torch optimizer over the model's parameters, or None, got %r" % (outer,))
+        held = {id(p) for group in outer.param_groups for p in group["params"]}
+        for name, p in parameters:
+            if id(p) not in held:
+                raise UserError("outer must hold all trained parameters of the model, but it lacks %s" % name)
 
     def __enter__(self) -> "LocalSteps":
-        self._views = Views("parameter or buffer", self._named)
-        self._capsule_call(self._average.spread)
+        self._views = Views("the parameter or buffer", self._named)
+        self._library = _LibrarySide(self._views.flat)
+        self._together(self._average.spread)
+        self._keep_common()
         return self
 
     def __exit__(self, kind: Any, value: Any, trace: Any) -> None:
-        if kind is None:
+        if kind is None and self.taken > self._averaged:
             self.synchronize()
         if self._views is not None:
             self._views.release()
             self._views = None
 
-    def _capsule_call(self, function: Callable[[Any], None]) -> None:
+    def _together(self, function: Callable[[Any], None]) -> None:
         if self._views is None:
             raise UserError("LocalSteps must be entered with `with` before its steps")
         self._views.check()
-        function(torch.utils.dlpack.to_dlpack(self._views.flat))
+        self._library.give()
+        function(self._library.capsules()[0])
+        self._library.take()
+
+    def _keep_common(self) -> None:
+        if self.outer is not None and self._views is not None:
+            self._common = self._views.flat.clone()
 
     def step(self) -> None:
         """Takes a step of the optimizer, and averages after every interval-th one."""
@@ -232,5 +301,23 @@ class LocalSteps:
             self.synchronize()
 
     def synchronize(self) -> None:
-        """Averages now. All workers call it after equally many steps."""
-        self._capsule_call(self._average.mean)
+        """Averages now, and takes the outer step. All workers call it after equally many steps."""
+        self._together(self._average.mean)
+        self._averaged = self.taken
+        if self.outer is not None:
+            self._outer_step(self.outer)
+            self._keep_common()
+
+    def _outer_step(self, outer: torch.optim.Optimizer) -> None:
+        """Goes back to the last common parameters, and from there on along x − x̄ as the outer optimizer does."""
+        common = slices(self._common, self._trained)  # buffers come behind the parameters and keep their mean
+        grads = [p.grad for p in self._trained]
+        with torch.no_grad():
+            for p, x in zip(self._trained, common):
+                p.grad = x - p
+                p.copy_(x)
+        try:
+            outer.step()
+        finally:
+            for p, grad in zip(self._trained, grads):
+                p.grad = grad

@@ -1,11 +1,12 @@
-"""A worker of test_optim.py: a training loop of its own on the batches that a run of tacet.train drew.
+"""A worker of test_optim.py: training loops of its own on the batches that runs of tacet.train drew, one after the other.
 
-    loop.py METHOD OPTIONS BATCHES MODEL GROUP  (OPTIONS is JSON; GROUP is "placed" or "torch")
+    loop.py JOBS MODELS GROUP  (GROUP: "placed" by a launcher's variables, or "torch" for torch.distributed's group)
 
-It writes the final parameters to MODEL."""
+JOBS is a file with (method, options, batches by rank, staged); staged messages and vectors go through the copies that a GPU needs. The
+final parameters go to MODELS-METHOD-RANK. Then worker 1 stops to take part, and worker 0 ends with exit code 3: a placed worker 1
+ends, another one stays, silent, until its standard input is closed."""
 
 import datetime
-import json
 import os
 import sys
 
@@ -20,24 +21,54 @@ def plain_net():
     return torch.nn.Sequential(torch.nn.Linear(5, 8), torch.nn.Tanh(), torch.nn.Linear(8, 3))
 
 
-def main(method, options, batches, model, group):
-    options = json.loads(options)
-    rank = int(os.environ["RANK"])
-    if group == "torch":
-        torch.distributed.init_process_group("gloo", timeout=datetime.timedelta(seconds=60))
-    drawn = torch.load(batches)[rank]
-    torch.set_num_threads(1)
-    net = plain_net()
-    if rank > 0:  # all begin with rank 0's
-        with torch.no_grad():
-            net[0].weight.zero_()
-    opt = tacet.optim.Local(net.parameters(), algorithm=method, **options)
-    for batch in drawn:
+def train(net, opt, batches):
+    for batch in batches:
         opt.zero_grad()
         program.mean_loss(net, batch).backward()
         opt.step()
-    assert opt.between_rounds, "the batches are whole rounds"
-    torch.save({"parameters": [p.detach().clone() for p in net.parameters()], "metrics": opt.metrics}, model + str(rank))
+
+
+def refuse_other_starts(rank):
+    """Prints what tacet.train says of workers whose modules begin with other weights."""
+    try:
+        program.trained(model=program.net(seed=rank))
+    except tacet.UserError as error:
+        print("refused:", error, flush=True)
+
+
+def meet(group):
+    if group == "placed":
+        return
+    os.environ["MASTER_PORT"] = os.environ["SECOND_PORT"]
+    torch.distributed.init_process_group("gloo", timeout=datetime.timedelta(seconds=60))
+
+
+def stage(staged):
+    tacet.optim._needs_copies = lambda device: staged
+    tacet._groups._staging_device = lambda group: torch.device("cpu") if staged else None
+
+
+def main(jobs, models, group):
+    rank = int(os.environ["RANK"])
+    torch.set_num_threads(1)
+    if group == "torch":
+        refuse_other_starts(rank)
+    meet(group)
+    for method, options, drawn, staged in torch.load(jobs):
+        stage(staged)
+        net = plain_net()
+        if rank > 0:  # all begin with rank 0's
+            with torch.no_grad():
+                net[0].weight.zero_()
+        opt = tacet.optim.Local(net.parameters(), algorithm=method, timeout=15 if group == "torch" else 60, **options)
+        train(net, opt, drawn[rank])
+        assert opt.between_rounds, "the batches are whole rounds"
+        torch.save({"parameters": [p.detach().clone() for p in net.parameters()], "metrics": opt.metrics},
+                   "%s-%s-%d" % (models, method, rank))
+    if rank == 0:
+        train(net, opt, drawn[0])
+    elif group != "placed":
+        sys.stdin.read()
 
 
 if __name__ == "__main__":

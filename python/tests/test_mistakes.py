@@ -1,6 +1,8 @@
 """Wrong input to tacet.train: every message names place, allowed and given, and no file is written."""
 
 import os
+import subprocess
+import sys
 import unittest
 
 import torch
@@ -80,6 +82,39 @@ class Mistakes(program.Case):
             return value
 
         self.refused("the parameter last.weight must keep its memory", loss=moving, valid=None)
+
+    def test_parts_that_are_replaced(self):
+        def replacing(model, batch):
+            value = program.mean_loss(model, batch)
+            model.last = nn.Linear(8, 3)
+            return value
+
+        def deleting(model, batch):
+            value = program.mean_loss(model, batch)
+            del model.first.bias
+            return value
+
+        def shaping(model, batch):
+            value = program.loss(model, batch)
+            if not model.training:
+                model.first.bias.data = model.first.bias.data.view(4, 2)
+            return value
+
+        self.refused("model=: last must stay in the module during a run, but it was replaced", loss=replacing, valid=None)
+        self.refused("first.bias must stay in the module during a run, but it was deleted", loss=deleting, valid=None,
+                     out=self.path("deleting"))
+        self.refused("first.bias must keep its shape (8,) during a run, got (4, 2)", loss=shaping, out=self.path("shaping"))
+
+    def test_a_build_for_another_torch(self):
+        import shutil
+        shutil.copytree(os.path.dirname(tacet.__file__), self.path("tacet"), symlinks=True)
+        with open(self.path("tacet", "_built.py"), "w", encoding="utf-8") as file:
+            file.write('TORCH_VERSION = "9.8.0"')
+        done = subprocess.run([sys.executable, "-B", "-c", "import tacet"], capture_output=True, text=True, timeout=100,
+                              env={**os.environ, "PYTHONPATH": self.path()})
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("tacet was built with torch 9.8.0, but this Python has torch %s: build it again with" % torch.__version__,
+                      done.stderr)
 
     def test_metrics_that_change_their_names(self):
         calls = []

@@ -2,13 +2,11 @@
 state, schedulers, early ends of rounds, and mistakes."""
 
 import gc
-import json
 import os
 import pathlib
 import socket
 import subprocess
 import sys
-import time
 import unittest
 import weakref
 
@@ -123,6 +121,36 @@ class Alone(program.Case):
                 self.assertTrue(torch.allclose(p, q - 0.1 * 0.5 ** k * g, atol=1e-7))
             schedule.step()
 
+    def test_a_loss_in_mixed_precision(self):
+        half, whole = loop.plain_net(), loop.plain_net()
+        start = half[0].weight.detach().clone()
+        batches = [program.dataset().tensors] * 4
+        opt = tacet.optim.CELGC(half.parameters(), eta=0.2, gamma=0.1, interval=2)
+        for batch in batches:
+            opt.zero_grad()
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                value = program.mean_loss(half, batch)
+            value.backward()
+            opt.step()
+        loop.train(whole, tacet.optim.CELGC(whole.parameters(), eta=0.2, gamma=0.1, interval=2), batches)
+        self.assertFalse(torch.equal(half[0].weight, whole[0].weight))  # it was computed in bfloat16
+        moved = (whole[0].weight - start).norm()
+        self.assertLess((half[0].weight - whole[0].weight).norm(), 0.05 * moved)
+
+    def test_a_thousand_rounds_take_no_more_memory(self):
+        net = loop.plain_net()
+        opt = tacet.optim.Episode(net.parameters(), eta=0.1, gamma=0.1, interval=1)
+        batch, pages = program.dataset(8).tensors, []
+        for rounds in (300, 1000):
+            loop.train(net, opt, [batch] * (2 * rounds))
+            gc.collect()
+            with open("/proc/self/statm", encoding="ascii") as file:
+                pages.append(int(file.read().split()[1]))
+        self.assertEqual(opt.metrics["rounds"], 1300)
+        grown = (pages[1] - pages[0]) * os.sysconf("SC_PAGE_SIZE")
+        print("1,000 rounds of tacet.optim took %d KiB more memory" % (grown // 1024), flush=True)
+        self.assertLess(grown, 1 << 20)
+
     def test_a_saved_state_goes_on_with_the_same_bits(self):
         def some(net, opt, steps):
             for _ in range(steps):
@@ -186,6 +214,46 @@ class Alone(program.Case):
             self.assertTrue(torch.equal(p, q))
 
 
+    def test_an_outer_step_is_dilocos(self):
+        net, by_hand = loop.plain_net(), loop.plain_net()
+        outer = torch.optim.SGD(net.parameters(), lr=0.7, momentum=0.9, nesterov=True)
+        common = [p.detach().clone() for p in by_hand.parameters()]
+        momentum = [torch.zeros_like(p) for p in common]
+        other = torch.optim.SGD(by_hand.parameters(), 0.1)
+        batch = program.dataset().tensors
+        with tacet.LocalSteps(net, torch.optim.SGD(net.parameters(), 0.1), interval=2, outer=outer) as local:
+            for k in range(6):
+                for m, o in ((net, local), (by_hand, other)):
+                    m.zero_grad()
+                    program.mean_loss(m, batch).backward()
+                    o.step()
+                if k % 2 == 0:
+                    continue
+                with torch.no_grad():
+                    for p, x, m in zip(by_hand.parameters(), common, momentum):
+                        change = x - p
+                        m.mul_(0.9).add_(change)
+                        x.sub_(0.7 * (change + 0.9 * m))
+                        p.copy_(x)
+        for p, q in zip(net.parameters(), by_hand.parameters()):
+            self.assertTrue(torch.allclose(p, q, rtol=1e-5, atol=1e-7))
+
+    def test_plain_averaging_is_an_outer_step_of_length_one(self):
+        nets = loop.plain_net(), loop.plain_net()
+        for net, outer in zip(nets, (None, torch.optim.SGD(nets[1].parameters(), lr=1))):
+            with tacet.LocalSteps(net, torch.optim.SGD(net.parameters(), 0.1), interval=2, outer=outer) as local:
+                loop.train(net, _Both(local), [program.dataset().tensors] * 3)
+        for p, q in zip(nets[0].parameters(), nets[1].parameters()):
+            self.assertTrue(torch.allclose(p, q, rtol=1e-6, atol=1e-7))
+
+
+class _Both:
+    """Steps of LocalSteps, and the zero_grad of its optimizer."""
+
+    def __init__(self, local):
+        self.step, self.zero_grad = local.step, local.optimizer.zero_grad
+
+
 class Mistakes(program.Case):
     def local(self, **options):
         net = loop.plain_net()
@@ -212,53 +280,68 @@ class Mistakes(program.Case):
         net[0].weight.data = torch.zeros(8, 5)
         self.mistake("the parameter params[0] must keep its memory", opt.step)
 
+    def test_parameters_of_another_shape(self):
+        net, opt = self.local()
+        net[0].weight.data = net[0].weight.data.view(5, 8)
+        self.mistake("params[0] must keep its shape (8, 5) during a run, got (5, 8)", opt.step)
+
+    def test_a_model_that_was_made_anew(self):
+        net, opt = self.local()
+        again = loop.plain_net()
+        opt.zero_grad()
+        program.mean_loss(again, program.dataset().tensors).backward()
+        self.mistake("none of them has a gradient since zero_grad()", opt.step)
+        net.zero_grad(set_to_none=True)
+        self.mistake("must follow a backward()", opt.step)
+        net[0].weight.grad = torch.zeros(8, 5)  # a step without a gradient is possible
+        opt.step()
+
+    def test_outer_steps(self):
+        net = loop.plain_net()
+        inner = torch.optim.SGD(net.parameters(), 0.1)
+        self.mistake("outer must be a torch optimizer", tacet.LocalSteps, net, inner, interval=2, outer=0.7)
+        self.mistake("it lacks 2.weight", tacet.LocalSteps, net, inner, interval=2, outer=torch.optim.SGD(net[0].parameters(), 0.1))
+        self.mistake("interval must be", tacet.LocalSteps, net, inner, interval=0)
+
     def test_another_optimizers_state(self):
         net, opt = self.local()
         self.mistake("another optimizer's state", opt.load_state_dict, torch.optim.SGD(net.parameters(), 1).state_dict())
 
 
 class TwoWorkers(program.Case):
-    def start(self, rank, port, method, options, group):
-        environment = {**os.environ, "RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-        return subprocess.Popen([sys.executable, "-B", str(pathlib.Path(__file__).with_name("loop.py")), method,
-                                 json.dumps(options), self.path("batches"), self.path("model"), group], env=environment,
-                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    def start(self, rank, ports, group):
+        environment = {**os.environ, "RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(ports[0]),
+                       "SECOND_PORT": str(ports[1])}
+        return subprocess.Popen([sys.executable, "-B", str(pathlib.Path(__file__).with_name("loop.py")), self.path("jobs"),
+                                 self.path("model"), group], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                stderr=subprocess.STDOUT, text=True)
 
-    def run_loop(self, method, options, group):
-        final, batches = whole_run(method, options, 2, 30)
-        torch.save(batches, self.path("batches"))
-        port = free_port()
-        workers = [self.start(rank, port, method, options, group) for rank in range(2)]
-        for worker in workers:
-            text = worker.communicate(timeout=200)[0]
-            self.assertEqual(worker.returncode, 0, text)
-        for rank in range(2):
-            found = torch.load(self.path("model" + str(rank)))
-            for p, q in zip(found["parameters"], final):
-                self.assertTrue(torch.equal(p, q), (method, rank))
-            self.assertGreater(found["metrics"]["bytes_sent"], 0)
+    def run_loops(self, methods, group, staged=""):
+        """Two workers run each method with the bits of a run with two clients. Returns what they print, when at last worker 1 has
+        stopped to take part and worker 0 has said so."""
+        runs = {method: whole_run(method, METHODS[method], 2, 30) for method in methods}
+        torch.save([(method, METHODS[method], batches, method == staged) for method, (_, batches) in runs.items()], self.path("jobs"))
+        ports = free_port(), free_port()
+        first, second = (self.start(rank, ports, group) for rank in range(2))
+        texts = [worker.communicate(timeout=200)[0] for worker in (first, second)]
+        self.assertEqual(second.returncode, 0, texts)
+        for method, (final, _) in runs.items():
+            for rank in range(2):
+                found = torch.load("%s-%s-%d" % (self.path("model"), method, rank))
+                for p, q in zip(found["parameters"], final):
+                    self.assertTrue(torch.equal(p, q), (method, rank))
+                self.assertGreater(found["metrics"]["bytes_sent"], 0)
+        self.assertEqual(first.returncode, 3, texts)
+        self.assertIn("tacet.PeerLost", texts[0])
+        return texts[0]
 
-    def test_placed_workers_are_two_clients_of_a_run(self):
-        for method in ("celgc", "episode", "scaffold"):
-            self.run_loop(method, METHODS[method], "placed")
+    def test_placed_workers_and_one_that_ends_early(self):
+        self.assertIn("worker 1", self.run_loops(("celgc", "episode", "scaffold"), "placed"))
 
-    def test_torch_distributed(self):
-        for method in ("episode++", "fed-lamb", "naive-clip"):
-            self.run_loop(method, METHODS[method], "torch")
-
-    def test_a_worker_that_ends_early_is_named(self):
-        final, batches = whole_run("celgc", METHODS["celgc"], 2, 4)
-        for group in ("placed", "torch"):
-            torch.save([batches[0], batches[1][:4]], self.path("batches"))
-            port = free_port()
-            begin = time.monotonic()
-            first, second = (self.start(rank, port, "celgc", METHODS["celgc"], group) for rank in range(2))
-            text = first.communicate(timeout=200)[0]
-            second.communicate(timeout=200)
-            self.assertEqual(first.returncode, 3, text)
-            self.assertIn("tacet.PeerLost", text)
-            self.assertIn("worker 1", text)
-            self.assertLess(time.monotonic() - begin, 150)
+    def test_torch_distributed_and_a_silent_worker(self):
+        text = self.run_loops(("celgc", "episode++", "fed-lamb", "naive-clip"), "torch", staged="celgc")
+        self.assertIn("worker 1 is gone, silent, or did not call step() as often as this one", text)
+        self.assertRegex(text, "refused: .*model.start must be the same .* for worker 1.*seed torch")
 
 
 if __name__ == "__main__":

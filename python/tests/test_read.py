@@ -1,5 +1,6 @@
 """Reading runs: folders, checkpoints, tables, the page, and the methods."""
 
+import ast
 import os
 import subprocess
 import unittest
@@ -53,6 +54,23 @@ class Reading(program.Case):
         self.assertIn("episode++", methods)
         eta = {o["name"]: o for o in methods["celgc"]["options"]}["eta"]
         self.assertIn("> 0", eta["allowed"])
+
+    def test_the_stubs_name_what_is_there(self):
+        """For each class and function of the stubs there is one of that name in the modules, and none is left out."""
+        from tacet import _checkpoint_files, _core
+        for module in (_core, _checkpoint_files):
+            stub = os.path.join(os.path.dirname(tacet.__file__), module.__name__.split(".")[-1] + ".pyi")
+            with open(stub, encoding="utf-8") as file:
+                found = [node for node in ast.parse(file.read()).body if isinstance(node, (ast.ClassDef, ast.FunctionDef))]
+            for node in found:
+                thing = getattr(module, node.name)
+                for member in node.body if isinstance(node, ast.ClassDef) and module is _core else ():
+                    if isinstance(member, ast.FunctionDef):
+                        self.assertTrue(hasattr(thing, member.name), "%s.%s" % (node.name, member.name))
+        public = {name for name in dir(_core) if not name.startswith("_")} - {"version", "torch_version"}
+        with open(os.path.join(os.path.dirname(tacet.__file__), "_core.pyi"), encoding="utf-8") as file:
+            named = {node.name for node in ast.parse(file.read()).body if isinstance(node, (ast.ClassDef, ast.FunctionDef))}
+        self.assertEqual(public, named)
 
     def test_folders_that_are_no_runs(self):
         self.mistake(["must be a run's folder", "no folder"], tacet.read_run, self.path("nothing"))

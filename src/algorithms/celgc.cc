@@ -13,6 +13,7 @@ struct Celgc : Algorithm {
     clipped_step_rule(o, rule);
     least_factor(o, delta);
     by_layer(o, per_layer);
+    average_at_pass_end(o);
   }
 
   void round(Round& r, Vec& x) override {

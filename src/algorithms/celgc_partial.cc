@@ -8,7 +8,10 @@ namespace tacet {
 namespace {
 
 struct CelgcPartial : Algorithm {
-  void options(OptionList& o) override { clipped_step_rule(o, rule); }
+  void options(OptionList& o) override {
+    clipped_step_rule(o, rule);
+    average_at_pass_end(o);
+  }
 
   void round(Round& r, Vec& x) override {
     x = r.partial_mean(x, [&](Client& i) {

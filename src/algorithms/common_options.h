@@ -53,6 +53,16 @@ inline void by_layer(OptionList& o, bool& per_layer) {
          "every parameter tensor is clipped by its own norm; clipped_fraction and gradient_norm then count tensors");
 }
 
+// Binds "average_at_pass_end", which the driver reads. It is for methods that draw one mini-batch a local step and none
+// besides, so that the clients' passes stay together.
+inline void average_at_pass_end(OptionList& o) {
+  bool unused = false;
+  o.flag("average_at_pass_end", unused, false,
+         "a round ends after every interval-th local step of the run and also where the clients' pass through their text "
+         "ends, as in CELGC's published program for language models; false: after interval steps only")
+      .not_with = {{"local_epochs"}};
+}
+
 inline double none(int) { return 0; }
 inline double two(int) { return 2; }
 inline double every(int I) { return I; }

@@ -10,6 +10,7 @@ struct FedAvg : Algorithm {
   void options(OptionList& o) override {
     step_rule(o, rule);
     o.flag("weighted", weighted, false, "average by the clients' shares of the data");
+    average_at_pass_end(o);
   }
 
   void round(Round& r, Vec& x) override {

@@ -2,8 +2,16 @@
 #include "cli/arguments.h"
 
 #include <CLI/CLI.hpp>
+#include <charconv>
 
 namespace tacet {
+
+std::string outside(const std::string& text, int first, int last) {
+  int number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error == std::errc() && end == text.data() + text.size() && first <= number && number <= last) return "";
+  return "must be a whole number from " + std::to_string(first) + " to " + std::to_string(last) + ", got '" + text + "'";
+}
 
 void declare_sets(CLI::App& command, std::vector<std::string>& sets, const std::string& text) {
   command.add_option("--set", sets, text)
@@ -21,7 +29,7 @@ void declare(CLI::App& command, TrainArguments& a) {
   command.add_option("--out", a.out, "folder of the run; must be new or empty (default: runs/<recipe>)")->option_text("DIR");
   const CLI::Validator workers(
       [](std::string& text) {
-        if (text != "auto") return CLI::Range(1, 1024)(text);
+        if (text != "auto") return outside(text, 1, 1024);
         text = std::to_string(kWorkersAuto);
         return std::string();
       },
@@ -42,7 +50,7 @@ void declare(CLI::App& command, TrainArguments& a) {
                     ->excludes("--workers");
   command.add_option("--ssh", a.ssh, "how to reach them (default: ssh)")->option_text("COMMAND")->needs(hosts);
   command.add_option("--port", a.port, "where they meet, a port of the first of them")
-      ->check(CLI::Range(1, 65535))
+      ->check([](const std::string& text) { return outside(text, 1, 65535); })
       ->option_text("N")
       ->needs(hosts);
   command

@@ -41,6 +41,10 @@ std::vector<std::string> words(const TrainArguments& arguments);
 // Returns the arguments of the workers of a run in the folder `out`, without those that say how many there are and where.
 TrainArguments for_workers(const TrainArguments& arguments, const std::string& out);
 
+// Returns the words of an error where `text` is no whole number from `first` to `last`, or nothing. CLI11's own words differ
+// from one version to the next and leave out the kind of number.
+std::string outside(const std::string& text, int first, int last);
+
 // Adds --json to a subcommand, and returns it.
 CLI::Option* declare_json(CLI::App& command, bool& json);
 

@@ -86,15 +86,32 @@ double line_through(double b1, double y1, double b2, double y2, double b) {
   return y2 > y1 ? y1 + (y2 - y1) * (b - b1) / (b2 - b1) : y2 * b / b2;
 }
 
-// Returns the objective of a recipe on stand-in data, with another batch size.
-std::unique_ptr<Objective> stand_in_objective(Recipe recipe, int clients, int64_t batch, const ScratchFolder& scratch) {
-  const std::string folder = scratch.path(std::to_string(batch));
-  fs::create_directory(folder);
-  recipe.data.set("batch_size", batch);
-  const int64_t width = recipe.model.has("embedding") ? recipe.model.integer("embedding") : 0;
-  recipe.data = write_stand_in(recipe.data, clients, width, folder);
-  return make_objective(recipe, clients);
-}
+// Stand-in data of a recipe, written once, when the first objective is asked for.
+class StandIn {
+ public:
+  StandIn(const Recipe& recipe, int clients) : recipe_(recipe), clients_(clients) {}
+
+  // Returns the recipe's objective on them, with another batch size, no larger than the recipe's.
+  std::unique_ptr<Objective> objective(int64_t batch) {
+    if (!written_) write();
+    recipe_.data.set("batch_size", batch);
+    return make_objective(recipe_, clients_);
+  }
+
+ private:
+  void write() {
+    const int64_t width = recipe_.model.has("embedding") ? recipe_.model.integer("embedding") : 0;
+    const std::string folder = scratch_.path("data");
+    fs::create_directory(folder);
+    recipe_.data = write_stand_in(recipe_.data, clients_, width, folder);
+    written_ = true;
+  }
+
+  Recipe recipe_;
+  const int clients_;
+  const ScratchFolder scratch_{"tacet-dry-run"};
+  bool written_ = false;
+};
 
 // A step's cost and its model's size, judged from smaller batches.
 struct Guess {
@@ -106,13 +123,13 @@ struct Guess {
 
 // Judges a step from two smaller batches where one at the batch itself would take too long or too much memory. Returns
 // nothing where it would not, or for fewer than 16 samples.
-std::optional<Guess> extrapolated(const Recipe& recipe, int clients, int client, const ScratchFolder& scratch) {
+std::optional<Guess> extrapolated(const Recipe& recipe, StandIn& stand_in, int client) {
   const int64_t batch = recipe.data.integer("batch_size"), small = (batch + 31) / 32;
   if (batch < 16) return std::nullopt;
   const auto seed = static_cast<uint64_t>(recipe.run.integer("seed"));
   int64_t parameters = 0;
   const auto measure = [&](int64_t size) {
-    const auto objective = stand_in_objective(recipe, clients, size, scratch);
+    const auto objective = stand_in.objective(size);
     parameters = parameter_count(*objective);
     return step_cost(*objective, seed, client);
   };
@@ -244,9 +261,9 @@ DryRun examine(const Recipe& recipe, int workers) {
   const std::vector<int> present = sample_clients(client_sampling(recipe.clients, r.clients), seed, 0);
   const int turns = (static_cast<int>(present.size()) + workers - 1) / workers;  // clients on the busiest worker
 
-  const ScratchFolder scratch("tacet-dry-run");
+  StandIn stand_in(recipe, r.clients);
   const auto known = r.own ? std::nullopt : known_size(recipe.data);
-  const auto guess = known ? extrapolated(recipe, r.clients, present.front(), scratch) : std::nullopt;
+  const auto guess = known ? extrapolated(recipe, stand_in, present.front()) : std::nullopt;
   std::unique_ptr<Objective> objective;
   try {
     objective = make_objective(recipe, r.clients);
@@ -257,7 +274,7 @@ DryRun examine(const Recipe& recipe, int workers) {
     r.missing = error.what();
     r.training = known->training;
     r.unit = known->unit;
-    if (!guess) objective = stand_in_objective(recipe, r.clients, recipe.data.integer("batch_size"), scratch);
+    if (!guess) objective = stand_in.objective(recipe.data.integer("batch_size"));
   }
 
   r.interval = steps_a_round(recipe, objective.get(), r, present);

@@ -4,6 +4,8 @@
 #include <deque>
 #include <stdexcept>
 
+#include <ATen/ops/cross_entropy_loss.h>
+
 #include "problems/problem.h"
 #include "tacet/error.h"
 #include "tacet/image_model.h"
@@ -63,6 +65,10 @@ const ModelInfo& find_model(const std::string& name) {
   const auto near = nearest(name, names);
   throw UserError("model.name: there is no model \"" + name + "\"" +
                   (near ? "; did you mean \"" + *near + "\"?" : "; `tacet models` lists them"));
+}
+
+at::Tensor ImageModel::loss(const at::Tensor& scores, const at::Tensor& labels) const {
+  return at::cross_entropy_loss(scores, labels);
 }
 
 std::shared_ptr<ImageModel> make_image_model(const Values& model, const ImageShape& shape, const Stream& weights,

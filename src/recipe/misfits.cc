@@ -57,6 +57,29 @@ void check_method(const Recipe& recipe, Misfits& out) {
                    {}});
 }
 
+// Checks what keeps the passes of all clients together, where rounds are to end with them.
+void check_pass_ends(const Recipe& recipe, Misfits& out) {
+  const Values& algorithm = recipe.algorithm;
+  if (!algorithm.has("average_at_pass_end") || !algorithm.flag("average_at_pass_end")) return;
+  const auto clients = read_options<ClientOptions>(recipe.clients);
+  if (clients.count && clients.participating && *clients.participating < *clients.count &&
+      !find_algorithm(algorithm.text("name")).keeps_models)
+    out.push_back({"clients",
+                   "participating",
+                   "must be clients.count = " + std::to_string(*clients.count) +
+                       " with algorithm.average_at_pass_end, as a client that is not there falls behind in its text, got " +
+                       std::to_string(*clients.participating),
+                   {}});
+  const double deadline = recipe.run.has("round_deadline") ? recipe.run.number("round_deadline") : 0;
+  if (deadline > 0)
+    out.push_back({"run",
+                   "round_deadline",
+                   "must be 0 with algorithm.average_at_pass_end, as a client that comes too late falls behind in its text, "
+                   "got " +
+                       to_toml(deadline),
+                   {}});
+}
+
 void check_schedule(const Recipe& recipe, Misfits& out) {
   const auto schedule = read_options<ScheduleOptions>(recipe.schedule);
   if (!schedule.epochs && !schedule.rounds && !schedule.iterations)
@@ -99,6 +122,7 @@ std::vector<Misfit> misfits(const Recipe& recipe) {
   check_schedule(recipe, out);
   check_clients(recipe, out);
   check_method(recipe, out);
+  check_pass_ends(recipe, out);
   check_task(recipe, out);
   return out;
 }

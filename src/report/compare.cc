@@ -167,11 +167,16 @@ Table summary_table(const std::vector<Run>& runs) {
   add(table, rows, "algorithm", "The method, as the recipe names it.", [](const Facts& f) { return f.algorithm; });
   add(table, rows, "I", "Interval: local steps between two communications, as the recipe sets it.",
       [](const Facts& f) { return f.interval; });
+  table.columns.back().words = false;
+  if (std::any_of(rows.begin(), rows.end(), [](const Facts& f) { return !f.local_epochs.empty(); })) {
+    add(table, rows, "E", "Local epochs of a client between two communications, where the recipe sets them in place of I.",
+        [](const Facts& f) { return f.local_epochs; });
+    table.columns.back().words = false;
+  }
   add(table, rows, "CxW", "Clients x workers (processes).", [](const Facts& f) {
     return std::isnan(f.clients) && std::isnan(f.workers) ? "" : count_cell(f.clients) + "x" + count_cell(f.workers);
   });
   table.columns.back().words = false;
-  table.columns[table.columns.size() - 2].words = false;
   add(table, rows,
       {"epochs", "Passes over the training set by all clients jointly.", [](const Facts& f) { return f.epochs; },
        Style::kEpochs},

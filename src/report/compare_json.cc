@@ -51,6 +51,7 @@ json of_run(const Run& run) {
           {"status", f.status},
           {"algorithm", f.algorithm},
           {"interval", number_in(f.interval)},
+          {"local_epochs", number_in(f.local_epochs)},
           {"clients", count_of(f.clients)},
           {"workers", count_of(f.workers)},
           {"epoch", figure(f.epochs)},

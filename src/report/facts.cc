@@ -85,6 +85,7 @@ Facts facts(const Run& run) {
   f.status = text(s, "status", "unfinished");
   f.algorithm = text(s, "algorithm", recipe_value(run.recipe, "algorithm", "name"));
   f.interval = recipe_value(run.recipe, "algorithm", "interval");
+  f.local_epochs = recipe_value(run.recipe, "algorithm", "local_epochs");
   f.clients = number(s, "clients");
   f.workers = number(s, "workers");
   json last = s.value("final", json::object());

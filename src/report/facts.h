@@ -19,7 +19,8 @@ struct Scores {
 
 // The figures of a run in the tables. Numbers are NaN when the run doesn't tell.
 struct Facts {
-  std::string status, algorithm, interval;  // empty when unknown; a run without summary is "unfinished"
+  std::string status, algorithm;       // empty when unknown; a run without summary is "unfinished"
+  std::string interval, local_epochs;  // as the recipe sets them; empty where it doesn't
   double clients = kUnknown, workers = kUnknown;
   double epochs = kUnknown;           // passes over the training set by all clients jointly, so far
   double train_loss = kUnknown;       // mean over the last epoch; before the first one ends, over the rounds so far

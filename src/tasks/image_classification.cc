@@ -86,7 +86,7 @@ class ClassificationObjective : public NetworkObjective {
     const torch::NoGradGuard no_grad;
     const Batch batch = eval_batch(name, unit);
     const torch::Tensor logits = model_->forward(batch.x, nullptr);
-    const double loss = torch::cross_entropy_loss(logits, batch.labels).item<double>();
+    const double loss = model_->loss(logits, batch.labels).item<double>();
     const auto count = static_cast<double>(batch.labels.size(0));
     Score score{loss * count, correct_in(logits, batch.labels), count};
     if (has_top5()) {
@@ -105,7 +105,7 @@ class ClassificationObjective : public NetworkObjective {
     const Batch batch = eval_batch("train", unit);
     const torch::Tensor logits = model_->forward(batch.x, nullptr);
     const auto count = static_cast<double>(batch.labels.size(0));
-    const torch::Tensor loss = torch::cross_entropy_loss(logits, batch.labels) * count;
+    const torch::Tensor loss = model_->loss(logits, batch.labels) * count;
     loss.backward();
     return {loss.item<double>(), correct_in(logits, batch.labels), count};
   }
@@ -179,7 +179,7 @@ class ClassificationObjective : public NetworkObjective {
     }
     gradient_buffer().zero_();
     const torch::Tensor logits = model_->forward(batch.x, &masks);
-    const torch::Tensor loss = torch::cross_entropy_loss(logits, batch.labels);
+    const torch::Tensor loss = model_->loss(logits, batch.labels);
     loss.backward();
     return {loss.item<double>(), count, correct_in(logits, batch.labels), static_cast<double>(count)};
   }

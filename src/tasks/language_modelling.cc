@@ -1,10 +1,12 @@
 // See language_modelling.h.
 #include "tasks/language_modelling.h"
 
+#include <ATen/core/grad_mode.h>
 #include <torch/nn/module.h>
 #include <torch/types.h>
 #include <torch/utils.h>
 
+#include "data/record/data_record.h"
 #include "data/text/corpus.h"
 #include "data/text/corpus_batches.h"
 #include "tacet/algorithm.h"
@@ -12,12 +14,13 @@
 #include "tacet/language_model.h"
 #include "tacet/registry.h"
 #include "tasks/network_task.h"
+#include "tasks/pass_ends.h"
 #include "tasks/run_precision.h"
 
 namespace tacet {
 namespace {
 
-class LanguageObjective : public NetworkObjective {
+class LanguageObjective : public NetworkObjective, public PassEnds {
  public:
   LanguageObjective(const Recipe& recipe, int clients)
       : corpus_(read_corpus(recipe)),
@@ -52,6 +55,9 @@ class LanguageObjective : public NetworkObjective {
   double rate_scale(uint64_t seed, int64_t iteration) const override { return batches_.rate_scale(seed, iteration); }
   int64_t training_samples() const override { return batches_.training_tokens(); }
   double client_weight(int client) const override { return batches_.client_weight(client); }
+  int64_t steps_to_pass_end(uint64_t seed, int64_t iteration) override {
+    return batches_.steps_to_pass_end(seed, iteration);
+  }
 
   std::vector<std::string> splits() const override {
     std::vector<std::string> names;  // without those that an evaluation has emptied
@@ -65,16 +71,14 @@ class LanguageObjective : public NetworkObjective {
   Score evaluate(const std::string& split, int unit, const Vec& x) override {
     load(x);
     const torch::NoGradGuard no_grad;
-    Score score;
-    LanguageModel::State state;
-    for (const TextBatch& batch : batches_.eval_batches(split, unit)) {
-      if (batch.fresh) state = model_->zero_state(batch.input.size(1));
-      const auto loss = model_->loss(batch.input, batch.target, state, nullptr);
-      const auto count = static_cast<double>(batch.target.numel());
-      score.loss += loss.cross_entropy.item<double>() * count;
-      score.count += count;
-    }
-    return score;
+    return score_of(batches_.eval_batches(split, unit));
+  }
+
+  int gradient_units() const override { return batches_.pieces(); }
+  Score unit_gradient(int unit, const Vec& x) override {
+    load(x);
+    gradient_buffer().zero_();
+    return score_of(batches_.batches_of_piece(unit));
   }
 
   void state(StateVisitor& visitor) override {
@@ -100,6 +104,22 @@ class LanguageObjective : public NetworkObjective {
       notes = renumber(corpus, *record, recipe.evaluation);
     keep(recipe, tacet::data_record(corpus, name), notes);
     return std::make_shared<const Corpus>(std::move(corpus));
+  }
+
+  // Returns the sums over consecutive batches, without dropout and penalties. Where gradients are on, adds that of their
+  // cross-entropy to gradient_buffer(). It goes back to the begin of each batch.
+  Score score_of(const std::vector<TextBatch>& batches) {
+    Score score;
+    LanguageModel::State state;
+    for (const TextBatch& batch : batches) {
+      if (batch.fresh) state = model_->zero_state(batch.input.size(1));
+      const torch::Tensor loss = model_->loss(batch.input, batch.target, state, nullptr).cross_entropy;
+      const auto count = static_cast<double>(batch.target.numel());
+      if (at::GradMode::is_enabled()) (loss * count).backward();
+      score.loss += loss.item<double>() * count;
+      score.count += count;
+    }
+    return score;
   }
 
   // Returns the options of mini-batches. An evaluation has one client, who draws none.

@@ -68,18 +68,9 @@ class TranslationObjective : public NetworkObjective {
     load(x);
     const torch::NoGradGuard no_grad;
     const ParallelSplit& data = of(split);
-    std::vector<int32_t> order;
-    for (int64_t k = unit * sentences_in_unit; k < std::min((unit + 1) * sentences_in_unit, data.size()); ++k)
-      order.push_back(static_cast<int32_t>(k));
-    // Sources of like length together: less to compute, and the same whoever takes the unit.
-    std::stable_sort(order.begin(), order.end(),
-                     [&](int32_t a, int32_t b) { return data.source[a].size() < data.source[b].size(); });
     Score score;
     BleuCounts counts;
-    for (size_t k = 0; k < order.size(); k += static_cast<size_t>(eval_batch_)) {
-      const std::vector<int32_t> pairs(
-          order.begin() + static_cast<ptrdiff_t>(k),
-          order.begin() + static_cast<ptrdiff_t>(std::min(k + static_cast<size_t>(eval_batch_), order.size())));
+    for (const std::vector<int32_t>& pairs : batches_of(data, unit)) {
       const auto source = views(data.source, pairs);
       const Transformer::Loss loss = model_->loss(source, views(data.target, pairs), nullptr);
       score.loss += loss.cross_entropy.item<double>();
@@ -90,6 +81,22 @@ class TranslationObjective : public NetworkObjective {
         add_sentence(counts, data_.subwords.decode(translations[b]), data.references[static_cast<size_t>(pairs[b])]);
     }
     if (decoding_.translates) score.more = pack(counts);
+    return score;
+  }
+
+  int gradient_units() const override { return units("train"); }
+  // The gradient is that of the cross-entropy, without label smoothing.
+  Score unit_gradient(int unit, const Vec& x) override {
+    load(x);
+    gradient_buffer().zero_();
+    Score score;
+    for (const std::vector<int32_t>& pairs : batches_of(data_.train, unit)) {
+      const Transformer::Loss loss =
+          model_->loss(views(data_.train.source, pairs), views(data_.train.target, pairs), nullptr);
+      loss.cross_entropy.backward();
+      score.loss += loss.cross_entropy.item<double>();
+      score.count += static_cast<double>(loss.pieces);
+    }
     return score;
   }
 
@@ -110,7 +117,25 @@ class TranslationObjective : public NetworkObjective {
                                          static_cast<uint64_t>(recipe.run.integer("seed")));
   }
 
-  const ParallelSplit& of(const std::string& split) const { return split == "valid" ? data_.valid : data_.test; }
+  const ParallelSplit& of(const std::string& split) const {
+    return split == "train" ? data_.train : split == "valid" ? data_.valid : data_.test;
+  }
+
+  // Returns the pairs of a unit in batches of an evaluation. Sources of like length stand together, so that there is less to
+  // compute, and the order is equal whoever takes the unit.
+  std::vector<std::vector<int32_t>> batches_of(const ParallelSplit& data, int unit) const {
+    std::vector<int32_t> order;
+    for (int64_t k = unit * sentences_in_unit; k < std::min((unit + 1) * sentences_in_unit, data.size()); ++k)
+      order.push_back(static_cast<int32_t>(k));
+    std::stable_sort(order.begin(), order.end(),
+                     [&](int32_t a, int32_t b) { return data.source[a].size() < data.source[b].size(); });
+    std::vector<std::vector<int32_t>> batches;
+    for (size_t k = 0; k < order.size(); k += static_cast<size_t>(eval_batch_))
+      batches.emplace_back(
+          order.begin() + static_cast<ptrdiff_t>(k),
+          order.begin() + static_cast<ptrdiff_t>(std::min(k + static_cast<size_t>(eval_batch_), order.size())));
+    return batches;
+  }
 
   static std::vector<Transformer::View> views(const Texts& texts, const std::vector<int32_t>& chosen) {
     std::vector<Transformer::View> all;

@@ -74,8 +74,8 @@ Measurements::Measurements(Training& run, RunLog& log, Observer& observer) : run
   if (o.gradient_every == 0) return;
   if (objective.gradient_units() == 0)
     throw UserError(
-        "run.gradient_every must be 0 for this task, which has no gradient over its training set (images, labelled "
-        "texts and functions have one), got " +
+        "run.gradient_every must be 0 for this objective, which has no gradient over its training set "
+        "(Objective::gradient_units is 0), got " +
         to_toml(o.gradient_every));
   units_ = units_of(o, objective.gradient_units());
 }

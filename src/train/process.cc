@@ -46,15 +46,17 @@ void keep_large_blocks() {
   ::mallopt(M_TRIM_THRESHOLD, -1);
   ::mallopt(M_TOP_PAD, 64 << 20);
 
-  // The heap is made long now, while nothing of its end is in use. Only addresses are taken.
+  // The heap is made long now, while nothing of its end is in use. Only addresses are taken. The end is not asked of
+  // sbrk(0): where a message library has put its own sbrk in place of the C library's (UCX, which Debian 13's libtorch
+  // loads), that sets the end again to what it was a moment ago, under the feet of a thread that makes the heap longer.
   constexpr uintptr_t page = 2 << 20;
-  const auto end_of_heap = [] { return reinterpret_cast<uintptr_t>(::sbrk(0)); };
-  const uintptr_t first = (end_of_heap() + page - 1) / page * page;
   const auto memory = static_cast<size_t>(::sysconf(_SC_PHYS_PAGES)) * static_cast<size_t>(::sysconf(_SC_PAGESIZE));
-  void* volatile room = std::malloc(memory / 4);  // null where the process may not have as much; pages then stay small
+  void* volatile room = std::malloc(memory / 4);
+  if (room == nullptr) return;  // the process may not have as much; pages stay small
+  const uintptr_t first = (reinterpret_cast<uintptr_t>(room) + page - 1) / page * page;
+  const uintptr_t last = (reinterpret_cast<uintptr_t>(room) + memory / 4) / page * page;
+  if (last > first) ::madvise(reinterpret_cast<void*>(first), last - first, MADV_HUGEPAGE);
   std::free(room);
-  if (const uintptr_t last = end_of_heap(); last > first)
-    ::madvise(reinterpret_cast<void*>(first), last - first, MADV_HUGEPAGE);
 }
 
 }  // namespace tacet

@@ -10,6 +10,7 @@
 #include "tacet/group.h"
 #include "tacet/registry.h"
 #include "tasks/data_wait.h"
+#include "tasks/pass_ends.h"
 #include "tasks/run_kernels.h"
 #include "train/client_state.h"
 #include "train/process.h"
@@ -25,6 +26,10 @@ int64_t local_epochs_of(const Values& algorithm) {
   return algorithm.has("local_epochs") ? algorithm.integer("local_epochs") : 0;
 }
 
+bool pass_ends_of(const Values& algorithm) {
+  return algorithm.has("average_at_pass_end") && algorithm.flag("average_at_pass_end");
+}
+
 MessageKind messages_of(const Values& algorithm) {
   return algorithm.has("message") ? message_kind(algorithm.text("message")) : MessageKind::f32;
 }
@@ -37,6 +42,7 @@ Training::Training(const Recipe& given_recipe, int workers, Objective* given)
       ends(read_options<ScheduleOptions>(recipe.schedule)),
       interval(interval_of(recipe.algorithm)),
       local_epochs(local_epochs_of(recipe.algorithm)),
+      pass_ends(pass_ends_of(recipe.algorithm)),
       method(find_algorithm(recipe.algorithm.text("name"))),
       clients(clients_of(recipe, workers)),
       sampling(client_sampling(recipe.clients, clients)),
@@ -47,6 +53,7 @@ Training::Training(const Recipe& given_recipe, int workers, Objective* given)
   objective = given ? given : own_objective.get();
   data_record = objective->data_record();
   require_passes();
+  require_pass_ends();
   kernels = check_kernels(*objective, recipe);
   make_algorithm();
   first_buffers = objective->buffers().clone();
@@ -63,8 +70,29 @@ void Training::require_passes() {
         ": give algorithm.interval");
 }
 
+void Training::require_pass_ends() {
+  if (!pass_ends || steps_to_pass_end() > 0) return;
+  const std::string given = recipe.data.has("partition.percent") ? "data.partition.percent, which makes them unequal"
+                            : recipe.data.has("name")            ? "data.name = " + to_toml(recipe.data.text("name"))
+                                                                 : "an objective without";
+  throw UserError(
+      "algorithm.average_at_pass_end must be false unless all clients have equally long streams of text (language models), "
+      "whose passes end together, got true with " +
+      given);
+}
+
+int64_t Training::steps_to_pass_end() const {
+  auto* passes = dynamic_cast<PassEnds*>(objective);
+  return passes ? passes->steps_to_pass_end(static_cast<uint64_t>(options.seed), state.iteration) : 0;
+}
+
+int Training::round_interval() const {
+  if (!pass_ends) return interval;
+  return static_cast<int>(std::min(interval - state.iteration % interval, steps_to_pass_end()));
+}
+
 int Training::steps_of(int client, int64_t round) const {
-  if (local_epochs == 0) return interval;
+  if (local_epochs == 0) return round_interval();
   const ClientPass pass = objective->client_pass(client, round);
   const int64_t steps = pass.steps(local_epochs);
   if (steps > 1000000000)
@@ -74,7 +102,7 @@ int Training::steps_of(int client, int64_t round) const {
 }
 
 double Training::round_steps() const {
-  if (local_epochs == 0) return interval;
+  if (local_epochs == 0 && !pass_ends) return interval;
   return state.round > 0 ? static_cast<double>(state.iteration) / static_cast<double>(state.round) : 0;
 }
 

@@ -41,6 +41,7 @@ struct Training {
   const ScheduleOptions ends;  // and NT-ASGD
   const int interval;          // I
   const int64_t local_epochs;  // E, in place of I; 0: I counts
+  const bool pass_ends;        // rounds end with a pass too (algorithm.average_at_pass_end)
   const AlgorithmInfo& method;
   const int clients;
   const ClientSampling sampling;
@@ -60,7 +61,10 @@ struct Training {
   double round_epochs() const { return state.round > 0 ? epoch() / static_cast<double>(state.round) : 0; }
   double round_steps() const;  // of a client, by the rounds so far where I does not say
   double fraction() const;     // 0 … 1 of the run
-  // Returns the local steps of a client that takes part in the round: I, or ⌈E n_i/b⌉.
+  // Returns the local steps of the next round where all clients take equally many: I, or with pass_ends those to the next
+  // multiple of I or to the end of the pass.
+  int round_interval() const;
+  // Returns the local steps of a client that takes part in the round: round_interval(), or ⌈E n_i/b⌉.
   int steps_of(int client, int64_t round) const;
   // Returns a line for each end of the schedule that one round alone goes beyond, by the rounds so far.
   std::vector<std::string> overlong_round() const;
@@ -83,6 +87,9 @@ struct Training {
  private:
   // Throws UserError where local epochs are asked for and the data have no passes that end.
   void require_passes();
+  int64_t steps_to_pass_end() const;  // from the run's local step on; 0 where passes don't end together
+  // Throws UserError where rounds are to end with passes that don't end together.
+  void require_pass_ends();
 };
 
 }  // namespace tacet

@@ -35,6 +35,7 @@ class Json(Case):
             for key in ("status", "algorithm", "interval", "clients", "workers", "rounds", "iterations", "communications",
                         "bytes_sent", "seconds"):
                 self.assertEqual(run[key], summary[key], key)
+            self.assertEqual(run["local_epochs"], summary.get("local_epochs"))
             self.assertEqual(type(run["rounds"]), int)
             for key, value in run["final"].items():
                 if key.startswith("eval_"):

@@ -113,6 +113,21 @@ checkpoint_every = 1
         self.assertEqual((final["train_set_loss"], final["train_set_accuracy"]), (evaluated["eval_loss"], accuracy))
         self.assertEqual(final["train_loss"], self.metrics(folder, "epoch")[-1]["train_loss"])
 
+    def test_a_text_is_measured_and_trained_as_before(self):
+        text = self.recipe("text.toml", data={"eval_batch": 2})  # 1,200 tokens: 7 pieces of about 2 × 5 × 16
+        plain = self.train(text, "text-plain")
+        for workers in ("1", "2"):
+            folder = self.train(text, "text-" + workers, "--set", "run.gradient_every=0.1", "--set", "run.gradient_part=0.5",
+                                "--workers", workers)
+            self.assertEqual(self.sha(folder), self.sha(plain))
+            lines = self.metrics(folder, "gradient")
+            self.assertGreater(len(lines), 1)
+            self.assertEqual({m["part"] for m in lines}, {4 / 7})
+            self.assertTrue(all(m["full_gradient_norm"] > 0 and "full_accuracy" not in m for m in lines))
+            if workers == "2":
+                self.assertEqual([{**m, "seconds": 0, "bytes_sent": 0} for m in lines], first)
+            first = [{**m, "seconds": 0, "bytes_sent": 0} for m in lines]
+
     def test_a_part_of_the_training_set(self):
         folder = self.train(self.file, "part", "--set", "run.gradient_every=4", "--set", "run.gradient_part=0.3")
         for line in self.metrics(folder, "gradient"):  # 9 units of at most 7 images: 3 of them
@@ -163,8 +178,7 @@ checkpoint_every = 1
             self.assertEqual(done.returncode, 2, done.stderr)
             self.assertFalse(os.path.exists(self.path("refused")))
             return done.stderr
-        text = self.recipe("text.toml")
-        self.assertIn("run.gradient_every must be 0 for this task", refused("--set", "run.gradient_every=1", file=text))
+        self.assertIn("run.gradient_every: must be >= 0, got -1", refused("--set", "run.gradient_every=-1"))
         self.assertIn("run.gradient_part: must be > 0 and <= 1, got 2",
                       refused("--set", "run.gradient_every=1", "--set", "run.gradient_part=2"))
         self.assertIn("data.partition.every_round: is not used with data.partition.kind",

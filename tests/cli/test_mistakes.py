@@ -273,7 +273,9 @@ class Mistakes(Case):
     # --- the arguments and the environment
 
     def test_arguments(self):
-        self.check([(self.training("--workers", "0"), ["--workers", "1 to 1024", "0"]),
+        self.check([(self.training("--workers", "0"), ["--workers", "from 1 to 1024", "got '0'"]),
+                    (self.training("--workers", "2x"), ["--workers", "from 1 to 1024", "got '2x'"]),
+                    (self.training("--hosts", "a,b", "--port", "70000"), ["--port", "from 1 to 65535", "got '70000'"]),
                     (self.training("--fast"), ["--fast"]),
                     ([], ["subcommand"]),
                     (["compare"], ["runs"]),

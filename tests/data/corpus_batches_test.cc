@@ -181,6 +181,36 @@ TEST(TextBatches, LengthsStayWithinFiveAndTwentyMoreThanBptt) {
 }
 
 // The key of the draw is part of a run's identity: nobody's stream but everyone's, round 0, the iteration as step.
+// The steps to a pass's end are those that the batches take, asked in any order; with shards of other lengths there are
+// none.
+TEST(TextBatches, KnowWhereThePassesOfAllClientsEnd) {
+  for (const bool random : {true, false}) {
+    TextOptions options = fixed_lengths(2, 6);
+    options.random_lengths = random;
+    TextBatches batches(counting(600), options, 3), asked(counting(600), options, 3);
+    std::vector<int64_t> ends;  // the pass of each iteration ends before this one
+    for (int64_t t = 0; t < 80; ++t) {
+      const int64_t pass = batches.position(1).pass;
+      for (int client = 0; client < 3; ++client) batches.next(at_iteration(client, t));
+      EXPECT_EQ(batches.position(0).pass, batches.position(2).pass);
+      if (batches.position(1).pass > pass) ends.resize(static_cast<size_t>(t + 1), t + 1);
+    }
+    ASSERT_GT(ends.size(), 40u);
+    for (const size_t t : {0u, 1u, 20u, 39u, 3u, 38u, 0u})
+      EXPECT_EQ(asked.steps_to_pass_end(7, static_cast<int64_t>(t)), ends[t] - static_cast<int64_t>(t)) << t;
+    if (random) {
+      bool differs = false;
+      for (int64_t t = 0; t < 40; ++t) differs |= asked.steps_to_pass_end(8, t) != ends[static_cast<size_t>(t)] - t;
+      EXPECT_TRUE(differs) << "the seed draws the lengths";
+    }
+    options.partition = "fixed";
+    options.percent = {20, 30, 50};
+    EXPECT_EQ(TextBatches(counting(600), options, 3).steps_to_pass_end(7, 0), 0);
+    options.percent = {33.3, 33.4, 33.3};
+    EXPECT_GT(TextBatches(counting(601), options, 3).steps_to_pass_end(7, 0), 0) << "equal streams of unequal shards";
+  }
+}
+
 TEST(TextBatches, LengthsComeFromTheStreamOfEveryone) {
   const TextBatches batches(counting(1000), {.batch_size = 1, .bptt = 70, .eval_batch = 1}, 1);
   for (int k = 0; k < 20; ++k) {

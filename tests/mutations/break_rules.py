@@ -6,9 +6,9 @@
 
 BUILD is a configured build folder of this source tree; use a copy of the tree, since sources change while it runs (they are put back,
 also after Ctrl-C). Every rule is a piece of text that occurs once in a file of src/, and what it is replaced with. A rule of RULES is
-caught when a test of `algorithms` (without the slow claims and theory) or `oracle` (quadratics) fails. A rule of SILENT would make tacet silent where
-it has to speak; it names the test that must fail, as "area: Suite.Name", or "cli: Class.test" for a row of
-tests/cli/test_complaints.py. Exit code: 0 when all were caught, 1 when some were not, 2 for wrong input. It takes some ten seconds a rule,
+caught when a test of `algorithms` (without the slow claims and theory) or `oracle` (quadratics) fails. A rule of OTHERS names the test that
+must fail, as "area: Suite.Name". So does one of SILENT, which would make tacet silent where it has to speak; "cli: Class.test" is a row
+of tests/cli/test_complaints.py. Exit code: 0 when all were caught, 1 when some were not, 2 for wrong input. It takes some ten seconds a rule,
 so it is run by hand and not by test.sh; its output on RULES is kept in docs/reference/algorithms.md. --check builds nothing: it says
 whether every rule's text still occurs once, and test.sh runs it.
 """
@@ -152,6 +152,23 @@ SILENT = [
     ("src/engine/round.cc", "13: gradients of no local step count as epochs", "(local_step ? turn.counters.samples : turn.counters.extra_samples) +=", "turn.counters.samples +=", "train: Epochs.CountLocalStepsOnlyAndWhatIsDrawnBesidesIsCountedApart"),
 ]
 
+T = "src/tasks/"
+
+# Rules of rounds that end with passes and of measurements, and the test that must fail.
+OTHERS = [
+    ("src/train/training.cc", "rounds end after I steps alone", "std::min(interval - state.iteration % interval, steps_to_pass_end())", "interval - state.iteration % interval", "tasks: Language.AveragesAtPassEndsAsThePublishedProgramDoes"),
+    ("src/train/training.cc", "I counts from the begin of a pass", "std::min(interval - state.iteration % interval, ", "std::min(int64_t{interval}, ", "tasks: Language.AveragesAtPassEndsAsThePublishedProgramDoes"),
+    (D + "text/corpus_batches.cc", "passes of another seed", "if (seed != pass_.seed || iteration < pass_.first)", "if (iteration < pass_.first)", "data: TextBatches.KnowWhereThePassesOfAllClientsEnd"),
+    (D + "text/corpus_batches.cc", "an iteration of a pass before", "if (seed != pass_.seed || iteration < pass_.first)", "if (seed != pass_.seed)", "data: TextBatches.KnowWhereThePassesOfAllClientsEnd"),
+    (T + "language_modelling.cc", "batches weigh alike in the gradient", "(loss * count).backward()", "loss.backward()", "tasks: Language.TheGradientOverTheTrainingSetIsTheSlopeOfItsLoss"),
+    (T + "language_modelling.cc", "the gradient of the piece before is left", "    gradient_buffer().zero_();\n    return score_of(", "    return score_of(", "tasks: Language.TheGradientOverTheTrainingSetIsTheSlopeOfItsLoss"),
+    (T + "translation.cc", "the gradient is that of the smoothed loss", "loss.cross_entropy.backward()", "loss.smoothed.backward()", "tasks: Translation.TheGradientOverTheTrainingSetIsTheSlopeOfItsLoss"),
+    ("src/train/measurements.cc", "the norm is that of the sum", "  found.norm /= found.total.count;\n", "", "train: Measurements.TheGradientHasTheSameBitsOnAnyNumberOfWorkers"),
+    ("src/train/measurements.cc", "an update that is the model", "run_.state.x - before_;", "run_.state.x - 0 * before_;", "train: Measurements.TheSizeOfAnUpdateIsThatOfTheStep"),
+    ("src/train/measurements.cc", "a violated bound lets the run go on", "d.distance > 1.0001 * d.bound + slack", "d.distance < 0", "train: Measurements.AViolatedBoundStopsTheRunWithRoundAndNumbers"),
+    ("src/train/trainer.cc", "clients take the steps of the one that takes most", "setup.steps = [steps = std::move(steps)](int client) { return steps[static_cast<size_t>(client)]; };", "(void)steps;", "train: Deadline.WhoComesTooLateWasNotThere"),
+]
+
 
 def targets_of(rule):
     """What has to be built for the tests of a rule."""
@@ -212,7 +229,7 @@ def main():
     parser.add_argument("--silent", action="store_true", help="rules of SILENT only")
     parser.add_argument("--jobs", type=int, default=1)
     arguments = parser.parse_args()
-    chosen = [rule for rule in ([] if arguments.silent else RULES) + SILENT if arguments.only in rule[0]]
+    chosen = [rule for rule in ([] if arguments.silent else RULES + OTHERS) + SILENT if arguments.only in rule[0]]
     wrong = misplaced(chosen)
     if wrong or not chosen:
         sys.exit("\n".join(wrong) or f"no rule is of a file whose name contains {arguments.only}")

@@ -106,7 +106,11 @@ Recipe random_recipe() {
   if (cosine && !r.schedule.has("epochs")) r.schedule.set("unit", std::string("rounds"));
   if (cosine) r.schedule.set("warmup", 0.0);  // it must end before the cosine does
   r.run = random_values(run_options());
-  if (!method.droppable()) r.run.set("round_deadline", 0.0);
+  // A client that is not there, or is too late, would fall behind in its text.
+  const bool pass_ends = r.algorithm.has("average_at_pass_end") && r.algorithm.flag("average_at_pass_end");
+  if (pass_ends && r.clients.has("count") && r.clients.has("participating"))
+    r.clients.set("participating", r.clients.integer("count"));
+  if (pass_ends || !method.droppable()) r.run.set("round_deadline", 0.0);
   return only_used(r);
 }
 

@@ -147,6 +147,23 @@ TEST(Tables, RunsThatEndedAtOtherEpochsAreNoted) {
   EXPECT_NE(compare_table(runs, 80).find("ended at different epochs"), std::string::npos);
 }
 
+// A column of their own, which is there for runs that have them only.
+TEST(Tables, LocalEpochsStandBesideTheInterval) {
+  auto steps = named("steps"), epochs = named("epochs");
+  steps.summary = epochs.summary = {{"status", "done"}};  // then there is no column of the status
+  steps.recipe = "[algorithm]\nname = \"celgc\"\ninterval = 8\n";
+  epochs.recipe = "[algorithm]\nname = \"fed-lamb\"\nlocal_epochs = 3\n";
+  const Table both = summary_table({steps, epochs});
+  EXPECT_EQ(cell(both, "I", 0), "8");
+  EXPECT_EQ(cell(both, "E", 0), "-");
+  EXPECT_EQ(cell(both, "I", 1), "-");
+  EXPECT_EQ(cell(both, "E", 1), "3");
+  EXPECT_EQ(both.columns[2].head, "I");
+  EXPECT_EQ(both.columns[3].head, "E");
+  for (const size_t k : {2u, 3u}) EXPECT_FALSE(both.columns[k].words) << "numbers line up on the right";
+  EXPECT_EQ(cell(summary_table({steps, steps}), "E", 0), "no column");
+}
+
 TEST(Text, NamesCannotReachTheTerminalsControls) {
   auto run = named(
       "a\x1B[31m\xC2\x9B"

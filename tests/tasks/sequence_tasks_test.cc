@@ -1,6 +1,8 @@
 // Text tasks from a recipe on small files: they learn, and neither placement nor stopping changes a bit.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -44,8 +46,14 @@ count = 3
   }
   static Result run(const Recipe& recipe) { return run(recipe, *single_group()); }
 
-  void expect_placement_and_stopping_to_change_nothing(const std::string& tables) {
-    const Recipe whole = recipe(tables, {"schedule.rounds=7"});
+  void expect_placement_and_stopping_to_change_nothing(const std::string& tables,
+                                                       const std::vector<std::string>& sets = {}) {
+    const auto rounds = [&](const std::string& count) {
+      std::vector<std::string> all = sets;
+      all.push_back("schedule.rounds=" + count);
+      return recipe(tables, all);
+    };
+    const Recipe whole = rounds("7");
     const Result alone = run(whole);
     for (const Result& other : test::on_ranks<Result>(2, [&](Group& group) { return run(whole, group); })) {
       EXPECT_TRUE(at::equal(alone.x, other.x));
@@ -53,11 +61,45 @@ count = 3
     }
     TrainOptions options;
     options.out = folder / "run";
-    run(recipe(tables, {"schedule.rounds=3"}), *single_group(), options);
+    run(rounds("3"), *single_group(), options);
     options.resume = true;
     EXPECT_TRUE(at::equal(alone.x, run(whole, *single_group(), options).x));
   }
 };
+
+// The gradient over the training set and the sums that came with it, at x.
+struct Full {
+  Vec gradient;
+  Score sums;
+};
+
+Full full_gradient(Objective& objective, const Vec& x) {
+  Full full{at::zeros_like(x), {}};
+  for (int unit = 0; unit < objective.gradient_units(); ++unit) {
+    const Score s = objective.unit_gradient(unit, x);
+    full.gradient.add_(objective.gradient_buffer());
+    full.sums.loss += s.loss;
+    full.sums.count += s.count;
+  }
+  return full;
+}
+
+// Along the gradient and along drawn directions the loss rises as the gradient says: ½ (f(x + hd) − f(x − hd)) ≈ h g·d.
+void expect_slope_of_the_loss(Objective& objective) {
+  const Vec x = objective.initial();
+  const Full at_x = full_gradient(objective, x);
+  const double n = at_x.sums.count, length = l2_norm(at_x.gradient) / n, h = 0.01;
+  ASSERT_GT(length, 0.01);
+  at::manual_seed(1);
+  for (int k = 0; k < 4; ++k) {
+    Vec d = k == 0 ? at_x.gradient.clone() : at::randn_like(x);
+    d.div_(l2_norm(d));
+    const double rise = full_gradient(objective, x + h * d).sums.loss - full_gradient(objective, x - h * d).sums.loss;
+    const double slope = at_x.gradient.dot(d).item<double>() / n;
+    EXPECT_NEAR(rise / (2 * h * n), slope, 0.01 * std::abs(slope) + 0.002 * length) << "direction " << k;
+  }
+  EXPECT_TRUE(at::equal(full_gradient(objective, x).gradient, at_x.gradient)) << "something is drawn";
+}
 
 // ---- texts with a label ----
 
@@ -170,6 +212,123 @@ TEST_F(Language, PlacementAndStoppingDoNotChangeTheAnswer) {
   }
 }
 
+const std::vector<std::string> without_dropout = {"model.embedding_dropout=0", "model.output_dropout=0",
+                                                  "model.hidden_dropout=0", "model.input_dropout=0", "model.weight_drop=0"};
+
+std::vector<std::string> joined(std::vector<std::string> a, const std::vector<std::string>& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+
+// The published program, written down once more: t counts the local steps of the run, all models are averaged before step t
+// where I divides t, and after each pass through the text.
+TEST_F(Language, AveragesAtPassEndsAsThePublishedProgramDoes) {
+  constexpr int64_t I = 7, clients = 3, streams = 4, bptt = 8, passes = 3;
+  const int64_t length = 1700 / clients / streams;  // tokens of a stream
+  const std::vector<std::string> sets =
+      joined({"algorithm.interval=7", "algorithm.eta=2.0", "algorithm.gamma=0.1"}, without_dropout);
+  const auto objective = make_objective(recipe(tables(gru), joined(sets, {"schedule.rounds=1"})), clients);
+  std::vector<Vec> x(clients, objective->initial());
+  for (Vec& of_one : x) of_one = of_one.clone();
+  int64_t t = 0, rounds = 0, sooner = 0;
+  const auto average = [&] {
+    const Vec mean = ((x[0] + x[1]) + x[2]) / 3;
+    for (Vec& of_one : x) of_one.copy_(mean);
+    ++rounds;
+  };
+  for (int64_t pass = 0; pass < passes; ++pass) {
+    int64_t offset = 0;
+    while (offset < length - 2) {
+      if (t > 0 && t % I == 0) average();
+      const double scale = objective->rate_scale(1, t);
+      for (int i = 0; i < clients; ++i) {
+        Vec& y = x[static_cast<size_t>(i)];
+        objective->gradient({1, i, 0, 0, t}, y);
+        const Vec g = objective->gradient_buffer();
+        y.sub_(g, std::min(2.0 * scale, 0.1 * scale / (1e-10 + l2_norm(g))));
+      }
+      offset += std::min(std::llround(scale * bptt), static_cast<long long>(length - 1 - offset));
+      ++t;
+    }
+    if (t % I != 0) ++sooner, average();
+  }
+  ASSERT_EQ(sooner, passes) << "the test shows nothing where I divides the passes";
+  const std::string count = "schedule.rounds=" + std::to_string(rounds);
+  const Result found = run(recipe(tables(gru), joined(sets, {count, "algorithm.average_at_pass_end=true"})));
+  EXPECT_EQ(found.iterations, t);
+  EXPECT_LT((found.x - x[0]).abs().max().item<double>(), 2e-5);
+  EXPECT_GT((run(recipe(tables(gru), joined(sets, {count}))).x - x[0]).abs().max().item<double>(), 1e-3);
+}
+
+// Passes are 18 steps of 8 positions, the last of 4.
+TEST_F(Language, RoundsThatEndWithPassesAreRoundsOfTheirLength) {
+  const auto sha = [&](const std::string& method, const std::vector<std::string>& sets) {
+    return run(recipe(tables(gru), joined({"data.random_lengths=false", "algorithm.name=" + method}, sets))).x;
+  };
+  for (const std::string method : {"celgc", "celgc-partial", "fedavg"}) {
+    const std::string on = "algorithm.average_at_pass_end=true";
+    const Vec passes = sha(method, {on, "algorithm.interval=1000", "schedule.rounds=3"});
+    EXPECT_TRUE(at::equal(passes, sha(method, {"algorithm.interval=18", "schedule.rounds=3"}))) << method;
+    const Vec all = sha(method, {on, "algorithm.interval=6", "schedule.rounds=8"});
+    EXPECT_TRUE(at::equal(all, sha(method, {"algorithm.interval=6", "schedule.rounds=8"}))) << method;
+    const Result uneven = run(recipe(tables(gru), {"data.random_lengths=false", on, "algorithm.interval=10",
+                                                   "algorithm.name=" + method, "schedule.rounds=5"}));
+    EXPECT_EQ(uneven.iterations, 36) << method << ": rounds end at steps 10, 18, 20, 30, 36";
+  }
+}
+
+TEST_F(Language, RoundsThatEndWithPassesMayBePlacedAndStopped) {
+  expect_placement_and_stopping_to_change_nothing(tables(gru),
+                                                  {"algorithm.average_at_pass_end=true", "algorithm.interval=7"});
+}
+
+TEST_F(Language, PassesMustEndTogether) {
+  const auto said = [&](const std::vector<std::string>& sets) {
+    return test::error_of([&] {
+      run(recipe(tables(gru), joined({"schedule.rounds=1", "algorithm.average_at_pass_end=true"}, sets)));
+    });
+  };
+  test::expect_mentions(said({"data.partition.kind=fixed", "data.partition.percent=[20, 30, 50]"}),
+                        {"algorithm.average_at_pass_end must be false unless all clients have equally long streams",
+                         "got true with data.partition.percent, which makes them unequal"});
+  test::expect_mentions(said({"clients.participating=2"}),
+                        {"clients.participating", "must be clients.count = 3 with algorithm.average_at_pass_end", "got 2"});
+  test::expect_mentions(said({"run.round_deadline=9"}),
+                        {"run.round_deadline", "must be 0 with algorithm.average_at_pass_end", "got 9"});
+  test::expect_mentions(said({"algorithm.name=episode"}), {"algorithm.average_at_pass_end", "is not a key of episode"});
+  EXPECT_EQ(said({"algorithm.name=celgc-partial", "clients.participating=2"}), "") << "who does not meet trains as well";
+}
+
+TEST_F(Language, TheGradientOverTheTrainingSetIsTheSlopeOfItsLoss) {
+  for (const std::string& model : {gru, gpt2}) {
+    const bool carries = model == gru;  // then the gradient goes back to a batch's begin only: one batch is the whole text
+    const std::vector<std::string> whole = {"data.random_lengths=false", "data.bptt=850", "data.batch_size=1",
+                                            "model.context=850"};
+    std::vector<std::string> sets = {"schedule.rounds=1"};
+    if (carries) sets = joined(sets, {whole.begin(), whole.begin() + 3});
+    const auto objective = make_objective(recipe(tables(model), sets), 3);
+    EXPECT_EQ(objective->gradient_units(), carries ? 1 : 1700 / (2 * 8 * 16)) << model;
+    expect_slope_of_the_loss(*objective);
+    // The validation text is the training text, so one piece of all is an evaluation.
+    if (!carries) continue;
+    const Vec x = objective->initial();
+    const auto group = single_group();
+    const Score mine = full_gradient(*objective, x).sums, theirs = evaluate_all(*objective, *group, "valid", x);
+    EXPECT_EQ(mine.count, theirs.count);
+    EXPECT_NEAR(mine.loss, theirs.loss, 1e-5 * theirs.loss);
+  }
+}
+
+// 6 pieces of 283 or 284 tokens: 2 streams of 141 or 142, all of whose tokens but the first are targets.
+TEST_F(Language, TheTrainingSetIsCutIntoPiecesWithoutARest) {
+  const auto objective = make_objective(recipe(tables(gpt2), {"schedule.rounds=1"}), 3);
+  const Full full = full_gradient(*objective, objective->initial());
+  int64_t targets = 0;
+  for (int64_t k = 0; k < 6; ++k) targets += 2 * (((k + 1) * 1700 / 6 - k * 1700 / 6) / 2 - 1);
+  EXPECT_EQ(full.sums.count, targets);
+  EXPECT_EQ(make_objective(recipe(tables(gpt2), {"schedule.rounds=1", "data.max_tokens=300"}), 3)->gradient_units(), 1);
+}
+
 TEST_F(Language, ContextMustHoldTheLongestBatch) {
   test::expect_mentions(test::error_of([&] {
                           run(recipe(tables(gpt2), {"model.context=27", "schedule.rounds=1"}));
@@ -229,6 +388,18 @@ TEST_F(Translation, LearnsToTranslate) {
 }
 
 TEST_F(Translation, PlacementAndStoppingDoNotChangeTheAnswer) { expect_placement_and_stopping_to_change_nothing(tables); }
+
+TEST_F(Translation, TheGradientOverTheTrainingSetIsTheSlopeOfItsLoss) {
+  const auto objective = make_objective(recipe(tables, {"schedule.rounds=1", "model.dropout=0.2"}), 3);
+  EXPECT_EQ(objective->gradient_units(), 2);
+  expect_slope_of_the_loss(*objective);
+  const Vec x = objective->initial();
+  const Score mine = full_gradient(*objective, x).sums;  // of the training pairs, which are those of the test set
+  const auto group = single_group();
+  const Score theirs = evaluate_all(*objective, *group, "test", x);
+  EXPECT_EQ(mine.count, theirs.count);
+  EXPECT_NEAR(mine.loss, theirs.loss, 1e-5 * theirs.loss);
+}
 
 // The counts that BLEU is made from are added up over all units, whoever took them, and every rank makes the figure from the
 // sums.

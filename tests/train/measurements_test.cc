@@ -11,6 +11,7 @@
 
 #include "support/error_of.h"
 #include "support/placements.h"
+#include "support/quadratic.h"
 #include "support/temp_folder.h"
 #include "tacet/algorithm.h"
 #include "tacet/registry.h"
@@ -165,6 +166,16 @@ TEST(Measurements, TheGradientHasTheSameBitsOnAnyNumberOfWorkers) {
 }
 
 TEST(Measurements, AreRefusedWhereTheTaskHasNone) {
+  test::Quadratic own(4, {1, 1}, {1, 3});  // the registered name is that of train_test.cc
+  const Recipe given = parse_recipe(
+      "objective = { name = \"given\" }\nalgorithm = { name = \"celgc\", eta = 0.1, gamma = 0.05 }\n"
+      "clients = { count = 2 }\nschedule = { rounds = 1 }\nrun = { gradient_every = 0.5 }",
+      "r.toml");
+  Observer quiet;
+  EXPECT_NE(test::error_of([&] { train(given, own, *single_group(), {}, quiet); })
+                .find("run.gradient_every must be 0 for this objective, which has no gradient over its training set "
+                      "(Objective::gradient_units is 0), got 0.5"),
+            std::string::npos);
   const auto said = [](const std::vector<std::string>& sets) {
     return test::error_of([&] { run_once(exponential(sets), ""); });
   };

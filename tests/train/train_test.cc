@@ -248,19 +248,23 @@ struct Slow : test::Quadratic {
       std::this_thread::sleep_for(std::chrono::milliseconds(1500));
     return s;
   }
+  // 9 and 12 samples in batches of 3: 3 and 4 steps an epoch.
+  ClientPass client_pass(int client, int64_t) override { return {9 + 3 * client, 3}; }
 };
 
 struct Late {
   const char* name;
   const char* method;
   std::map<std::string, Value> more;
+  bool by_epochs = false;  // a round is a local epoch of each client
 };
 
 const std::vector<std::vector<int>> everyone = {{0, 1}};
 
 void expect_the_late_one_was_not_there(const Late& p) {
   const test::TempFolder f;
-  std::string options = "name = \"" + std::string(p.method) + "\"\neta = 0.1\ninterval = 3\n";
+  std::string options = "name = \"" + std::string(p.method) + "\"\neta = 0.1\n";
+  options += p.by_epochs ? "local_epochs = 1\n" : "interval = 3\n";
   if (find_algorithm(p.method).options[1].name == "gamma") options += "gamma = 0.2\n";
   for (const auto& [key, value] : p.more) options += key + " = " + to_toml(value) + "\n";
   const Recipe r = parse_recipe("[objective]\nname = \"given\"\n[algorithm]\n" + options +
@@ -280,7 +284,8 @@ void expect_the_late_one_was_not_there(const Late& p) {
   for (std::thread& t : threads) t.join();
 
   // Rounds 0 and 1, the second with client 0 alone; round 2; nobody in round 3; round 4.
-  test::Trial trial = test::trial(p.method, 2, 3, p.more);
+  test::Trial trial = test::trial(p.method, 2, p.by_epochs ? 4 : 3, p.more);
+  if (p.by_epochs) trial.steps = [](int client) { return 3 + client; };
   test::Quadratic objective(6, {1, 2}, {1, -3});
   objective.weights = {0.5, 1.5};
   auto algorithm = trial.method->make(trial.options);
@@ -314,7 +319,9 @@ TEST(Deadline, WhoComesTooLateWasNotThere) {
                                      {"corrections", "episode++", {}},
                                      {"server", "fed-adam", {}},
                                      {"moments", "fed-ams", {{"persist", true}}},
-                                     {"coded", "celgc", {{"message", std::string("int8")}}}};
+                                     {"coded", "celgc", {{"message", std::string("int8")}}},
+                                     {"epochs", "celgc", {{"momentum", 0.5}}, true},
+                                     {"variates of epochs", "scaffold", {}, true}};
   std::vector<std::thread> runs;
   for (const Late& p : methods)
     runs.emplace_back([&p] {

@@ -190,6 +190,20 @@ class GlooGroup : public Group {
 
   std::string place() const { return options_.address + ":" + std::to_string(options_.port); }
 
+  // Waits for a worker's sign. Once the time is over it asks without waiting: a wait of a millisecond, which is less than an
+  // answer takes on a busy machine, would miss a worker that has come. (c10d takes a wait of 0 for one without limit.)
+  bool came(int q, milliseconds left) {
+    try {
+      if (left <= milliseconds(0)) return store_->check({key_of("size", q)});
+      store_->wait({key_of("size", q)}, left);
+      return true;
+    } catch (const PeerLost&) {
+      throw;
+    } catch (const std::exception&) {
+      return false;
+    }
+  }
+
   // Signs in and waits for the others, so that a missing worker can be named. gloo could not tell.
   void meet(Clock::time_point deadline) {
     const auto sign = [](const std::string& text) { return std::vector<uint8_t>(text.begin(), text.end()); };
@@ -200,13 +214,7 @@ class GlooGroup : public Group {
     store_->set(key_of("size", rank()), sign(std::to_string(size())));
     std::vector<int> missing;
     for (int q = 0; q < size(); ++q) {
-      const auto left = std::chrono::ceil<milliseconds>(deadline - Clock::now());
-      try {
-        // c10d takes 0 for "no limit", so the wait is 1 ms at least.
-        store_->wait({key_of("size", q)}, std::max(left, milliseconds(1)));
-      } catch (const PeerLost&) {
-        throw;
-      } catch (const std::exception&) {
+      if (!came(q, std::chrono::ceil<milliseconds>(deadline - Clock::now()))) {
         missing.push_back(q);
         continue;
       }

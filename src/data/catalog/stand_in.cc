@@ -249,6 +249,7 @@ Values write_stand_in(const Values& data, int clients, int64_t vector_width, con
   if (data.has("partial")) set.set("partial", true);
   if (data.has("max_samples")) set.set("max_samples", int64_t{0});
   if (data.has("max_tokens")) set.set("max_tokens", int64_t{0});
+  if (data.has("cache")) set.set("cache", false);  // pictures are decoded when they are drawn, and most never are
   if (data.has("vectors")) vectors(out, set, vector_width);
   if (known->size.unit == "tokens")
     corpus(out, data, known->detail, clients);

@@ -14,7 +14,8 @@
 namespace tacet {
 namespace {
 
-constexpr int64_t spread = 20;  // a drawn length is at most so much longer than bptt
+constexpr int64_t spread = 20;         // a drawn length is at most so much longer than bptt
+constexpr int64_t piece_batches = 16;  // batches, about, in a piece of the training text
 
 // Streams of `length` consecutive tokens, stream b from base + b·length.
 struct Streams {
@@ -46,6 +47,17 @@ int64_t served(int64_t length, const TextOptions& options) {
   const int64_t positions = length - 1;
   return positions - (!options.random_lengths && positions % options.bptt == 1 ? 1 : 0);
 }
+
+// Cuts the streams first … first + B − 1 whole, into batches of at most bptt positions.
+std::vector<TextBatch> cut_whole(const Streams& streams, int64_t first, int64_t B, int64_t bptt) {
+  std::vector<TextBatch> batches;
+  for (int64_t offset = 0; offset < streams.length - 1; offset += bptt)
+    batches.push_back(gather(streams, first, B, offset, std::min(bptt, streams.length - 1 - offset)));
+  return batches;
+}
+
+// Returns true if a pass over streams of `length` tokens ends here: fewer than two positions are left.
+bool ends_pass(int64_t length, int64_t offset) { return offset >= length - 2; }
 
 const std::vector<int32_t>& tokens_of(const Corpus& corpus, const std::string& split) {
   if (split == "train") return corpus.train;
@@ -93,9 +105,7 @@ int64_t longest_batch(const TextOptions& options) { return options.bptt + (optio
 TextBatches::TextBatches(std::shared_ptr<const Corpus> corpus, TextOptions options, int clients)
     : corpus_(std::move(corpus)), options_(std::move(options)), positions_(static_cast<size_t>(clients)) {
   assert(clients >= 1 && options_.batch_size >= 1 && options_.bptt >= 2 && options_.eval_batch >= 1);
-  int64_t tokens = static_cast<int64_t>(corpus_->train.size());
-  if (options_.max_tokens > 0) tokens = std::min(tokens, options_.max_tokens);
-  shards_ = cut(tokens, clients);
+  shards_ = cut(used_tokens(), clients);
 
   const int64_t B = options_.batch_size;
   for (const Shard& shard : shards_) {
@@ -164,11 +174,28 @@ TextBatch TextBatches::next(const BatchKey& draw) {
       shards_[static_cast<size_t>(options_.partition == "rotate" ? (draw.client + p.pass) % count : draw.client)];
   const int64_t B = options_.batch_size, length = shard.size / B;
   assert(p.offset >= 0 && p.offset < length - 2);
-  const int64_t T = std::min(drawn_length(draw.seed, draw.iteration), length - 1 - p.offset);
+  const int64_t T = batch_length(draw.seed, draw.iteration, length, p.offset);
   TextBatch batch = gather({corpus_->train.data() + shard.first, length}, 0, B, p.offset, T);
   p.offset += T;
-  if (p.offset >= length - 2) p = {p.pass + 1, 0};
+  if (ends_pass(length, p.offset)) p = {p.pass + 1, 0};
   return batch;
+}
+
+int64_t TextBatches::batch_length(uint64_t seed, int64_t iteration, int64_t length, int64_t offset) const {
+  return std::min(drawn_length(seed, iteration), length - 1 - offset);
+}
+
+int64_t TextBatches::steps_to_pass_end(uint64_t seed, int64_t iteration) {
+  const int64_t length = shards_.front().size / options_.batch_size;
+  const auto other = [&](const Shard& shard) { return shard.size / options_.batch_size != length; };
+  if (std::any_of(shards_.begin(), shards_.end(), other)) return 0;
+  if (seed != pass_.seed || iteration < pass_.first) pass_ = {seed, 0, 0};
+  while (pass_.end <= iteration) {
+    pass_.first = pass_.end;
+    for (int64_t offset = 0; !ends_pass(length, offset); ++pass_.end)
+      offset += batch_length(seed, pass_.end, length, offset);
+  }
+  return pass_.end - iteration;
 }
 
 double TextBatches::rate_scale(uint64_t seed, int64_t iteration) const {
@@ -187,10 +214,23 @@ std::vector<TextBatch> TextBatches::eval_batches(const std::string& split, int u
   const int64_t E = options_.eval_batch, U = eval_units();
   const Streams streams{tokens.data(), static_cast<int64_t>(tokens.size()) / E};
   const int64_t first = unit * E / U, end = (unit + 1) * E / U;
-  std::vector<TextBatch> batches;
-  for (int64_t offset = 0; offset < streams.length - 1; offset += options_.bptt)
-    batches.push_back(gather(streams, first, end - first, offset, std::min(options_.bptt, streams.length - 1 - offset)));
-  return batches;
+  return cut_whole(streams, first, end - first, options_.bptt);
+}
+
+int64_t TextBatches::used_tokens() const {
+  const auto all = static_cast<int64_t>(corpus_->train.size());
+  return options_.max_tokens > 0 ? std::min(all, options_.max_tokens) : all;
+}
+
+int TextBatches::pieces() const {
+  return static_cast<int>(std::max<int64_t>(1, used_tokens() / (options_.eval_batch * options_.bptt * piece_batches)));
+}
+
+std::vector<TextBatch> TextBatches::batches_of_piece(int piece) const {
+  assert(piece >= 0 && piece < pieces());
+  const int64_t n = used_tokens(), first = piece * n / pieces(), size = (piece + 1) * n / pieces() - first;
+  const int64_t E = std::min(options_.eval_batch, size / 2);  // a stream needs a token and one behind it
+  return cut_whole({corpus_->train.data() + first, size / E}, 0, E, options_.bptt);
 }
 
 }  // namespace tacet

@@ -60,6 +60,10 @@ class TextBatches {
   // are multiplied by it.
   double rate_scale(uint64_t seed, int64_t iteration) const;
 
+  // Returns the local steps from `iteration` on to the end of its pass, for clients that have drawn one batch at every local
+  // step since the run began; 0 where the clients' streams are not equally long, so that their passes end apart.
+  int64_t steps_to_pass_end(uint64_t seed, int64_t iteration);
+
   double client_weight(int client) const;  // its shard's tokens / the mean of all shards
   // Targets in one pass of every client; with random lengths, where a pass may leave one position of each stream unused,
   // the most it can be.
@@ -77,6 +81,11 @@ class TextBatches {
   // position once; the first chunk is fresh. split: "valid" or "test" ("train": all of it, without max_tokens).
   std::vector<TextBatch> eval_batches(const std::string& split, int unit) const;
 
+  // The training text (its first max_tokens) comes in consecutive pieces of about equal size too, 1 or more. Each is cut as
+  // an evaluation cuts a whole text, so that its streams start fresh.
+  int pieces() const;
+  std::vector<TextBatch> batches_of_piece(int piece) const;
+
   const Corpus& corpus() const { return *corpus_; }
   int64_t shard_tokens(int client) const { return shards_.at(static_cast<size_t>(client)).size; }
 
@@ -85,13 +94,23 @@ class TextBatches {
     int64_t first = 0, size = 0;  // train[first, first + size)
   };
   std::vector<Shard> cut(int64_t tokens, int clients) const;
+  int64_t used_tokens() const;  // of the training text
   int64_t drawn_length(uint64_t seed, int64_t iteration) const;
+  // Returns the length of a batch at this offset of streams of `length` tokens.
+  int64_t batch_length(uint64_t seed, int64_t iteration, int64_t length, int64_t offset) const;
 
   std::shared_ptr<const Corpus> corpus_;
   TextOptions options_;
   std::vector<Shard> shards_;
   std::vector<Position> positions_;
   int64_t training_tokens_ = 0;
+  // The pass that steps_to_pass_end() found last: its first iteration and the one behind it. Passes are found one after the
+  // other, as drawn lengths decide where they end.
+  struct Pass {
+    uint64_t seed = 0;
+    int64_t first = 0, end = 0;
+  };
+  Pass pass_;
 };
 
 }  // namespace tacet
