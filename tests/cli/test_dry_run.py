@@ -59,7 +59,7 @@ class DryRun(Case):
         def name_of(path):
             return os.path.relpath(path, RECIPES)[:-len(".toml")]
 
-        # Those with counts come first, so that others with their networks are seen already.
+        # Recipes with counts come first, so that others with their networks are seen already.
         recipes = sorted(glob.glob(os.path.join(RECIPES, "*", "*.toml")), key=lambda path: (name_of(path) not in PARAMETERS, path))
         self.assertGreater(len(recipes), 30)
         home = self.path("empty-home")

@@ -199,8 +199,13 @@ TEST(TextBatches, KnowWhereThePassesOfAllClientsEnd) {
     for (const size_t t : {0u, 1u, 20u, 39u, 3u, 38u, 0u})
       EXPECT_EQ(asked.steps_to_pass_end(7, static_cast<int64_t>(t)), ends[t] - static_cast<int64_t>(t)) << t;
     if (random) {
+      TextBatches never_asked(counting(600), options, 3);
       bool differs = false;
-      for (int64_t t = 0; t < 40; ++t) differs |= asked.steps_to_pass_end(8, t) != ends[static_cast<size_t>(t)] - t;
+      for (int64_t t = 0; t < 40; ++t) {
+        const int64_t steps = never_asked.steps_to_pass_end(8, t);
+        EXPECT_EQ(asked.steps_to_pass_end(8, t), steps) << t << ": passes of another seed are forgotten";
+        differs |= steps != ends[static_cast<size_t>(t)] - t;
+      }
       EXPECT_TRUE(differs) << "the seed draws the lengths";
     }
     options.partition = "fixed";
