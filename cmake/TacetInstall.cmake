@@ -22,5 +22,5 @@ install(EXPORT tacetTargets NAMESPACE tacet:: DESTINATION ${CMAKE_INSTALL_LIBDIR
 configure_package_config_file(cmake/tacetConfig.cmake.in ${CMAKE_BINARY_DIR}/tacetConfig.cmake
   INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/tacet)
 write_basic_package_version_file(${CMAKE_BINARY_DIR}/tacetConfigVersion.cmake COMPATIBILITY SameMinorVersion)
-install(FILES ${CMAKE_BINARY_DIR}/tacetConfig.cmake ${CMAKE_BINARY_DIR}/tacetConfigVersion.cmake
+install(FILES ${CMAKE_BINARY_DIR}/tacetConfig.cmake ${CMAKE_BINARY_DIR}/tacetConfigVersion.cmake cmake/FindTorchCpu.cmake
   DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/tacet COMPONENT development)

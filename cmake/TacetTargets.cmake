@@ -25,16 +25,10 @@ if(TACET_SANITIZE)
   target_link_options(tacet_options INTERFACE -fsanitize=${TACET_SANITIZE})
 endif()
 
-# Torch's flags reach our targets through this one; its headers are not ours to warn about. Debian's package tells neither where
-# torch/torch.h lies nor which libraries to link, so both are looked up.
-find_library(TACET_TORCH_CPU torch_cpu HINTS ${TORCH_INSTALL_PREFIX}/lib REQUIRED)
-find_library(TACET_C10 c10 HINTS ${TORCH_INSTALL_PREFIX}/lib REQUIRED)
-find_path(TACET_TORCH_API torch/torch.h HINTS ${TORCH_INCLUDE_DIRS} PATH_SUFFIXES torch/csrc/api/include REQUIRED)
+# Torch reaches our targets through this one; its headers are not ours to warn about.
 add_library(tacet_torch INTERFACE)
-target_include_directories(tacet_torch SYSTEM INTERFACE "$<BUILD_INTERFACE:${TACET_TORCH_API}>")
+target_include_directories(tacet_torch SYSTEM INTERFACE "$<BUILD_INTERFACE:${TACET_TORCH_INCLUDES}>")
 target_link_libraries(tacet_torch INTERFACE ${TACET_TORCH_CPU} ${TACET_C10} OpenMP::OpenMP_CXX)
-separate_arguments(tacet_torch_flags UNIX_COMMAND "${TORCH_CXX_FLAGS}")
-target_compile_options(tacet_torch INTERFACE $<$<COMPILE_LANGUAGE:CXX>:${tacet_torch_flags}>)
 
 # The headers that make compiling slow, precompiled once each and shared by all targets: `tensor` for files that see vectors,
 # `torch` for layers, networks and tasks, `test` for test programs. Every file compiles without them (-DTACET_PCH=OFF).

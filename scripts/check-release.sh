@@ -45,7 +45,7 @@ part() {
   printf '== %s: %d:%02d min, exit code %d\n' "$name" $(((SECONDS - start) / 60)) $(((SECONDS - start) % 60)) $code
   [ $code -eq 0 ] || exit 1
 }
-in_root() { chroot "$root" /usr/bin/env -i HOME=/root LANG=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin bash -c "cd /work/tacet && $1"; }
+in_root() { chroot "$root" /usr/bin/env -i HOME=/root LANG=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin bash -c "cd /srv/tacet && $1"; }
 bare_root() { debootstrap --variant=minbase --include=ca-certificates "$release" "$root" ${mirror:+"$mirror"} >"$root.log" 2>&1 || { tail -n 20 "$root.log" >&2; return 1; }; }
 
 # The first process of namespaces of its own: when it ends, so does all that it started, and its mounts are gone.
@@ -57,9 +57,9 @@ inside() {
   mount -t sysfs sysfs "$root/sys"
   mount --rbind /dev "$root/dev"
   [ -e "$root/etc/hosts" ] || echo "127.0.0.1 localhost" >"$root/etc/hosts"  # as every installer leaves it
-  mkdir -p "$root/work"
-  [ -z "$shared" ] || cp -r "$shared" "$root/work/shared"
-  part "clone" git clone --quiet --no-hardlinks "$sources" "$root/work/tacet"
+  mkdir -p "$root/srv"
+  [ -z "$shared" ] || cp -r "$shared" "$root/srv/shared"
+  part "clone" git clone --quiet --no-hardlinks "$sources" "$root/srv/tacet"
   part "./demo.sh: packages, build, two runs, comparison" in_root ./demo.sh
   if [ $tests = yes ]; then part "./test.sh: build of the tests, all tests" in_root ./test.sh; fi
 }

@@ -71,7 +71,13 @@ void Training::require_passes() {
 }
 
 void Training::require_pass_ends() {
-  if (!pass_ends || steps_to_pass_end() > 0) return;
+  if (!pass_ends) return;
+  // Without clients.count there are as many as workers, which the recipe alone does not tell.
+  if (sampling.participating < clients && !method.keeps_models)
+    throw UserError("clients.participating must be clients.count = " + std::to_string(clients) +
+                    " with algorithm.average_at_pass_end, as a client that is not there falls behind in its text, got " +
+                    std::to_string(sampling.participating));
+  if (steps_to_pass_end() > 0) return;
   const std::string given = recipe.data.has("partition.percent") ? "data.partition.percent, which makes them unequal"
                             : recipe.data.has("name")            ? "data.name = " + to_toml(recipe.data.text("name"))
                                                                  : "an objective without";

@@ -88,7 +88,7 @@ struct Training {
   // Throws UserError where local epochs are asked for and the data have no passes that end.
   void require_passes();
   int64_t steps_to_pass_end() const;  // from the run's local step on; 0 where passes don't end together
-  // Throws UserError where rounds are to end with passes that don't end together.
+  // Throws UserError where rounds are to end with passes that don't end together, or not for all clients.
   void require_pass_ends();
 };
 

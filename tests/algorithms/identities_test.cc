@@ -1,4 +1,4 @@
-// What makes a method this method and not something like it: identities between methods, and rounds worked out by hand.
+// Identities between methods, and rounds worked out by hand: they tell a method from something like it.
 #include <cmath>
 #include <cstring>
 

@@ -1,4 +1,4 @@
-// What clients' vectors are on their way: the codes, that nothing is lost but what they leave out, and what travels.
+// The codes of clients' vectors on their way: nothing is lost but what a code leaves out, and the bytes are true.
 #include <cmath>
 #include <cstring>
 

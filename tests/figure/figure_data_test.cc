@@ -28,10 +28,10 @@ Run run_of(const Numbers& losses, double seconds = 1) {
 struct FigureNumbers : testing::Test {
   Figure figure;
   FigurePlan plan;
-  std::vector<std::vector<Run>> runs;
+  std::vector<std::vector<tacet::Run>> runs;
 
   FigureNumbers() { figure.source = "f.toml", figure.title = "A < B", figure.x = "rounds"; }
-  void add(const std::string& label, const std::vector<Run>& of, std::optional<Value> value = {}) {
+  void add(const std::string& label, const std::vector<tacet::Run>& of, std::optional<Value> value = {}) {
     if (figure.curves.empty() || figure.curves.back().label != label) figure.curves.push_back({label, "", {}, {}, ""});
     plan.groups.push_back({figure.curves.size() - 1, value, {}, {}});
     runs.push_back(of);

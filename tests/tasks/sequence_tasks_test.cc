@@ -297,6 +297,14 @@ TEST_F(Language, PassesMustEndTogether) {
                         {"run.round_deadline", "must be 0 with algorithm.average_at_pass_end", "got 9"});
   test::expect_mentions(said({"algorithm.name=episode"}), {"algorithm.average_at_pass_end", "is not a key of episode"});
   EXPECT_EQ(said({"algorithm.name=celgc-partial", "clients.participating=2"}), "") << "who does not meet trains as well";
+  // Without clients.count there are as many clients as workers.
+  Recipe uncounted = recipe(tables(gru), {"schedule.rounds=1", "algorithm.average_at_pass_end=true"});
+  uncounted.clients = {};
+  uncounted.clients.set("participating", int64_t{2});
+  for (const std::string& error :
+       test::on_ranks<std::string>(3, [&](Group& group) { return test::error_of([&] { run(uncounted, group); }); }))
+    test::expect_mentions(error,
+                          {"clients.participating must be clients.count = 3 with algorithm.average_at_pass_end", "got 2"});
 }
 
 TEST_F(Language, TheGradientOverTheTrainingSetIsTheSlopeOfItsLoss) {
