@@ -106,9 +106,7 @@ TEST_F(FigureFile, MistakesAreExplained) {
 TEST_F(FigureFile, TellsWhichCurveIsNoRun) {
   const std::string text =
       test::error_of([&] { (void)plan_figure(read(with("algorithm.eta=0.02", "algorithm.eta=-1")), 1); });
-  EXPECT_NE(text.find("the curve celgc, I is no run: --set algorithm.eta: must be > 0, got -1"),
-            std::string::npos)
-      << text;
+  EXPECT_NE(text.find("the curve celgc, I is no run: --set algorithm.eta: must be > 0, got -1"), std::string::npos) << text;
 }
 
 // A band is of runs that differ in their seed only.
