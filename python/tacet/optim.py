@@ -170,6 +170,16 @@ class Local(torch.optim.Optimizer):
         self._library.take()
 
     @property
+    def rank(self) -> int:
+        """This worker's number, 0 up to workers − 1, whichever launcher started it. Each worker is one client."""
+        return int(self._group.rank)
+
+    @property
+    def workers(self) -> int:
+        """How many workers train together."""
+        return int(self._group.size)
+
+    @property
     def between_rounds(self) -> bool:
         """True where the model is the common one: a round has ended, and no step of the next one was taken."""
         return self._loop.between_rounds
@@ -252,7 +262,9 @@ class LocalSteps:
         self._trained = [p for _, p in parameters]
         if outer is not None:
             self._check_outer(outer, parameters)
-        self._average = core.Average(default_group(timeout))
+        group = default_group(timeout)
+        self.rank, self.workers = int(group.rank), int(group.size)  # this worker's number, and how many there are
+        self._average = core.Average(group)
         self._named = parameters + carried(model, device)
         self._views: Optional[Views] = None
         self._library: Any = None
