@@ -118,8 +118,8 @@ void LocalLoop::begin() {
 }
 
 // Brings the method's thread to the core that the program computes on, where the gradients and parameters are in the caches;
-// on another core a step of 1 M parameters took up to a fifth longer. Threads of a pool would inherit the core, so this is for
-// one thread only. It is a hint: a failure is of no consequence.
+// on another core a step of 1 M parameters took up to a fifth longer. Threads of a pool would inherit the core, so this is
+// for one thread only. It is a hint: a failure is of no consequence.
 void LocalLoop::follow_program() {
   if (threads_ != 1) return;
   const int core = sched_getcpu();

@@ -24,7 +24,7 @@ inline constexpr int kUserMistake = 2, kPeerLost = 3;
 struct Program {
   std::string path;
   std::vector<std::string> arguments, environment;
-  std::function<int()> work = {};        // run in the place of the program, in a copy of this process; its result is the exit code
+  std::function<int()> work = {};  // run in the place of the program, in a copy of this process; its result is the exit code
   std::function<pid_t()> fork = ::fork;  // makes the process
   std::vector<int> files = {};           // descriptors that such a copy keeps, besides the three standard streams
 };
