@@ -13,8 +13,17 @@ if(TACET_ATEN)
   get_filename_component(TACET_ATEN ${TACET_ATEN} ABSOLUTE)
 endif()
 set(TACET_TORCH_INCLUDES ${TACET_TORCH_API})
-if(NOT TACET_ATEN IN_LIST CMAKE_CXX_IMPLICIT_INCLUDE_DIRECTORIES)  # there #include_next of the standard headers counts on the order
-  list(APPEND TACET_TORCH_INCLUDES ${TACET_ATEN})
+if(TACET_ATEN AND NOT TACET_ATEN IN_LIST CMAKE_CXX_IMPLICIT_INCLUDE_DIRECTORIES)
+  # A wheel's folder holds the headers of fmt, oneDNN and protobuf too, of other versions than the libraries that tacet links.
+  # So the compiler sees a folder with torch's own alone.
+  set(own ${CMAKE_BINARY_DIR}/torch-headers)
+  file(MAKE_DIRECTORY ${own})
+  foreach(part ATen c10 caffe2 torch)
+    if(EXISTS ${TACET_ATEN}/${part})
+      file(CREATE_LINK ${TACET_ATEN}/${part} ${own}/${part} SYMBOLIC)
+    endif()
+  endforeach()
+  set(TACET_TORCH_INCLUDES ${own}/torch/csrc/api/include ${own})
 endif()
 
 set(TorchCpu_VERSION "")

@@ -14,7 +14,7 @@ packages=(
   libcurl4-openssl-dev libarchive-dev
   sentencepiece
   libgtest-dev librapidcheck-dev libbenchmark-dev
-  python3-torch python3-dev pybind11-dev nodejs
+  python3-torch python3-dev pybind11-dev python3-mypy nodejs
   iproute2
   openmpi-bin mpich
   clang 'libclang-rt-dev|libclang-rt-14-dev' clang-format

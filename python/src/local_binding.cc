@@ -32,7 +32,7 @@ class CarriedGroup : public Group {
       : rank_(rank), size_(size), name_(std::move(name)), carry_(std::move(carry)) {}
   ~CarriedGroup() override {
     const py::gil_scoped_acquire gil;
-    carry_ = py::none();
+    carry_ = py::object();
   }
   int rank() const override { return rank_; }
   int size() const override { return size_; }

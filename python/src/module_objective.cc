@@ -121,7 +121,7 @@ class ModuleObjective : public Objective {
   }
   ~ModuleObjective() override {
     const py::gil_scoped_acquire gil;
-    host_ = compute_ = evaluate_ = py::none();
+    host_ = compute_ = evaluate_ = py::object();
   }
 
   const std::vector<Layer>& layers() const override { return parameters_.layers; }

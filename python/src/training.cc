@@ -2,6 +2,7 @@
 #include "training.h"
 
 #include <sys/prctl.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <csignal>
@@ -40,7 +41,7 @@ class Listener : public Observer {
   explicit Listener(py::object hear) : hear_(std::move(hear)) {}
   ~Listener() override {
     const py::gil_scoped_acquire gil;
-    hear_ = py::none();
+    hear_ = py::object();
   }
   void message(const std::string& line) override { say("message", line); }
   void warning(const std::string& line) override { say("warning", line); }
@@ -123,9 +124,12 @@ int launch_copies(const py::function& work, int workers, int restarts) {
   LaunchOptions options;
   options.supervise = true;
   options.restarts = restarts;
-  options.work = [&](bool rejoins) {
-    PyOS_AfterFork_Child();
-    return work(rejoins).cast<int>();
+  options.work = [&](bool rejoins) { return work(rejoins).cast<int>(); };
+  options.fork = [] {
+    PyOS_BeforeFork();
+    const pid_t pid = ::fork();
+    pid == 0 ? PyOS_AfterFork_Child() : PyOS_AfterFork_Parent();
+    return pid;
   };
   return launch_local({"python"}, workers, options);
 }

@@ -3,6 +3,7 @@ launcher placed, else this process alone."""
 
 import datetime
 import functools
+import io
 import os
 import sys
 import time
@@ -104,7 +105,9 @@ def end_as_the_command_does() -> None:
     def hook(kind: Any, value: Any, trace: Any) -> None:
         before(kind, value, trace)
         if issubclass(kind, (UserError, PeerLost)):
-            for stream in (sys.stdout, sys.stderr):
+            if isinstance(sys.stderr, io.StringIO) and sys.__stderr__:  # torch.distributed's hook around this one would show it later
+                sys.__stderr__.write(sys.stderr.getvalue())
+            for stream in (sys.stdout, sys.__stderr__ or sys.stderr, sys.stderr):
                 stream.flush()
             os._exit(3 if issubclass(kind, PeerLost) else 2)
 

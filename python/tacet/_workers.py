@@ -11,6 +11,8 @@ import threading
 import traceback
 from typing import Any, Callable, Optional
 
+import torch
+
 from ._load import PeerLost, UserError, core
 
 USER_MISTAKE, PEER_LOST, STRANDED, DEFECT = 2, 3, 75, 1
@@ -68,12 +70,34 @@ def _guarded(work: Callable[[bool], str], errors: _Errors) -> Callable[[bool], i
     return life
 
 
+def copies_can_differentiate() -> bool:
+    """Tells whether gradients can be computed in copies of this process. Where torch has threads for devices besides the CPU
+    (a GPU, or Debian 13's Vulkan), the first backward() starts them, and from then on torch refuses to in copies."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            torch.ones(1, requires_grad=True).sum().backward()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    return os.waitpid(pid, 0)[1] == 0
+
+
+def launch_copies(work: Callable[[bool], int], workers: int, restarts: int) -> int:
+    """Starts the workers and waits for them. Raises UserError where they could compute nothing."""
+    if not copies_can_differentiate():
+        raise UserError("workers must be 1 in a process that has computed gradients before, as this torch computes none in copies of it "
+                        "(got %d): call tacet.train before the first backward(), or start the script by `tacet launch --workers %d -- "
+                        "python …` and leave workers out" % (workers, workers))
+    return core.launch_copies(work, workers, restarts)
+
+
 class _Supervisor:
     """A copy of this process that starts the workers and waits for them. It is made from a thread that has never computed: a
     copy of a thread with an OpenMP team would wait for a team that is not there."""
 
-    def __init__(self, body: Callable[[], int]) -> None:
-        self._body = body
+    def __init__(self, body: Callable[[], int], errors: _Errors) -> None:
+        self._body, self._errors = body, errors
         self._pid = 0
         self._status: Optional[int] = None
         self._begun, self._ended = threading.Event(), threading.Event()
@@ -86,7 +110,7 @@ class _Supervisor:
             try:
                 code = self._body()
             except UserError as error:
-                sys.stderr.write("tacet: %s\n" % error)
+                self._errors.write("user", str(error))
                 code = USER_MISTAKE
             except BaseException:
                 traceback.print_exc()
@@ -121,7 +145,7 @@ def run(work: Callable[[bool], str], *, workers: int, restarts: int) -> None:
     Raises UserError, PeerLost, RuntimeError with a worker's traceback, or KeyboardInterrupt after a checkpoint was written."""
     with tempfile.TemporaryDirectory(prefix="tacet-") as folder:
         errors = _Errors(folder)
-        code, interrupted = _Supervisor(lambda: core.launch_copies(_guarded(work, errors), workers, restarts)).run()
+        code, interrupted = _Supervisor(lambda: launch_copies(_guarded(work, errors), workers, restarts), errors).run()
         if interrupted:
             raise KeyboardInterrupt
         _raise(code, errors)

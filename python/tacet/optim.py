@@ -36,6 +36,17 @@ def _recipe(algorithm: str, options: Dict[str, Any], seed: int, clients: int) ->
         raise UserError("tacet.optim: " + text.replace("tacet.optim:1: ", "")) from None
 
 
+def _packed(part: Any) -> Any:
+    """Returns bytes as a tensor, which torch.load takes where it reads weights only."""
+    if not isinstance(part, bytes):
+        return part
+    return torch.frombuffer(bytearray(part), dtype=torch.uint8) if part else torch.zeros(0, dtype=torch.uint8)
+
+
+def _unpacked(part: Any) -> Any:
+    return part.numpy().tobytes() if isinstance(part, torch.Tensor) else part
+
+
 def _needs_copies(device: torch.device) -> bool:
     return device.type != "cpu"
 
@@ -170,6 +181,16 @@ class Local(torch.optim.Optimizer):
         self._library.take()
 
     @property
+    def rank(self) -> int:
+        """This worker's number, 0 up to workers − 1, whichever launcher started it. Each worker is one client."""
+        return int(self._group.rank)
+
+    @property
+    def workers(self) -> int:
+        """How many workers train together."""
+        return int(self._group.size)
+
+    @property
     def between_rounds(self) -> bool:
         """True where the model is the common one: a round has ended, and no step of the next one was taken."""
         return self._loop.between_rounds
@@ -187,7 +208,7 @@ class Local(torch.optim.Optimizer):
         if not self.between_rounds:
             raise UserError("state_dict() must be called between two rounds (between_rounds is True, or after synchronize()), "
                             "got a round under way")
-        return {**super().state_dict(), "tacet": self._loop.state()}
+        return {**super().state_dict(), "tacet": [_packed(part) for part in self._loop.state()]}
 
     def load_state_dict(self, state_dict: Dict[str, Any]) -> None:
         """Goes on from a state, at the parameters that the model has at the next step()."""
@@ -197,7 +218,7 @@ class Local(torch.optim.Optimizer):
             raise UserError("load_state_dict() must get what state_dict() of tacet.optim returned, got another optimizer's state")
         super().load_state_dict(state)
         self._make_loop()
-        self._loop.restore(tuple(own))
+        self._loop.restore(tuple(_unpacked(part) for part in own))
 
 
 def _named(name: str, algorithm: str, first_line: str) -> type:
@@ -252,7 +273,9 @@ class LocalSteps:
         self._trained = [p for _, p in parameters]
         if outer is not None:
             self._check_outer(outer, parameters)
-        self._average = core.Average(default_group(timeout))
+        group = default_group(timeout)
+        self.rank, self.workers = int(group.rank), int(group.size)  # this worker's number, and how many there are
+        self._average = core.Average(group)
         self._named = parameters + carried(model, device)
         self._views: Optional[Views] = None
         self._library: Any = None

@@ -311,7 +311,7 @@ class Mistakes(program.Case):
 class TwoWorkers(program.Case):
     def start(self, rank, ports, group):
         environment = {**os.environ, "RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(ports[0]),
-                       "SECOND_PORT": str(ports[1])}
+                       "SECOND_PORT": str(ports[1]), "USE_LIBUV": "0"}  # Debian 13's torch has no libuv
         return subprocess.Popen([sys.executable, "-B", str(pathlib.Path(__file__).with_name("loop.py")), self.path("jobs"),
                                  self.path("model"), group], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                 stderr=subprocess.STDOUT, text=True)

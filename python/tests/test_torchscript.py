@@ -60,14 +60,6 @@ class Scripts(program.Case):
             self.assertEqual(set(script.state_dict()), set(python.state_dict()))  # the module's own names, the frozen shift left out
             self.assertIn("body.2.running_mean", script.state_dict())
 
-    def test_dropout_does_not_depend_on_the_workers(self):
-        torch.manual_seed(2)
-        self.save(Small(0.5))
-        shas = {tacet.train(recipe(self.path()), workers=w, quiet=True).sha256 for w in (1, 1, 2)}
-        self.assertEqual(len(shas), 1)
-        self.save(Small())
-        self.assertNotIn(tacet.train(recipe(self.path()), quiet=True).sha256, shas)
-
     def test_files_that_do_not_fit(self):
         self.mistake("must be a TorchScript file", tacet.train, recipe(self.path()))
         self.save(nn.Sequential(nn.Flatten(), nn.Linear(784, 7)))

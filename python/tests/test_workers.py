@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 import time
 import unittest
@@ -10,18 +11,20 @@ import torch
 
 import program
 import tacet
+import test_evidence
+import test_torchscript
 
 
 class Workers(program.Case):
     @classmethod
     def setUpClass(cls):
-        cls.alone = program.trained()
+        cls.alone = program.in_copy(lambda: program.trained().sha256)
 
     def test_equal_bits_on_one_two_and_four_workers(self):
         for workers in (2, 4):
             model = program.net()
             run = program.trained(model=model, workers=workers)
-            self.assertEqual(run.sha256, self.alone.sha256, workers)
+            self.assertEqual(run.sha256, self.alone, workers)
             self.assertEqual(run.summary["workers"], workers)
             self.assertTrue(torch.equal(model.first.weight, run.state_dict()["first.weight"]))
 
@@ -33,16 +36,39 @@ class Workers(program.Case):
                 recipe = recipe.replace("gamma = 0.5\n", "")
             if method == "naive-clip":
                 recipe = recipe.replace("interval = 3\n", "")
-            one, two = (program.trained(recipe=recipe, overrides=options, workers=w) for w in (1, 2))
-            self.assertEqual(one.sha256, two.sha256, method)
+            one = program.in_copy(lambda: program.trained(recipe=recipe, overrides=options).sha256)
+            self.assertEqual(one, program.trained(recipe=recipe, overrides=options, workers=2).sha256, method)
 
     def test_workers_after_a_computation_with_threads(self):
         a = torch.rand(400, 400)
         (a @ a).sum()  # an OpenMP team that a copy of this process does not have
-        model = program.net()
-        program.mean_loss(model, program.dataset().tensors).backward()
-        few = {"schedule.rounds": 2, "clients.participating": 2}
-        self.assertEqual(program.trained(workers=2, overrides={"run.threads": 2, **few}).status, "done")
+        few = {"run.threads": 2, "schedule.rounds": 2, "clients.participating": 2}
+        self.assertEqual(program.trained(workers=2, overrides=few).status, "done")
+
+        def after_a_gradient():
+            program.mean_loss(program.net(), program.dataset().tensors).backward()
+            allowed = tacet._workers.copies_can_differentiate()
+            try:
+                return allowed, program.trained(workers=2, overrides=few).status
+            except tacet.UserError as error:
+                return allowed, str(error)
+
+        allowed, answer = program.in_copy(after_a_gradient)
+        if not allowed:
+            print("this torch computes no gradients in copies of a process that has computed some", file=sys.stderr)
+        self.assertIn("done" if allowed else "call tacet.train before the first backward()", answer)
+
+    def test_dropout_in_a_file_does_not_depend_on_the_workers(self):
+        test_evidence.images(self.path())
+        torch.manual_seed(2)
+        file = test_torchscript.recipe(self.path())
+        shas = set()
+        for drop in (0.5, 0.0):
+            torch.jit.save(torch.jit.script(test_torchscript.Small(drop)), self.path("net.pt"))
+            one = [program.in_copy(lambda: tacet.train(file, quiet=True).sha256) for _ in range(2)]
+            shas.add(one[0])
+            self.assertEqual({*one, tacet.train(file, workers=2, quiet=True).sha256}, {one[0]})
+        self.assertEqual(len(shas), 2)
 
     def test_a_killed_worker_changes_nothing(self):
         mark = self.path("killed")
@@ -58,7 +84,7 @@ class Workers(program.Case):
 
         run = program.trained(loss=dying, workers=3, out=self.path("run"))
         self.assertTrue(os.path.exists(mark))
-        self.assertEqual(run.sha256, self.alone.sha256)
+        self.assertEqual(run.sha256, self.alone)
         self.assertEqual(run.summary["faults"]["lost"], 1)
 
     def test_ctrl_c_writes_the_checkpoint(self):
@@ -82,7 +108,7 @@ class Workers(program.Case):
         self.assertGreater(finished, 0)
         more = {"schedule.rounds": finished + 3}
         self.assertEqual(program.trained(workers=2, out=self.path("run"), resume=True, overrides=more).sha256,
-                         program.trained(overrides=more).sha256)
+                         program.in_copy(lambda: program.trained(overrides=more).sha256))
 
     def test_what_a_worker_raises_arrives(self):
         def broken(model, batch):
@@ -91,7 +117,7 @@ class Workers(program.Case):
         self.mistake(["loss(model, batch) raised KeyError", "no such column"], program.trained, loss=broken, valid=None, workers=2)
 
     def test_a_folder_that_is_not_empty_is_refused_before_workers_start(self):
-        program.trained(out=self.path("run"))
+        program.in_copy(lambda: program.trained(out=self.path("run")).sha256)
         self.mistake("is not empty", program.trained, out=self.path("run"), workers=2)
 
 

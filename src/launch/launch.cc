@@ -107,6 +107,7 @@ class Launcher {
     if (again && !rejoining_ && !options_.foreign) program.arguments.push_back(kRejoinOption);
     if (options_.work) {
       program.work = [this, rejoins = again || rejoining_] { return options_.work(rejoins); };
+      program.fork = options_.fork;
       program.files = files_;
     }
     worker.start(std::move(program), signals_.mask_before());
@@ -246,7 +247,7 @@ int keep_launched(const std::vector<std::string>& argv, int workers, LaunchOptio
   int signal = 0;
   bool again = false;
   for (;;) {
-    const pid_t parent = ::getpid(), pid = ::fork();
+    const pid_t parent = ::getpid(), pid = options.fork();
     if (pid < 0) throw no_start(options.program, errno);
     if (pid == 0) {
       ::prctl(PR_SET_PDEATHSIG, SIGKILL);

@@ -2,6 +2,8 @@
 // the same command with the same arguments.
 #pragma once
 
+#include <unistd.h>
+
 #include <functional>
 #include <string>
 #include <vector>
@@ -26,7 +28,8 @@ struct LaunchOptions {
   // Runs in each worker in the place of a program, and returns its exit code. The worker is then a copy of this process as
   // it was at the call, with the variables of a worker; `rejoins` tells of one that is started in the middle of a run.
   std::function<int(bool rejoins)> work = {};
-  bool foreign = false;  // the program is the user's own: it gets no options of ours
+  std::function<pid_t()> fork = ::fork;  // makes the copies, for `work` whose runtime must know of a fork
+  bool foreign = false;                  // the program is the user's own: it gets no options of ours
   // A worker that is killed, or gives up with exit code 3, is started again with kRejoinOption behind its arguments,
   // `restarts` times in all; when no more are left, the others go on alone. 0 workers may be lost unless this is set.
   bool supervise = false;

@@ -88,7 +88,7 @@ void Worker::start(Program program, const sigset_t& mask) {
   std::vector<char*> environment = pointers(program.environment);
   const pid_t parent = ::getpid();
 
-  const pid_t pid = ::fork();
+  const pid_t pid = program.fork();
   if (pid < 0) throw no_start(program.path, errno);
   if (pid == 0) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);

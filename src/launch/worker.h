@@ -4,6 +4,7 @@
 
 #include <signal.h>
 #include <sys/types.h>
+#include <unistd.h>
 
 #include <functional>
 #include <set>
@@ -24,7 +25,8 @@ struct Program {
   std::string path;
   std::vector<std::string> arguments, environment;
   std::function<int()> work = {};  // run in the place of the program, in a copy of this process; its result is the exit code
-  std::vector<int> files = {};     // descriptors that such a copy keeps, besides the three standard streams
+  std::function<pid_t()> fork = ::fork;  // makes the process
+  std::vector<int> files = {};           // descriptors that such a copy keeps, besides the three standard streams
 };
 
 // Returns the descriptors that are open in this process.

@@ -54,10 +54,10 @@ class Checker {
   }
 
   SweptRecipe check() {
-    for (const Table& table : tables_)
+    for (const RecipeTable& table : tables_)
       if (concerns_run(table)) choose_entry(table);
     for (size_t k = 0; k < input_.layers.size(); ++k) check_names(k);
-    for (const Table& table : tables_) check_values(table);
+    for (const RecipeTable& table : tables_) check_values(table);
     check_together();
     SweepTable sweep = read_sweep(input_, recipe_);
     report();
@@ -91,7 +91,7 @@ class Checker {
   }
 
   // Returns the entry that a table names when only layers from `first` on are read; empty when none is named.
-  std::string entry_at(const Table& table, size_t first) const {
+  std::string entry_at(const RecipeTable& table, size_t first) const {
     for (size_t k = first; k < input_.layers.size(); ++k)
       if (const Given* given = given_in(k, table.name, "name")) {
         const auto* text = given->value ? std::get_if<std::string>(&*given->value) : nullptr;
@@ -108,7 +108,7 @@ class Checker {
 
   // Returns false for the tables of the subject that the run does not have: an objective of the program's own, or a model
   // and its data. Complains where they are given nevertheless.
-  bool concerns_run(const Table& table) {
+  bool concerns_run(const RecipeTable& table) {
     if (table.name == "objective") return is_given("objective");
     if (table.name != "data" && table.name != "model") return true;
     if (!is_given("objective")) return subject_is_given(table.name);
@@ -138,7 +138,7 @@ class Checker {
   }
 
   // Decides whose keys a table has.
-  void choose_entry(const Table& table) {
+  void choose_entry(const RecipeTable& table) {
     if (table.fixed) {
       keys_[table.name] = table.fixed;
       return;
@@ -176,7 +176,7 @@ class Checker {
   void check_names(size_t layer) {
     const RecipeLayer& given = input_.layers[layer];
     std::vector<std::string> names;
-    for (const Table& table : tables_) names.push_back(table.name);
+    for (const RecipeTable& table : tables_) names.push_back(table.name);
     names.push_back("sweep");
     const auto unknown_table = [&](const std::string& name) {
       const auto near = nearest(name, names);
@@ -197,8 +197,8 @@ class Checker {
     }
     for (const auto& [name, keys] : given.tables) {
       if (name == "sweep") continue;  // read_sweep() knows its keys
-      const auto table =
-          std::find_if(tables_.begin(), tables_.end(), [&, &wanted = name](const Table& t) { return t.name == wanted; });
+      const auto table = std::find_if(tables_.begin(), tables_.end(),
+                                      [&, &wanted = name](const RecipeTable& t) { return t.name == wanted; });
       if (table != tables_.end()) {
         for (const auto& [key, value] : keys.keys) check_key(layer, *table, key, value);
         continue;
@@ -219,14 +219,14 @@ class Checker {
   // Returns the other table that has this key; empty when none has.
   std::string home_of(const std::string& key, const std::string& not_this) const {
     if (key == "name") return "";
-    for (const Table& table : tables_) {
+    for (const RecipeTable& table : tables_) {
       const auto keys = keys_.find(table.name);
       if (table.name != not_this && keys != keys_.end() && find_option(*keys->second, key)) return table.name;
     }
     return "";
   }
 
-  void check_key(size_t layer, const Table& table, const std::string& key, const Given& given) {
+  void check_key(size_t layer, const RecipeTable& table, const std::string& key, const Given& given) {
     const auto keys = keys_.find(table.name);
     if (keys == keys_.end()) return;  // no entry, so no keys to compare with; that was complained about
     if ((key == "name" && !table.fixed) || find_option(*keys->second, key)) return;
@@ -257,7 +257,7 @@ class Checker {
     complain(layer, given, "is not a key of " + entry + "; " + advice(table, options, key));
   }
 
-  std::string advice(const Table& table, const std::vector<Option>& options, const std::string& key) const {
+  std::string advice(const RecipeTable& table, const std::vector<Option>& options, const std::string& key) const {
     if (const std::string home = home_of(key, table.name); !home.empty())
       return show_key(key) + " belongs in [" + home + "]";
     std::vector<std::string> names;
@@ -270,7 +270,7 @@ class Checker {
   }
 
   // Takes the strongest layer's value of every key that is used, or the default.
-  void check_values(const Table& table) {
+  void check_values(const RecipeTable& table) {
     const auto keys = keys_.find(table.name);
     if (keys == keys_.end()) return;
     const View view = view_from(0);
@@ -320,7 +320,7 @@ class Checker {
   // Shows the tables, as layers from `first` on give them: entries, values and defaults.
   View view_from(size_t first) const {
     const auto option = [this, first](const std::string& name, const std::string& key) -> const Option* {
-      for (const Table& table : tables_) {
+      for (const RecipeTable& table : tables_) {
         if (table.name != name) continue;
         const auto now = keys_.find(name);
         const auto* then = options_of(table, entry_at(table, first));
@@ -340,7 +340,7 @@ class Checker {
 
   // Complains about a given key that the run does not use. One that its own layer and the weaker ones together do use has
   // become unused by what a stronger layer says, and is passed over.
-  void check_unused(const Table& table, const Option& option) {
+  void check_unused(const RecipeTable& table, const Option& option) {
     for (size_t k = 0; k < input_.layers.size(); ++k) {
       const Given* given = given_in(k, table.name, option.name);
       if (!given || is_resolved(k)) continue;
@@ -391,7 +391,7 @@ class Checker {
 
   RecipeLayers input_;
   std::string source_;
-  const std::vector<Table> tables_ = tables();
+  const std::vector<RecipeTable> tables_ = tables();
   std::map<std::string, const std::vector<Option>*> keys_;  // by table; absent when its entry is not known
   std::map<std::string, std::string> entry_;                // by table: "celgc"; absent when not known
   Recipe recipe_;

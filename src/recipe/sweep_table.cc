@@ -137,12 +137,13 @@ class SweepReader {
 
  private:
   bool is_method(const std::string& name) const {
-    return std::any_of(tables_.begin(), tables_.end(),
-                       [&](const Table& table) { return table.name == "algorithm" && options_of(table, name) != nullptr; });
+    return std::any_of(tables_.begin(), tables_.end(), [&](const RecipeTable& table) {
+      return table.name == "algorithm" && options_of(table, name) != nullptr;
+    });
   }
 
   // Returns the names of the table's entries that runs of the sweep have.
-  std::vector<std::string> entries_of(const Table& table, const std::string& method) const {
+  std::vector<std::string> entries_of(const RecipeTable& table, const std::string& method) const {
     if (table.name == "algorithm" && !method.empty()) return {method};
     std::vector<std::string> out;
     const Values& values = recipe_.*table.values;
@@ -157,7 +158,7 @@ class SweepReader {
     const std::string name = axis.key.substr(0, dot);
     const std::string key = dot == std::string::npos ? "" : axis.key.substr(dot + 1);
     if (axis.key == "run.seed") wrong("can't be an axis: give the seeds with seeds = \"1..3\" or --seeds 1..3");
-    for (const Table& table : tables_) {
+    for (const RecipeTable& table : tables_) {
       if (table.name != name || key.empty()) continue;
       if (!table.fixed && key == "name") return name_option(table, axis.method);
       for (const std::string& entry : table.fixed ? std::vector<std::string>{""} : entries_of(table, axis.method))
@@ -168,11 +169,11 @@ class SweepReader {
     wrong("must be best, seeds, random_seed, or a key of a run such as algorithm.eta, with a method before it or not");
   }
 
-  std::string where(const Table& table, const std::string& method) const {
+  std::string where(const RecipeTable& table, const std::string& method) const {
     return table.fixed ? "[" + table.name + "]" : joined(entries_of(table, method));
   }
 
-  std::string advice(const Table& table, const std::string& key, const std::string& method) const {
+  std::string advice(const RecipeTable& table, const std::string& key, const std::string& method) const {
     std::vector<std::string> keys;
     for (const std::string& entry : table.fixed ? std::vector<std::string>{""} : entries_of(table, method))
       if (const auto* options = options_of(table, entry))
@@ -181,7 +182,7 @@ class SweepReader {
     return near ? "; did you mean " + table.name + "." + *near + "?" : "; its keys are " + joined(keys);
   }
 
-  static Option name_option(const Table& table, const std::string& method) {
+  static Option name_option(const RecipeTable& table, const std::string& method) {
     if (!method.empty()) wrong("can't be an axis of a method");
     Option option;
     option.name = "name";
@@ -219,7 +220,7 @@ class SweepReader {
   }
 
   const Recipe& recipe_;
-  const std::vector<Table> tables_ = tables();
+  const std::vector<RecipeTable> tables_ = tables();
   std::map<std::string, std::vector<std::string>> names_;  // values of the axis "algorithm.name"
 };
 

@@ -83,7 +83,7 @@ const std::vector<Option>& run_options() {
   return options;
 }
 
-std::vector<Table> tables() {
+std::vector<RecipeTable> tables() {
   return {{"data", &Recipe::data, "data set", named(datasets())},
           {"model", &Recipe::model, "model", named(models())},
           {"objective", &Recipe::objective, "objective", named(objectives())},
@@ -93,14 +93,14 @@ std::vector<Table> tables() {
           {"run", &Recipe::run, "", {}, &run_options()}};
 }
 
-const std::vector<Option>* options_of(const Table& table, const std::string& entry) {
+const std::vector<Option>* options_of(const RecipeTable& table, const std::string& entry) {
   if (table.fixed) return table.fixed;
   for (const Named& e : table.entries)
     if (e.name == entry) return e.options;
   return nullptr;
 }
 
-const std::vector<Option>* options_of(const Table& table, const Recipe& recipe) {
+const std::vector<Option>* options_of(const RecipeTable& table, const Recipe& recipe) {
   const Values& values = recipe.*table.values;
   return options_of(table, table.fixed || !values.has("name") ? "" : values.text("name"));
 }
@@ -111,7 +111,7 @@ View view_of(const Recipe& recipe) {
     const Values* values;
   };
   std::map<std::string, Keys> all;
-  for (const Table& table : tables()) all[table.name] = {options_of(table, recipe), &(recipe.*table.values)};
+  for (const RecipeTable& table : tables()) all[table.name] = {options_of(table, recipe), &(recipe.*table.values)};
   const auto option = [all](const std::string& table, const std::string& key) -> const Option* {
     const auto keys = all.find(table);
     return keys == all.end() || !keys->second.options ? nullptr : find_option(*keys->second.options, key);
@@ -158,7 +158,7 @@ std::optional<std::string> why_unused(const Option& option, const std::string& t
 std::vector<Used> used_values(const Recipe& recipe) {
   std::vector<Used> out;
   const View view = view_of(recipe);
-  for (const Table& table : tables()) {
+  for (const RecipeTable& table : tables()) {
     const Values& values = recipe.*table.values;
     if (!table.fixed && values.has("name")) out.push_back({table.name, nullptr, "name", values.all().at("name")});
     const std::vector<Option>* options = options_of(table, recipe);

@@ -20,7 +20,7 @@ struct Named {
 };
 
 // One of the recipe's tables.
-struct Table {
+struct RecipeTable {
   std::string name;
   Values Recipe::*values;
   std::string entry;                           // kind of its entries, "method"; empty for tables with fixed keys
@@ -28,11 +28,11 @@ struct Table {
   const std::vector<Option>* fixed = nullptr;  // the keys of a table with fixed ones
 };
 
-std::vector<Table> tables();
+std::vector<RecipeTable> tables();
 
 // Returns the keys of an entry of the table, or its fixed keys; null when there is no such entry.
-const std::vector<Option>* options_of(const Table& table, const std::string& entry);
-const std::vector<Option>* options_of(const Table& table, const Recipe& recipe);
+const std::vector<Option>* options_of(const RecipeTable& table, const std::string& entry);
+const std::vector<Option>* options_of(const RecipeTable& table, const Recipe& recipe);
 
 // A way to look at values, by table and key. Each function returns null for what is not there.
 struct View {

@@ -123,7 +123,7 @@ bool Claims::is_lost(const std::string& point, int number, std::string& text) {
   return since(seen.since) > lost_after_;
 }
 
-std::optional<Claim> Claims::take(const std::string& point) {
+std::optional<PointClaim> Claims::take(const std::string& point) {
   const int before = newest(point);
   std::string text;
   if (before > 0 && !is_lost(point, before, text)) return {};
@@ -136,16 +136,16 @@ std::optional<Claim> Claims::take(const std::string& point) {
     fs::remove(file(point, number), ignored);
     return {};
   }
-  return Claim{point, number, before > 0};
+  return PointClaim{point, number, before > 0};
 }
 
-bool Claims::beat(const Claim& claim, pid_t run) {
+bool Claims::beat(const PointClaim& claim, pid_t run) {
   if (newest(claim.point) > claim.number) return false;
   write_atomically(file(claim.point, claim.number), text(run));
   return true;
 }
 
-void Claims::release(const Claim& claim) {
+void Claims::release(const PointClaim& claim) {
   std::error_code ignored;
   for (int number = 1; number <= claim.number; ++number) {
     fs::remove(recipe({claim.point, number}), ignored);
@@ -158,6 +158,6 @@ void Claims::clear(const std::string& point) {
   if (const int number = newest(point); number > 0 && is_lost(point, number, text)) release({point, number});
 }
 
-std::string Claims::recipe(const Claim& claim) const { return file(claim.point, claim.number) + ".toml"; }
+std::string Claims::recipe(const PointClaim& claim) const { return file(claim.point, claim.number) + ".toml"; }
 
 }  // namespace tacet

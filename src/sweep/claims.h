@@ -13,7 +13,7 @@
 
 namespace tacet {
 
-struct Claim {
+struct PointClaim {
   std::string point;  // the point's digest
   int number = 1;     // the file's number, one above that of a claim that was taken over
   bool taken_over = false;
@@ -26,16 +26,16 @@ class Claims {
   Claims(std::string folder, double lost_after);
 
   // Returns a claim on the point, or nothing where another process has one. Throws UserError where files can't be written.
-  std::optional<Claim> take(const std::string& point);
+  std::optional<PointClaim> take(const std::string& point);
   // Renews a claim, and tells which process runs the point (0: none yet). Returns false if another process has taken it
   // over.
-  bool beat(const Claim& claim, pid_t run);
-  void release(const Claim& claim);
+  bool beat(const PointClaim& claim, pid_t run);
+  void release(const PointClaim& claim);
   // Removes what a process that is gone has left of its claim on a point that is over.
   void clear(const std::string& point);
 
   // Returns the file of the recipe that the claim's run reads. It goes with the claim.
-  std::string recipe(const Claim& claim) const;
+  std::string recipe(const PointClaim& claim) const;
 
   double beat_seconds() const { return lost_after_ / 6; }
 

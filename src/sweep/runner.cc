@@ -34,7 +34,7 @@ constexpr double kStopSeconds = 300;     // for a run to write its checkpoint af
 // A run under way.
 struct Running {
   const Point* point;
-  Claim claim;
+  PointClaim claim;
   Child child;
   PointWatch watch;
   Clock::time_point start = Clock::now();
@@ -157,7 +157,7 @@ class Runner {
 
   // Returns false for a point that another sweep runs.
   bool try_start(const Point& point) {
-    const std::optional<Claim> claim = claims_.take(point.digest);
+    const std::optional<PointClaim> claim = claims_.take(point.digest);
     if (!claim) return false;
     if (is_over(point)) {
       claims_.release(*claim);
@@ -170,7 +170,7 @@ class Runner {
     return true;
   }
 
-  void start(const Point& point, const Claim& claim) {
+  void start(const Point& point, const PointClaim& claim) {
     forget_failure(folder_, point);
     const std::string run = folder_.run(point);
     const std::string recipe = claims_.recipe(claim);

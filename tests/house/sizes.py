@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Fails where a file of src/ has more than 450 lines, a class or struct of src/ or include/ more than 350, or two files of
-src/ have one name. Prints the longest of each.
+"""Fails where a file of src/ has more than 450 lines, a class or struct of src/ or include/ more than 350, two files of src/
+have one name, or two classes do outside of unnamed namespaces, which the linker would take for one. Prints the longest of each.
 
     tests/house/sizes.py [ROOT]
 
@@ -50,6 +50,20 @@ def classes(files):
     return {name: (size[name] + outside[name], place[name]) for name in size}
 
 
+def open_classes(path):
+    """Names of a file's classes and structs that other files can see: neither nested nor in an unnamed namespace."""
+    hidden, found = False, set()
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if re.match(r"namespace \{", line):
+            hidden = True
+        elif re.match(r"\}\s*// namespace$", line):
+            hidden = False
+        opening = OPENING.match(line)
+        if opening and not opening.group(1) and not hidden:
+            found.add(opening.group(2))
+    return found
+
+
 def main():
     root = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parents[2])
     code = [p for folder in ("src", "include") for p in sorted((root / folder).rglob("*")) if p.suffix in (".cc", ".h")]
@@ -68,6 +82,12 @@ def main():
         by_name[p.name].append(str(p.relative_to(root)))
     said += [f"{places[1]}:1: no two files of src may have one name, got {', '.join(places)}"
              for places in by_name.values() if len(places) > 1]
+    of_class = collections.defaultdict(list)
+    for p in code:
+        for name in open_classes(p):
+            of_class[name].append(str(p.relative_to(root)))
+    said += [f"{places[1]}:1: no two classes may have one name outside of unnamed namespaces, got {name} in {', '.join(places)}"
+             for name, places in of_class.items() if len(places) > 1]
     if not code:
         said.append(f"{root}: no source file was found, so nothing was checked")
     print("\n".join(said).replace(f"{root}/", ""))

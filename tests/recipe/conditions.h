@@ -23,7 +23,7 @@ inline bool has_condition(const Option& o) { return !o.only_with.empty() || !o.o
 // Returns all options of all entries, or of the tables with fixed keys.
 inline std::vector<Place> all_options() {
   std::vector<Place> out;
-  for (const Table& table : tables()) {
+  for (const RecipeTable& table : tables()) {
     std::vector<Named> entries = table.entries;
     if (table.fixed) entries.push_back({"", table.fixed});
     for (const Named& entry : entries)
@@ -50,7 +50,7 @@ inline Value other_value(const Option& o, const std::optional<Value>& old) {
 }
 
 inline Values& values_of(Recipe& r, const std::string& table) {
-  for (const Table& t : tables())
+  for (const RecipeTable& t : tables())
     if (t.name == table) return r.*t.values;
   throw std::logic_error("no table " + table);
 }
@@ -71,7 +71,7 @@ inline Recipe recipe_with(const Place& place) {
   r.schedule.set("rounds", int64_t{9});
   r.schedule.set("epochs", 9.0);
   if (!place.entry.empty()) values_of(r, place.table).set("name", place.entry);
-  for (const Table& table : tables())
+  for (const RecipeTable& table : tables())
     if (const auto* options = options_of(table, r))
       for (const Option& o : *options)
         if (o.required && !o.fallback && !(r.*table.values).has(o.name)) (r.*table.values).set(o.name, other_value(o, {}));
@@ -111,7 +111,7 @@ inline void make_used(const Option& o, const std::string& table, Recipe& r) {
 // Returns the recipe as TOML with every value that it has, used or not.
 inline std::string every_value(const Recipe& r) {
   std::string out;
-  for (const Table& table : tables()) {
+  for (const RecipeTable& table : tables()) {
     if ((r.*table.values).all().empty()) continue;
     out += "[" + table.name + "]\n";
     for (const auto& [key, value] : (r.*table.values).all()) out += key + " = " + to_toml(value) + "\n";

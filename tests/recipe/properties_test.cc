@@ -67,7 +67,7 @@ Values random_values(const std::vector<Option>& options) {
 Recipe only_used(const Recipe& given) {
   Recipe out;
   std::map<std::string, Values Recipe::*> places;
-  for (const Table& table : tables()) places[table.name] = table.values;
+  for (const RecipeTable& table : tables()) places[table.name] = table.values;
   for (const Used& used : used_values(given)) (out.*places.at(used.table)).set(used.key, used.value);
   return out;
 }

@@ -204,7 +204,7 @@ std::string Subwords::decode(const std::vector<int32_t>& pieces) const {
       text += static_cast<char>(byte);  // a model with byte fallback
       continue;
     }
-    for (size_t at = s.find(space); at != std::string::npos; at = s.find(space, at + 1)) s.replace(at, 3, " ");
+    for (size_t at = s.find(space); at != std::string::npos; at = s.find(space, at + 1)) s.replace(at, 3, 1, ' ');
     if (text.empty() && s.starts_with(' ')) s.erase(0, 1);  // every text is encoded with a space in front
     text += s;
   }
