@@ -76,7 +76,7 @@ TEST_F(FigureFile, BecomesRunsOfEachCurveValueAndSeed) {
   EXPECT_EQ(plan.points.size(), 8u);
   ASSERT_EQ(plan.groups.size(), 4u);
   EXPECT_EQ(plan.groups[1].points, (std::vector<size_t>{2, 3}));
-  EXPECT_TRUE(plan.points[0].name.starts_with("r,seed=1-")) << plan.points[0].name;
+  EXPECT_TRUE(plan.points[0].name.starts_with("r_seed_1-")) << plan.points[0].name;
 }
 
 TEST_F(FigureFile, HasARunOnceThoughTwoCurvesShowIt) {

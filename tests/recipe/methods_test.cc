@@ -21,10 +21,18 @@ std::string recipe_for(const AlgorithmInfo& m, const std::string& key, const std
   return text + key + " = " + value + "\n";
 }
 
+// The lines that choose what the option is used with.
+std::string choices_of(const Option& o) {
+  std::string lines;
+  for (const OnlyWith& choice : o.only_with)
+    if (!choice.values.empty()) lines += choice.key + " = " + to_toml(choice.values.front()) + "\n";
+  return lines;
+}
+
 struct EveryMethod : testing::TestWithParam<std::string> {
   const AlgorithmInfo& method() const { return find_algorithm(GetParam()); }
   void refuse(const Option& o, const std::string& value) const {
-    const std::string error = parse_error(recipe_for(method(), o.name, value));
+    const std::string error = parse_error(recipe_for(method(), o.name, value) + choices_of(o));
     EXPECT_NE(error.find("algorithm." + o.name + " must be "), std::string::npos)
         << o.name << " = " << value << ": " << error;
     EXPECT_NE(error.find("r.toml:"), std::string::npos) << error;
