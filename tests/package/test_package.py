@@ -88,7 +88,7 @@ class Packages(unittest.TestCase):
         for name in depends:
             self.assertRegex(script, r"(?m)[\s(]%s[\s)]" % re.escape(name), "a package that scripts/install-packages.sh doesn't know")
         looked_for = set(re.findall(r"find_dependency\((\w+)", (ROOT / "cmake" / "tacetConfig.cmake.in").read_text()))
-        given_by = {"Torch": "libtorch-dev", "OpenMP": None, "Threads": None, "nlohmann_json": "nlohmann-json3-dev",
+        given_by = {"TorchCpu": "libtorch-dev", "OpenMP": None, "Threads": None, "nlohmann_json": "nlohmann-json3-dev",
                     "tomlplusplus": "libtomlplusplus-dev", "fmt": "libfmt-dev", "OpenSSL": "libssl-dev", "LibLZMA": "liblzma-dev",
                     "ZLIB": "zlib1g-dev", "PNG": "libpng-dev", "TIFF": "libtiff-dev", "GIF": "libgif-dev",
                     "Protobuf": "libprotobuf-dev", "CURL": "libcurl4-openssl-dev",
