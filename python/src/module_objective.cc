@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include <pybind11/numpy.h>
+#include <ATen/ops/empty.h>
 #include <pybind11/stl.h>
 
 #include "data/clients/client_batches.h"
@@ -138,10 +138,12 @@ class ModuleObjective : public Objective {
     load(y);
     const std::vector<int32_t> samples = batches_.next(draw);
     gradients_.vector.zero_();
+    // A tensor, as an array of numpy made here would need pybind11 and numpy to fit: 2.10 and numpy 2 do not, without a
+    // word.
+    const Vec indices = at::empty({static_cast<int64_t>(samples.size())}, at::kLong);
+    std::copy(samples.begin(), samples.end(), indices.data_ptr<int64_t>());
     const py::gil_scoped_acquire gil;
-    py::array_t<int64_t> indices(static_cast<py::ssize_t>(samples.size()));
-    std::copy(samples.begin(), samples.end(), indices.mutable_data());
-    const auto loss = compute_(draw.client, draw.round, draw.step, seed_of(draw), indices).cast<double>();
+    const auto loss = compute_(draw.client, draw.round, draw.step, seed_of(draw), capsule_of(indices)).cast<double>();
     return {loss, static_cast<int64_t>(samples.size())};
   }
 

@@ -24,11 +24,10 @@ def _length(dataset: Any, place: str) -> int:
 
 
 def batch_of(dataset: Any, indices: Any, collate: Optional[Collate], place: str) -> Any:
-    """Returns the batch of the samples `indices` (int64 array). An exception of the data set becomes a UserError that names the
+    """Returns the batch of the samples `indices` (int64 tensor). An exception of the data set becomes a UserError that names the
     sample."""
     if collate is None and type(dataset) is TensorDataset:
-        picked = torch.from_numpy(indices)
-        return [tensor[picked] for tensor in dataset.tensors]
+        return [tensor[indices] for tensor in dataset.tensors]
     samples = []
     for index in indices.tolist():
         try:
@@ -127,7 +126,7 @@ class TrainingData:
         """Returns the batch of samples that a client drew, by their numbers among all samples."""
         if self._one is not None:
             return batch_of(self._one, indices, self._collate, "data=")
-        return batch_of(self._of(client), indices - self._first[client], self._collate, "data of client %d" % client)
+        return batch_of(self._of(client), indices - int(self._first[client]), self._collate, "data of client %d" % client)
 
 
 class HeldOutData:
@@ -142,4 +141,4 @@ class HeldOutData:
         """Returns a unit's batch and the number of its samples, at most `most`."""
         first = unit * self._size
         last = min(first + self._size, self.samples, first + (most or self._size))
-        return batch_of(self._dataset, numpy.arange(first, last), self._collate, self._name + "="), last - first
+        return batch_of(self._dataset, torch.arange(first, last), self._collate, self._name + "="), last - first

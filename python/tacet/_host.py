@@ -224,13 +224,14 @@ class ModuleHost:
         return value
 
     def gradient(self, client: int, round: int, step: int, seed: int, indices: Any) -> float:
-        """Adds the gradient at a mini-batch to the flat one, which is zero, and returns the mean loss."""
+        """Adds the gradient at a mini-batch to the flat one, which is zero, and returns the mean loss. `indices` is the DLPack
+        capsule of the samples' numbers, int64."""
         self._parts.check()
         self._parameters.check()
         if self.buffer_layers:
             self._buffers.check()
         seed_everything(seed)
-        batch = self._data.batch(client, indices)
+        batch = self._data.batch(client, torch.utils.dlpack.from_dlpack(indices))
         self._train(True)
         place = "round %d, client %d, gradient %d" % (round + 1, client, step + 1)
         value = self._mean(self._value(batch, place), place)

@@ -80,8 +80,10 @@ Blas loaded_blas() {
     blas.name = "OpenBLAS " + version_in(config());
     blas.threads = threads_of_openblas();
     if (auto* const core = loaded_function<char*()>("openblas_get_corename")) blas.kernel = core();
-  } else if (::dlsym(RTLD_DEFAULT, "mkl_get_version_string")) {
-    blas.name = "MKL";
+  } else if (auto* const about = loaded_function<void(char*, int)>("MKL_Get_Version_String")) {
+    char text[200] = {};
+    about(text, sizeof text - 1);
+    blas.name = "MKL " + version_in(text);
   } else if (auto* const version = loaded_function<const char*()>("bli_info_get_version_str")) {
     blas.name = "BLIS " + std::string(version());
   } else {

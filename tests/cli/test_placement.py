@@ -157,10 +157,10 @@ class Environment(Case):
     def test_a_peer_that_never_comes(self):
         recipe = self.recipe(run={"peer_timeout": 1})
         run = self.place(recipe, "alone", free_port(), 0)
-        self.assertEqual(run.wait(30), 3, run.text())
+        self.assertEqual(run.wait(120), 3, run.text())
         self.assertRegex(run.text(), "tacet: .*(rank|worker|peer)")
         late = self.place(recipe, "alone-1", free_port(), 1)  # and without the rendezvous' host
-        self.assertEqual(late.wait(30), 3, late.text())
+        self.assertEqual(late.wait(120), 3, late.text())
 
 
 if __name__ == "__main__":
