@@ -72,6 +72,8 @@ class Client {
 
 using ClientFn = std::function<Vec(Client&)>;
 using ClientsFn = std::function<std::vector<Vec>(Client&)>;
+// Fills in `numbers` as well, which are zeros before.
+using NumbersFn = std::function<Vec(Client&, std::vector<double>& numbers)>;
 
 // A vector per client that lives with its client across rounds: momentum, control variates, … Created lazily, so that of
 // thousands of clients only those that took part have one.
@@ -130,6 +132,7 @@ class Round {
 
   const int64_t number;  // r
   const int I;           // local steps between two communications; where clients differ (Client::steps), the most
+  const int mean_I;      // algorithm.interval: I, or where the method draws it, I on average
   const int N;           // clients
   double participation;  // |S_r| / N; after a mean with a deadline, the share of those that came
   const std::span<const Layer> layers;
@@ -153,6 +156,10 @@ class Round {
   // Returns Σ w_i f(i) / Σ w_i with w_i = client i's share of the data.
   Vec weighted_mean(const Vec& reference, const ClientFn& f);
   Vec weighted_mean(const ClientFn& f) { return weighted_mean(Vec(), f); }
+  // Average a vector and as many numbers of each client as `numbers` holds, in one message. f fills in the client's, and
+  // their means are left in `numbers`. They are sent as floats.
+  Vec mean(const Vec& reference, std::vector<double>& numbers, const NumbersFn& f);
+  Vec weighted_mean(const Vec& reference, std::vector<double>& numbers, const NumbersFn& f);
 
   // Runs f for every client, but averages the sampled ones' vectors only, and only they send.
   Vec partial_mean(const Vec& reference, const ClientFn& f);
@@ -195,6 +202,9 @@ class Algorithm {
   virtual void options(OptionList& /*list*/) {}
   // Runs once, before round 0, with every client sampled. Most methods need nothing.
   virtual void begin(Round& /*everyone*/, const Vec& /*x*/) {}
+  // Returns I of a round, where the method draws it (AlgorithmInfo::draws_steps). `coins` are the round's, equal on all
+  // ranks.
+  virtual int draw_steps(Stream /*coins*/, int mean_I) const { return mean_I; }
   // Runs one round; x is equal on all ranks before and after.
   virtual void round(Round& r, Vec& x) = 0;
   // Shows ALL that lives across rounds.
@@ -220,6 +230,8 @@ struct AlgorithmInfo {
   bool fresh_models = false;         // a round replaces x and never writes into the old vector
   bool short_steps = false;          // without momentum and weight decay, no local step is longer than γ
   bool own_steps = false;            // its local loop goes to Client::steps, so the method has the option local_epochs
+  bool draws_steps = false;          // rounds have random lengths: draw_steps() says I
+  int numbers_sent = 0;              // numbers that a client sends in a round, beside its vectors
   std::vector<Option> options = {};  // keys that a recipe may give; filled in by add_algorithm
 
   // Makes one with these values of its options.

@@ -15,7 +15,8 @@ class FlatModule {
  public:
   // Moves the module's float32 CPU parameters and floating-point buffers into flat storage, in registration order. A tensor
   // that is registered twice (tied weights) counts once, under its first name. The module must outlive this object and must
-  // not replace its tensors afterwards. Throws std::invalid_argument for another type or device.
+  // not replace its tensors afterwards. A layer's role goes by its dimensions and by names that are common (embedding, wte,
+  // head, …). Throws std::invalid_argument for another type or device.
   explicit FlatModule(torch::nn::Module& module);
 
   const Vec& parameters() const { return parameters_; }  // [d]

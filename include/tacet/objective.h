@@ -12,11 +12,16 @@
 
 namespace tacet {
 
+// A parameter tensor's part in its model: a tensor of two or more dimensions is a matrix, unless it is an embedding or the
+// head that makes the outputs.
+enum class Role { vector, matrix, embedding, head };
+
 // A slice of the parameter vector: one parameter tensor of the model.
 struct Layer {
   std::string name;
   int64_t offset = 0, size = 0;  // x[offset, offset + size)
   std::vector<int64_t> shape;
+  Role role = Role::vector;
 };
 
 // The key of a client's mini-batch. Everything random about it comes from stream().

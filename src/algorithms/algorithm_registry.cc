@@ -30,7 +30,8 @@ std::vector<Option> all_options(const AlgorithmInfo& row) {
              row.clips == Clips::always ? std::nullopt : std::optional(std::numeric_limits<double>::infinity()),
              above_or_infinite(0), "clipping parameter γ: the longest step; inf never clips");
   if (!row.single_client) {
-    Option& interval = o.integer("interval", unused.interval, 1, within(1, 1e9), "local steps I in a round");
+    Option& interval = o.integer("interval", unused.interval, 1, within(1, 1e9),
+                                 row.draws_steps ? "local steps I in a round, on average" : "local steps I in a round");
     if (row.own_steps) interval.not_with = {{"local_epochs"}};
   }
   if (row.own_steps)

@@ -14,6 +14,8 @@ struct Celgc : Algorithm {
     least_factor(o, delta);
     by_layer(o, per_layer);
     average_at_pass_end(o);
+    by_coordinate(o, per_coordinate);
+    bounded_update(o, max_update);
   }
 
   void round(Round& r, Vec& x) override {
@@ -26,9 +28,12 @@ struct Celgc : Algorithm {
         Vec* m_i = rule.momentum != 0 ? &m.at(i, y) : nullptr;
         if (per_layer)
           descend_by_layer(y, g, r.layers, a, rule, m_i);
+        else if (per_coordinate)
+          descend_by_coordinate(y, g, r.rates(t), delta, a, rule, m_i);
         else
           descend(y, g, a(norm), rule, m_i);
       }
+      shorten_change(y, x, max_update);
       return y;
     });
   }
@@ -37,7 +42,8 @@ struct Celgc : Algorithm {
 
   StepRule rule;
   double delta = 0;
-  bool per_layer = false;
+  bool per_layer = false, per_coordinate = false;
+  double max_update = infinity;
   PerClient m;
 };
 

@@ -63,6 +63,19 @@ inline void average_at_pass_end(OptionList& o) {
       .not_with = {{"local_epochs"}};
 }
 
+// Binds "per_coordinate".
+inline void by_coordinate(OptionList& o, bool& per_coordinate) {
+  o.flag("per_coordinate", per_coordinate, false,
+         "every coordinate's step is clipped by itself; gradient_norm is then the largest coordinate")
+      .not_with = {{"per_layer"}};
+}
+
+// Binds "max_update".
+inline void bounded_update(OptionList& o, double& max_update) {
+  o.number("max_update", max_update, infinity, above_or_infinite(0),
+           "a client's change in a round is shortened to this before it is averaged; inf: never");
+}
+
 inline double none(int) { return 0; }
 inline double two(int) { return 2; }
 inline double every(int I) { return I; }

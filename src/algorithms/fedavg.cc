@@ -2,6 +2,7 @@
 // Deep Networks from Decentralized Data", AISTATS 2017, Algorithm 1, with I local steps a round. It is CELGC without
 // clipping; `weighted` averages by the clients' shares of the data, as the paper does.
 #include "algorithms/common_options.h"
+#include "algorithms/layerwise.h"
 
 namespace tacet {
 namespace {
@@ -9,6 +10,7 @@ namespace {
 struct FedAvg : Algorithm {
   void options(OptionList& o) override {
     step_rule(o, rule);
+    bounded_update(o, max_update);
     o.flag("weighted", weighted, false, "average by the clients' shares of the data");
     average_at_pass_end(o);
   }
@@ -21,6 +23,7 @@ struct FedAvg : Algorithm {
         const double eta = i.plain(r.rates(t), norm);  // = η; ‖g‖ is shown
         descend(y, g, eta, rule, rule.momentum != 0 ? &m.at(i, y) : nullptr);
       }
+      shorten_change(y, x, max_update);
       return y;
     };
     x = weighted ? r.weighted_mean(x, local) : r.mean(x, local);
@@ -30,6 +33,7 @@ struct FedAvg : Algorithm {
 
   StepRule rule;
   bool weighted = false;
+  double max_update = infinity;
   PerClient m;
 };
 

@@ -11,6 +11,7 @@ struct NaiveClip : Algorithm {
   void options(OptionList& o) override {
     clipped_step_rule(o, rule);
     by_layer(o, per_layer);
+    by_coordinate(o, per_coordinate);
   }
 
   void round(Round& r, Vec& x) override {
@@ -21,6 +22,8 @@ struct NaiveClip : Algorithm {
       if (rule.momentum != 0 && !m.defined()) m = x.clone().zero_();
       if (per_layer)
         descend_by_layer(x, g, r.layers, a, rule, &m);
+      else if (per_coordinate)
+        descend_by_coordinate(x, g, r.rates(t), 0, a, rule, &m);
       else
         descend(x, g, a(norm), rule, &m);
     }
@@ -29,7 +32,7 @@ struct NaiveClip : Algorithm {
   void state(StateVisitor& v) override { v.global("momentum", m); }
 
   StepRule rule;
-  bool per_layer = false;
+  bool per_layer = false, per_coordinate = false;
   Vec m;
 };
 

@@ -11,6 +11,7 @@ struct SgdClip : Algorithm {
     clipped_step_rule(o, rule);
     least_factor(o, delta);
     by_layer(o, per_layer);
+    by_coordinate(o, per_coordinate);
   }
 
   void round(Round& r, Vec& x) override {
@@ -22,6 +23,8 @@ struct SgdClip : Algorithm {
       Vec* m_i = rule.momentum != 0 ? &m.at(i, y) : nullptr;
       if (per_layer)
         descend_by_layer(y, g, r.layers, a, rule, m_i);
+      else if (per_coordinate)
+        descend_by_coordinate(y, g, r.rates(0), delta, a, rule, m_i);
       else
         descend(y, g, a(norm), rule, m_i);
       return y;
@@ -32,7 +35,7 @@ struct SgdClip : Algorithm {
 
   StepRule rule;
   double delta = 0;
-  bool per_layer = false;
+  bool per_layer = false, per_coordinate = false;
   PerClient m;
 };
 

@@ -3,6 +3,8 @@
 
 #include <CLI/CLI.hpp>
 #include <charconv>
+#include <cmath>
+#include <sstream>
 
 namespace tacet {
 
@@ -11,6 +13,16 @@ std::string outside(const std::string& text, int first, int last) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (error == std::errc() && end == text.data() + text.size() && first <= number && number <= last) return "";
   return "must be a whole number from " + std::to_string(first) + " to " + std::to_string(last) + ", got '" + text + "'";
+}
+
+std::string outside_number(const std::string& text, double first, double last) {
+  double number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error == std::errc() && end == text.data() + text.size() && first <= number && number <= last) return "";
+  std::ostringstream words;
+  words << "must be a number >= " << first;
+  if (std::isfinite(last)) words << " and <= " << last;
+  return words.str() + ", got '" + text + "'";
 }
 
 void declare_sets(CLI::App& command, std::vector<std::string>& sets, const std::string& text) {

@@ -44,6 +44,8 @@ TrainArguments for_workers(const TrainArguments& arguments, const std::string& o
 // Returns the words of an error where `text` is no whole number from `first` to `last`, or nothing. CLI11's own words differ
 // from one version to the next and leave out the kind of number.
 std::string outside(const std::string& text, int first, int last);
+// Does so for a number; `last` may be infinite.
+std::string outside_number(const std::string& text, double first, double last);
 
 // Adds --json to a subcommand, and returns it.
 CLI::Option* declare_json(CLI::App& command, bool& json);

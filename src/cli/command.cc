@@ -21,8 +21,12 @@
 #include "cli/data_command.h"
 #include "cli/doctor_command.h"
 #include "cli/evaluate_command.h"
+#include "cli/figure_command.h"
 #include "cli/help_files.h"
 #include "cli/launch_command.h"
+#include "cli/plan_command.h"
+#include "cli/probe_command.h"
+#include "cli/sweep_command.h"
 #include "cli/train_command.h"
 #include "cli/versions.h"
 #include "recipe/describe.h"
@@ -58,6 +62,13 @@ void add_train(CLI::App& app, Commands& commands) {
   commands.push_back({c, [=] { return cmd_train(*arguments); }});
 }
 
+void add_sweep(CLI::App& app, Commands& commands) {
+  auto* c = app.add_subcommand("sweep", "run a recipe for every point of a grid and every seed");
+  const auto arguments = std::make_shared<SweepArguments>();
+  declare(*c, *arguments);
+  commands.push_back({c, [=] { return cmd_sweep(*arguments); }});
+}
+
 void add_compare(CLI::App& app, Commands& commands) {
   auto* c = app.add_subcommand("compare", "table of runs: final and best figures, rounds, bytes, seconds");
   const auto dirs = std::make_shared<std::vector<std::string>>();
@@ -76,6 +87,13 @@ void add_report(CLI::App& app, Commands& commands) {
   commands.push_back({c, [=] { return cmd_report(*dirs, *page); }});
 }
 
+void add_figure(CLI::App& app, Commands& commands) {
+  auto* c = app.add_subcommand("figure", "run what is missing of a figure and draw it (SVG, PNG, CSV)");
+  const auto arguments = std::make_shared<FigureArguments>();
+  declare(*c, *arguments);
+  commands.push_back({c, [=] { return cmd_figure(*arguments); }});
+}
+
 void add_eval(CLI::App& app, Commands& commands) {
   struct Arguments {
     std::string model, recipe;
@@ -90,10 +108,15 @@ void add_eval(CLI::App& app, Commands& commands) {
 }
 
 void add_lists(CLI::App& app, Commands& commands) {
-  auto* algorithms = app.add_subcommand("algorithms", "list the methods with their papers and options");
-  commands.push_back({algorithms, [] { return print(describe_methods(width())); }});
-  auto* models = app.add_subcommand("models", "list the models with their papers and options");
-  commands.push_back({models, [] { return print(describe_models(width())); }});
+  const auto method = std::make_shared<std::string>(), model = std::make_shared<std::string>();
+  auto* algorithms = app.add_subcommand("algorithms", "list the methods, or show one with its paper and options");
+  algorithms->add_option("name", *method, "method to show (default: a short table of all)")->option_text("NAME");
+  commands.push_back(
+      {algorithms, [=] { return print(method->empty() ? list_methods(width()) : describe_methods(width(), *method)); }});
+  auto* models = app.add_subcommand("models", "list the models, or show one with its paper and options");
+  models->add_option("name", *model, "model to show (default: a short table of all)")->option_text("NAME");
+  commands.push_back(
+      {models, [=] { return print(model->empty() ? list_models(width()) : describe_models(width(), *model)); }});
   if (objectives().empty()) return;
   auto* own = app.add_subcommand("objectives", "list this program's own objectives with their options");
   commands.push_back({own, [] { return print(describe_objectives(width())); }});
@@ -162,6 +185,21 @@ void add_doctor(CLI::App& app, Commands& commands) {
   commands.push_back({c, [=] { return cmd_doctor(*json); }});
 }
 
+void add_plan(CLI::App& app, Commands& commands) {
+  auto* c =
+      app.add_subcommand("plan", "step size, clipping and interval that the theorems allow, and what an interval costs");
+  const auto arguments = std::make_shared<PlanArguments>();
+  declare(*c, *arguments);
+  commands.push_back({c, [=] { return cmd_plan(*arguments); }});
+}
+
+void add_probe(CLI::App& app, Commands& commands) {
+  auto* c = app.add_subcommand("probe", "measure what the theorems assume: relaxed smoothness, noise, heterogeneity");
+  const auto arguments = std::make_shared<ProbeArguments>();
+  declare(*c, *arguments);
+  commands.push_back({c, [=] { return cmd_probe(*arguments); }});
+}
+
 // The two subcommands that tell about all others.
 void add_help_files(CLI::App& app, Commands& commands) {
   auto* completion = app.add_subcommand("completion", "print a shell's completion of this command");
@@ -199,13 +237,17 @@ int run(int argc, char** argv) {
       program_name() + " train " + (is_tacet() ? "recipes/demo/celgc.toml --workers 4" : "RECIPE.toml --workers 2"));
   Commands commands;
   add_train(app, commands);
+  add_sweep(app, commands);
   add_compare(app, commands);
   add_report(app, commands);
+  add_figure(app, commands);
   add_eval(app, commands);
   add_lists(app, commands);
   add_data(app, commands);
   add_launch(app, commands);
   add_doctor(app, commands);
+  add_plan(app, commands);
+  add_probe(app, commands);
   add_help_files(app, commands);
   if (argc > 1 && argv[1][0] != '-') check_subcommand(app, argv[1]);
   try {

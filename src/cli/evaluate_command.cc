@@ -3,13 +3,12 @@
 
 #include <cmath>
 #include <filesystem>
-#include <set>
 
 #include <fmt/format.h>
 
 #include "base/utf8.h"
+#include "cli/model_file.h"
 #include "cli/progress.h"
-#include "data/files/safetensors.h"
 #include "data/record/data_record.h"
 #include "tacet/error.h"
 #include "tacet/group.h"
@@ -24,28 +23,6 @@ namespace tacet {
 namespace {
 
 namespace fs = std::filesystem;
-
-// Loads the running statistics of normalisation from the model's file, or from the checkpoint of its run.
-void load_buffers(Objective& objective, const std::string& file, const std::string& run) {
-  const auto layers = objective.buffer_layers();
-  std::set<std::string> names;
-  for (const NamedTensor& t : read_safetensors(file)) names.insert(t.name);
-  if (!layers.empty() && names.count(layers.front().name)) {
-    load_parameters(file, layers, objective.buffers());
-    return;
-  }
-  const std::string state = run.empty() ? "" : (fs::path(run) / "checkpoint" / "state.safetensors").string();
-  if (run.empty() || !fs::exists(state))
-    throw UserError(file + ": has no running statistics of batch normalisation, which this model evaluates with");
-  load_parameters(state, {{"buffers", 0, objective.buffers().numel(), {objective.buffers().numel()}}}, objective.buffers());
-}
-
-// Warns of tensors of the file that are neither parameters nor running statistics of the model.
-void tell_unused(const std::string& file, std::vector<std::string> names, const std::vector<Layer>& statistics) {
-  for (const Layer& l : statistics) std::erase(names, l.name);
-  for (const std::string& name : names)
-    fmt::print(stderr, "tacet: warning: {}: tensor {} is not this model's and not used\n", file, visible(name));
-}
 
 // Returns the path of the data.json beside a model; empty, with a warning, where there is none and data are read.
 std::string record_of(const std::string& file, const Recipe& recipe) {
@@ -75,9 +52,7 @@ int cmd_eval(const std::string& model, const std::string& recipe_path, const std
   for (const std::string& note : objective->notes()) fmt::print(stderr, "tacet: warning: {}\n", note);
   for (const std::string& refusal : check_kernels(*objective, recipe).refusals())
     fmt::print(stderr, "tacet: warning: {}\n", refusal);
-  Vec x = objective->initial();
-  tell_unused(file, load_parameters(file, objective->layers(), x), objective->buffer_layers());
-  if (objective->buffers().numel() > 0) load_buffers(*objective, file, folder ? model : "");
+  const Vec x = load_model(*objective, file, folder ? model : "");
   if (!x.isfinite().all().item<bool>()) fmt::print(stderr, "tacet: warning: {}: has weights that are not finite\n", file);
   const auto group = single_group();
   for (const std::string& split : objective->splits()) {

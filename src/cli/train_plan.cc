@@ -12,6 +12,7 @@
 #include "base/terminal.h"
 #include "comm/rendezvous/handshake.h"
 #include "launch/hosts.h"
+#include "recipe/sweep_table.h"
 #include "tacet/error.h"
 #include "train/process.h"
 
@@ -69,6 +70,16 @@ void tell_placement(const Recipe& recipe, int workers, bool asked) {
                fit);
 }
 
+// Says that a recipe's grid is not run by `tacet train`.
+void tell_sweep(const std::string& recipe, const SweepTable& sweep) {
+  std::string keys;
+  for (const SweepAxis& axis : sweep.axes) keys += (keys.empty() ? "" : ", ") + axis.key;
+  if (!sweep.seeds.empty()) keys += (keys.empty() ? "" : ", ") + std::string("run.seed");
+  if (!keys.empty())
+    fmt::print(stderr, "the recipe has a [sweep] of {}; its plain values are taken here, all of them by {} sweep {}\n", keys,
+               program_name(), recipe);
+}
+
 // Returns true if this process starts workers instead of being one. torchrun's agent starts lost workers by itself, so a
 // process that finds it is a worker.
 bool starts_workers(const TrainPlan& plan) {
@@ -113,11 +124,13 @@ TrainPlan resolve(const TrainArguments& a) {
     return plan;
   }
   plan.place = placement_for(a);
-  plan.recipe = load_recipe(a.recipe, a.sets);
+  SweptRecipe loaded = load_swept_recipe(a.recipe, a.sets);
+  plan.recipe = std::move(loaded.recipe);
   if (!a.join_token.empty() && a.hosts.empty() && !plan.place)
     throw UserError(
         "--join-token: is used with --hosts, or where a launcher places workers on several machines; workers of "
         "one machine need none");
+  if (!a.quiet && !a.launched && (!plan.place || plan.place->rank == 0)) tell_sweep(a.recipe, loaded.sweep);
   plan.workers = plan.place ? plan.place->size : workers_for(plan.recipe, a.workers);
   if (a.dry_run) {
     plan.step = TrainPlan::Step::dry_run;

@@ -21,20 +21,13 @@
 #include "engine/non_finite.h"
 #include "engine/round_setup.h"
 #include "engine/tree_sum.h"
+#include "engine/turn_sum.h"
 #include "tacet/algorithm.h"
 #include "tacet/error.h"
 #include "tacet/group.h"
 
 namespace tacet {
 namespace {
-
-// Moves the parts to `out`, times w.
-void scale(std::vector<const float*>& parts, const std::vector<int64_t>& sizes, float w, float* out) {
-  for (size_t k = 0; k < parts.size(); out += sizes[k++]) {
-    for (int64_t i = 0; i < sizes[k]; ++i) out[i] = w * parts[k][i];
-    parts[k] = out;
-  }
-}
 
 // The exception that ends the turn of a late client. It never leaves turn().
 struct Late {};
@@ -53,74 +46,6 @@ double longest_step(Rates rates, double norm) { return rates.gamma / (1e-10 + no
 // Returns the rates in force at the round's first step, for advice. A method without them gets the shorter one.
 Rates rates_of(const RoundSetup& s) { return s.rates ? s.rates(0) : Rates{0, std::numeric_limits<double>::infinity()}; }
 
-// Returns the layout of the sum: `count` vectors, buffers, and the tail. The tail has the counters, with a deadline a 1 for
-// each of the `places` clients that came, and the weight. `divisor` is that of the mean; 0 leaves the division for later.
-SumShape shape_of(int count, int64_t d, int64_t b, int64_t places, int64_t divisor) {
-  SumShape shape;
-  shape.parts.assign(static_cast<size_t>(count), d);
-  shape.parts.insert(shape.parts.end(), {b, counter_floats + places + 1});
-  if (divisor > 0) {
-    shape.divided = count * d + b;
-    shape.divisor = static_cast<float>(divisor);
-  }
-  return shape;
-}
-
-// Returns the coder, or null where vectors are sent as floats or a single client has nobody to send to.
-MessageCoder* coded_messages(const RoundSetup& s) {
-  return s.clients > 1 && s.messages && s.messages->kind != MessageKind::f32 ? s.messages : nullptr;
-}
-
-// The coding of vectors on their way. Without messages they are sent as floats.
-struct Coding {
-  MessageCoder* messages;
-  int count;
-  Vec reference;
-};
-
-// A client's turn, to be added up. The tail ends with the weight of vectors and buffers.
-struct Sent {
-  Client client;
-  const std::vector<Vec>* vectors = nullptr;
-  const float* buffers = nullptr;
-  const float* tail = nullptr;
-};
-
-// Adds up the turns that `sent` returns for this rank's positions, as tree_sum() does, coded on the way where `coding` asks
-// for it.
-at::Tensor sum_of(Group& group, const std::vector<int64_t>& bounds, const SumShape& shape, const Coding& coding,
-                  const std::function<Sent(int64_t position)>& sent, SumBuffers& memory) {
-  const int64_t b = shape.parts[shape.parts.size() - 2], tail = shape.parts.back();
-  if (coding.messages && travels_coded(group, bounds)) {
-    std::vector<float> rest(static_cast<size_t>(b + tail));
-    const auto leaf = [&](int64_t position) {
-      const Sent s = sent(position);
-      const float w = s.tail[tail - 1];
-      for (int64_t i = 0; i < b; ++i) rest[i] = w == 1 ? s.buffers[i] : w * s.buffers[i];
-      std::copy_n(s.tail, tail, rest.begin() + b);
-      return CodedLeaf{coding.messages->code(s.client, *s.vectors, coding.reference, w != 0), rest.data()};
-    };
-    return message_sum(group, bounds, shape, coding.messages->kind, coding.count, leaf, memory);
-  }
-  const auto leaf = [&](int64_t position) {
-    const Sent s = sent(position);
-    const float w = s.tail[tail - 1];
-    std::vector<const float*> parts;
-    for (const Vec& v : *s.vectors) parts.push_back(v.data_ptr<float>());
-    if (coding.messages) {
-      coding.messages->code(s.client, *s.vectors, coding.reference, w != 0);
-      const float* arrived = coding.messages->decoded(coding.count, shape.parts.front());
-      for (int k = 0; k < coding.count; ++k) parts[k] = arrived + k * shape.parts.front();
-    }
-    parts.push_back(s.buffers);
-    const int64_t weighted = coding.count * shape.parts.front() + b;
-    if (w != 1.0f) scale(parts, shape.parts, w, memory.weighted(weighted));
-    parts.push_back(s.tail);
-    return parts;
-  };
-  return tree_sum(group, bounds, shape, leaf, memory);
-}
-
 }  // namespace
 
 struct Client::Turn {
@@ -137,8 +62,10 @@ struct Round::Inside {
     int64_t draws = 0, steps = 0;
   };
 
+  // Averages `count` vectors of each client, and the numbers that f leaves in `numbers`, if any, which then has their means.
   std::vector<Vec> reduce(const Vec& reference, int count, const std::vector<int>& clients, const Weight& weight,
-                          const ClientsFn& f);
+                          const ClientsFn& f, std::vector<double>* numbers = nullptr);
+  Vec reduce(const Vec& reference, const Weight& weight, std::vector<double>& numbers, const NumbersFn& f);
   // Runs one client's turn and packs its counters into `tail`. Returns false if it was too late.
   bool turn(int id, const std::function<void(Client&)>& f, float* tail);
   void note_who_came(const std::vector<int>& clients, const float* came);
@@ -214,6 +141,7 @@ double Client::normalized(Rates rates, double norm) { return step(longest_step(r
 Round::Round(RoundSetup setup)
     : number(setup.number),
       I(setup.interval),
+      mean_I(setup.mean_interval > 0 ? setup.mean_interval : setup.interval),
       N(setup.clients),
       participation(static_cast<double>(setup.sampled.size()) / setup.clients),
       layers(setup.objective->layers()),
@@ -302,17 +230,19 @@ void Round::Inside::count_message(int vectors, int64_t buffers) {
 }
 
 std::vector<Vec> Round::Inside::reduce(const Vec& reference, int count, const std::vector<int>& clients,
-                                       const Weight& weight, const ClientsFn& f) {
+                                       const Weight& weight, const ClientsFn& f, std::vector<double>* numbers) {
   Objective& objective = *setup.objective;
   const Vec buffers = objective.buffers();
   const Vec buffers_before = buffers.clone();  // every client starts from the buffers of the last mean
   const int64_t d = objective.workspace().numel(), b = buffers.numel();
+  const auto also = numbers ? static_cast<int64_t>(numbers->size()) : 0;
+  std::vector<float> with_numbers(static_cast<size_t>(also > 0 ? b + also : 0));  // a client's buffers and numbers
   SumBuffers own;
   SumBuffers& memory = setup.buffers ? *setup.buffers : own;
   const Coding coding{count > 0 ? coded_messages(setup) : nullptr, count, reference};
   const auto places = setup.deadline ? static_cast<int64_t>(clients.size()) : 0;
   const bool by_weight = weight || setup.deadline;
-  const SumShape shape = shape_of(count, d, b, places, by_weight ? 0 : static_cast<int64_t>(clients.size()));
+  const SumShape shape = shape_of(count, d, b + also, places, by_weight ? 0 : static_cast<int64_t>(clients.size()));
   const std::vector<int64_t> bounds = bounds_of(clients);
   const auto wait = [&] {  // two exchanges at once would be mixed up
     if (started.valid()) started.wait();
@@ -326,6 +256,7 @@ std::vector<Vec> Round::Inside::reduce(const Vec& reference, int count, const st
   const auto sent = [&](int64_t position) {
     if (b > 0) buffers.copy_(buffers_before);
     std::fill(tail.begin(), tail.end(), 0.0f);
+    if (also > 0) std::fill(numbers->begin(), numbers->end(), 0.0);
     Sent s;
     const bool came = turn(
         clients[position],
@@ -338,20 +269,26 @@ std::vector<Vec> Round::Inside::reduce(const Vec& reference, int count, const st
     if (came && places > 0) tail[static_cast<size_t>(counter_floats + position)] = 1;
     if (!came) vectors.assign(static_cast<size_t>(count), at::zeros({d}));
     if (!came && b > 0) buffers.copy_(buffers_before);
+    if (!came && also > 0) std::fill(numbers->begin(), numbers->end(), 0.0);
     if (came && measures) models.emplace_back(clients[position], vectors.front().clone());
     wait();
     assert(static_cast<int>(vectors.size()) == count);
     for ([[maybe_unused]] const Vec& v : vectors) assert(v.numel() == d && v.is_contiguous());
     s.vectors = &vectors;
     s.buffers = b > 0 ? buffers.data_ptr<float>() : nullptr;
+    if (also > 0) {
+      if (b > 0) std::copy_n(s.buffers, b, with_numbers.begin());
+      std::copy(numbers->begin(), numbers->end(), with_numbers.begin() + b);
+      s.buffers = with_numbers.data();
+    }
     s.tail = tail.data();
     return s;
   };
   const at::Tensor sum = sum_of(*setup.group, bounds, shape, coding, sent, memory);
-  const int64_t weighted = count * d + b;
+  const int64_t weighted = count * d + b + also;
   float* p = sum.data_ptr<float>();
   add(report.counters, p + weighted);
-  count_message(count, b);
+  count_message(count, b + also);
   if (places > 0) note_who_came(clients, p + weighted + counter_floats);
   if (report.late.size() == clients.size()) {
     if (b > 0) buffers.copy_(buffers_before);
@@ -363,7 +300,14 @@ std::vector<Vec> Round::Inside::reduce(const Vec& reference, int count, const st
   if (coding.messages && reference.defined()) means.front().add_(reference);
   for (const auto& [client, model] : models) note_drift(round, setup, {client, model, means.front()}, report.drift);
   if (b > 0) buffers.copy_(sum.narrow(0, count * d, b));
+  for (int64_t k = 0; k < also; ++k) (*numbers)[static_cast<size_t>(k)] = static_cast<double>(p[count * d + b + k]);
   return means;
+}
+
+Vec Round::Inside::reduce(const Vec& reference, const Weight& weight, std::vector<double>& numbers, const NumbersFn& f) {
+  return reduce(
+             reference, 1, setup.sampled, weight, [&](Client& i) { return std::vector<Vec>{f(i, numbers)}; }, &numbers)
+      .front();
 }
 
 Vec Round::mean(const Vec& reference, const ClientFn& f) {
@@ -377,6 +321,15 @@ Vec Round::weighted_mean(const Vec& reference, const ClientFn& f) {
           reference, 1, inside_->setup.sampled, [](const Client& i) { return i.weight(); },
           [&](Client& i) { return std::vector<Vec>{f(i)}; })
       .front();
+}
+
+Vec Round::mean(const Vec& reference, std::vector<double>& numbers, const NumbersFn& f) {
+  return inside_->reduce(reference, nullptr, numbers, f);
+}
+
+Vec Round::weighted_mean(const Vec& reference, std::vector<double>& numbers, const NumbersFn& f) {
+  return inside_->reduce(
+      reference, [](const Client& i) { return i.weight(); }, numbers, f);
 }
 
 std::vector<Vec> Round::means(const Vec& reference, int count, const ClientsFn& f) {

@@ -27,6 +27,7 @@ struct RoundSetup {
   int64_t number = 0;                    // r
   int64_t first_iteration = 0;           // local steps a client took before this round
   int interval = 1;                      // I
+  int mean_interval = 0;                 // I on average, where the method draws it; 0: I
   std::function<int(int client)> steps;  // local steps of each client, the most of which are I; empty: I of each
   int clients = 1;                       // N
   std::vector<int> sampled;              // S_r, ascending client ids

@@ -29,9 +29,10 @@ std::string cost(const AlgorithmInfo& m) {
     return out.str();
   };
   const double one = m.vectors_sent(1), many = m.vectors_sent(8);
-  const std::string sent = one == many       ? number(one)
-                           : many == 8 * one ? (one == 1 ? "I vectors" : number(one) + " times I")
-                                             : number(one) + " (I = 1) or " + number(many) + " (I = 8)";
+  std::string sent = one == many       ? number(one)
+                     : many == 8 * one ? (one == 1 ? "I vectors" : number(one) + " times I")
+                                       : number(one) + " (I = 1) or " + number(many) + " (I = 8)";
+  if (m.numbers_sent > 0) sent += " and " + std::to_string(m.numbers_sent) + (m.numbers_sent == 1 ? " number" : " numbers");
   const std::string talks = m.collectives(8) == 8 ? "every step" : m.collectives(8) == 2 ? "twice a round" : "once a round";
   return "Talks " + talks + "; a client sends " + sent + " a round.";
 }
@@ -96,6 +97,23 @@ std::string describe_cards(const std::vector<Card>& cards, int width) {
   return out;
 }
 
+std::string list_cards(const std::vector<Card>& cards, int width) {
+  size_t longest = 0;
+  for (const Card& card : cards) longest = std::max(longest, card.name.size());
+  std::string out;
+  for (const Card& card : cards) {
+    std::string entry = wrapped(sentence(card.summary), longest + 2, static_cast<size_t>(std::max(width, 40)));
+    out += entry.replace(0, card.name.size(), card.name);  // in place of the first line's blanks
+  }
+  return out;
+}
+
+// Returns the card of that name, or with an empty name all. REQUIRES: there is such a card.
+std::vector<Card> chosen(std::vector<Card> cards, const std::string& name) {
+  if (!name.empty()) std::erase_if(cards, [&](const Card& card) { return card.name != name; });
+  return cards;
+}
+
 std::string cell(const std::string& text) {
   std::string out;
   for (const char c : text) out += c == '|' ? std::string("\\|") : std::string(1, c);
@@ -136,8 +154,16 @@ std::string markdown_cards(const std::vector<Card>& cards) {
 
 }  // namespace
 
-std::string describe_methods(int width) { return describe_cards(method_cards(), width); }
-std::string describe_models(int width) { return describe_cards(model_cards(), width); }
+std::string describe_methods(int width, const std::string& name) {
+  if (!name.empty()) find_algorithm(name);
+  return describe_cards(chosen(method_cards(), name), width);
+}
+std::string describe_models(int width, const std::string& name) {
+  if (!name.empty()) find_model(name);
+  return describe_cards(chosen(model_cards(), name), width);
+}
+std::string list_methods(int width) { return list_cards(method_cards(), width); }
+std::string list_models(int width) { return list_cards(model_cards(), width); }
 std::string describe_datasets(int width) { return describe_cards(dataset_cards(), width); }
 std::string describe_objectives(int width) { return describe_cards(objective_cards(), width); }
 

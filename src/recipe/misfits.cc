@@ -49,6 +49,13 @@ void check_method(const Recipe& recipe, Misfits& out) {
                    "must be <= algorithm.phi_max = " + to_toml(algorithm.number("phi_max")) + ", got " +
                        to_toml(algorithm.number("phi_min")),
                    {}});
+  if (algorithm.has("message_length") && algorithm.has("alpha") &&
+      algorithm.number("message_length") >= 2 * algorithm.number("alpha"))
+    out.push_back({"algorithm",
+                   "message_length",
+                   "must be < 2 algorithm.alpha = " + to_toml(2 * algorithm.number("alpha")) + ", got " +
+                       to_toml(algorithm.number("message_length")),
+                   {}});
   const double deadline = recipe.run.has("round_deadline") ? recipe.run.number("round_deadline") : 0;
   if (deadline > 0 && !method.droppable())
     out.push_back({"run",

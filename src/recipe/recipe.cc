@@ -11,6 +11,7 @@
 #include "base/places.h"
 #include "recipe/misfits.h"
 #include "recipe/recipe_file.h"
+#include "recipe/sweep_table.h"
 #include "recipe/tables.h"
 #include "tacet/error.h"
 #include "tacet/registry.h"
@@ -52,14 +53,15 @@ class Checker {
     recipe_.source = source_;
   }
 
-  Recipe check() {
+  SweptRecipe check() {
     for (const RecipeTable& table : tables_)
       if (concerns_run(table)) choose_entry(table);
     for (size_t k = 0; k < input_.layers.size(); ++k) check_names(k);
     for (const RecipeTable& table : tables_) check_values(table);
     check_together();
+    SweepTable sweep = read_sweep(input_, recipe_);
     report();
-    return std::move(recipe_);
+    return {std::move(recipe_), std::move(sweep)};
   }
 
  private:
@@ -175,6 +177,7 @@ class Checker {
     const RecipeLayer& given = input_.layers[layer];
     std::vector<std::string> names;
     for (const RecipeTable& table : tables_) names.push_back(table.name);
+    names.push_back("sweep");
     const auto unknown_table = [&](const std::string& name) {
       const auto near = nearest(name, names);
       return "is not a table of a recipe; " +
@@ -193,6 +196,7 @@ class Checker {
         complain(layer, stray, unknown_table(key));
     }
     for (const auto& [name, keys] : given.tables) {
+      if (name == "sweep") continue;  // read_sweep() knows its keys
       const auto table = std::find_if(tables_.begin(), tables_.end(),
                                       [&, &wanted = name](const RecipeTable& t) { return t.name == wanted; });
       if (table != tables_.end()) {
@@ -396,7 +400,11 @@ class Checker {
 }  // namespace
 
 Recipe parse_recipe(const std::string& toml, const std::string& source, const std::vector<std::string>& sets) {
-  return Checker(read_layers(toml, source, sets), source).check();
+  return Checker(read_layers(toml, source, sets), source).check().recipe;
+}
+
+SweptRecipe load_swept_recipe(const std::string& path, const std::vector<std::string>& sets) {
+  return Checker(read_layers(read_recipe_file(path, path + ":"), path, sets), path).check();
 }
 
 Recipe load_recipe(const std::string& path, const std::vector<std::string>& sets) {

@@ -41,6 +41,19 @@ std::string list_of_others(const toml::array& list) {
   return "a list";
 }
 
+Given to_given(const toml::node& node);
+
+// Returns the elements of a list as they were written; none where one of them can't be a Value.
+std::vector<Value> elements_of(const toml::array& list) {
+  std::vector<Value> out;
+  for (const toml::node& element : list) {
+    const Given given = to_given(element);
+    if (!given.value) return {};
+    out.push_back(*given.value);
+  }
+  return out;
+}
+
 Given to_given(const toml::node& node) {
   Given given;
   if (const auto* flag = node.as_boolean()) {
@@ -59,6 +72,7 @@ Given to_given(const toml::node& node) {
       given.value = std::move(numbers);
     else
       given.other = list_of_others(*list);
+    given.list = elements_of(*list);
   } else {
     given.other = node.is_table() ? "a table" : "a date or time";
   }
@@ -119,6 +133,32 @@ std::string advice_on(const std::string& line, const toml::parse_error& error) {
   if (is_about_size(error)) return "; integers are from -9223372036854775808 to 9223372036854775807";
   const size_t quote = line.find('"');
   return quote != std::string::npos && line.find('\\', quote) != std::string::npos ? kBackslashAdvice : "";
+}
+
+// Returns true for text that may stand for itself where it is not TOML.
+bool is_word(const std::string& text) {
+  return !text.empty() && std::none_of(text.begin(), text.end(), [](char c) {
+    return static_cast<unsigned char>(c) <= ' ' || c == 0x7f || std::strchr("\"'[]{},#=", c);
+  });
+}
+
+// Returns the pieces between the commas that are in no brackets and no quotes.
+std::vector<std::string> pieces_of(const std::string& text) {
+  std::vector<std::string> out(1);
+  int depth = 0;
+  char quote = 0;
+  for (const char c : text) {
+    if (quote == 0 && (c == '"' || c == '\''))
+      quote = c;
+    else if (c == quote)
+      quote = 0;
+    if (quote == 0) depth += (c == '[' || c == '{') - (c == ']' || c == '}');
+    if (c == ',' && quote == 0 && depth == 0)
+      out.emplace_back();
+    else
+      out.back() += c;
+  }
+  return out;
 }
 
 // Files first to last, then what they hold, so that messages can sort by them.
@@ -252,10 +292,7 @@ class Reader {
       document.clear();
     }
     if (document.size() != 1) {  // not TOML, or more than one value
-      const bool word = !text.empty() && std::none_of(text.begin(), text.end(), [](char c) {
-        return static_cast<unsigned char>(c) <= ' ' || c == 0x7f || std::strchr("\"'[]{},#=", c);
-      });
-      if (!word) {
+      if (!is_word(text)) {
         complain(number, "--set " + key + ": must be a TOML value or a single word, got " +
                              (text.empty() ? "nothing" : describe_given(Value(text))));
         return;
@@ -291,6 +328,32 @@ class Reader {
 };
 
 }  // namespace
+
+Given given_list(const std::string& text, const std::string& at) {
+  Given given;
+  given.at = at;
+  for (const std::string& piece : pieces_of(text)) {
+    const std::string word(trimmed(piece));
+    toml::table document;
+    if (first_bad_byte(word) != std::string::npos) throw UserError(at + " must be UTF-8 text, got something else");
+    try {
+      document = parse_widened("value = " + word, "");
+    } catch (const toml::parse_error&) {
+      document.clear();
+    }
+    const std::optional<Value> value = document.size() == 1 ? to_given(*document.get("value")).value : std::nullopt;
+    if (!value && !is_word(word))
+      throw UserError(at + " must be values with commas between, each in TOML or a single word, or a range, got " +
+                      (text.empty() ? "nothing" : describe_given(Value(text))));
+    given.list.push_back(value ? *value : Value(word));
+  }
+  const auto* word = std::get_if<std::string>(&given.list.front());
+  if (given.list.size() == 1 && word && word->find("..") != std::string::npos)
+    given.value = *word, given.list.clear();
+  else
+    given.other = "a list";
+  return given;
+}
 
 std::string describe_given(const Given& given) { return given.value ? describe_given(*given.value) : given.other; }
 

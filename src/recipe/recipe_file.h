@@ -15,9 +15,15 @@ namespace tacet {
 struct Given {
   std::optional<Value> value;
   std::string other;  // text behind "got": "a date", "a table", "the list …"
-  std::string at;     // begin of a complaint: `recipe.toml:7: algorithm.gamma` or `--set algorithm.gamma:`
-  int line = 0;       // in its file; the number of the argument for --set
+  // The elements of a list as they were written, integers as integers; empty where one of them can't be a Value.
+  std::vector<Value> list = {};
+  std::string at;  // begin of a complaint: `recipe.toml:7: algorithm.gamma` or `--set algorithm.gamma:`
+  int line = 0;    // in its file; the number of the argument for --set
 };
+
+// Returns the values of "a,b,c" as a list, each in TOML or a single word. A single word with ".." in it, a range, is a text.
+// `at` is the begin of complaints. Throws UserError.
+Given given_list(const std::string& text, const std::string& at);
 
 std::string describe_given(const Given& given);  // returns the text behind "got"
 

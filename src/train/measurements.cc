@@ -89,9 +89,10 @@ void Measurements::ask(RoundSetup& setup) const {
 // without coding, which moves the mean.
 bool Measurements::has_bounded_drift() const {
   const Values& a = run_.recipe.algorithm;
-  const bool by_layer = a.has("per_layer") && a.flag("per_layer");  // then each layer's step may be γ long
+  const auto by = [&](const char* part) { return a.has(part) && a.flag(part); };
+  const bool by_part = by("per_layer") || by("per_coordinate");  // then each layer's or coordinate's step may be γ long
   return run_.method.short_steps && is_zero(a, "momentum") && is_zero(a, "weight_decay") && is_zero(a, "delta") &&
-         !by_layer && (!a.has("message") || a.text("message") == "f32");
+         !by_part && (!a.has("message") || a.text("message") == "f32");
 }
 
 void Measurements::before_round() {

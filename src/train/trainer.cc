@@ -82,7 +82,8 @@ class Trainer {
     setup.seed = static_cast<uint64_t>(run_.options.seed);
     setup.number = run_.state.round;
     setup.first_iteration = run_.state.iteration;
-    setup.interval = run_.round_interval();
+    setup.interval = run_.round_interval(run_.state.round);
+    setup.mean_interval = run_.interval;
     setup.clients = run_.clients;
     setup.sampled = std::move(sampled);
     if (run_.local_epochs > 0) set_steps(setup);

@@ -92,13 +92,16 @@ int64_t Training::steps_to_pass_end() const {
   return passes ? passes->steps_to_pass_end(static_cast<uint64_t>(options.seed), state.iteration) : 0;
 }
 
-int Training::round_interval() const {
+int Training::round_interval(int64_t round) const {
+  if (method.draws_steps)
+    return algorithm->draw_steps({static_cast<uint64_t>(options.seed), Stream::everyone, Purpose::round_length, round, 0},
+                                 interval);
   if (!pass_ends) return interval;
   return static_cast<int>(std::min(interval - state.iteration % interval, steps_to_pass_end()));
 }
 
 int Training::steps_of(int client, int64_t round) const {
-  if (local_epochs == 0) return round_interval();
+  if (local_epochs == 0) return round_interval(round);
   const ClientPass pass = objective->client_pass(client, round);
   const int64_t steps = pass.steps(local_epochs);
   if (steps > 1000000000)

@@ -61,9 +61,9 @@ struct Training {
   double round_epochs() const { return state.round > 0 ? epoch() / static_cast<double>(state.round) : 0; }
   double round_steps() const;  // of a client, by the rounds so far where I does not say
   double fraction() const;     // 0 … 1 of the run
-  // Returns the local steps of the next round where all clients take equally many: I, or with pass_ends those to the next
-  // multiple of I or to the end of the pass.
-  int round_interval() const;
+  // Returns the local steps of the round where all clients take equally many: I, or what a method draws for the round, or
+  // with pass_ends those to the next multiple of I or to the end of the pass that the run is in.
+  int round_interval(int64_t round) const;
   // Returns the local steps of a client that takes part in the round: round_interval(), or ⌈E n_i/b⌉.
   int steps_of(int client, int64_t round) const;
   // Returns a line for each end of the schedule that one round alone goes beyond, by the rounds so far.

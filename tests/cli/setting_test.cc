@@ -24,11 +24,12 @@ TEST(Setting, OfImageNetReadsAsThePapersText) {
       shipped_setting("celgc/imagenet-resnet50"),
       {"partition   kind iid, seed 1, every_round false",
        "setting     η 0.1, γ 1, I 4, momentum 0.9, λ 0.0005, decay_in_norm false, delta 0,",
-       "            per_layer false, average_at_pass_end false, message f32", "clients     8, all in every round",
-       "batch       32 of each client, 256 in a step of all", "ends        after 90 epochs",
-       "schedule    epochs          η                       γ", "            0 to 5          0.0125 → 0.1            1",
-       "            5 to 30         0.1                     1", "            30 to 60        0.01                    1",
-       "            60 to 80        0.001                   1", "            80 to 90        0.0001                  1"});
+       "            per_layer false, average_at_pass_end false, per_coordinate false, max_update inf,",
+       "            message f32", "clients     8, all in every round", "batch       32 of each client, 256 in a step of all",
+       "ends        after 90 epochs", "schedule    epochs          η                       γ",
+       "            0 to 5          0.0125 → 0.1            1", "            5 to 30         0.1                     1",
+       "            30 to 60        0.01                    1", "            60 to 80        0.001                   1",
+       "            80 to 90        0.0001                  1"});
 }
 
 // Crawshaw, Bao, Liu, ICLR 2023, ImageNet: rate 0.1 from the start.

@@ -57,12 +57,22 @@ class Commands(Case):
                 self.assertAlmostEqual(math.exp(final[key + "_loss"]), final[key + "_perplexity"], 6)
 
     def test_lists(self):
-        text = self.says("algorithms")
-        for word in ("celgc", "naive-clip", "sgd-clip", "eta", "gamma", "interval", "Liu et al."):
+        names = [line.split()[0] for line in self.says("algorithms").splitlines() if not line.startswith(" ")]
+        self.assertLessEqual({"celgc", "naive-clip", "sgd-clip", "diloco"}, set(names))
+        self.assertEqual(len(names), len(set(names)))
+        text = self.says("algorithms", "celgc")
+        self.assertEqual(text.split("\n")[0], "celgc")
+        for word in ("eta", "gamma", "interval", "Liu et al."):
             self.assertIn(word, text)
-        text = self.says("models")
-        for word in ("awd-lstm", "hidden", "weight_drop", "Merity"):
+        self.assertNotIn("naive-clip", text)
+        done = self.tacet("algorithms", "celg")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn('no method "celg"; did you mean "celgc"?', done.stderr)
+        self.assertIn("awd-lstm", self.says("models"))
+        text = self.says("models", "awd-lstm")
+        for word in ("hidden", "weight_drop", "Merity"):
             self.assertIn(word, text)
+        self.assertEqual(self.tacet("models", "no-such-model").returncode, 2)
         text = self.says("data", "list")
         for word in ("sotu", "ptb", "ptb.train.txt", "text", "train.txt"):
             self.assertIn(word, text)

@@ -15,6 +15,9 @@ RECIPE = os.path.join(os.path.dirname(__file__), "..", "..", "recipes", "demo", 
 # Step sizes of methods whose steps are not a multiple of the gradient, or that take one step a round.
 RATES = {
     "minibatch-clip": ["eta=0.1", "gamma=0.25"],
+    "diloco": ["eta=0.002"],
+    "local-adam": ["eta=0.002"],
+    "des-loc": ["eta=0.002"],
     "fed-ams": ["eta=0.001"],
     "fed-lamb": ["eta=0.01"],
     "sign-sgd-gen": ["eta=0.0005"],
@@ -32,9 +35,12 @@ LADDER = [[], ["eta=0.01"], ["eta=0.001"]]
 
 def listed_methods():
     """All names, and those that run on one client only."""
-    text = subprocess.run([COMMAND, "algorithms"], check=True, capture_output=True, text=True, timeout=60).stdout
-    cards = text.strip().split("\n\n")
-    return [c.split("\n")[0] for c in cards], [c.split("\n")[0] for c in cards if "one client only" in c]
+
+    def says(*name):
+        return subprocess.run([COMMAND, "algorithms", *name], check=True, capture_output=True, text=True, timeout=60).stdout
+
+    names = [line.split()[0] for line in says().splitlines() if not line.startswith(" ")]
+    return names, [name for name in names if "one client only" in says(name)]
 
 
 class EveryMethod(unittest.TestCase):

@@ -64,13 +64,13 @@ class Commands(unittest.TestCase):
             if ran.returncode == 2 and re.search(r"no (ptb|wikitext-\d+)|ptb|wikitext", ran.stderr):
                 return
             self.assertEqual(ran.returncode, 0, ran.stderr)
-        elif "-" not in words[-1][:1] and words[0] in ("compare", "report", "eval"):
+        elif "-" not in words[-1][:1] and (words[0] in ("compare", "report", "eval", "probe") or "--probe" in words):
             help_text = subprocess.run([TACET, words[0], "--help"], capture_output=True, text=True, timeout=60).stdout
             for word in words[1:]:
                 if word.startswith("-"):
                     self.assertIn(word, help_text)
         else:
-            ran = subprocess.run([TACET, *words], capture_output=True, text=True, timeout=60)
+            ran = subprocess.run([TACET, *words], cwd=ROOT, capture_output=True, text=True, timeout=60)
             self.assertEqual(ran.returncode, 0, ran.stderr)
 
 
@@ -141,8 +141,11 @@ class Clusters(unittest.TestCase):
 class Algorithms(unittest.TestCase):
     def test_every_method_has_a_row_with_its_file_and_cost(self):
         page = (ROOT / "docs" / "reference" / "algorithms.md").read_text()
-        cards = subprocess.run([TACET, "algorithms"], capture_output=True, text=True, timeout=60).stdout.strip().split("\n\n")
-        names = {card.split("\n")[0] for card in cards}
+        def says(*name):
+            return subprocess.run([TACET, "algorithms", *name], capture_output=True, text=True, timeout=60).stdout
+
+        names = {line.split()[0] for line in says().splitlines() if not line.startswith(" ")}
+        cards = [says(name) for name in sorted(names)]
         self.assertEqual(set(re.findall(r"^\| `([\w+-]+)` \|", page, re.M)), names)
         rows = re.search(r"^\| \| methods \|\n(?:\|.*\n)+", (ROOT / "README.md").read_text(), re.M).group()
         self.assertEqual(names - set(re.findall(r"[\w+-]+", rows)), set(), "methods that README.md leaves out")
@@ -154,6 +157,9 @@ class Algorithms(unittest.TestCase):
             file = re.search(r"\]\(\.\./\.\./(src/algorithms/\w+\.cc)\)", cells[1])
             self.assertTrue(file and (ROOT / file.group(1)).is_file(), rows[0])
             talks = {"0 / 0": "never talks", "1 / 1": "Talks once a round; a client sends 1 vector",
+                     "1 / 1 and a number": "Talks once a round; a client sends 1 vector and 1 number",
+                     "1 / 1.5": "Talks once a round; a client sends 1.5 vectors",
+                     "1 / 3": "Talks once a round; a client sends 3 vectors",
                      "1 / 2": "Talks once a round; a client sends 2 vectors",
                      "2 / 1": "Talks twice a round; a client sends 1 vector",
                      "2 / 2": "Talks twice a round; a client sends 2 vectors",

@@ -65,6 +65,8 @@ TEST_P(EveryModel, GivesLogitsOfImages) {
                                       Stream(1, Stream::everyone, Purpose::initial_weights, 0, 0));
   const FlatModule flat(*model);
   EXPECT_GT(flat.parameters().numel(), 0);
+  for (const Layer& l : flat.layers())  // the head makes the 7 outputs
+    EXPECT_EQ(l.role, l.shape.size() < 2 ? Role::vector : l.shape[0] == 7 ? Role::head : Role::matrix) << l.name;
   model->eval();
   const at::Tensor logits = model->forward(at::full({2, 3, 64, 64}, 0.5), nullptr);
   EXPECT_EQ(logits.sizes().vec(), (std::vector<int64_t>{2, 7}));
@@ -75,6 +77,16 @@ TEST_P(EveryModel, GivesLogitsOfImages) {
 TEST_P(EveryModel, StartsNearTheUniformLossOfWords) {
   if (!row().language) GTEST_SKIP() << "no language model";
   const auto model = make_language_model(small(row()), 11, 1);
+  const FlatModule flat(model->module());
+  int embeddings = 0;
+  for (const Layer& l : flat.layers()) {
+    embeddings += l.role == Role::embedding;
+    if (l.shape.size() > 1 && l.shape[0] == 11) {
+      EXPECT_TRUE(l.role == Role::embedding || l.role == Role::head) << l.name;
+    }
+    EXPECT_EQ(l.role == Role::vector, l.shape.size() < 2) << l.name;
+  }
+  EXPECT_GE(embeddings, 1);
   const at::Tensor input = at::arange(12).remainder(11).view({4, 3}), target = at::arange(1, 13).remainder(11);
   LanguageModel::State state = model->zero_state(3);
   const size_t parts = state.size();

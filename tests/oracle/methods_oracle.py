@@ -31,6 +31,7 @@ except ImportError as error:
 sys.dont_write_bytecode = True
 import methods_oracle_adaptive as adaptive
 import methods_oracle_methods as methods
+import methods_oracle_outer as outer
 from methods_oracle_breaks import BREAKS, applicable
 from methods_oracle_problems import InputError, make_problem
 
@@ -38,23 +39,54 @@ from methods_oracle_problems import InputError, make_problem
 
 STEP = {"momentum": 0.0, "weight_decay": 0.0}
 CLIPPED = {**STEP, "decay_in_norm": False}
-LOOSE = {**CLIPPED, "delta": 0.0, "per_layer": False}
+LAYERS = {"per_layer": False, "per_coordinate": False}
+LOOSE = {**CLIPPED, **LAYERS, "delta": 0.0}
+UPDATES = {"max_update": math.inf}
 HEAVY = {"momentum": 0.9, "weight_decay": 0.0}
 BETAS = {"beta1": 0.9, "beta2": 0.999}
 AMS = {**BETAS, "epsilon": ...}
 SERVER = {**STEP, "server_eta": ..., "beta1": ..., "beta2": ..., "tau": ...}
+INNER = {
+    **CLIPPED,
+    **BETAS,
+    "inner": "sgd",
+    "epsilon": 1e-8,
+    "max_norm": math.inf,
+    "muon_momentum": 0.95,
+    "muon_iteration": "muloco",
+    "muon_scale": "muloco",
+    "others_rate": 0.1,
+}
+LOC = {**BETAS, "epsilon": 1e-8, "max_norm": 1.0}
+SHARES = {"weights": None}  # the clients' shares of the data × N
+OUTER = {"outer": "nesterov", "outer_eta": 0.7, "outer_momentum": 0.9, "outer_beta2": 0.99, "outer_tau": 1e-3}
 
 # method: (one round, its options with their defaults, does it clip?); ... makes an option required.
 METHODS = {
     "sgd-clip": (methods.clipped_sgd, LOOSE, True),
     "mixed-clip": (methods.mixed_clip, {"beta": ..., "nu": ...}, True),
-    "naive-clip": (methods.clipped_sgd, {**CLIPPED, "per_layer": False}, True),
+    "naive-clip": (methods.clipped_sgd, {**CLIPPED, **LAYERS}, True),
     "naive-clip-partial": (methods.clipped_sgd_partial, {"weight_decay": 0.0, "decay_in_norm": False, "momentum": 0.0}, True),
     "parallel-sgd": (methods.plain_sgd, HEAVY, False),
-    "celgc": (methods.celgc, LOOSE, True),
+    "celgc": (methods.celgc, {**LOOSE, **UPDATES}, True),
     "celgc-overlap": (methods.celgc_overlap, {**CLIPPED, "delay": 1}, True),
     "celgc-partial": (methods.celgc_partial, CLIPPED, True),
-    "fedavg": (methods.fedavg, {**STEP, "weighted": False, "weights": None}, False),
+    "fedavg": (methods.fedavg, {**STEP, **UPDATES, "weighted": False, "weights": None}, False),
+    "diloco": (outer.diloco, {**INNER, **OUTER, "inner": "adamw", "beta2": 0.95}, True),
+    "muloco": (outer.diloco, {**INNER, **OUTER, "inner": "muon", "beta2": 0.95, "outer_momentum": 0.6}, True),
+    "fed-nova": (outer.fed_nova, {**STEP, **SHARES, "mu": 0.0, "weighted": True}, False),
+    "feddyn": (outer.feddyn, {**INNER, **SHARES, "alpha": ...}, True),
+    "fed-exp": (outer.fed_exp, {**INNER, "server_epsilon": 1e-3}, True),
+    "local-adam": (outer.des_loc, {**LOC, "first_every": 1, "second_every": 1}, False),
+    "des-loc": (outer.des_loc, {**LOC, "first_every": 3, "second_every": 6}, False),
+    "norm-ec": (
+        outer.norm_ec,
+        {"alpha": ..., "message_length": ..., "local_rate": 1.0, "server_normalised": False},
+        False,
+    ),
+    "i-nsgd": (outer.i_nsgd, {"power": 1.0, "gain": 1.0, "noise_slope": 1.0, "noise_floor": 0.0}, False),
+    "scaffnew": (outer.scaffnew, {}, True),
+    "clip21": (outer.clip21, {"beta1": 0.0, "message_share": 1.0}, True),
     "fedprox": (methods.fedprox, {**STEP, "mu": ...}, True),
     "minibatch-clip": (methods.minibatch_clip, CLIPPED, True),
     "scaffold": (methods.scaffold, {**CLIPPED, "variate": "average", "init_corrections": False}, True),
@@ -91,8 +123,15 @@ METHODS = {
     "normalized": (methods.normalized, {"beta": ..., "weight_decay": 0.0}, False),
 }
 BEGIN = {"episode++": methods.begin_episode_pp, "scaffold": methods.begin_scaffold}  # before round 0, with every client
+WORDS = {
+    "variate": ("average", "drift"),
+    "inner": ("sgd", "adamw", "muon"),
+    "outer": ("nesterov", "momentum", "sgd", "adam"),
+    "muon_iteration": ("muloco", "jordan"),
+    "muon_scale": ("muloco", "jordan", "moonlight"),
+}
 FROM_CONFIG = ("eta", "gamma", "interval")  # options that `rates` and `interval` stand for; ignored
-KEYS = ("method", "options", "clients", "interval", "rounds", "sampled", "rates", "x0", "layers", "problem")
+KEYS = ("method", "options", "clients", "interval", "rounds", "sampled", "rates", "x0", "layers", "problem", "steps", "lengths", "shapes")
 
 
 def is_int(v):
@@ -121,7 +160,7 @@ def checked_options(method, given):
         elif isinstance(default, bool):
             check(isinstance(value, bool), f"options.{name} must be true or false, got {value!r}")
         elif isinstance(default, str):
-            check(value in ("average", "drift"), f"options.{name} must be average or drift, got {value!r}")
+            check(value in WORDS[name], f"options.{name} must be {' or '.join(WORDS[name])}, got {value!r}")
         else:
             value = math.inf if value is None else value
             check(is_number(value), f"options.{name} must be a number, got {value!r}")
@@ -136,7 +175,7 @@ def checked(raw, place):
     check(not unknown, f"{place}: unknown key {unknown[:1]}; allowed: {', '.join(KEYS)}")
     for key in KEYS[:7] + ("problem",):
         check(key in raw or key == "options", f"{place}: {key} is missing")
-    config = dict({"options": {}, "x0": None, "layers": None}, **raw)
+    config = dict({"options": {}, "x0": None, "layers": None, "steps": None, "lengths": None, "shapes": None}, **raw)
     for key in ("clients", "interval", "rounds"):
         check(is_int(config[key]) and config[key] >= 1, f"{place}: {key} must be an integer >= 1, got {config[key]!r}")
     check(config["method"] in METHODS, f"{place}: method must be one of {', '.join(METHODS)}, got {config['method']!r}")
@@ -152,7 +191,13 @@ def checked(raw, place):
             ids and len(set(ids)) == len(ids) and all(is_int(i) and 0 <= i < n for i in ids),
             f"{place}: sampled[{r}] must hold different clients of 0 … {n - 1}, got {ids}",
         )
-    clips, steps = METHODS[config["method"]][2], 1 if config["method"] == "minibatch-clip" else config["interval"]
+    if config["steps"] is not None:
+        wrong = [s for s in config["steps"] if not is_int(s) or not 1 <= s <= config["interval"]]
+        check(len(config["steps"]) == n and not wrong, f"{place}: steps must hold {n} integers from 1 to interval")
+    lengths = config["lengths"] or [config["interval"]] * config["rounds"]
+    wrong = [s for s in lengths if not is_int(s) or s < 1]
+    check(len(lengths) == config["rounds"] and not wrong, f"{place}: lengths must hold {config['rounds']} integers >= 1")
+    clips, steps = METHODS[config["method"]][2], 1 if config["method"] == "minibatch-clip" else max(lengths)
     rates = []
     for r, by_step in enumerate(config["rates"]):
         check(len(by_step) >= steps, f"{place}: rates[{r}] must hold {steps} pairs, got {len(by_step)}")
@@ -181,8 +226,11 @@ class Run:
         self.problem = make_problem(config["problem"], self.clients, folder)
         x0 = self.problem.x0 if config["x0"] is None else config["x0"]
         check(x0 is not None, "x0 is missing")
+        self.steps = config["steps"] or [self.interval] * self.clients
         self.x0 = np.array(x0, dtype=np.float64)
         self.layers = config["layers"] or self.problem.layers or [[0, self.x0.size]]
+        self.shapes = config["shapes"] or [None] * len(self.layers)  # rows and columns of the layers that are matrices
+        check(len(self.shapes) == len(self.layers), "shapes must hold one entry a layer")
         ends = [0] + [offset + size for offset, size in self.layers]
         starts = [offset for offset, _ in self.layers] + [self.x0.size]
         check(ends == starts, f"layers must cover 0 … {self.x0.size} in order and without gaps, got {self.layers}")
@@ -249,6 +297,8 @@ def simulate(config, folder, broken=None):
         BEGIN[config["method"]](run, x, state)
     for r in range(config["rounds"]):
         run.r, run.sampled, run.start = r, sorted(config["sampled"][r]), x
+        if config["lengths"]:
+            run.steps = [config["lengths"][r]] * run.clients
         x = METHODS[config["method"]][0](run, x, state)
         seen.append(x.tolist())
     left = run.problem.leftover()

@@ -4,7 +4,7 @@ A comparison that passes against a broken oracle is blind to that rule; this lis
 each break changes is at the place of the rule itself, in methods_oracle_methods.py and methods_oracle_adaptive.py.
 """
 
-CLIPS = ("sgd-clip", "naive-clip", "naive-clip-partial", "celgc", "celgc-overlap", "celgc-partial", "fedprox", "minibatch-clip", "mixed-clip", "scaffold")
+CLIPS = ("sgd-clip", "naive-clip", "naive-clip-partial", "celgc", "celgc-overlap", "celgc-partial", "fedprox", "minibatch-clip", "mixed-clip", "scaffold", "scaffnew", "clip21")
 EPISODES = ("episode", "episode++")
 CORRECTED = ("scaffold",) + EPISODES
 ONE_STEP = ("sgd-clip", "naive-clip", "celgc", "celgc-overlap", "celgc-partial", "fedprox", "minibatch-clip")  # by clipped_step()
@@ -15,8 +15,11 @@ AMS = ("fed-ams", "fed-lamb")
 LAYERWISE = ("fed-lamb", "lamb", "lars")
 LOCAL = ("celgc", "celgc-overlap", "celgc-partial", "fedavg", "fedprox")
 MOMENTUM = ONE_STEP + PLAIN + ("fedavg",) + SERVER + CORRECTED
-AVERAGING = LOCAL + ("scaffold",) + EPISODES + AMS
-ALL = ("minibatch-clip", "naive-clip-partial") + JOINT + AVERAGING + SERVER
+DILOCO = ("diloco", "muloco")
+INNER = DILOCO + ("feddyn", "fed-exp")
+LOC = ("local-adam", "des-loc")
+AVERAGING = LOCAL + ("scaffold",) + EPISODES + AMS + INNER + LOC
+ALL = ("minibatch-clip", "naive-clip-partial", "fed-nova", "clip21", "norm-ec", "i-nsgd", "scaffnew") + JOINT + AVERAGING + SERVER
 
 
 def remembers(c, f):
@@ -36,6 +39,19 @@ def both_needed(c, f):
     steps = f["interval"] if c["method"] != "minibatch-clip" else 1
     again = f["rounds"] > 1 if c["method"] in JOINT + ("minibatch-clip",) else f["again"]
     return c["options"]["momentum"] and f["decay_matters"] and (steps > 1 or again)
+
+
+def adamw(c):
+    return c["options"]["inner"] in ("adamw", "muon")
+
+
+def muon(c):
+    return c["options"]["inner"] == "muon"
+
+
+def keeps(c):
+    """Does the inner optimiser keep anything?"""
+    return adamw(c) or c["options"]["momentum"]
 
 
 # rule: (what it does instead, for which methods, what a run must have for that to show, the same as a test of configuration
@@ -61,6 +77,18 @@ BREAKS = {
         "momentum, clipped steps",
         lambda c, f: f["clipped_other_matters"] and c["options"]["momentum"],
     ),
+    "not-per-coordinate": (
+        "all coordinates are clipped by the norm",
+        ("sgd-clip", "naive-clip", "celgc"),
+        "per_coordinate",
+        lambda c, f: c["options"].get("per_coordinate"),
+    ),
+    "updates-not-bounded": (
+        "max_update is ignored",
+        ("celgc", "fedavg"),
+        "longer updates",
+        lambda c, f: f["updates_bounded"],
+    ),
     "no-least": ("δ is ignored", ("sgd-clip", "celgc"), "steps that δ holds up", lambda c, f: f["held_up"]),
     "norm-of-direction": (
         "the norm is of the momentum's direction",
@@ -71,14 +99,14 @@ BREAKS = {
     "norm-per-layer": (
         "each layer is measured by its own norm, or, with per_layer, all by the whole one",
         CLIPS + ("normalized",),
-        "clipped steps, two layers",
-        lambda c, f: (f["clipped"] or c["method"] == "normalized") and f["layers"] > 1,
+        "clipped steps, two layers, not per_coordinate",
+        lambda c, f: not c["options"].get("per_coordinate") and (f["clipped"] or c["method"] == "normalized") and f["layers"] > 1,
     ),
     "mean-norm": (
         "clients clip by the mean of their norms",
         ("celgc", "celgc-partial", "fedprox"),
-        "clipped steps at norms that differ between clients, not per_layer",
-        lambda c, f: f["clipped_by_own_norm"] and not c["options"].get("per_layer"),
+        "clipped steps at norms that differ between clients, not per_layer or per_coordinate",
+        lambda c, f: f["clipped_by_own_norm"] and not (c["options"].get("per_layer") or c["options"].get("per_coordinate")),
     ),
     "clip-before-average": (
         "each client's gradient is clipped, then averaged",
@@ -101,7 +129,7 @@ BREAKS = {
     ),
     "first-client-only": (
         "the first sampled client's gradient or model is taken for the mean",
-        JOINT + AVERAGING,
+        JOINT + AVERAGING + ("clip21", "i-nsgd", "scaffnew"),
         "two sampled clients that differ",
         lambda c, f: f["spread"] and c["options"].get("beta2", 1) > 0 and not c["options"].get("weighted"),
     ),
@@ -113,7 +141,7 @@ BREAKS = {
     ),
     "first-step-rates": (
         "a round's steps all take the rates of its first",
-        JOINT + AVERAGING + SERVER + ("naive-clip-partial",),
+        JOINT + AVERAGING + SERVER + ("naive-clip-partial", "fed-nova", "clip21", "norm-ec", "i-nsgd", "scaffnew"),
         "η and γ that change within a round",
         lambda c, f: f["rates_change_within"],
     ),
@@ -181,20 +209,20 @@ BREAKS = {
     # fedavg, fedprox
     "other-weighting": (
         "weights are used when they must not be, and the other way round",
-        ("fedavg",),
+        ("fedavg", "fed-nova"),
         "unequal weights in a round",
         lambda c, f: f["unequal_weights"] and f["spread"],
     ),
     "weights-not-normalised": (
         "Σ w y is divided by S, not by Σ w",
-        ("fedavg",),
+        ("fedavg", "fed-nova"),
         "weighted, a round where Σ w is not S",
         lambda c, f: f["weights_off_one"],
     ),
-    "no-pull": ("g lacks μ(y − x)", ("fedprox",), "mu, interval > 1", lambda c, f: c["options"]["mu"] and f["interval"] > 1),
+    "no-pull": ("g lacks μ(y − x)", ("fedprox", "fed-nova"), "mu, interval > 1", lambda c, f: c["options"]["mu"] and f["interval"] > 1),
     "pull-sign": (
         "g has −μ(y − x)",
-        ("fedprox",),
+        ("fedprox", "fed-nova"),
         "mu, interval > 1",
         lambda c, f: c["options"]["mu"] and f["interval"] > 1,
     ),
@@ -257,7 +285,7 @@ BREAKS = {
     ),
     "bias-correction": (
         "the moments are bias-corrected",
-        ("sign-sgd-gen", "fed-ams") + SERVER,
+        ("sign-sgd-gen", "fed-ams") + SERVER + LOC,
         "β₁",
         lambda c, f: c["options"]["beta1"],
     ),
@@ -323,7 +351,7 @@ BREAKS = {
     ),
     "second-moment-of-m": (
         "v is of m²",
-        ("adam",) + AMS + SERVER,
+        ("adam",) + AMS + SERVER + LOC,
         "β₁; fed-ams and fed-lamb: a v̂ that rises before the last round",
         lambda c, f: c["options"]["beta1"] and (c["method"] not in AMS or f["v_rose"]),
     ),
@@ -354,9 +382,9 @@ BREAKS = {
     ),
     "norm-of-raw-gradient": (
         "the norm is of the gradient before its correction",
-        ("scaffold",) + EPISODES,
+        ("scaffold", "scaffnew") + EPISODES,
         "clipped steps where the correction changes the norm",
-        lambda c, f: f["clipped_correction_matters"],
+        lambda c, f: f["clipped_correction_matters"] or c["method"] == "scaffnew" and f["clipped"] and f["shift_matters"],
     ),
     "variate-of-corrected": (
         "cⁱ⁺ is the mean of the corrected gradients",
@@ -378,8 +406,8 @@ BREAKS = {
         and (f["decay_matters"] or f["interval"] > 1 and (f["clipped"] or f["rates_change_within"])),
     ),
     "no-share": (
-        "c moves by the whole mean change",
-        ("scaffold",),
+        "c (norm-ec: g) moves by the whole mean change",
+        ("scaffold", "norm-ec"),
         "S < N before the last round",
         lambda c, f: f["partial_early"],
     ),
@@ -552,6 +580,130 @@ BREAKS = {
         "β₁, and weight_decay or no layer scale",
         lambda c, f: c["options"]["beta1"] and (f["decay_matters"] or not c["options"]["layerwise"]),
     ),
+    # the inner optimiser of diloco, feddyn and fed-exp
+    "inner-not-clipped": ("neither γ nor max_norm is used", INNER, "clipped steps", lambda c, f: f["clipped"]),
+    "inner-other-decay": (
+        "λy is in the gradient before its norm when it must not be, and the other way round",
+        INNER,
+        "weight_decay; with sgd clipped steps where decay changes the norm",
+        lambda c, f: c["options"]["weight_decay"]
+        and (f["inner_decay_matters"] if c["options"]["inner"] == "sgd" else True),
+    ),
+    "inner-restarts": (
+        "momentum and moments restart at each round",
+        INNER,
+        "a client that is there again; adamw or momentum",
+        lambda c, f: f["again"] and keeps(c),
+    ),
+    "inner-averaged": (
+        "momentum or moments are averaged with the models",
+        INNER,
+        "a client that meets another and is there again; adamw or momentum",
+        lambda c, f: f["again_after_meeting"] and f["spread"] and keeps(c),
+    ),
+    "inner-steps-restart": ("adamw counts the steps of the round", INNER, "adamw, a client that is there again", lambda c, f: f["again"] and adamw(c)),
+    "inner-no-bias-correction": ("adamw's moments are not corrected", INNER, "adamw", lambda c, f: adamw(c)),
+    "inner-second-moment-of-m": ("adamw's v is of m²", INNER, "adamw, β₁", lambda c, f: adamw(c) and c["options"]["beta1"]),
+    "inner-epsilon-in-root": ("adamw divides by √(v̂ + ε)", INNER, "adamw, ε", lambda c, f: adamw(c) and c["options"]["epsilon"] > 1e-3),
+    "muon-only-normalised": ("O is m/‖m‖", ("muloco",), "inner muon", lambda c, f: muon(c)),
+    "muon-no-scale": ("s is 1", ("muloco",), "inner muon, a scale other than 1", lambda c, f: muon(c) and c["options"]["muon_scale"] == "moonlight"),
+    "muon-other-iteration": ("the coefficients and momentum are the other's", ("muloco",), "inner muon", lambda c, f: muon(c)),
+    "muon-no-look-ahead": ("Nesterov's momentum is left out", ("muloco",), "Jordan's iteration", lambda c, f: muon(c) and c["options"]["muon_iteration"] == "jordan"),
+    "muon-others-rate-ignored": ("others_rate is 1", ("muloco",), "inner muon", lambda c, f: muon(c) and abs(c["options"]["others_rate"] - 1) > 0.05),
+    # diloco's outer optimiser
+    "outer-ascends": ("x moves away from the models", DILOCO, "always", lambda c, f: True),
+    "outer-eta-ignored": ("outer_eta is 1", DILOCO, "outer_eta other than 1", lambda c, f: abs(c["options"]["outer_eta"] - 1) > 0.05),
+    "outer-changes-summed": (
+        "D is summed over clients",
+        DILOCO,
+        "two sampled clients, outer other than adam",
+        lambda c, f: f["several"] and c["options"]["outer"] != "adam",
+    ),
+    "outer-restarts": (
+        "u and v restart at each round",
+        DILOCO,
+        "two rounds, outer momentum or adam",
+        lambda c, f: f["rounds"] > 1 and c["options"]["outer"] != "sgd" and c["options"]["outer_momentum"],
+    ),
+    "outer-other-look-ahead": (
+        "nesterov never adds βu to D, and momentum does",
+        DILOCO,
+        "outer nesterov or momentum",
+        lambda c, f: c["options"]["outer"] in ("nesterov", "momentum") and c["options"]["outer_momentum"],
+    ),
+    "outer-other-dampening": (
+        "u is an average where it must be a sum, and the other way round",
+        DILOCO,
+        "outer momentum",
+        lambda c, f: c["options"]["outer"] != "sgd" and c["options"]["outer_momentum"],
+    ),
+    "outer-v-starts-at-zero": ("v₀ = 0", DILOCO, "outer adam", lambda c, f: c["options"]["outer"] == "adam"),
+    "outer-tau-in-root": ("adam divides by √(v + τ)", DILOCO, "outer adam", lambda c, f: c["options"]["outer"] == "adam"),
+    # fed-nova
+    "nova-not-normalised": ("changes are averaged as they are", ("fed-nova",), "unequal steps", lambda c, f: f["unequal_steps"] and f["spread"]),
+    "nova-most-steps": ("τ is the most of aⁱ", ("fed-nova",), "unequal steps, no mu", lambda c, f: f["unequal_steps"] and not c["options"]["mu"]),
+    "nova-by-steps": (
+        "aⁱ is the number of steps",
+        ("fed-nova",),
+        "momentum or mu, unequal steps",
+        lambda c, f: f["unequal_steps"] and (c["options"]["momentum"] or c["options"]["mu"]),
+    ),
+    "nova-effective-of-a": ("τ is Σ pⁱ aⁱ with mu, too", ("fed-nova",), "mu, interval > 1", lambda c, f: c["options"]["mu"] and f["interval"] > 1),
+    "nova-momentum-persists": (
+        "momentum goes on over rounds",
+        ("fed-nova",),
+        "momentum, a client that is there again",
+        lambda c, f: c["options"]["momentum"] and f["again"],
+    ),
+    # feddyn
+    "dyn-no-term": ("the gradient is not corrected", ("feddyn",), "always", lambda c, f: True),
+    "dyn-no-shift": ("lⁱ is not in the gradient", ("feddyn",), "a client that is there again", lambda c, f: f["again"]),
+    "dyn-sign": ("lⁱ has the wrong sign", ("feddyn",), "a client that is there again", lambda c, f: f["again"]),
+    "dyn-forgets": ("lⁱ starts from 0 in every round", ("feddyn",), "a client that is there again", lambda c, f: f["again"]),
+    "dyn-mean-alone": ("x is the mean of the models", ("feddyn",), "always", lambda c, f: True),
+    "dyn-over-sampled": ("the mean of lⁱ is over the sampled", ("feddyn",), "S < N", lambda c, f: f["partial"]),
+    "dyn-alpha-for-all": ("α is not divided by the share", ("feddyn",), "unequal weights", lambda c, f: f["unequal_weights"]),
+    # fed-exp
+    "exp-no-extrapolation": ("η is 1", ("fed-exp",), "an η above 1", lambda c, f: f["extrapolates"]),
+    "exp-no-half": ("the factor 2 is left out", ("fed-exp",), "an η near 1", lambda c, f: f["nearly_extrapolates"]),
+    "exp-no-least": ("η may be below 1", ("fed-exp",), "an η held at 1", lambda c, f: f["held_at_1"]),
+    "exp-squares-summed": ("Σ‖Dⁱ‖² is not divided by S", ("fed-exp",), "an η above 1, S > 1", lambda c, f: f["extrapolates"] and f["several"]),
+    "exp-no-epsilon": ("ε is left out", ("fed-exp",), "ε of the size of ‖D‖²", lambda c, f: f["epsilon_matters"]),
+    # local-adam, des-loc
+    "loc-not-clipped": ("max_norm is ignored", LOC, "clipped steps", lambda c, f: f["clipped"]),
+    "loc-epsilon-in-root": ("the denominator is √(v + ε)", LOC, "ε", lambda c, f: c["options"]["epsilon"] > 1e-3),
+    "loc-first-stays": ("m is never averaged", LOC, "such a meeting, and a client that is there again", lambda c, f: f["first_met"] and f["spread"]),
+    "loc-second-stays": ("v is never averaged", LOC, "such a meeting, and a client that is there again", lambda c, f: f["second_met"] and f["spread"]),
+    "loc-first-always": ("m is averaged in every round", ("des-loc",), "a meeting without it", lambda c, f: f["first_apart"] and f["spread"]),
+    "loc-second-always": ("v is averaged in every round", ("des-loc",), "a meeting without it", lambda c, f: f["second_apart"] and f["spread"]),
+    # norm-ec
+    "ec-no-feedback": ("the gradient itself is normalised", ("norm-ec",), "a client that is there again", lambda c, f: f["again"]),
+    "ec-feedback-of-all": ("gⁱ takes the whole difference", ("norm-ec",), "a client that is there again", lambda c, f: f["again"]),
+    "ec-not-smoothed": ("α is 0", ("norm-ec",), "always", lambda c, f: True),
+    "ec-server-forgets": ("ĝ is the last mean alone", ("norm-ec",), "two rounds", lambda c, f: f["rounds"] > 1),
+    "ec-other-normalisation": ("the server's step is of length η, or not", ("norm-ec",), "always", lambda c, f: True),
+    "ec-sum-of-gradients": ("hⁱ is (x − yⁱ)/I", ("norm-ec",), "always", lambda c, f: True),
+    "ec-local-rate-ignored": (
+        "local steps are of η",
+        ("norm-ec",),
+        "local_rate other than 1, interval > 1",
+        lambda c, f: abs(c["options"]["local_rate"] - 1) > 0.05 and f["interval"] > 1,
+    ),
+    # i-nsgd
+    "nsgd-same-batch": ("h is of the step's own gradient", ("i-nsgd",), "an h above 1, noise", lambda c, f: f["h_above_1"]),
+    "nsgd-no-least": ("h may be below 1", ("i-nsgd",), "an h at 1", lambda c, f: f["h_at_1"]),
+    "nsgd-no-floor": ("δ is 0", ("i-nsgd",), "an h above 1, noise_floor", lambda c, f: f["h_above_1"] and c["options"]["noise_floor"]),
+    "nsgd-no-power": ("β is 1", ("i-nsgd",), "an h above 1, power below 1", lambda c, f: f["h_above_1"] and c["options"]["power"] < 1),
+    # scaffnew
+    "new-no-shift": ("the gradient is not shifted", ("scaffnew",), "two rounds", lambda c, f: f["rounds"] > 1 and f["spread"]),
+    "new-sign": ("the shift has the wrong sign", ("scaffnew",), "two rounds", lambda c, f: f["rounds"] > 1 and f["spread"]),
+    "new-without-p": ("hⁱ moves by (x − ŷⁱ)/η", ("scaffnew",), "two rounds, I > 1", lambda c, f: f["rounds"] > 1 and f["interval"] > 1 and f["spread"]),
+    # clip21
+    "clip21-no-feedback": ("the gradient itself is clipped", ("clip21",), "two steps", lambda c, f: f["rounds"] > 1),
+    "clip21-feedback-of-all": ("gⁱ takes the difference before clipping", ("clip21",), "clipped steps, two steps", lambda c, f: f["rounds"] > 1 and f["clipped"]),
+    "clip21-server-forgets": ("g is the last mean alone", ("clip21",), "two steps", lambda c, f: f["rounds"] > 1),
+    "clip21-no-momentum": ("β₁ is 0", ("clip21",), "β₁", lambda c, f: c["options"]["beta1"]),
+    "clip21-own-share": ("gⁱ takes the whole message, g β₂ of it", ("clip21",), "β₂ below 1, two steps", lambda c, f: c["options"]["message_share"] < 1 and f["rounds"] > 1),
     # fed-adam, fed-yogi, fed-adagrad
     "sum-of-changes": (
         "Δ is summed over clients",

@@ -28,6 +28,18 @@ OPTIONS = {
     "celgc-partial": {"momentum": 0.5, "weight_decay": 0.3},
     "fedavg": {"momentum": 0.5, "weight_decay": 0.3, "weighted": True, "weights": [0.4, 1.6, 0.7, 1.3]},
     "fedprox": {"momentum": 0.5, "weight_decay": 0.3, "mu": 0.8},
+    "diloco": {"beta1": 0.8, "beta2": 0.7, "epsilon": 0.05, "weight_decay": 0.3, "outer_eta": 0.6, "outer_momentum": 0.5,
+               "outer_beta2": 0.7, "outer_tau": 0.3},
+    "muloco": {"beta1": 0.8, "beta2": 0.7, "epsilon": 0.05, "weight_decay": 0.3, "outer_eta": 0.6, "outer_momentum": 0.5,
+               "others_rate": 0.5, "muon_momentum": 0.7},
+    "fed-nova": {"momentum": 0.5, "weight_decay": 0.3, "weights": [0.4, 1.6, 0.7, 1.3]},
+    "feddyn": {"weight_decay": 0.3, "alpha": 0.4, "weights": [0.4, 1.6, 0.7, 1.3]},
+    "fed-exp": {"weight_decay": 0.3, "server_epsilon": 0.1},
+    "local-adam": {"beta1": 0.8, "beta2": 0.7, "epsilon": 0.05, "max_norm": 1.5},
+    "des-loc": {"beta1": 0.8, "beta2": 0.7, "epsilon": 0.05, "max_norm": 1.5, "first_every": 2, "second_every": 3},
+    "norm-ec": {"alpha": 0.8, "message_length": 0.6, "local_rate": 0.7},
+    "i-nsgd": {"power": 0.7, "gain": 0.5, "noise_slope": 0.9, "noise_floor": 0.3},
+    "clip21": {"beta1": 0.4, "message_share": 0.8},
     "minibatch-clip": {"momentum": 0.5, "weight_decay": 0.3},
     "scaffold": {"weight_decay": 0.3},
     "episode": {"weight_decay": 0.3, "resampling": 2},
@@ -44,11 +56,12 @@ OPTIONS = {
 OPTIONS["fed-yogi"] = OPTIONS["fed-adagrad"] = OPTIONS["fed-adam"]
 
 
-def draws(method, options, interval, clients, sampled):
+def draws(method, options, interval, clients, sampled, steps=None, lengths=None):
     """How many gradients each client draws: {round, or "begin" before round 0: {client: count}}."""
-    extra = options.get("resampling", 1) if method == "episode" else 0
+    extra = {"episode": options.get("resampling", 1), "i-nsgd": interval}.get(method, 0)
+    lengths = lengths or [interval] * len(sampled)
     found = {
-        str(r): {str(i): interval + extra for i in (range(clients) if method == "celgc-partial" else ids)}
+        str(r): {str(i): (steps[i] if steps else lengths[r]) + extra for i in (range(clients) if method == "celgc-partial" else ids)}
         for r, ids in enumerate(sampled)
     }
     if method == "episode++" or options.get("init_corrections"):
@@ -78,10 +91,12 @@ def quadratic(method, noise=0.4, seed=3, **changes):
         "problem": {"kind": "quadratic", "a": [0.5, 1.0, 1.5, 2.0], "b": [1.5, -1.0, 0.5, -2.0]},
     }
     raw.update(changes)
+    if method == "muloco":
+        raw.setdefault("shapes", [None, [2, 2]])
     raw["options"] = {**OPTIONS.get(method, {}), **changes.get("options", {})}
     if noise:
         generator = np.random.default_rng(seed)
-        counts = draws(method, raw["options"], raw["interval"], raw["clients"], raw["sampled"])
+        counts = draws(method, raw["options"], raw["interval"], raw["clients"], raw["sampled"], raw.get("steps"), raw.get("lengths"))
         size = len(raw["x0"])
         raw["problem"] = dict(
             raw["problem"],

@@ -8,6 +8,8 @@ Every `run.broken == "…"` breaks one rule on purpose; methods_oracle_breaks.py
 records what happened in a run, as far as those conditions need it.
 """
 
+import math
+
 import numpy as np
 
 TINY = 1e-10  # the guard in min(η, γ / (TINY + ‖g‖))
@@ -67,6 +69,8 @@ def factor(run, t, v):
     least = 0.0 if run.broken == "no-least" else run.options.get("delta", 0.0) * eta
     if gamma < 0.95 * run.options.get("delta", 0.0) * eta * length:
         run.note("held_up")
+    if run.options.get("per_coordinate") and run.broken != "not-per-coordinate":
+        return np.minimum(eta, np.maximum(least, gamma / (TINY + np.abs(v))))
     if run.options.get("per_layer", False) != (run.broken == "norm-per-layer"):
         return per_layer(run, v, lambda part: min(eta, max(least, gamma / (TINY + norm(part)))))
     return min(eta, max(least, gamma / (TINY + length)))
@@ -384,11 +388,11 @@ def minibatch_clip(run, x, state):
 
 
 def local_phase(run, ys, step):
-    """Every client of ys takes I steps; step(t, i, y, g) -> y. Clients go in step, which changes nothing by itself."""
-    for t in range(run.interval):
-        drawn = {i: run.gradient(i, y) for i, y in ys.items()}
+    """Every client of ys takes its steps; step(t, i, y, g) -> y. Clients go in step, which changes nothing by itself."""
+    for t in range(max(run.steps[i] for i in ys)):
+        drawn = {i: run.gradient(i, y) for i, y in ys.items() if t < run.steps[i]}
         run.shared_norm = sum(norm(g) for g in drawn.values()) / len(drawn)
-        ys = {i: step(t, i, y, drawn[i]) for i, y in ys.items()}
+        ys = {i: step(t, i, y, drawn[i]) if i in drawn else y for i, y in ys.items()}
     return ys
 
 
@@ -401,9 +405,20 @@ def meet_momentum(run, buffers, present):
         buffers.update({i: shared for i in present})
 
 
+def bounded_changes(run, x, ys):
+    """No client's change in the round is longer than max_update."""
+    most = run.options["max_update"]
+    if max(norm(y - x) for y in ys.values()) > 1.1 * most:
+        run.note("updates_bounded")
+    if math.isinf(most) or run.broken == "updates-not-bounded":
+        return ys
+    return {i: x + (y - x) * min(1.0, most / norm(y - x)) for i, y in ys.items()}
+
+
 def celgc(run, x, state):
     m = state.setdefault("m_i", {})
     ys = local_phase(run, {i: x for i in run.sampled}, lambda t, i, y, g: clipped_step(run, t, y, g, m, i))
+    ys = bounded_changes(run, x, ys)
     meet_momentum(run, m, run.sampled)
     return average(run, ys)
 
@@ -455,6 +470,7 @@ def celgc_partial(run, x, state):
 def fedavg(run, x, state):
     m = state.setdefault("m_i", {})
     ys = local_phase(run, {i: x for i in run.sampled}, lambda t, i, y, g: plain_step(run, t, y, g, m, i))
+    ys = bounded_changes(run, x, ys)
     meet_momentum(run, m, run.sampled)
     weighted = run.options["weighted"] != (run.broken == "other-weighting")
     return average(run, ys, run.options["weights"] if weighted else None)

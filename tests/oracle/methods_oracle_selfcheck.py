@@ -252,6 +252,23 @@ def check_momentum_by_hand():
         assert np.allclose(x[:, 0], [3, 3 - 10 / 6]), method
 
 
+def check_outer_methods_by_hand():
+    """From 3 on HAND's clients: see their docstrings. One client f = ½(x − 4)², η = ¼, I = 2, from 0: D = −7/4. Nesterov,
+    α = β = ½: 21/16, then 2471/1024."""
+    one = dict(inner="sgd", outer_eta=0.5, outer_momentum=0.5)
+    x = small("diloco", [1], [4], [0.0], 0.25, None, 2, 2, **one)[0]
+    assert np.allclose(x[:, 0], [21 / 16, 2471 / 1024])
+    x = small("diloco", [1], [4], [0.0], 0.25, None, 2, 2, **dict(one, outer="momentum"))[0]
+    assert np.allclose(x[:, 0], [7 / 8, 511 / 256])
+    # η_g: D = −3 and 1, Σ‖D‖² = 10, 10/(4(1 + 1)).
+    assert np.isclose(small("fed-exp", [1, 1], [3, -1], [0.0], 1.0, None, 1, 1, server_epsilon=1.0)[0][0, 0], 1.25)
+    # Two parabolas x²/2 − 3x and x²/2 + 4x, η = 1, γ = 2.
+    x = small("clip21", [1, 1], [3, -4], [0.0], 1.0, 2.0, 4, 1)[0]
+    assert np.allclose(x[:, 0], [0, -0.5, -0.5, -0.5])
+    x = small("feddyn", [1], [4], [0.0], 0.5, None, 2, 1, alpha=0.5, weights=[2])[0]
+    assert np.allclose(x[:, 0], [4, 5.5])
+
+
 # ---- identities ----
 
 
@@ -368,6 +385,46 @@ def check_scaffold_keeps_c_the_mean_of_its_parts():
         same(np.array(state["c"]), sum(np.array(c) for c in state["c_i"].values()) / 4)
 
 
+def check_methods_of_inner_and_outer_optimisers():
+    step = {"inner": "sgd", "momentum": 0.5, "weight_decay": 0.3, "outer": "sgd", "outer_eta": 1.0}
+    same(last("diloco", options=step), last("celgc", options={"momentum": 0.5, "weight_decay": 0.3}))
+    plain = dict(rates=examples.rates(gamma=None))
+    same(last("diloco", options=step, **plain), last("fedavg", options={"weighted": False}))
+    heavy = dict(step, momentum=0.0, outer="adam", outer_momentum=0.8, outer_beta2=0.7, outer_tau=0.3, outer_eta=0.2)
+    same(last("diloco", options=heavy, **plain), last("fed-adam", options={"momentum": 0.0}))
+    equal = {"momentum": 0.0, "weight_decay": 0.3, "weighted": True}
+    same(last("fed-nova", options=equal), last("fedavg", options=equal))
+    same(last("clip21", options={"beta1": 0.0, "message_share": 1.0}, **plain, **everybody()),
+         last("sgd", options={"momentum": 0.0, "weight_decay": 0.0}, **everybody()))
+    same(last("des-loc", options={"first_every": 1, "second_every": 1}), last("local-adam"))
+    state = run(examples.quadratic("feddyn"))[1]
+    assert len(state["l_i"]) == 4
+    state = run(examples.quadratic("scaffnew", **everybody(lengths=[2, 3, 1, 3, 3, 2])))[1]
+    same(sum(np.array(h) for h in state["h_i"].values()), np.zeros(6), 1e-10)
+
+
+def check_muon_turns_singular_values_to_about_1():
+    """[.7, 1.2] for Jordan's coefficients, as published; MuLoCo's end nearer to 1. Tall and wide agree."""
+    import methods_oracle_outer as outer
+
+    generator = np.random.default_rng(5)
+    for shape in ((4, 6), (6, 4), (5, 5)):
+        X = generator.standard_normal(shape)
+        for coefficients, least, most in ((outer.JORDAN, 0.65, 1.25), (outer.MULOCO, 0.8, 1.2)):
+            O = outer.orthogonalised(X, coefficients)
+            values = np.linalg.svd(O)[1]
+            assert least < values.min() and values.max() < most, (shape, values)
+            same(O, outer.orthogonalised(X.T, coefficients).T, 1e-5)
+
+
+def check_feddyn_and_scaffnew_find_the_common_minimum():
+    """(1·1 + 4·(−1))/5; FedAvg with several steps rests elsewhere."""
+    two = dict(a=[1, 4], b=[1, -1], x0=[0.0], eta=0.1, gamma=None, rounds=200, interval=5)
+    assert np.isclose(small("feddyn", alpha=0.5, **two)[0][-1, 0], -0.6, atol=1e-6)
+    assert np.isclose(small("scaffnew", **two)[0][-1, 0], -0.6, atol=1e-6)
+    assert abs(small("fedavg", **two)[0][-1, 0] + 0.6) > 0.05
+
+
 def check_synchronous_names():
     options = {"momentum": 0.4, "weight_decay": 0.1}
     same(last("sgd-clip", options=options), last("naive-clip", options=options))
@@ -385,6 +442,24 @@ def variants():
     for method in oracle.METHODS:
         yield method, {}
     yield "fedavg", {"options": {"weighted": False}}
+    for changes in ({"inner": "sgd", "momentum": 0.5}, {"decay_in_norm": True}, {"inner": "sgd", "decay_in_norm": True}):
+        for method in ("diloco", "feddyn", "fed-exp"):
+            yield method, {"options": changes}
+    for method in ("feddyn", "fed-exp"):
+        yield method, {"options": {"inner": "adamw", "epsilon": 0.05, "beta2": 0.7}}
+    yield "muloco", {"options": {"muon_iteration": "jordan", "muon_scale": "moonlight"}}
+    yield "muloco", {"options": {"inner": "sgd", "decay_in_norm": True}}
+    yield "muloco", {"options": {"outer": "adam"}}
+    for outer in ("momentum", "sgd", "adam"):
+        yield "diloco", {"options": {"outer": outer}}
+        yield "diloco", {"options": {"outer": outer, "inner": "sgd", "max_norm": 1.2}, "rates": examples.rates(gamma=None)}
+    for more in ({}, {"momentum": 0, "mu": 0.8}, {"weighted": False}):
+        yield "fed-nova", {"options": more, "steps": [1, 3, 2, 3]}
+    yield "fed-exp", everybody()
+    yield "clip21", everybody()
+    yield "norm-ec", {"options": {"server_normalised": True}}
+    yield "scaffnew", everybody()
+    yield "scaffnew", everybody(lengths=[2, 3, 1, 3, 3, 2])
     yield "scaffold", {"options": {"variate": "drift"}}
     yield "scaffold", {"options": {"init_corrections": True}}
     for method in ("scaffold", "episode", "episode++"):
@@ -394,6 +469,10 @@ def variants():
     for method in ("sgd-clip", "celgc"):
         yield method, {"options": {"delta": 0.4}}
         yield method, {"options": {"per_layer": True}}
+    for method in ("sgd-clip", "celgc", "naive-clip"):
+        yield method, {"options": {"per_coordinate": True}, "rates": examples.rates(gamma=0.1)}
+    for method in ("celgc", "fedavg"):
+        yield method, {"options": {"max_update": 0.3}}
     yield "adam", {"options": {"decoupled": True}}
     yield "adam", {"options": {"amsgrad": True, "beta2": 0.5}}
     yield "fed-ams", {"options": {"persist": False}}

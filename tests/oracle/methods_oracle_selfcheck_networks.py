@@ -136,3 +136,54 @@ def check_adam_and_momentum_as_torch_runs_them(_):
             optimiser.step()
             if step % 3 == 2:
                 assert np.allclose(x.detach().numpy(), seen[step // 3], rtol=1e-12), (name, step)
+
+
+# ---- optimisers as torch has them ----
+
+
+def torchs_diloco(raw, inner, outer, max_norm):
+    """DiLoCo with torch.optim, in float64: inner(parameters) and outer(parameters) make the optimisers."""
+    problem, clients = raw["problem"], raw["clients"]
+    x = torch.tensor(raw["x0"], dtype=torch.float64, requires_grad=True)
+    server = outer([x])
+    models = [x.detach().clone().requires_grad_() for _ in range(clients)]
+    optimisers, seen = [inner([y]) for y in models], []
+    for r in range(raw["rounds"]):
+        for i, y in enumerate(models):
+            with torch.no_grad():
+                y.copy_(x)
+            for t in range(raw["interval"]):
+                noise = torch.tensor(problem["noise"][str(r)][str(i)][t], dtype=torch.float64)
+                y.grad = problem["a"][i] * (y.detach() - problem["b"][i]) + noise
+                torch.nn.utils.clip_grad_norm_([y], max_norm)
+                optimisers[i].step()
+        x.grad = x.detach() - sum(y.detach() for y in models) / clients
+        server.step()
+        seen.append(x.detach().numpy().copy())
+    return np.array(seen)
+
+
+def check_diloco_is_torchs_optimisers():
+    """AdamW or SGD inside, SGD with Nesterov's or plain momentum outside, every client in every round, constant rates."""
+    everyone = list(range(examples.CLIENTS))
+    shared = dict(
+        sampled=[everyone] * examples.ROUNDS,
+        rates=[[[0.1, None]] * examples.INTERVAL] * examples.ROUNDS,
+    )
+    adamw = {"inner": "adamw", "beta1": 0.8, "beta2": 0.7, "epsilon": 1e-3, "weight_decay": 0.3}
+    sgd = {"inner": "sgd", "momentum": 0.5, "weight_decay": 0.3}
+    for options in (adamw, sgd):
+        for nesterov in (True, False):
+            outer = {"outer": "nesterov" if nesterov else "momentum", "outer_eta": 0.6, "outer_momentum": 0.5}
+            raw = examples.quadratic("diloco", options={**options, **outer, "max_norm": 1.2}, **shared)
+
+            def inner(parameters, own=options):
+                if own["inner"] == "sgd":
+                    return torch.optim.SGD(parameters, 0.1, momentum=0.5, weight_decay=0.3)
+                return torch.optim.AdamW(parameters, 0.1, betas=(0.8, 0.7), eps=1e-3, weight_decay=0.3)
+
+            theirs = torchs_diloco(
+                raw, inner, lambda p, look=nesterov: torch.optim.SGD(p, 0.6, momentum=0.5, nesterov=look), 1.2
+            )
+            mine = oracle.simulate(oracle.checked(raw, "selfcheck"), "")[0]["x"]
+            assert np.allclose(mine, theirs, rtol=1e-9, atol=1e-9), np.max(np.abs(mine - theirs))

@@ -116,6 +116,8 @@ struct Noted : test::Quadratic {
   json drawn = json::object();
 };
 
+constexpr double infinite = std::numeric_limits<double>::infinity();
+
 struct Variant {
   std::string method, name;
   std::map<std::string, Value> options;
@@ -135,11 +137,21 @@ std::vector<Variant> variants() {
       if (o.name == "beta2") busy["beta2"] = 0.8;
       if (o.name == "tau") busy["tau"] = 0.05;
       if (o.name == "server_eta") busy["server_eta"] = 0.1;
-      if (o.name == "mu") busy["mu"] = 0.3;
+      if (o.name == "mu" && m.name == "fedprox") busy["mu"] = 0.3;
       if (o.name == "delay") busy["delay"] = int64_t{2};
       if (o.name == "resampling") busy["resampling"] = int64_t{2};
       if (o.name == "weighted") busy["weighted"] = true;
       if (o.name == "trust") busy["trust"] = 0.5;
+      if (o.name == "alpha") busy["alpha"] = 0.4;
+      if (o.name == "outer_tau") busy["outer_tau"] = 0.1;
+      if (o.name == "first_every") busy["first_every"] = int64_t{2};
+      if (o.name == "second_every") busy["second_every"] = int64_t{3};
+      if (o.name == "message_share") busy["message_share"] = 0.8;
+      if (o.name == "local_rate") busy["local_rate"] = 0.7;
+      if (o.name == "power") busy["power"] = 0.7;
+      if (o.name == "gain") busy["gain"] = 0.5;
+      if (o.name == "noise_floor") busy["noise_floor"] = 0.3;
+      if (o.name == "server_epsilon") busy["server_epsilon"] = 0.05;
     }
     all.push_back({m.name, "busy", busy});
     const auto also = [&](const std::string& name, const std::map<std::string, Value>& more) {
@@ -155,8 +167,30 @@ std::vector<Variant> variants() {
       also("decay_in_norm", inside);
     }
     if (find_option(m.options, "per_layer")) also("per_layer", {{"per_layer", true}});
+    if (find_option(m.options, "per_coordinate")) also("per_coordinate", {{"per_coordinate", true}});
+    if (find_option(m.options, "max_update")) also("max_update", {{"max_update", 0.2}});
     if (find_option(m.options, "delta")) also("delta", {{"delta", 0.4}});
     if (find_option(m.options, "amsgrad")) also("amsgrad", {{"amsgrad", true}});
+    if (const Option* inner = find_option(m.options, "inner")) {
+      const Value other = std::string(std::get<std::string>(*inner->fallback) == "sgd" ? "adamw" : "sgd");
+      also("other_inner", {{"inner", other}});
+      also("max_norm", {{"gamma", infinite}, {"max_norm", 0.6}});
+      also("other_inner_max_norm", {{"inner", other}, {"gamma", infinite}, {"max_norm", 0.6}});
+      also("other_inner_decay_in_norm", {{"inner", other}, {"decay_in_norm", true}});
+    }
+    if (m.name == "diloco")
+      for (const char* outer : {"momentum", "sgd", "adam"})
+        also(std::string("outer_") + outer, {{"outer", std::string(outer)}, {"inner", std::string("sgd")}});
+    if (m.name == "muloco")
+      for (const char* scale : {"jordan", "moonlight"})
+        also(scale, {{"muon_iteration", std::string("jordan")}, {"muon_scale", std::string(scale)}, {"others_rate", 0.5}});
+    if (m.name == "fed-nova") {
+      also("plain", {{"momentum", 0.0}});
+      also("unweighted", {{"weighted", false}});
+      also("proximal", {{"momentum", 0.0}, {"mu", 0.3}});
+    }
+    if (m.name == "norm-ec") also("server_normalised", {{"server_normalised", true}});
+    if (m.name == "clip21") also("plain", {{"beta1", 0.0}, {"message_share", 1.0}});
     if (m.name == "lamb") also("bounded", {{"phi_min", 0.8}, {"phi_max", 1.2}});
     if (m.name == "scaffold") {
       also("drift", {{"variate", std::string("drift")}, {"momentum", 0.0}});
@@ -189,37 +223,51 @@ class OnQuadratics : public WithNumpy, public testing::WithParamInterface<Varian
     const int N = m.single_client ? 1 : 4, I = m.single_client ? 1 : 3;
     const int64_t rounds = m.single_client ? 8 : 5;
     Trial t = test::trial(v.method, N, I, v.options);
+    const bool own_steps = v.method == "fed-nova";
+    if (own_steps) t.steps = [](int client) { return 1 + client % 3; };
     if (N > 1 && !m.every_client) t.sampled = {{0, 1, 2, 3}, {1, 3}, {0, 1, 2, 3}, {0, 1, 2}, {2}};
     const bool unclipped = !t.options.has("gamma") || std::isinf(t.options.number("gamma"));
     t.rates = [=](int64_t r, int step) {
       const double scale = 1.0 / (1 + 0.1 * static_cast<double>(r)) * (step % 2 == 0 ? 1 : 0.7);
       return Rates{0.2 * scale, unclipped ? std::numeric_limits<double>::infinity() : 0.3 * scale};
     };
-    Noted objective(6, {1, 0.5, 2, 1.2}, {1, -1, 0.5, 2});
+    const int64_t d = m.name == "muloco" ? 12 : 6;
+    Noted objective(d, {1, 0.5, 2, 1.2}, {1, -1, 0.5, 2});
     objective.weights = {0.4, 1.6, 1.2, 0.8};
     const auto algorithm = t.method->make(t.options);
     Vec x = objective.initial();
-    for (int64_t j = 0; j < 6; ++j) x.data_ptr<float>()[j] = 0.5f * static_cast<float>(j) - 1;
+    for (int64_t j = 0; j < d; ++j) x.data_ptr<float>()[j] = 0.5f * static_cast<float>(j) - 1;
     json start = json::array();
-    for (int64_t j = 0; j < 6; ++j) start.push_back(0.5 * static_cast<double>(j) - 1);
+    for (int64_t j = 0; j < d; ++j) start.push_back(0.5 * static_cast<double>(j) - 1);
     const Trace trace = test::run_on(*single_group(), t, objective, *algorithm, x, 0, rounds);
 
     json config = {{"method", v.method}, {"clients", N}, {"interval", I}, {"rounds", rounds}, {"x0", start}};
     config["options"] = options_for_numpy(m, t.options);
-    if (v.method == "fedavg") config["options"]["weights"] = objective.weights;
+    if (v.method == "fedavg" || v.method == "fed-nova" || v.method == "feddyn")
+      config["options"]["weights"] = objective.weights;
+    if (own_steps)
+      for (int i = 0; i < N; ++i) config["steps"].push_back(t.steps(i));
     for (int64_t r = 0; r < rounds; ++r) {
       std::vector<int> sampled(static_cast<size_t>(N));
       for (int i = 0; i < N; ++i) sampled[static_cast<size_t>(i)] = i;
       if (!t.sampled.empty()) sampled = t.sampled[static_cast<size_t>(r)];
       config["sampled"].push_back(sampled);
+      int length = I;
+      if (m.draws_steps) {
+        length = algorithm->draw_steps({t.seed, Stream::everyone, Purpose::round_length, r, 0}, I);
+        config["lengths"].push_back(length);
+      }
       json rates = json::array();
-      for (int step = 0; step < I; ++step) {
+      for (int step = 0; step < 20; ++step) {
         const Rates now = t.rates(r, step);
         rates.push_back({now.eta, std::isfinite(now.gamma) ? json(now.gamma) : json(nullptr)});
       }
       config["rates"].push_back(rates);
     }
-    for (const Layer& l : objective.layers()) config["layers"].push_back({l.offset, l.size});
+    for (const Layer& l : objective.layers()) {
+      config["layers"].push_back({l.offset, l.size});
+      config["shapes"].push_back(l.role == Role::matrix ? json(l.shape) : json(nullptr));
+    }
     config["problem"] = {{"kind", "quadratic"},
                          {"a", std::vector<double>(objective.a.begin(), objective.a.begin() + N)},
                          {"b", std::vector<double>(objective.b.begin(), objective.b.begin() + N)},

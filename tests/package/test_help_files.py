@@ -8,7 +8,8 @@ import subprocess
 import unittest
 
 TACET = os.environ["TACET_COMMAND"]
-COMMANDS = (["train"], ["compare"], ["report"], ["eval"], ["algorithms"], ["models"], ["data", "list"], ["data", "info"],
+COMMANDS = (["train"], ["sweep"], ["compare"], ["report"], ["figure"], ["plan"], ["probe"],
+            ["eval"], ["algorithms"], ["models"], ["data", "list"], ["data", "info"],
             ["data", "fetch"], ["launch"], ["doctor"], ["completion"], ["manual"])
 
 

@@ -3,6 +3,7 @@
 
 #include "recipe/docs.h"
 #include "tacet/algorithm.h"
+#include "tacet/error.h"
 #include "tacet/recipe.h"
 #include "tacet/registry.h"
 
@@ -38,6 +39,20 @@ TEST(Describe, lists_every_method_with_every_key) {
   EXPECT_TRUE(has(text, "Talks once a round; a client sends 1 vector a round."));
   EXPECT_TRUE(has(text, "Talks every step; a client sends I vectors a round."));
   EXPECT_TRUE(has(text, "It never talks. ") || has(text, "It never talks.\n"));
+}
+
+TEST(Describe, shows_one_method_by_its_name_and_all_in_a_short_table) {
+  for (const AlgorithmInfo& m : algorithms()) {
+    const std::string one = describe_methods(80, m.name);
+    EXPECT_TRUE(one.starts_with(m.name + "\n")) << m.name;
+    EXPECT_TRUE(has(describe_methods(80), one)) << m.name;
+    EXPECT_TRUE(list_methods().starts_with(m.name + " ") || has(list_methods(), "\n" + m.name + " ")) << m.name;
+  }
+  EXPECT_TRUE(has(describe_methods(80, "fed-nova"), "a client sends 1 vector and 1 number a round."));
+  EXPECT_THROW(describe_methods(80, "celg"), UserError);
+  EXPECT_THROW(describe_models(80, "awd"), UserError);
+  EXPECT_LE(longest_line(list_methods(60)), 60u);
+  EXPECT_LE(longest_line(list_models(60)), 60u);
 }
 
 TEST(Describe, lists_models_and_data_sets) {

@@ -160,7 +160,7 @@ const std::vector<Mistake> name_mistakes = {
      "colour = 3\n" + good_recipe,
      {},
      "r.toml:1: colour is not a table of a recipe; the tables are [data], [model], [objective], [algorithm], [clients], "
-     "[schedule], [run]"},
+     "[schedule], [run], [sweep]"},
     {"misspelt_table",
      with("[clients]", "[client]"),
      {},
@@ -169,7 +169,7 @@ const std::vector<Mistake> name_mistakes = {
      good_recipe + "[optimizer]\neta = 1",
      {},
      "r.toml:19: optimizer is not a table of a recipe; the tables are [data], [model], [objective], [algorithm], [clients], "
-     "[schedule], [run]"},
+     "[schedule], [run], [sweep]"},
     {"table_as_value", "run = 3\n" + good_recipe, {}, "r.toml:1: run must be a table, got 3"},
     {"table_as_list", good_recipe + "[[run]]\nseed = 3", {}, "r.toml:19: run must be a table, got a list with a table"},
     {"misspelt_method",

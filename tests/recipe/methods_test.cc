@@ -21,10 +21,18 @@ std::string recipe_for(const AlgorithmInfo& m, const std::string& key, const std
   return text + key + " = " + value + "\n";
 }
 
+// The lines that choose what the option is used with.
+std::string choices_of(const Option& o) {
+  std::string lines;
+  for (const OnlyWith& choice : o.only_with)
+    if (!choice.values.empty()) lines += choice.key + " = " + to_toml(choice.values.front()) + "\n";
+  return lines;
+}
+
 struct EveryMethod : testing::TestWithParam<std::string> {
   const AlgorithmInfo& method() const { return find_algorithm(GetParam()); }
   void refuse(const Option& o, const std::string& value) const {
-    const std::string error = parse_error(recipe_for(method(), o.name, value));
+    const std::string error = parse_error(recipe_for(method(), o.name, value) + choices_of(o));
     EXPECT_NE(error.find("algorithm." + o.name + " must be "), std::string::npos)
         << o.name << " = " << value << ": " << error;
     EXPECT_NE(error.find("r.toml:"), std::string::npos) << error;
@@ -121,6 +129,16 @@ TEST(Methods, RefuseOptionsThatContradictEachOther) {
       {"naive-clip-partial", "momentum", "0.9", "", {"algorithm.momentum is not a key of naive-clip-partial"}},
       {"sign-sgd-gen", "amsgrad", "true", "", {"algorithm.amsgrad is not a key of sign-sgd-gen"}},
       {"lamb", "phi_min", "2.0", "phi_max = 1.0\n", {"algorithm.phi_min must be <= algorithm.phi_max = 1.0, got 2.0"}},
+      {"norm-ec", "message_length", "2.0", "", {"algorithm.message_length must be < 2 algorithm.alpha = 2.0, got 2.0"}},
+      {"diloco", "beta1", "0.8", "inner = \"sgd\"\n", {"algorithm.beta1 is used with algorithm.inner"}},
+      {"diloco", "momentum", "0.8", "", {"algorithm.momentum is used with algorithm.inner = \"sgd\""}},
+      {"diloco", "max_norm", "0.8", "gamma = 0.5\n", {"algorithm.max_norm is not used with algorithm.gamma"}},
+      {"diloco", "inner", "\"lion\"", "", {"algorithm.inner must be \"sgd\", \"adamw\" or \"muon\", got \"lion\""}},
+      {"diloco", "outer_tau", "0.1", "", {"algorithm.outer_tau is used with algorithm.outer = \"adam\""}},
+      {"feddyn", "muon_momentum", "0.9", "", {"algorithm.muon_momentum is used with algorithm.inner = \"muon\""}},
+      {"fed-nova", "mu", "0.1", "momentum = 0.9\n", {"algorithm.mu is not used with algorithm.momentum"}},
+      {"celgc", "per_coordinate", "true", "per_layer = true\n", {"per_coordinate is not used with", "per_layer"}},
+      {"scaffnew", "local_epochs", "1", "", {"algorithm.local_epochs is not a key of scaffnew"}},
       {"fed-lamb", "phi_min", "2.0", "phi_max = 1.0\n", {"algorithm.phi_min must be <= algorithm.phi_max = 1.0, got 2.0"}},
   };
   for (const auto& row : rows) {

@@ -93,6 +93,9 @@ Recipe random_recipe() {
         "phi_max", std::max(r.algorithm.has("phi_max") ? r.algorithm.number("phi_max") : 10, r.algorithm.number("phi_min")));
   else if (r.algorithm.has("phi_max"))
     r.algorithm.set("phi_min", 0.0);
+  if (r.algorithm.has("message_length") || (method.name == "norm-ec" && r.algorithm.has("alpha")))
+    r.algorithm.set("alpha", std::max(r.algorithm.has("alpha") ? r.algorithm.number("alpha") : 1,
+                                      r.algorithm.has("message_length") ? r.algorithm.number("message_length") : 1));
   r.clients = random_values(client_options());
   if (method.single_client)
     r.clients = {};

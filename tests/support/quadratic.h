@@ -28,7 +28,8 @@ struct Quadratic : Objective {
         y_(at::zeros({d})),
         g_(at::zeros({d})),
         buffer_(at::zeros({1})) {
-    layers_ = {{"first", 0, d / 2, {d / 2}}, {"rest", d / 2, d - d / 2, {d - d / 2}}};
+    const int64_t rest = d - d / 2, rows = rest % 2 == 0 ? 2 : rest;  // the second one is a matrix
+    layers_ = {{"first", 0, d / 2, {d / 2}}, {"rest", d / 2, rest, {rows, rest / rows}, Role::matrix}};
   }
   const std::vector<Layer>& layers() const override { return layers_; }
   Vec initial() override { return at::zeros_like(y_); }
@@ -110,7 +111,9 @@ inline Trace run_on(Group& group, const Trial& t, Objective& objective, Algorith
     s.seed = t.seed;
     s.number = r;
     s.first_iteration = r * t.interval;
-    s.interval = t.interval;
+    s.interval = s.mean_interval = t.interval;
+    if (t.method->draws_steps)
+      s.interval = algorithm.draw_steps({t.seed, Stream::everyone, Purpose::round_length, r, 0}, t.interval);
     s.clients = t.clients;
     s.skip_non_finite = t.skip_non_finite;
     s.steps = t.steps;

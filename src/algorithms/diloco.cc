@@ -1,0 +1,99 @@
+// DiLoCo: Douillard, Feng, Rusu, Chhaparia, Donchev, Kuncoro, Ranzato, Szlam, Shen, "DiLoCo: Distributed Low-Communication
+// Training of Language Models", 2023, Algorithm 1. Many local steps of an inner optimiser; what the models changed by, on
+// average, is the gradient of an outer one. Outer momentum is SlowMo (Wang et al., ICLR 2020), with inner sgd it is FedAvgM
+// (Hsu, Qi, Brown, 2019), and on one client without momentum it is Lookahead (Zhang et al., NeurIPS 2019); adam is FedAdam's
+// server (Reddi et al., ICLR 2021). MuLoCo is DiLoCo with Muon inside (Thérien, Huang, Defazio, Rish, Belilovsky, "MuLoCo:
+// Muon is a practical inner optimizer for DiLoCo", 2025).
+#include <ATen/ops/full_like.h>
+#include <ATen/ops/zeros_like.h>
+
+#include "algorithms/inner_optimiser.h"
+
+namespace tacet {
+namespace {
+
+enum class Paper { diloco, muloco };
+
+struct Diloco : Algorithm {
+  explicit Diloco(Paper given) : paper(given) {}
+
+  void options(OptionList& o) override {
+    const bool muloco = paper == Paper::muloco;
+    if (muloco)
+      inner.options(o, {.kind = "muon", .weight_decay = 0.01});
+    else
+      inner.options(o, {.kind = "adamw", .weight_decay = 0.1, .max_norm = 1});
+    o.text("outer", outer, "nesterov", {"nesterov", "momentum", "sgd", "adam"},
+           "optimiser of the common model, whose gradient is the mean change D of a round");
+    o.number("outer_eta", alpha, 0.7, above(0), "step size α of the common model");
+    beta(o, "outer_momentum", mu, muloco ? 0.6 : 0.9, "β of u, or of adam's first moment");
+    o.all().back().only_with = {{"outer", {"nesterov", "momentum", "adam"}}};
+    beta(o, "outer_beta2", outer_beta2, 0.99, "β₂ of adam's second moment");
+    o.all().back().only_with = {{"outer", {"adam"}}};
+    o.number("outer_tau", tau, 1e-3, above(0), "τ: added to the root of adam's second moment").only_with = {
+        {"outer", {"adam"}}};
+  }
+
+  void round(Round& r, Vec& x) override {
+    const Vec mean = r.mean(x, [&](Client& i) {
+      Vec y = i.start(x);
+      for (int t = 0; t < i.steps(); ++t) inner.step(i, r.rates(t), i.gradient(y), y, r.layers);
+      return y;
+    });
+    const Vec D = x - mean;
+    x = x - alpha * direction(D);
+  }
+
+  Vec direction(const Vec& D) {
+    if (outer == "sgd") return D;
+    if (!u.defined()) u = at::zeros_like(D);
+    if (outer == "adam") {
+      if (!v.defined()) v = at::full_like(D, tau * tau);
+      average_in(u, D, mu);                                 // u ← β u + (1 − β) D
+      v.mul_(outer_beta2).addcmul_(D, D, 1 - outer_beta2);  // v ← β₂ v + (1 − β₂) D²
+      return u / v.sqrt().add_(tau);
+    }
+    u.mul_(mu).add_(D);  // u ← β u + D
+    return outer == "nesterov" ? D + mu * u : u;
+  }
+
+  void state(StateVisitor& visitor) override {
+    inner.state(visitor);
+    visitor.global("u", u);
+    visitor.global("v", v);
+  }
+
+  Paper paper;
+  InnerOptimiser inner;
+  std::string outer;
+  double alpha = 0, mu = 0, outer_beta2 = 0, tau = 0;
+  Vec u, v;
+};
+
+}  // namespace
+
+AlgorithmInfo diloco() {
+  return {.name = "diloco",
+          .paper = "Douillard et al., 2023, Algorithm 1",
+          .summary =
+              "Many local steps of AdamW or SGD; the mean change of the models is the gradient of an outer optimiser with "
+              "momentum.",
+          .use = "Language models over a slow network, with hundreds of local steps in a round.",
+          .create = [] { return std::make_unique<Diloco>(Paper::diloco); },
+          .clips = Clips::when_asked,
+          .fresh_models = true,
+          .own_steps = true};
+}
+
+AlgorithmInfo muloco() {
+  return {.name = "muloco",
+          .paper = "Thérien et al., 2025",
+          .summary = "DiLoCo whose local steps are Muon's, with AdamW for vectors, embeddings and the head.",
+          .use = "Language models over a slow network, with fewer local steps than diloco needs.",
+          .create = [] { return std::make_unique<Diloco>(Paper::muloco); },
+          .clips = Clips::when_asked,
+          .fresh_models = true,
+          .own_steps = true};
+}
+
+}  // namespace tacet

@@ -1,0 +1,55 @@
+// Noise and heterogeneity of gradients at one point: many mini-batch gradients, as training draws them, and what they say
+// when they are set against an independent mean.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "analysis/statistics.h"
+#include "tacet/objective.h"
+
+namespace tacet {
+
+struct NoiseOptions {
+  int64_t samples = 100;    // mini-batch gradients whose noise is looked at
+  int64_t reference = 100;  // others, whose mean stands for the true gradient
+  int directions = 8;       // random unit vectors to project on
+  int group = 8;            // mini-batches of the large batch of the noise scale
+  int client = 0;
+  uint64_t seed = 0;
+  std::function<bool()> time_left = [] { return true; };  // false ends it with what there is
+};
+
+struct NoiseFigures {
+  int64_t samples = 0, reference = 0;              // that were drawn
+  double batch = 0;                                // samples of a mini-batch
+  double gradient = 0;                             // ‖ḡ‖ of the reference, which holds its own noise
+  double step_seconds = 0;                         // median time of a gradient
+  std::vector<double> norms;                       // ‖g_k − ḡ‖, less the reference's share
+  std::vector<double> gradient_norms;              // ‖g_k‖
+  std::vector<double> along;                       // ⟨g_k, ḡ⟩/‖ḡ‖
+  std::vector<std::vector<double>> projections;    // ⟨g_k − ḡ, u⟩, for each direction u
+  std::vector<double> small_squares, big_squares;  // ‖g‖² of mini-batches and of means of `group` of them
+};
+
+// Draws the client's gradients at x. Holds two vectors of the model's size. Moves the objective's mini-batches on. Throws
+// UserError where the time is over before two samples.
+NoiseFigures measure_noise(Objective& objective, const Vec& x, const NoiseOptions& options);
+
+struct HeterogeneityOptions {
+  int64_t clients = 1;  // N, or the first so many
+  int64_t batches = 4;  // mini-batches of each of the four means of a client
+  uint64_t seed = 0;
+};
+
+struct Heterogeneity {
+  std::vector<double> squares;  // ‖∇f_i − ∇f‖² by client, without bias: a product of independent halves, so it may be < 0
+  std::vector<double> distances;  // ‖ḡ_i − ḡ‖, with the noise in it
+  double kappa = 0;               // √ of the mean square, which is at least the mean distance κ
+};
+
+// Takes 4 · batches gradients of each client at x. Holds three vectors of the model's size.
+Heterogeneity measure_heterogeneity(Objective& objective, const Vec& x, const HeterogeneityOptions& options);
+
+}  // namespace tacet

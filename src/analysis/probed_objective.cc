@@ -1,0 +1,19 @@
+// See probed_objective.h.
+#include "analysis/probed_objective.h"
+
+#include <ATen/core/Tensor.h>
+
+namespace tacet {
+
+Vec ProbedObjective::initial() { return start_.defined() ? start_.clone() : inner_.initial(); }
+
+BatchLoss ProbedObjective::gradient(const BatchKey& draw, const Vec& y) {
+  guard_();
+  if (draw.step == 0 && draw.round != seen_) {
+    seen_ = draw.round;
+    visit_(draw.round, y);
+  }
+  return inner_.gradient(draw, y);
+}
+
+}  // namespace tacet

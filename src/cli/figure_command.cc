@@ -1,0 +1,124 @@
+// See figure_command.h.
+#include "cli/figure_command.h"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <filesystem>
+
+#include <fmt/format.h>
+#include <CLI/CLI.hpp>
+
+#include "base/files.h"
+#include "base/places.h"
+#include "base/utf8.h"
+#include "figure/figure_data.h"
+#include "figure/figure_runs.h"
+#include "figure/svg.h"
+#include "report/page.h"
+#include "sweep/runner.h"
+#include "tacet/error.h"
+
+namespace tacet {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Runs a program found in $PATH and returns true if it ended with 0.
+bool succeeds(const std::vector<std::string>& words) {
+  std::vector<std::string> texts = words;
+  std::vector<char*> arguments;
+  for (std::string& text : texts) arguments.push_back(text.data());
+  arguments.push_back(nullptr);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::execvp(arguments[0], arguments.data());
+    ::_exit(127);
+  }
+  int status = 0;
+  return child > 0 && ::waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+// Makes a PNG of an SVG by librsvg's own program.
+void write_png(const std::string& svg, const std::string& png) {
+  if (succeeds({"rsvg-convert", "--zoom", "2", "--output", png, svg}))
+    fmt::print("{}\n", png);
+  else
+    fmt::print(stderr, "no PNG: rsvg-convert (Debian's librsvg2-bin) is missing or has failed\n");
+}
+
+// Runs what is missing. Returns the signal that has stopped it, or 0.
+int run_missing(const FigureArguments& a, const Figure& figure, const FigurePlan& plan, const SweepFolder& folder) {
+  SweepPlan sweep;
+  sweep.axes = {"algorithm.name"};
+  sweep.base["figure"] = to_toml(Value(figure.title));
+  open_sweep_folder(folder, sweep);
+  RunnerOptions options;
+  options.folder = folder.path;
+  options.command = program_name();
+  options.workers = a.workers;
+  options.jobs = a.jobs;
+  options.diverged_above = 0;  // a curve that rises is a result
+  options.say = [](const std::string& line) { fmt::print(stderr, "{}\n", visible(line)); };
+  const RunnerResult run = run_points(plan.points, options);
+  if (run.disk_full) throw UserError("the disk is full; make room, and the same command goes on");
+  return run.signal;
+}
+
+std::vector<std::vector<Run>> runs_of(const FigurePlan& plan) {
+  std::vector<std::vector<Run>> out;
+  for (const FigureGroup& group : plan.groups) out.push_back(read_runs(group.runs));
+  return out;
+}
+
+void draw_figure(const Figure& figure, const FigurePlan& plan, const std::string& out) {
+  const std::vector<std::vector<Run>> runs = runs_of(plan);
+  const FigureData data = figure_data(figure, plan, runs);
+  for (const std::string& note : data.notes) fmt::print(stderr, "{}\n", visible(note));
+  const std::string base = out + "/figure";
+  write_atomically(base + ".svg", figure_svg(figure, data));
+  write_atomically(base + ".csv", figure_csv(data));
+  fmt::print("{0}.svg\n{0}.csv\n", base);
+  std::fflush(stdout);
+  write_png(base + ".svg", base + ".png");
+  std::vector<std::string> folders;
+  for (const FigureGroup& group : plan.groups)
+    for (const std::string& run : group.runs)
+      if (std::find(folders.begin(), folders.end(), run) == folders.end()) folders.push_back(run);
+  write_report(read_runs(folders), out + "/report.html");
+  fmt::print("{}/report.html\n", out);
+}
+
+}  // namespace
+
+void declare(CLI::App& c, FigureArguments& a) {
+  c.add_option("name", a.name, "a name in recipes/figures, or a file (TOML)")->required()->option_text("NAME|FILE");
+  c.add_option("--out", a.out, "folder of the figure and its runs (default: figures/<name>)")->option_text("DIR");
+  c.add_option("--jobs", a.jobs, "runs at once (default: as many as cores and memory allow)")
+      ->check(CLI::Range(1, 1024))
+      ->option_text("N");
+  c.add_option("--workers", a.workers, "processes of each run (default: 1)")->check(CLI::Range(1, 1024))->option_text("P");
+  c.add_flag("--quiet", a.quiet, "no progress on the terminal");
+  c.add_flag("--dry-run", a.dry_run, "list the runs and how far they are, run and draw nothing");
+}
+
+int cmd_figure(const FigureArguments& a) {
+  const Figure figure = read_figure(find_figure(a.name));
+  FigurePlan plan = plan_figure(figure, a.workers);
+  require_alike(figure, plan);
+  const SweepFolder folder{a.out.empty() ? "figures/" + fs::path(figure.source).stem().string() : a.out};
+  if (a.dry_run) {
+    for (const Point& point : plan.points) fmt::print("{:<9} {}\n", state_name(state_of(folder, point).kind), point.name);
+    return 0;
+  }
+  if (const int signal = run_missing(a, figure, plan, folder)) {
+    fmt::print(stderr, "stopped; the same command goes on\n");
+    return 128 + signal;
+  }
+  find_runs(plan, folder);
+  draw_figure(figure, plan, folder.path);
+  return 0;
+}
+
+}  // namespace tacet

@@ -1,0 +1,242 @@
+// See probe_command.h. The files are written by probe_files.cc.
+#include "cli/probe_command.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <filesystem>
+#include <stdexcept>
+
+#include <unistd.h>
+
+#include <fmt/format.h>
+#include <CLI/CLI.hpp>
+
+#include "analysis/probed_objective.h"
+#include "base/clock.h"
+#include "base/files.h"
+#include "base/terminal.h"
+#include "base/utf8.h"
+#include "cli/arguments.h"
+#include "cli/model_file.h"
+#include "data/clients/partition.h"
+#include "data/record/data_record.h"
+#include "tacet/error.h"
+#include "tacet/group.h"
+#include "tacet/recipe.h"
+#include "tacet/registry.h"
+#include "tacet/task.h"
+#include "tacet/train.h"
+#include "train/process.h"
+
+namespace tacet {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr double trajectory_share = 0.6, noise_share = 0.25;  // of the budget; the rest is for clients
+constexpr int64_t most_clients = 64;
+
+// Ends the training of a probe that has seen enough.
+struct SeenEnough : std::runtime_error {
+  SeenEnough() : std::runtime_error("the probe has seen enough") {}
+};
+
+// One line on a terminal, drawn anew; nothing elsewhere.
+class ProbeLine {
+ public:
+  ProbeLine(bool quiet, double budget) : shows_(!quiet && is_terminal(STDERR_FILENO)), budget_(budget) {}
+  ~ProbeLine() {
+    if (drawn_) fmt::print(stderr, "\r\x1b[K");
+  }
+  void draw(const std::string& what) {
+    if (!shows_ || (drawn_ && since(last_) < 0.2)) return;
+    fmt::print(stderr, "\r\x1b[K{}  {:.0f} of {:.0f} s", what, seconds(), budget_);
+    std::fflush(stderr);
+    drawn_ = true, last_ = Clock::now();
+  }
+  double seconds() const { return since(start_); }
+  double left(double share) const { return share * budget_ - seconds(); }
+
+ private:
+  bool shows_, drawn_ = false;
+  double budget_;
+  Clock::time_point start_ = Clock::now(), last_;
+};
+
+// What is probed: the recipe with its clients, and the run whose model it starts from.
+struct ProbeSource {
+  Recipe recipe;
+  std::string run;  // a run's folder; empty: the recipe's own start
+};
+
+ProbeSource source_of(const ProbeArguments& a) {
+  ProbeSource source;
+  if (!fs::exists(a.recipe)) throw UserError(visible(a.recipe) + ": there is no such recipe or run folder");
+  if (fs::is_directory(a.recipe)) source.run = a.recipe;
+  const fs::path run(a.recipe);
+  if (!source.run.empty() && !fs::exists(run / "model.safetensors"))
+    throw UserError(visible(a.recipe) + ": has no model.safetensors, so it is no run that has ended");
+  source.recipe = with_clients(load_recipe(source.run.empty() ? a.recipe : (run / "recipe.toml").string(), a.sets), 1);
+  if (!source.run.empty() && fs::exists(run / "data.json")) source.recipe.data_record = (run / "data.json").string();
+  // A probe looks at no evaluation set, and measures gradients itself.
+  if (source.recipe.run.has("eval_train")) source.recipe.run.set("eval_train", false);
+  if (source.recipe.run.has("gradient_every")) source.recipe.run.set("gradient_every", 0.0);
+  // Nothing is kept, so there is no folder for clients' vectors.
+  if (source.recipe.run.has("client_state")) source.recipe.run.set("client_state", std::string("memory"));
+  return source;
+}
+
+bool is_function(const Recipe& recipe) {
+  return recipe.data.has("name") && find_dataset(recipe.data.text("name")).task == "function";
+}
+
+ProbeResult begin(const ProbeSource& source, const ProbeArguments& a, const Objective& objective) {
+  const Recipe& recipe = source.recipe;
+  ProbeResult r;
+  r.recipe = a.recipe;
+  r.model = recipe.model.has("name") ? recipe.model.text("name") : "";
+  r.clients = recipe.clients.integer("count");
+  for (const Layer& l : objective.layers()) {
+    r.layers.push_back(l.name);
+    r.parameters += l.size;
+  }
+  r.loss_has_floor = !is_function(recipe);
+  const Values& m = recipe.algorithm;
+  if (m.has("gamma") && std::isfinite(m.number("gamma")) && m.number("eta") > 0)
+    r.clip_threshold = m.number("gamma") / m.number("eta");
+  return r;
+}
+
+// Trains until there are enough points or the time is over. Returns the latest common model.
+Vec follow(const ProbeSource& source, const ProbeArguments& a, Objective& objective, const Vec& start, ProbeLine& line,
+           ProbeResult& r) {
+  if (objective.gradient_units() == 0) {
+    r.no_points =
+        "this task has no gradient over its training set without dropout (images, labelled texts and functions "
+        "have one)";
+    return start;
+  }
+  const auto seed = static_cast<uint64_t>(source.recipe.run.integer("seed"));
+  r.units = drawn_samples(objective.gradient_units(), std::min<int64_t>(a.units, objective.gradient_units()), seed);
+  SmoothnessProbe probe(objective, {r.units.begin(), r.units.end()}, a.every);
+  const auto visit = [&](int64_t round, const Vec& x) {
+    probe.visit(round, x);
+    const size_t n = probe.points().size();
+    line.draw(fmt::format("smoothness  round {}  {} of {} points", round, n, a.points));
+    const double each = n > 0 ? probe.seconds() / static_cast<double>(n) : 0;
+    if (n >= static_cast<size_t>(a.points) || line.left(trajectory_share) < each) throw SeenEnough();
+  };
+  const auto in_time = [&] {
+    if (line.left(trajectory_share) <= 0) throw SeenEnough();
+  };
+  ProbedObjective probed(objective, start, visit, in_time);
+  Observer silent;
+  const auto group = single_group();
+  try {
+    train(source.recipe, probed, *group, {}, silent);
+  } catch (const SeenEnough&) {
+  }
+  r.points = probe.points();
+  r.smoothness_seconds = probe.seconds();
+  return probe.last().defined() ? probe.last().clone() : start;
+}
+
+void measure_clients(const ProbeSource& source, Objective& objective, const Vec& x, ProbeLine& line, ProbeResult& r) {
+  HeterogeneityOptions o;
+  o.clients = std::min(r.clients, most_clients);
+  o.seed = static_cast<uint64_t>(source.recipe.run.integer("seed"));
+  if (r.clients < 2) {
+    r.no_heterogeneity = "there is one client only";
+    return;
+  }
+  const double each = 4 * static_cast<double>(o.clients) * r.noise->step_seconds;
+  o.batches = static_cast<int64_t>(std::clamp(std::floor(line.left(1) / each), 0.0, 4.0));
+  if (o.batches < 1) {
+    r.no_heterogeneity =
+        fmt::format("four gradients of {} clients take {:.0f} s, and {:.0f} s are left: give more --seconds", o.clients,
+                    std::ceil(each), std::max(0.0, line.left(1)));
+    return;
+  }
+  line.draw(fmt::format("{} clients, {} gradients each", o.clients, 4 * o.batches));
+  r.heterogeneity = measure_heterogeneity(objective, x, o);
+}
+
+void measure_gradients(const ProbeSource& source, const ProbeArguments& a, Objective& objective, const Vec& x,
+                       ProbeLine& line, ProbeResult& r) {
+  NoiseOptions o;
+  o.samples = o.reference = a.samples;
+  o.seed = static_cast<uint64_t>(source.recipe.run.integer("seed"));
+  const double half = line.seconds() + noise_share * a.seconds / 2, whole = line.seconds() + noise_share * a.seconds;
+  int64_t drawn = 0;
+  o.time_left = [&, half, whole] {
+    line.draw(fmt::format("noise  {} of {} gradients", ++drawn, 2 * a.samples));
+    return line.seconds() < (drawn <= a.samples ? half : whole);
+  };
+  r.noise = measure_noise(objective, x, o);
+  measure_clients(source, objective, x, line, r);
+}
+
+std::string out_of(const ProbeArguments& a) {
+  if (!a.out.empty()) return a.out;
+  const fs::path path = fs::path(a.recipe).lexically_normal();
+  const std::string name = (path.has_filename() ? path : path.parent_path()).stem().string();
+  return (fs::path("probes") / name).string();
+}
+
+}  // namespace
+
+void declare(CLI::App& command, ProbeArguments& a) {
+  command.add_option("recipe", a.recipe, "recipe file (TOML), or a run's folder: its model is the start")
+      ->required()
+      ->option_text("RECIPE|RUN");
+  command.add_option("--out", a.out, "folder of the files; must be new or empty (default: probes/<recipe>)")
+      ->option_text("DIR");
+  declare_sets(command, a.sets, "override a key of the recipe; may be repeated");
+  command.add_option("--seconds", a.seconds, "time that all takes together (default: 60)")->option_text("S");
+  command.add_option("--points", a.points, "pairs of models to measure (default: 40)")
+      ->check([](const std::string& text) { return outside(text, 1, 1000000); })
+      ->option_text("N");
+  command.add_option("--every", a.every, "rounds from one pair to the next (default: 1)")
+      ->check([](const std::string& text) { return outside(text, 1, 1000000000); })
+      ->option_text("N");
+  command.add_option("--units", a.units, "evaluation batches of the training set at each end of a pair (default: 4)")
+      ->check([](const std::string& text) { return outside(text, 1, 1000000); })
+      ->option_text("N");
+  command
+      .add_option("--samples", a.samples,
+                  "mini-batch gradients whose noise is looked at, and as many for their mean "
+                  "(default: 100)")
+      ->check([](const std::string& text) { return outside(text, 2, 10000000); })
+      ->option_text("N");
+  command.add_flag("--quiet", a.quiet, "no progress on the terminal");
+  declare_json(command, a.json);
+}
+
+int cmd_probe(const ProbeArguments& a) {
+  if (!(a.seconds >= 1 && a.seconds <= 1e7))
+    throw UserError(fmt::format("--seconds: must be from 1 to 1e7, got {:g}", a.seconds));
+  const std::string out = out_of(a);
+  check_run_folder(out, false);
+  const ProbeSource source = source_of(a);
+  ProbeLine line(a.quiet, a.seconds);
+  set_threads(static_cast<int>(source.recipe.run.integer("threads")));
+  const auto objective = make_objective(source.recipe, static_cast<int>(source.recipe.clients.integer("count")));
+  for (const std::string& note : objective->notes()) fmt::print(stderr, "tacet: warning: {}\n", visible(note));
+  const Vec start = source.run.empty()
+                        ? objective->initial()
+                        : load_model(*objective, (fs::path(source.run) / "model.safetensors").string(), source.run);
+  ProbeResult result = begin(source, a, *objective);
+  const Vec x = follow(source, a, *objective, start, line, result);
+  measure_gradients(source, a, *objective, x, line, result);
+  result.seconds = line.seconds();
+  fs::create_directories(out);
+  write_probe_tables(result, out);
+  const std::string json = probe_json(result, static_cast<uint64_t>(source.recipe.run.integer("seed")));
+  write_atomically((fs::path(out) / "probe.json").string(), json);
+  const int width = std::clamp(terminal_width(STDOUT_FILENO), 40, 110);
+  std::fputs(a.json ? json.c_str() : (probe_text(json, width) + "folder " + visible(out) + "\n").c_str(), stdout);
+  return 0;
+}
+
+}  // namespace tacet

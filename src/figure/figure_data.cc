@@ -1,0 +1,267 @@
+// See figure_data.h.
+#include "figure/figure_data.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <map>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "recipe/sweep_table.h"
+#include "report/facts.h"
+#include "sweep/results.h"
+#include "tacet/error.h"
+
+namespace tacet {
+namespace {
+
+constexpr size_t kMostFigurePoints = 600;  // of a line; more are averaged
+constexpr size_t kFigureBins = 40;         // of a histogram
+
+using Lines = std::vector<nlohmann::json>;
+
+struct FigureAxis {
+  const char *name, *key, *label;
+};
+constexpr FigureAxis kAxes[] = {{"epoch", "epoch", "epoch"},
+                                {"iterations", "iteration", "local steps of a client"},
+                                {"rounds", "round", "rounds"},
+                                {"seconds", "seconds", "training time (s)"},
+                                {"bytes", "client_bytes", "bytes of one client's messages"}};
+
+const FigureAxis& axis_of(const Figure& figure) {
+  return *std::find_if(std::begin(kAxes), std::end(kAxes), [&](const FigureAxis& axis) { return figure.x == axis.name; });
+}
+
+bool has_number(const Lines& lines, const std::string& key) {
+  return std::any_of(lines.begin(), lines.end(), [&](const auto& line) { return std::isfinite(number(line, key)); });
+}
+
+// Returns the lines that have the key: evaluations, epochs where x is the epoch, or rounds.
+Lines lines_with(const Figure& figure, const Run& run) {
+  if (const Lines evals = held_out(run); has_number(evals, figure.y)) return evals;
+  if (figure.x == "epoch" && figure.kind != "histogram" && has_number(run.epochs, figure.y)) return run.epochs;
+  return run.rounds;
+}
+
+std::string keys_in(const Run& run) {
+  std::set<std::string> keys;
+  for (const Lines* lines : {&run.rounds, &run.epochs, &run.evals})
+    for (const auto& line : *lines)
+      for (const auto& [key, value] : line.items())
+        if (value.is_number()) keys.insert(key);
+  std::string out;
+  for (const std::string& key : keys) out += (out.empty() ? "" : ", ") + key;
+  return out;
+}
+
+double interpolated(const FigurePoints& points, double x) {
+  const auto after = std::lower_bound(points.x.begin(), points.x.end(), x);
+  if (after == points.x.begin()) return points.y.front();
+  if (after == points.x.end()) return points.y.back();
+  const auto k = static_cast<size_t>(after - points.x.begin());
+  const double share = (x - points.x[k - 1]) / (points.x[k] - points.x[k - 1]);
+  return points.y[k - 1] + share * (points.y[k] - points.y[k - 1]);
+}
+
+bool alike(const std::vector<FigurePoints>& runs) {
+  return std::all_of(runs.begin(), runs.end(), [&](const FigurePoints& points) { return points.x == runs.front().x; });
+}
+
+// Returns the places at which runs are averaged.
+std::vector<double> common_x(const std::vector<FigurePoints>& runs) {
+  if (alike(runs)) return runs.front().x;
+  double first = -std::numeric_limits<double>::infinity(), last = std::numeric_limits<double>::infinity();
+  size_t count = 2;
+  for (const FigurePoints& points : runs) {
+    first = std::max(first, points.x.front());
+    last = std::min(last, points.x.back());
+    count = std::max(count, std::min(points.x.size(), kMostFigurePoints));
+  }
+  std::vector<double> out;
+  for (size_t k = 0; k < count && first <= last; ++k)
+    out.push_back(first + (last - first) * static_cast<double>(k) / static_cast<double>(count - 1));
+  return out;
+}
+
+void add_mean(FigureSeries& series, double x, const std::vector<double>& values) {
+  double sum = 0, squares = 0;
+  for (const double value : values) sum += value;
+  const auto n = static_cast<double>(values.size());
+  const double mean = sum / n;
+  for (const double value : values) squares += (value - mean) * (value - mean);
+  const double deviation = values.size() > 1 ? std::sqrt(squares / (n - 1)) : 0;
+  series.x.push_back(x);
+  series.mean.push_back(mean);
+  series.low.push_back(mean - deviation);
+  series.high.push_back(mean + deviation);
+}
+
+// Averages neighbours where a line has more points than a figure shows.
+FigureSeries thinned(FigureSeries series) {
+  const size_t count = series.x.size();
+  if (count <= kMostFigurePoints) return series;
+  for (auto* column : {&series.x, &series.mean, &series.low, &series.high}) {
+    std::vector<double> out;
+    for (size_t b = 0; b < kMostFigurePoints; ++b) {
+      const size_t begin = b * count / kMostFigurePoints, end = (b + 1) * count / kMostFigurePoints;
+      double sum = 0;
+      for (size_t k = begin; k < end; ++k) sum += (*column)[k];
+      out.push_back(sum / static_cast<double>(end - begin));
+    }
+    *column = std::move(out);
+  }
+  return series;
+}
+
+double value_as_number(const Value& value, const Figure& figure) {
+  if (const auto* whole = std::get_if<int64_t>(&value)) return static_cast<double>(*whole);
+  if (const auto* number = std::get_if<double>(&value)) return *number;
+  throw UserError(figure.source + ": figure.values must be numbers, got " + describe_given(value));
+}
+
+std::vector<FigurePoints> all_points(const Figure& figure, const std::vector<Run>& runs) {
+  std::vector<FigurePoints> out;
+  for (const Run& run : runs) out.push_back(points_of(figure, run));
+  return out;
+}
+
+// Returns the x of each run that has reached the target, and notes those that have not.
+std::vector<double> targets(FigureData& data, const Figure& figure, const std::string& label, const std::vector<Run>& runs) {
+  std::vector<double> out;
+  for (const FigurePoints& points : all_points(figure, runs))
+    if (const double x = reaches(points, *figure.target, higher_is_better(figure.y)); std::isfinite(x)) out.push_back(x);
+  if (out.size() < runs.size())
+    data.notes.push_back(fmt::format("{}: {} of {} runs did not reach {} = {:g}", label, runs.size() - out.size(),
+                                     runs.size(), figure.y, *figure.target));
+  return out;
+}
+
+FigureSeries& series_of(FigureData& data, const std::string& label, size_t n) {
+  for (FigureSeries& series : data.series)
+    if (series.label == label) {
+      series.n = std::min(series.n, n);
+      return series;
+    }
+  data.series.push_back({label, n, {}, {}, {}, {}});
+  return data.series.back();
+}
+
+void add_histogram(FigureData& data, const Figure& figure, const std::string& label, const std::vector<Run>& runs) {
+  std::vector<double> values;
+  for (const FigurePoints& points : all_points(figure, runs)) values.insert(values.end(), points.y.begin(), points.y.end());
+  const auto scale = [&](double v) { return figure.log_x ? std::log10(v) : v; };
+  if (figure.log_x) std::erase_if(values, [](double v) { return v <= 0; });
+  if (values.empty())
+    throw UserError(figure.source + ": " + label + ": " + figure.y + " must be > 0 on a log axis, and never is");
+  const auto [least, most] = std::minmax_element(values.begin(), values.end());
+  const double low = scale(*least), width = std::max(scale(*most) - low, 1e-12) / static_cast<double>(kFigureBins);
+  std::vector<double> counts(kFigureBins);
+  for (const double v : values)
+    counts[std::min(kFigureBins - 1, static_cast<size_t>((scale(v) - low) / width))] +=
+        1 / static_cast<double>(values.size());
+  FigureSeries& series = series_of(data, label, runs.size());
+  for (size_t b = 0; b < kFigureBins; ++b) {
+    const double middle = low + (static_cast<double>(b) + 0.5) * width;
+    add_mean(series, figure.log_x ? std::pow(10, middle) : middle, {counts[b]});
+  }
+}
+
+// Adds one group to the figure. `first` has the mean of the curve's first group, to which a speed-up is relative.
+void add_group_data(FigureData& data, const Figure& figure, const FigureGroup& group, const std::vector<Run>& runs,
+                    std::map<size_t, double>& first) {
+  const std::string& label = figure.curves[group.curve].label;
+  if (figure.kind == "curves") {
+    data.series.push_back(mean_of(all_points(figure, runs)));
+    data.series.back().label = label;
+  } else if (figure.kind == "histogram") {
+    add_histogram(data, figure, label, runs);
+  } else if (figure.kind == "final") {
+    std::vector<double> last;
+    for (const FigurePoints& points : all_points(figure, runs)) last.push_back(points.y.back());
+    add_mean(series_of(data, label, last.size()), value_as_number(*group.value, figure), last);
+  } else {
+    std::vector<double> reached = targets(data, figure, label, runs);
+    if (reached.empty()) return;
+    double x = 0;
+    if (figure.kind == "speed-up") {
+      FigureSeries mean;
+      add_mean(mean, 0, reached);
+      const double base = first.emplace(group.curve, mean.mean[0]).first->second;
+      for (double& value : reached) value = base / value;
+      x = value_as_number(*group.value, figure);
+    }
+    add_mean(series_of(data, label, reached.size()), x, reached);
+  }
+}
+
+void add_labels(FigureData& data, const Figure& figure) {
+  const std::string axis = axis_of(figure).label, target = figure.target ? fmt::format("{:g}", *figure.target) : "";
+  data.x_label = axis, data.y_label = figure.y;
+  if (figure.kind == "histogram") data.x_label = figure.y, data.y_label = "share of rounds";
+  if (figure.kind == "final" || figure.kind == "speed-up") data.x_label = figure.parameter;
+  if (figure.kind == "final") data.y_label = "last " + figure.y;
+  if (figure.kind == "bars") data.x_label = "", data.y_label = axis + " to " + figure.y + " = " + target;
+  if (figure.kind == "speed-up") data.y_label = "speed-up in " + axis + " to " + figure.y + " = " + target;
+  if (!figure.x_label.empty()) data.x_label = figure.x_label;
+  if (!figure.y_label.empty()) data.y_label = figure.y_label;
+}
+
+}  // namespace
+
+FigurePoints points_of(const Figure& figure, const Run& run) {
+  FigurePoints out;
+  const std::string x_key = axis_of(figure).key;
+  for (const auto& line : lines_with(figure, run)) {
+    const double x = number(line, x_key), y = number(line, figure.y);
+    if (!std::isfinite(x) || !std::isfinite(y)) continue;
+    if (!out.x.empty() && x <= out.x.back()) {
+      if (x == out.x.back()) out.y.back() = y;
+      continue;
+    }
+    out.x.push_back(x);
+    out.y.push_back(y);
+  }
+  if (out.x.empty())
+    throw UserError(run.folder + "/metrics.jsonl: must have lines with " + x_key + " and " + figure.y + " for the figure " +
+                    figure.source + ", got " + keys_in(run));
+  return out;
+}
+
+double reaches(const FigurePoints& points, double target, bool higher) {
+  for (size_t k = 0; k < points.x.size(); ++k)
+    if (higher ? points.y[k] >= target : points.y[k] <= target) return points.x[k];
+  return kUnknown;
+}
+
+FigureSeries mean_of(const std::vector<FigurePoints>& runs) {
+  FigureSeries out;
+  out.n = runs.size();
+  std::vector<double> values(runs.size());
+  for (const double x : common_x(runs)) {
+    for (size_t k = 0; k < runs.size(); ++k) values[k] = interpolated(runs[k], x);
+    add_mean(out, x, values);
+  }
+  return thinned(std::move(out));
+}
+
+FigureData figure_data(const Figure& figure, const FigurePlan& plan, const std::vector<std::vector<Run>>& runs) {
+  FigureData data;
+  std::map<size_t, double> first;
+  for (size_t k = 0; k < plan.groups.size(); ++k) add_group_data(data, figure, plan.groups[k], runs[k], first);
+  add_labels(data, figure);
+  return data;
+}
+
+std::string figure_csv(const FigureData& data) {
+  std::string out = "curve,n,x,mean,low,high\n";
+  for (const FigureSeries& series : data.series)
+    for (size_t k = 0; k < series.x.size(); ++k)
+      out += fmt::format("{},{},{},{},{},{}\n", csv_cell(series.label), series.n, series.x[k], series.mean[k], series.low[k],
+                         series.high[k]);
+  return out;
+}
+
+}  // namespace tacet

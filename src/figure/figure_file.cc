@@ -1,0 +1,183 @@
+// See figure_file.h.
+#include "figure/figure_file.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+
+#include "recipe/recipe_file.h"
+#include "tacet/error.h"
+
+namespace tacet {
+namespace {
+
+namespace fs = std::filesystem;
+
+const std::vector<std::string> kFigureKinds = {"curves", "final", "bars", "speed-up", "histogram"};
+const std::vector<std::string> kFigureAxes = {"epoch", "iterations", "rounds", "seconds", "bytes"};
+const std::vector<std::string> kKeys = {"title", "caption",   "kind",   "x",       "y",       "log",   "target",
+                                        "seeds", "parameter", "values", "x_label", "y_label", "recipe"};
+const std::vector<std::string> kCurveKeys = {"set", "recipe", "runs"};
+
+std::string list_of(const std::vector<std::string>& words) {
+  std::string out;
+  for (const std::string& word : words) out += (out.empty() ? "" : ", ") + word;
+  return out;
+}
+
+[[noreturn]] void refuse(const Given& given, const std::string& allowed) {
+  throw UserError(given.at + " must be " + allowed + ", got " + describe_given(given));
+}
+
+std::string text_of(const Given& given) {
+  if (const auto* text = given.value ? std::get_if<std::string>(&*given.value) : nullptr) return *text;
+  refuse(given, "a string");
+}
+
+std::string one_of(const Given& given, const std::vector<std::string>& allowed) {
+  const std::string text = text_of(given);
+  if (std::find(allowed.begin(), allowed.end(), text) == allowed.end()) refuse(given, "one of " + list_of(allowed));
+  return text;
+}
+
+std::vector<std::string> texts_of(const Given& given) {
+  std::vector<std::string> out;
+  for (const Value& value : given.list) {
+    const auto* text = std::get_if<std::string>(&value);
+    if (!text) refuse(given, "a list of strings");
+    out.push_back(*text);
+  }
+  if (out.empty()) refuse(given, "a list of strings");
+  return out;
+}
+
+double number_of(const Given& given) {
+  if (const auto* number = given.value ? std::get_if<double>(&*given.value) : nullptr) return *number;
+  if (const auto* whole = given.value ? std::get_if<int64_t>(&*given.value) : nullptr) return static_cast<double>(*whole);
+  refuse(given, "a number");
+}
+
+void require_known(const Given& given, const std::string& key, const std::vector<std::string>& keys) {
+  if (std::find(keys.begin(), keys.end(), key) != keys.end()) return;
+  const auto near = nearest(key, keys);
+  throw UserError(given.at + " is no key of a figure; " +
+                  (near ? "did you mean " + *near + "?" : "its keys are " + list_of(keys)));
+}
+
+std::string beside(const std::string& source, const std::string& path) {
+  if (fs::path(path).is_absolute()) return path;
+  return (fs::path(source).parent_path() / path).lexically_normal().string();
+}
+
+void read_key(Figure& figure, std::string& recipe, const std::string& key, const Given& given) {
+  require_known(given, key, kKeys);
+  if (key == "title") figure.title = text_of(given);
+  if (key == "caption") figure.caption = text_of(given);
+  if (key == "kind") figure.kind = one_of(given, kFigureKinds);
+  if (key == "x") figure.x = one_of(given, kFigureAxes);
+  if (key == "y") figure.y = text_of(given);
+  if (key == "target") figure.target = number_of(given);
+  if (key == "seeds") figure.seeds = text_of(given);
+  if (key == "parameter") figure.parameter = text_of(given);
+  if (key == "x_label") figure.x_label = text_of(given);
+  if (key == "y_label") figure.y_label = text_of(given);
+  if (key == "recipe") recipe = beside(figure.source, text_of(given));
+  if (key == "log") {
+    const std::string log = one_of(given, {"x", "y", "xy", "no"});
+    figure.log_x = log.starts_with("x");
+    figure.log_y = log.ends_with("y");
+  }
+  if (key == "values") {
+    figure.values = given.list;
+    if (figure.values.empty()) refuse(given, "a list of values");
+  }
+}
+
+// Returns the curve of that label, made where it is not there yet. The file's order is that of lines.
+FigureCurve& curve_of(Figure& figure, const std::string& label, const Given& given) {
+  for (FigureCurve& curve : figure.curves)
+    if (curve.label == label) return curve;
+  figure.curves.push_back({label, "", {}, {}, given.at});
+  return figure.curves.back();
+}
+
+void read_curve_key(Figure& figure, const std::string& full, const Given& given) {
+  const size_t dot = full.rfind('.');
+  if (dot == std::string::npos) throw UserError(given.at + " must be a table of a curve with " + list_of(kCurveKeys));
+  const std::string key = full.substr(dot + 1);
+  require_known(given, key, kCurveKeys);
+  FigureCurve& curve = curve_of(figure, full.substr(0, dot), given);
+  if (key == "set") curve.sets = texts_of(given);
+  if (key == "recipe") curve.recipe = beside(figure.source, text_of(given));
+  if (key == "runs")
+    for (const std::string& run : texts_of(given)) curve.runs.push_back(beside(figure.source, run));
+}
+
+std::vector<std::pair<std::string, Given>> by_line(const GivenTable& table) {
+  std::vector<std::pair<std::string, Given>> out(table.keys.begin(), table.keys.end());
+  std::stable_sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.second.line < b.second.line; });
+  return out;
+}
+
+void check_figure(Figure& figure, const std::string& recipe) {
+  const auto wrong = [&](const std::string& text) { throw UserError(figure.source + ": " + text); };
+  if (figure.curves.empty()) wrong("a figure must have curves, [curves.LABEL], got none");
+  const bool with_parameter = figure.kind == "final" || figure.kind == "speed-up";
+  if (with_parameter && (figure.parameter.empty() || figure.values.empty()))
+    wrong("figure.parameter and figure.values must be given with kind = \"" + figure.kind + "\"");
+  if (!with_parameter && (!figure.parameter.empty() || !figure.values.empty()))
+    wrong("figure.parameter and figure.values are used with kind = \"final\" or \"speed-up\" only");
+  if ((figure.kind == "bars" || figure.kind == "speed-up") && !figure.target)
+    wrong("figure.target must be given with kind = \"" + figure.kind + "\"");
+  for (FigureCurve& curve : figure.curves) {
+    if (!curve.runs.empty() && (!curve.recipe.empty() || !curve.sets.empty() || with_parameter))
+      throw UserError(curve.place + ": runs must stand alone: they are there already, and have no recipe, set or parameter");
+    if (curve.runs.empty() && curve.recipe.empty()) curve.recipe = recipe;
+    if (curve.runs.empty() && curve.recipe.empty())
+      throw UserError(curve.place + ": the curve must have a recipe, figure.recipe or its own, or runs, got nothing");
+  }
+}
+
+}  // namespace
+
+Figure read_figure(const std::string& path) {
+  const RecipeLayers layers = read_layers(read_recipe_file(path, path + ":"), path, {});
+  if (!layers.complaints.empty()) throw UserError(layers.complaints.front().text);
+  const RecipeLayer& file = layers.layers.back();
+  for (const auto& [key, given] : file.strays) throw UserError(given.at + " must be in a table, [figure] or [curves.LABEL]");
+  Figure figure;
+  figure.source = path;
+  std::string recipe;
+  for (const auto& [name, table] : file.tables) {
+    if (name != "figure" && name != "curves")
+      throw UserError(path + ":" + std::to_string(table.line) + ": " + show_key(name) +
+                      " is not a table of a figure; the tables are [figure] and [curves.LABEL]");
+    for (const auto& [key, given] : by_line(table))
+      if (name == "figure")
+        read_key(figure, recipe, key, given);
+      else
+        read_curve_key(figure, key, given);
+  }
+  check_figure(figure, recipe);
+  return figure;
+}
+
+std::string find_figure(const std::string& name) {
+  std::error_code error;
+  if (fs::is_regular_file(name, error)) return name;
+  std::vector<std::string> names;
+  const fs::path program = fs::read_symlink("/proc/self/exe", error);
+  for (const fs::path& folder :
+       {fs::path("recipes/figures"), program.parent_path().parent_path() / "share/tacet/recipes/figures"}) {
+    if (fs::is_regular_file(folder / (name + ".toml"), error)) return (folder / (name + ".toml")).string();
+    for (const auto& entry : fs::directory_iterator(folder, error))
+      if (entry.path().extension() == ".toml") names.push_back(entry.path().stem().string());
+  }
+  std::sort(names.begin(), names.end());
+  const auto near = nearest(name, names);
+  throw UserError("a figure must be a file, or " +
+                  (names.empty() ? "a name in recipes/figures" : "one of " + list_of(names)) + ", got " +
+                  describe_given(Value(name)) + (near ? "; did you mean " + *near + "?" : ""));
+}
+
+}  // namespace tacet

@@ -1,0 +1,44 @@
+// A figure as a file of recipes/figures describes it: its curves, its axes, and how it is drawn. Nothing is run or drawn
+// here.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tacet/options.h"
+
+namespace tacet {
+
+// One curve, or one group of bars: runs that differ in their seed only, at each value of the figure's parameter.
+struct FigureCurve {
+  std::string label;
+  std::string recipe;             // the path of its recipe; empty where it has runs
+  std::vector<std::string> sets;  // "table.key=value"
+  std::vector<std::string> runs;  // folders of runs that are there already
+  std::string place;              // the begin of messages about it
+};
+
+struct Figure {
+  std::string source;            // its file
+  std::string title, caption;    // texts on it and under it
+  std::string kind = "curves";   // see kFigureKinds
+  std::string x = "epoch";       // see kFigureAxes
+  std::string y = "train_loss";  // a key of metrics.jsonl
+  bool log_x = false, log_y = false;
+  std::optional<double> target;  // value of y to be reached
+  std::string seeds;             // "1..3"; empty: the recipes' own
+  std::string parameter;         // "algorithm.interval"; empty: none
+  std::vector<Value> values;     // the parameter's
+  std::string x_label, y_label;  // empty: made from x and y
+  std::vector<FigureCurve> curves;
+};
+
+// Reads a figure's file. Paths in it are relative to it. Throws UserError with place, allowed and given.
+Figure read_figure(const std::string& path);
+
+// Returns the path of the file that a name means: a file itself, or NAME.toml below recipes/figures here or where tacet is
+// installed. Throws UserError that lists the names there are.
+std::string find_figure(const std::string& name);
+
+}  // namespace tacet

@@ -1,0 +1,100 @@
+// See figure_runs.h.
+#include "figure/figure_runs.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+
+#include "recipe/sweep_table.h"
+#include "recipe/used_values.h"
+#include "tacet/error.h"
+#include "tacet/recipe.h"
+
+namespace tacet {
+namespace {
+
+size_t add_point(std::vector<Point>& points, Point point) {
+  for (size_t k = 0; k < points.size(); ++k)
+    if (points[k].digest == point.digest) return k;
+  points.push_back(std::move(point));
+  return points.size() - 1;
+}
+
+void add_group(FigurePlan& plan, const Figure& figure, size_t index, const std::optional<Value>& value, int workers) {
+  const FigureCurve& curve = figure.curves[index];
+  FigureGroup group{index, value, {}, curve.runs};
+  if (curve.runs.empty()) {
+    std::vector<std::string> sets = curve.sets;
+    if (value) sets.push_back(figure.parameter + "=" + to_toml(*value));
+    std::vector<int64_t> seeds;
+    if (figure.seeds.empty())
+      seeds.push_back(load_recipe(curve.recipe, sets).run.integer("seed"));
+    else
+      seeds = seeds_of(figure.seeds);
+    for (const int64_t seed : seeds) {
+      std::vector<std::string> own = sets;
+      own.push_back("run.seed=" + std::to_string(seed));
+      const std::string name = std::filesystem::path(curve.recipe).stem().string() + ",seed=" + std::to_string(seed);
+      group.points.push_back(add_point(plan.points, point_of(load_recipe(curve.recipe, own), workers, {}, name)));
+    }
+  }
+  plan.groups.push_back(std::move(group));
+}
+
+std::map<std::string, std::string> values_of_run(const std::string& folder) {
+  std::map<std::string, std::string> out;
+  for (const Used& used : used_values(load_recipe(folder + "/recipe.toml"))) {
+    if (used.option && used.option->per_machine) continue;
+    out[used.table + "." + used.key] = to_toml(used.value);
+  }
+  out.erase("run.seed");
+  return out;
+}
+
+}  // namespace
+
+FigurePlan plan_figure(const Figure& figure, int workers) {
+  FigurePlan plan;
+  for (size_t k = 0; k < figure.curves.size(); ++k) {
+    try {
+      if (figure.values.empty()) add_group(plan, figure, k, {}, workers);
+      for (const Value& value : figure.values) add_group(plan, figure, k, value, workers);
+    } catch (const UserError& error) {
+      throw UserError(figure.curves[k].place + ": the curve " + figure.curves[k].label + " is no run: " + error.what());
+    }
+  }
+  return plan;
+}
+
+void find_runs(FigurePlan& plan, const SweepFolder& folder) {
+  for (FigureGroup& group : plan.groups)
+    for (const size_t k : group.points) {
+      const Point& point = plan.points[k];
+      const PointState state = state_of(folder, point);
+      if (state.kind != PointState::Kind::done)
+        throw UserError("the figure can't be drawn: " + point.name + " is " + state_name(state.kind) +
+                        (state.reason.empty() ? "" : ": " + state.reason));
+      group.runs.push_back(folder.run(point));
+    }
+}
+
+void require_alike(const Figure& figure, const FigurePlan& plan) {
+  for (const FigureGroup& group : plan.groups) {
+    if (!group.points.empty()) continue;  // they were made alike
+    const auto first = values_of_run(group.runs.front());
+    for (const std::string& run : group.runs) {
+      const auto other = values_of_run(run);
+      if (first == other) continue;
+      for (const auto* side : {&first, &other})
+        for (const auto& [key, value] : *side) {
+          const auto was = first.find(key), is = other.find(key);
+          const std::string a = was == first.end() ? "absent" : was->second, b = is == other.end() ? "absent" : is->second;
+          if (a != b)
+            throw UserError(figure.curves[group.curve].place + ": runs of one curve must differ in run.seed only, but " +
+                            key + " is " + a + " in " + group.runs.front() + " and " + b + " in " + run);
+        }
+    }
+  }
+}
+
+}  // namespace tacet

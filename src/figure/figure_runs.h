@@ -1,0 +1,36 @@
+// The runs of a figure: points for those that are missing, and the folders that are drawn.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "figure/figure_file.h"
+#include "sweep/plan.h"
+#include "sweep/point_state.h"
+
+namespace tacet {
+
+// Runs that differ in their seed only.
+struct FigureGroup {
+  size_t curve = 0;               // of the figure
+  std::optional<Value> value;     // the parameter's, where the figure has one
+  std::vector<size_t> points;     // of the plan; empty where the curve names runs
+  std::vector<std::string> runs;  // folders
+};
+
+struct FigurePlan {
+  std::vector<Point> points;  // each run once, though several curves may have it
+  std::vector<FigureGroup> groups;
+};
+
+// Returns the runs of a figure. Throws UserError for a recipe or setting that is wrong.
+FigurePlan plan_figure(const Figure& figure, int workers);
+
+// Fills in the folders of the groups' points. Throws UserError for a point that is not done.
+void find_runs(FigurePlan& plan, const SweepFolder& folder);
+
+// Throws UserError where runs of one group differ in more than their seed; the message names the first such key.
+void require_alike(const Figure& figure, const FigurePlan& plan);
+
+}  // namespace tacet

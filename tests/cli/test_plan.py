@@ -1,0 +1,199 @@
+"""`tacet plan` and `tacet probe`: numbers derived by hand, what a probe writes and a plan reads, and mistakes. The formulas and
+the statistics are tested in tests/analysis."""
+
+import csv
+import json
+import math
+import os
+import unittest
+
+from program import Case, documented, keys_in, read_json
+
+EXAMPLE = ["--L0", "1", "--L1", "0.5", "--sigma", "1", "--kappa", "1", "--delta", "2", "--clients", "4", "--epsilon", "0.05"]
+
+
+def recipe_of_a_function(folder, extra=""):
+    path = os.path.join(folder, "exponential.toml")
+    with open(path, "w", encoding="utf-8") as f:
+        f.write('data = { name = "noise", noise.kind = "gaussian", noise.scale = 0.2, samples = 32 }\n'
+                'model = { name = "exponential", dimension = 6, start = 2 }\n'
+                'algorithm = { name = "celgc", eta = 0.05, gamma = 0.2, interval = 4 }\n'
+                'clients = { count = 8 }\nschedule = { rounds = 60 }\n' + extra)
+    return path
+
+
+def constant(found, name):
+    return next(c for c in found["constants"] if c["name"] == name)
+
+
+class Plan(Case):
+    def plan(self, *args, code=0):
+        done = self.tacet("plan", "--json", *args)
+        self.assertEqual(done.returncode, code, done.stderr)
+        return json.loads(done.stdout)
+
+    def theorem(self, found, name):
+        return next(t for t in found["theorems"] if t["name"] == name)
+
+    def test_numbers_by_hand(self):
+        found = self.plan(*EXAMPLE)
+        self.assertEqual(keys_in(found) - documented("plan --json"), set())
+        t = self.theorem(found, "differing")
+        c = 1 / 28
+        B = math.expm1(c) / c
+        A = 1 + math.exp(c) - B
+        self.assertAlmostEqual(t["iterations"] / (560 * A * 1 * 2 * 2**2 / (4 * 0.05**4)), 1, 12)
+        self.assertAlmostEqual(t["gamma"], 4 * 0.05 / (28 * 2) * 0.05 / A, 15)
+        self.assertAlmostEqual(t["gamma"] / t["eta"], 10, 9)
+        self.assertEqual((t["interval"], t["interval_limit"], t["bound"]), (2, 2.5, 0.2))
+        self.assertTrue(t["feasible"] and t["iterations_exact"])
+        self.assertEqual(self.theorem(found, "similar")["interval"], 5)  # 1/(4 · 0.05)
+        self.assertIsNone(found["cluster"])
+
+    def test_text_names_what_binds(self):
+        done = self.tacet("plan", *EXAMPLE)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        for part in ("differing clients: allowed", "I = 2", "1.825e+08", "4ε = 0.2", "yes, binds", "EPISODE++"):
+            self.assertIn(part, done.stdout)
+
+    def test_what_no_theorem_allows(self):
+        done = self.tacet("plan", *EXAMPLE[:-1], "0.3")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("NOT allowed", done.stdout)
+        self.assertIn("ε ≤ 0.1 must hold, got 0.3 against 0.1; nearest: epsilon = 0.1", done.stderr)
+
+    def test_cost_of_an_interval(self):
+        costs = ["--step-seconds", "1", "--parameters", "1048576", "--bandwidth", "1048576", "--workers", "2"]
+        found = self.plan(*EXAMPLE, *costs)
+        self.assertEqual(keys_in(found) - documented("plan --json"), set())
+        f32 = found["cluster"]["exchanges"][0]
+        self.assertEqual((f32["message"], f32["overlap"], f32["seconds"], f32["interval"]), ("f32", False, 4, 76))
+        self.assertIn("int8 overlap", self.tacet("plan", *EXAMPLE, *costs).stdout)
+        self.assertIn("127.0.0.1", self.plan(*EXAMPLE, *costs[:4], "--loopback")["cluster"]["bandwidth_origin"])
+
+    def test_mistakes(self):
+        def without(name):
+            at = EXAMPLE.index(name)
+            return EXAMPLE[:at] + EXAMPLE[at + 2:]
+
+        for args, *parts in (
+                (without("--L0"), "--L0", "is needed"),
+                ([*without("--sigma"), "--sigma", "0"], "sigma must be > 0", "got 0"),
+                ([*without("--L0"), "--L0", "0"], "L0 must be > 0", "every L0 > 0"),
+                ([*EXAMPLE, "--participating", "0"], "participating", "clients = 4", "got 0"),
+                ([*EXAMPLE, "--workers", "2"], "--step-seconds", "is needed"),
+                ([*EXAMPLE, "--step-seconds", "1", "--parameters", "10", "--bandwidth", "0"], "bandwidth must be > 0", "got 0"),
+                ([*EXAMPLE, "--bandwidth", "1", "--loopback"], "--loopback"),
+                (["--probe", self.path("nowhere.json")], "nowhere.json"),
+                (["--probe", self.recipe()], "probe.json of tacet probe")):
+            with self.subTest(args=args):
+                done = self.tacet("plan", *args)
+                self.assertEqual((done.returncode, done.stdout), (2, ""), done.stderr)
+                for part in parts:
+                    self.assertIn(part, done.stderr)
+
+
+class Probe(Case):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.file = recipe_of_a_function(cls.folder)
+        cls.out = cls.path("probe")
+        cls.done = cls.tacet("probe", cls.file, "--out", cls.out, "--points", "30", "--samples", "80", "--seconds", "120")
+        cls.found = read_json(os.path.join(cls.out, "probe.json")) if cls.done.returncode == 0 else {}
+
+    def table(self, name):
+        with open(os.path.join(self.out, name), encoding="utf-8") as f:
+            return list(csv.DictReader(f))
+
+    def test_what_it_writes(self):
+        self.assertEqual((self.done.returncode, self.done.stderr), (0, ""))
+        self.assertEqual(keys_in(self.found) - documented("probe --json"), set())
+        self.assertEqual((self.found["clients"], self.found["parameters"], self.found["model"]), (8, 6, "exponential"))
+        self.assertEqual(len(self.table("smoothness.csv")), 30)
+        self.assertEqual(len(self.table("noise.csv")), 80)
+        self.assertEqual(len(self.table("clients.csv")), 8)
+        self.assertIn("L1", self.done.stdout)
+
+    def test_the_smoothness_of_the_exponential(self):
+        """e^x + e^−x is (2, 1)-smooth: curvature² = 4 + slope² in each coordinate."""
+        for row in self.table("smoothness.csv"):
+            if row["counts"] == "1":
+                self.assertLessEqual(float(row["smoothness"]), 1.05 * (2 + float(row["gradient_norm"])))
+        L1 = constant(self.found, "L1")
+        self.assertGreater(L1["low"], 0)
+        self.assertLess(L1["high"], 1.05)
+        self.assertLess(self.found["smoothness"]["fit"]["control"]["p"], 0.05)
+
+    def test_noise_and_clients(self):
+        sigma = constant(self.found, "sigma")
+        self.assertLess(sigma["low"], sigma["value"])
+        self.assertAlmostEqual(sigma["value"], 0.2 * math.sqrt(6) * 1.4, delta=0.25)  # χ with 6 degrees: 0.95 at 3.55 · 0.2
+        self.assertLess(constant(self.found, "kappa")["value"], 0.2)  # equal clients
+        self.assertIn("least value", constant(self.found, "delta")["missing"])
+
+    def test_a_plan_reads_it(self):
+        file = os.path.join(self.out, "probe.json")
+        done = self.tacet("plan", "--probe", file, "--epsilon", "0.05")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("--delta", done.stderr)
+        self.assertIn("least value of a function", done.stderr)
+        done = self.tacet("plan", "--json", "--probe", file, "--epsilon", "0.05", "--delta", "10", "--sigma", "1", "--bandwidth", "1e6")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        plan = json.loads(done.stdout)
+        self.assertEqual(constant(plan, "L1")["value"], constant(self.found, "L1")["value"])
+        self.assertEqual((constant(plan, "L1")["origin"], constant(plan, "sigma")["origin"]), ("probe", "given"))
+        self.assertEqual(plan["cluster"]["parameters"], 6)
+        done = self.tacet("plan", "--probe", file, "--epsilon", "0.05", "--delta", "10", "--bandwidth", "1e6", "--parameters", "7")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("a model with 6 parameters, got --parameters 7", done.stderr)
+
+    def test_a_run_is_probed_from_its_model(self):
+        run, out = self.path("run"), self.path("of-run")
+        self.assertEqual(self.tacet("train", self.file, "--out", run, "--quiet").returncode, 0)
+        done = self.tacet("probe", run, "--out", out, "--points", "10", "--samples", "20", "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        found = json.loads(done.stdout)
+        self.assertEqual(found["smoothness"]["points"], 10)
+        # The run has ended near the minimum 12 = 6 · 2, the recipe starts at 6 · (e² + e⁻²).
+        with open(os.path.join(out, "smoothness.csv"), encoding="utf-8") as f:
+            self.assertLess(float(next(csv.DictReader(f))["loss"]), 20)
+        # Twenty gradients have no 0.95 quantile's interval, and say what it would take.
+        self.assertIn("needs at least 72 samples, got 20", constant(found, "sigma")["missing"])
+
+    def test_few_points_have_no_line(self):
+        done = self.tacet("probe", self.file, "--out", self.path("few"), "--points", "3", "--samples", "20", "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("at least 8 samples, got 3", constant(json.loads(done.stdout), "L1")["missing"])
+
+    def test_a_language_model_says_what_it_lacks(self):
+        """Until its gradient over the training set can be taken."""
+        done = self.tacet("probe", self.recipe(), "--out", self.path("lm"), "--points", "3", "--samples", "20", "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        found = json.loads(done.stdout)
+        self.assertTrue("missing" in found["smoothness"] or found["smoothness"]["points"] == 3)
+        self.assertEqual(found["noise"]["samples"], 20)
+
+    def test_mistakes(self):
+        taken = self.path("taken")
+        os.makedirs(taken)
+        with open(os.path.join(taken, "a"), "w", encoding="utf-8") as f:
+            f.write("a")
+        unfinished = self.path("unfinished")
+        os.makedirs(unfinished)
+        for args, *parts in (
+                ([self.path("none.toml"), "--out", self.path("x")], "none.toml", "no such"),
+                ([unfinished, "--out", self.path("x")], "model.safetensors"),
+                ([self.file, "--out", taken], "taken"),
+                ([self.file, "--out", self.path("x"), "--seconds", "0"], "--seconds"),
+                ([self.file, "--out", self.path("x"), "--set", "algorithm.eta=-1"], "algorithm.eta", "got -1")):
+            with self.subTest(args=args):
+                done = self.tacet("probe", *args)
+                self.assertEqual((done.returncode, done.stdout), (2, ""), done.stderr)
+                self.assertFalse(os.path.exists(self.path("x")))
+                for part in parts:
+                    self.assertIn(part, done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,159 @@
+// The numbers of figures, and their drawing.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "figure/figure_data.h"
+#include "figure/svg.h"
+#include "support/error_of.h"
+
+namespace tacet {
+namespace {
+
+using nlohmann::json;
+using Numbers = std::vector<double>;
+
+// A run whose loss at round k is losses[k − 1].
+Run run_of(const Numbers& losses, double seconds = 1) {
+  Run run;
+  run.folder = "runs/a";
+  for (size_t k = 0; k < losses.size(); ++k) {
+    const auto round = static_cast<double>(k + 1);
+    run.rounds.push_back({{"event", "round"}, {"round", round}, {"seconds", seconds * round}, {"train_loss", losses[k]}});
+  }
+  return run;
+}
+
+struct FigureNumbers : testing::Test {
+  Figure figure;
+  FigurePlan plan;
+  std::vector<std::vector<tacet::Run>> runs;
+
+  FigureNumbers() { figure.source = "f.toml", figure.title = "A < B", figure.x = "rounds"; }
+  void add(const std::string& label, const std::vector<tacet::Run>& of, std::optional<Value> value = {}) {
+    if (figure.curves.empty() || figure.curves.back().label != label) figure.curves.push_back({label, "", {}, {}, ""});
+    plan.groups.push_back({figure.curves.size() - 1, value, {}, {}});
+    runs.push_back(of);
+  }
+  FigureData data() const { return figure_data(figure, plan, runs); }
+};
+
+TEST_F(FigureNumbers, AreMeansWithDeviations) {
+  add("a", {run_of({4, 2}), run_of({6, 2})});
+  const FigureSeries series = data().series[0];
+  EXPECT_EQ(series.n, 2u);
+  EXPECT_EQ(series.x, (Numbers{1, 2}));
+  EXPECT_EQ(series.mean, (Numbers{5, 2}));
+  EXPECT_DOUBLE_EQ(series.high[0], 5 + std::sqrt(2.0));
+  EXPECT_DOUBLE_EQ(series.low[0], 5 - std::sqrt(2.0));
+  EXPECT_EQ(figure_csv(data()).substr(0, 36), "curve,n,x,mean,low,high\na,2,1,5,3.58");
+}
+
+// Runs take different times: they are compared where all of them are.
+TEST_F(FigureNumbers, AreInterpolatedWhereXDiffers) {
+  figure.x = "seconds";
+  add("a", {run_of({4, 3, 2}, 1), run_of({4, 3, 2}, 2)});
+  const FigureSeries series = data().series[0];
+  EXPECT_EQ(series.x.front(), 2);
+  EXPECT_EQ(series.x.back(), 3);
+  EXPECT_DOUBLE_EQ(series.mean.front(), 3.5);  // 3 and 4
+  EXPECT_DOUBLE_EQ(series.mean.back(), 2.75);  // 2 and 3.5
+}
+
+TEST_F(FigureNumbers, OfLongRunsAreThinned) {
+  add("a", {run_of(Numbers(6000, 1.0))});
+  EXPECT_EQ(data().series[0].x.size(), 600u);
+  EXPECT_DOUBLE_EQ(data().series[0].x[0], 5.5);
+}
+
+TEST_F(FigureNumbers, AreLastValuesAgainstAParameter) {
+  figure.kind = "final", figure.parameter = "algorithm.interval";
+  add("a", {run_of({4, 2}), run_of({4, 4})}, int64_t{2});
+  add("a", {run_of({4, 1})}, int64_t{8});
+  const FigureData numbers = data();
+  ASSERT_EQ(numbers.series.size(), 1u);
+  EXPECT_EQ(numbers.series[0].x, (Numbers{2, 8}));
+  EXPECT_EQ(numbers.series[0].mean, (Numbers{3, 1}));
+  EXPECT_EQ(numbers.series[0].n, 1u);  // of the smallest group
+}
+
+TEST_F(FigureNumbers, AreRoundsToATarget) {
+  figure.kind = "bars", figure.target = 2;
+  add("a", {run_of({4, 3, 2, 1}), run_of({4, 3, 3, 3, 1})});
+  add("b", {run_of({4, 3, 3})});
+  const FigureData numbers = data();
+  ASSERT_EQ(numbers.series.size(), 1u);
+  EXPECT_EQ(numbers.series[0].mean, Numbers{4});
+  EXPECT_EQ(numbers.notes, std::vector<std::string>{"b: 1 of 1 runs did not reach train_loss = 2"});
+}
+
+TEST_F(FigureNumbers, AreSpeedUps) {
+  figure.kind = "speed-up", figure.target = 2, figure.parameter = "clients.count";
+  add("a", {run_of({4, 4, 4, 4, 4, 4, 4, 2})}, int64_t{1});
+  add("a", {run_of({4, 4, 4, 2})}, int64_t{2});
+  EXPECT_EQ(data().series[0].mean, (Numbers{1, 2}));
+  EXPECT_NE(figure_svg(figure, data()).find("class=\"ideal\""), std::string::npos);
+}
+
+TEST_F(FigureNumbers, AreSharesOfRounds) {
+  figure.kind = "histogram";
+  add("a", {run_of({1, 1, 1, 41})});
+  const FigureSeries series = data().series[0];
+  EXPECT_DOUBLE_EQ(series.mean.front(), 0.75);
+  EXPECT_DOUBLE_EQ(series.mean.back(), 0.25);
+  EXPECT_DOUBLE_EQ(series.x.front(), 1.5);
+}
+
+TEST_F(FigureNumbers, SayWhichKeysARunHas) {
+  figure.y = "bleu";
+  add("a", {run_of({1})});
+  EXPECT_EQ(
+      test::error_of([&] { (void)data(); }),
+      "runs/a/metrics.jsonl: must have lines with round and bleu for the figure f.toml, got round, seconds, train_loss");
+}
+
+TEST(Reaches, KnowsThatMoreAccuracyIsBetter) {
+  const FigurePoints points{{1, 2, 3}, {0.1, 0.5, 0.9}};
+  EXPECT_EQ(reaches(points, 0.5, true), 2);
+  EXPECT_EQ(reaches(points, 0.5, false), 1);
+  EXPECT_TRUE(std::isnan(reaches(points, 0.95, true)));
+}
+
+size_t count(const std::string& text, const std::string& part) {
+  size_t n = 0;
+  for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++n;
+  return n;
+}
+
+TEST_F(FigureNumbers, AreDrawnWithBandsAndLegend) {
+  add("a & b", {run_of({4, 2}), run_of({6, 2})});
+  add("c", {run_of({4, 2})});
+  const std::string svg = figure_svg(figure, data());
+  EXPECT_EQ(count(svg, "class=\"line\""), 2u);
+  EXPECT_EQ(count(svg, "class=\"band\""), 1u);
+  EXPECT_NE(svg.find(">a &amp; b (n = 2)<"), std::string::npos);
+  EXPECT_NE(svg.find("<title>A &lt; B</title>"), std::string::npos);
+  EXPECT_EQ(count(svg, "nan"), 0u);
+  EXPECT_EQ(count(svg, "inf"), 0u);
+}
+
+TEST_F(FigureNumbers, LeaveOutWhatALogAxisHasNoPlaceFor) {
+  figure.log_y = true;
+  add("a", {run_of({4, 0, 2})});
+  const std::string svg = figure_svg(figure, data());
+  EXPECT_EQ(count(svg, "nan") + count(svg, "inf"), 0u);
+  runs = {{run_of({0, -1})}};
+  EXPECT_EQ(test::error_of([&] { (void)figure_svg(figure, data()); }),
+            "the figure has nothing to draw: train_loss has no finite value above 0");
+}
+
+TEST(Marks, AreRoundNumbers) {
+  EXPECT_EQ(axis_marks(0, 10, false, 5), (Numbers{0, 2, 4, 6, 8, 10}));
+  EXPECT_EQ(axis_marks(0.9, 2.1, false, 3), (Numbers{1, 1.5, 2}));
+  EXPECT_EQ(axis_marks(0.5, 150, true, 6), (Numbers{0.5, 1, 2, 5, 10, 20, 50, 100}));
+  EXPECT_EQ(axis_marks(1, 1e6, true, 6).size(), 7u);
+}
+
+}  // namespace
+}  // namespace tacet

@@ -1,0 +1,141 @@
+// Files of figures: what they mean, and what is said about mistakes.
+#include <filesystem>
+
+#include <gtest/gtest.h>
+
+#include "figure/figure_file.h"
+#include "figure/figure_runs.h"
+#include "support/error_of.h"
+#include "support/temp_folder.h"
+
+namespace tacet {
+namespace {
+
+const std::string good = R"([figure]
+title = "A title"
+kind = "final"
+y = "eval_loss"
+seeds = "1..2"
+log = "xy"
+recipe = "r.toml"
+parameter = "algorithm.interval"
+values = [2, 4]
+
+[curves."celgc, I"]
+set = ["algorithm.eta=0.02"]
+[curves.fedavg]
+set = ["algorithm.name=fedavg"]
+)";
+
+const std::string recipe = R"([data]
+name = "noise"
+noise.kind = "uniform"
+noise.scale = 1
+[model]
+name = "quartic-pair"
+[algorithm]
+name = "celgc"
+eta = 0.01
+gamma = 0.05
+interval = 8
+[clients]
+count = 2
+[schedule]
+rounds = 20
+)";
+
+struct FigureFile : testing::Test {
+  test::TempFolder folder;
+  FigureFile() { folder.write("r.toml", recipe); }
+
+  Figure read(const std::string& text) const { return read_figure(folder.write("f.toml", text)); }
+  std::string error(const std::string& text) const {
+    std::string out = test::error_of([&] { (void)read(text); });
+    const std::string prefix = folder.path() + "/";
+    for (size_t at = out.find(prefix); at != std::string::npos; at = out.find(prefix)) out.erase(at, prefix.size());
+    return out;
+  }
+  static std::string with(const std::string& from, const std::string& to) {
+    std::string text = good;
+    return text.replace(text.find(from), from.size(), to);
+  }
+};
+
+TEST_F(FigureFile, HasCurvesInTheOrderOfItsLines) {
+  const Figure figure = read(good);
+  EXPECT_EQ(figure.kind, "final");
+  EXPECT_TRUE(figure.log_x && figure.log_y);
+  ASSERT_EQ(figure.curves.size(), 2u);
+  EXPECT_EQ(figure.curves[0].label, "celgc, I");
+  EXPECT_EQ(figure.curves[0].recipe, folder / "r.toml");
+  EXPECT_EQ(figure.curves[1].sets, std::vector<std::string>{"algorithm.name=fedavg"});
+}
+
+TEST_F(FigureFile, BecomesRunsOfEachCurveValueAndSeed) {
+  const FigurePlan plan = plan_figure(read(good), 1);
+  EXPECT_EQ(plan.points.size(), 8u);
+  ASSERT_EQ(plan.groups.size(), 4u);
+  EXPECT_EQ(plan.groups[1].points, (std::vector<size_t>{2, 3}));
+  EXPECT_TRUE(plan.points[0].name.starts_with("r_seed_1-")) << plan.points[0].name;
+}
+
+TEST_F(FigureFile, HasARunOnceThoughTwoCurvesShowIt) {
+  const FigurePlan plan = plan_figure(read(with("algorithm.name=fedavg", "algorithm.eta=0.02")), 1);
+  EXPECT_EQ(plan.points.size(), 4u);
+  EXPECT_EQ(plan.groups[2].points, plan.groups[0].points);
+}
+
+TEST_F(FigureFile, MistakesAreExplained) {
+  EXPECT_EQ(error(with("kind = \"final\"", "kind = \"pie\"")),
+            "f.toml:3: figure.kind must be one of curves, final, bars, speed-up, histogram, got the string \"pie\"");
+  EXPECT_EQ(error(with("seeds =", "sedes =")), "f.toml:5: figure.sedes is no key of a figure; did you mean seeds?");
+  EXPECT_EQ(error(with("[curves.fedavg]\nset", "[curves.fedavg]\nsett")),
+            "f.toml:14: curves.fedavg.sett is no key of a figure; did you mean set?");
+  EXPECT_EQ(error(with("values = [2, 4]\n", "")),
+            "f.toml: figure.parameter and figure.values must be given with kind = \"final\"");
+  EXPECT_EQ(error(with("kind = \"final\"", "kind = \"bars\"")),
+            "f.toml: figure.parameter and figure.values are used with kind = \"final\" or \"speed-up\" only");
+  EXPECT_EQ(error("[figure]\ntitle = \"x\"\n"), "f.toml: a figure must have curves, [curves.LABEL], got none");
+  EXPECT_EQ(error("[curves.a]\nset = [\"algorithm.eta=1\"]\n"),
+            "f.toml:2: curves.a.set: the curve must have a recipe, figure.recipe or its own, or runs, got nothing");
+  EXPECT_EQ(error("[curve.a]\n"), "f.toml:1: curve is not a table of a figure; the tables are [figure] and [curves.LABEL]");
+  EXPECT_EQ(error("[curves.a]\nruns = [\"x\"]\nset = [\"algorithm.eta=1\"]\n"),
+            "f.toml:2: curves.a.runs: runs must stand alone: they are there already, and have no recipe, set or parameter");
+}
+
+TEST_F(FigureFile, TellsWhichCurveIsNoRun) {
+  const std::string text =
+      test::error_of([&] { (void)plan_figure(read(with("algorithm.eta=0.02", "algorithm.eta=-1")), 1); });
+  EXPECT_NE(text.find("the curve celgc, I is no run: --set algorithm.eta: must be > 0, got -1"), std::string::npos) << text;
+}
+
+// A band is of runs that differ in their seed only.
+TEST_F(FigureFile, RefusesABandOfRunsThatDifferInMoreThanTheSeed) {
+  folder.write("a/recipe.toml", recipe + "[run]\nseed = 1\n");
+  folder.write("b/recipe.toml", recipe + "[run]\nseed = 2\n");
+  const Figure same = read("[curves.a]\nruns = [\"a\", \"b\"]\n");
+  EXPECT_NO_THROW(require_alike(same, plan_figure(same, 1)));
+  std::string other = recipe;
+  folder.write("b/recipe.toml", other.replace(other.find("0.01"), 4, "0.02") + "[run]\nseed = 2\n");
+  const std::string text = test::error_of([&] { require_alike(same, plan_figure(same, 1)); });
+  EXPECT_NE(text.find("runs of one curve must differ in run.seed only, but algorithm.eta is 0.01 in "), std::string::npos)
+      << text;
+}
+
+// Every figure of recipes/figures is one, and its curves are runs.
+TEST(Shipped, EveryFigureIsOne) {
+  int count = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(std::string(TACET_SOURCE_DIR) + "/recipes/figures")) {
+    SCOPED_TRACE(entry.path().string());
+    EXPECT_FALSE(plan_figure(read_figure(entry.path().string()), 1).points.empty());
+    ++count;
+  }
+  EXPECT_GT(count, 0);
+}
+
+TEST(FindFigure, ListsTheNamesThereAre) {
+  EXPECT_TRUE(test::error_of([] { (void)find_figure("no-such-figure"); }).starts_with("a figure must be a file, or "));
+}
+
+}  // namespace
+}  // namespace tacet

@@ -1,0 +1,133 @@
+// The points of a sweep.
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "sweep/runner.h"
+#include "sweep/sweep_fixture.h"
+#include "tacet/recipe.h"
+
+namespace tacet {
+namespace {
+
+std::vector<std::string> groups(const SweepPlan& plan) {
+  std::vector<std::string> out;
+  for (const Point& point : plan.points) out.push_back(point.group() + " " + std::to_string(point.seed));
+  return out;
+}
+
+using Texts = std::vector<std::string>;
+
+TEST(Plan, IsTheProductOfAxesAndSeeds) {
+  SweepTest test;
+  SweepRequest request = test.request();
+  request.grids = {"algorithm.eta=0.1,0.2", "algorithm.interval=2,4"};
+  request.seeds = "1..2";
+  EXPECT_EQ(groups(plan_sweep(request)),
+            (Texts{"algorithm.eta=0.1 algorithm.interval=2 1", "algorithm.eta=0.1 algorithm.interval=2 2",
+                   "algorithm.eta=0.1 algorithm.interval=4 1", "algorithm.eta=0.1 algorithm.interval=4 2",
+                   "algorithm.eta=0.2 algorithm.interval=2 1", "algorithm.eta=0.2 algorithm.interval=2 2",
+                   "algorithm.eta=0.2 algorithm.interval=4 1", "algorithm.eta=0.2 algorithm.interval=4 2"}));
+}
+
+TEST(Plan, GivesAnAxisOfOneMethodToItsRunsOnly) {
+  SweepTest test;
+  const SweepRequest request =
+      test.request("[sweep]\nalgorithm.name = [\"fedavg\", \"celgc\"]\n[sweep.celgc]\nalgorithm.gamma = [1, 2]\n");
+  EXPECT_EQ(groups(plan_sweep(request)),
+            (Texts{"algorithm.name=\"fedavg\" 1", "algorithm.name=\"celgc\" algorithm.gamma=1.0 1",
+                   "algorithm.name=\"celgc\" algorithm.gamma=2.0 1"}));
+}
+
+TEST(Plan, TellsOfAnAxisThatNoRunHas) {
+  SweepTest test;
+  const SweepRequest request = test.request("[sweep]\nseeds = [1, 2]\n[sweep.scaffold]\nalgorithm.gamma = [1, 2]\n");
+  EXPECT_EQ(plan_sweep(request).notes,
+            Texts{"the axis algorithm.gamma is for scaffold only, which no run of this sweep is"});
+}
+
+TEST(Plan, VariesRandomAxesTogether) {
+  SweepTest test;
+  SweepRequest request = test.request();
+  request.grids = {"algorithm.eta=0.1..1:random:6", "algorithm.gamma=0.1..1:log-random:6"};
+  EXPECT_EQ(plan_sweep(request).points.size(), 6u);
+}
+
+TEST(Plan, RunsTheSameThingOnce) {
+  SweepTest test;
+  SweepRequest request = test.request();
+  request.grids = {"algorithm.interval=1..3:random:40"};
+  const SweepPlan plan = plan_sweep(request);
+  EXPECT_LE(plan.points.size(), 3u);
+  EXPECT_EQ(plan.notes,
+            Texts{std::to_string(40 - plan.points.size()) + " points are the same runs as others and are run once"});
+}
+
+TEST(Plan, GridStandsInThePlaceOfTheRecipesAxes) {
+  SweepTest test;
+  SweepRequest request = test.request("[sweep]\nbest = \"eval_loss\"\nseeds = [5]\nalgorithm.eta = [1, 2]\n");
+  request.grids = {"algorithm.gamma=1,2"};
+  const SweepPlan plan = plan_sweep(request);
+  EXPECT_EQ(groups(plan), (Texts{"algorithm.gamma=1.0 5", "algorithm.gamma=2.0 5"}));
+  EXPECT_EQ(plan.best, "eval_loss");
+}
+
+// A folder's digest follows from the run alone, whatever the grid around it.
+TEST(Point, IsNamedByItsContent) {
+  SweepTest test;
+  SweepRequest one = test.request(), two = test.request();
+  one.grids = {"algorithm.eta=0.5,1"};
+  two.grids = {"algorithm.gamma=0.05,2", "algorithm.eta=0.5"};
+  const Point a = plan_sweep(one).points[0], b = plan_sweep(two).points[0];
+  EXPECT_EQ(a.digest, b.digest);
+  EXPECT_EQ(a.name, "eta=0.5-" + a.digest);
+  EXPECT_EQ(b.name, "gamma=0.05,eta=0.5-" + a.digest);
+  EXPECT_NE(a.digest, plan_sweep(one).points[1].digest);
+}
+
+TEST(Point, HasAWholeRecipe) {
+  SweepTest test;
+  SweepRequest request = test.request();
+  request.grids = {"algorithm.eta=0.5"};
+  request.seeds = "9";
+  const Recipe recipe = parse_recipe(plan_sweep(request).points[0].recipe, "r.toml");
+  EXPECT_EQ(recipe.algorithm.number("eta"), 0.5);
+  EXPECT_EQ(recipe.run.integer("seed"), 9);
+}
+
+TEST(Point, HasANameThatAnyFileSystemTakes) {
+  SweepTest test;
+  SweepRequest request = test.request();
+  request.grids = {"schedule.milestones=[1, 2],[1]"};
+  for (const Point& point : plan_sweep(request).points)
+    EXPECT_EQ(point.name.find_first_of("/\\ \"[]:*?"), std::string::npos) << point.name;
+}
+
+TEST(PlanMistakes, AreNamed) {
+  SweepTest test;
+  SweepRequest request = test.request();
+  EXPECT_EQ(test::error_of([&] { (void)plan_sweep(request); }),
+            request.recipe + ": a sweep must have values to vary: give --grid, --seeds or a table [sweep], got none");
+  request.grids = {"algorithm.name=fedavg,celgc", "algorithm.gamma=1,2"};
+  EXPECT_TRUE(test::error_of([&] {
+                (void)plan_sweep(request);
+              }).starts_with("the point algorithm.name=\"fedavg\" algorithm.gamma=1.0 is no run: --set algorithm.gamma:"));
+  request.grids = {"algorithm.eta=1..2:101", "algorithm.gamma=1..2:101"};
+  EXPECT_EQ(test::error_of([&] { (void)plan_sweep(request); }),
+            "a sweep must have at most 10000 points, got more; give fewer values");
+  request.grids = {"algorithm.eta=1,2"};
+  request.best = "eval_los";
+  EXPECT_TRUE(test::error_of([&] { (void)plan_sweep(request); }).starts_with("--key must be one of train_loss,"));
+}
+
+TEST(Jobs, FitTheCores) {
+  std::vector<Point> points(2);
+  EXPECT_EQ(jobs_that_fit(points, 1, 8), 8);
+  points[1].threads = 2;
+  EXPECT_EQ(jobs_that_fit(points, 1, 8), 4);
+  EXPECT_EQ(jobs_that_fit(points, 3, 8), 1);
+  EXPECT_EQ(jobs_that_fit(points, 9, 8), 1);
+}
+
+}  // namespace
+}  // namespace tacet
