@@ -6,9 +6,6 @@
 #include <numeric>
 #include <utility>
 
-#include <pthread.h>
-#include <sched.h>
-
 #include <ATen/Parallel.h>
 #include <ATen/ops/zeros.h>
 
@@ -92,7 +89,6 @@ bool LocalLoop::step(Rates rates) {
     if (error_) std::rethrow_exception(error_);
     turn_ = Turn::method;
   }
-  follow_program();
   changed_.notify_all();
   wait_for_request();
   return asked_.iteration != before.iteration;
@@ -115,19 +111,6 @@ void LocalLoop::begin() {
   turn_ = Turn::method;
   thread_ = std::thread([this] { run(); });
   wait_for_request();
-}
-
-// Brings the method's thread to the core that the program computes on, where the gradients and parameters are in the caches;
-// on another core a step of 1 M parameters took up to a fifth longer. Threads of a pool would inherit the core, so this is
-// for one thread only. It is a hint: a failure is of no consequence.
-void LocalLoop::follow_program() {
-  if (threads_ != 1) return;
-  const int core = sched_getcpu();
-  if (core < 0 || core == core_) return;
-  cpu_set_t cores;
-  CPU_ZERO(&cores);
-  CPU_SET(core, &cores);
-  if (pthread_setaffinity_np(thread_.native_handle(), sizeof(cores), &cores) == 0) core_ = core;
 }
 
 void LocalLoop::wait_for_request() {

@@ -74,7 +74,6 @@ class LocalLoop {
   RoundSetup setup();
   void save();
   void wait_for_request();
-  void follow_program();
   void hand_over();
 
   const Recipe recipe_;
@@ -83,7 +82,6 @@ class LocalLoop {
   const std::shared_ptr<Group> group_;
   const std::unique_ptr<Handover> objective_;
   const int threads_;
-  int core_ = -1;  // core that the method's thread was brought to
   Vec parameters_, x_;
   std::unique_ptr<Algorithm> algorithm_;
   SumBuffers buffers_;

@@ -107,7 +107,7 @@ def end_as_the_command_does() -> None:
         if issubclass(kind, (UserError, PeerLost)):
             if isinstance(sys.stderr, io.StringIO) and sys.__stderr__:  # torch.distributed's hook around this one would show it later
                 sys.__stderr__.write(sys.stderr.getvalue())
-            for stream in (sys.stdout, sys.__stderr__ or sys.stderr, sys.stderr):
+            for stream in filter(None, (sys.stdout, sys.stderr, sys.__stderr__)):
                 stream.flush()
             os._exit(3 if issubclass(kind, PeerLost) else 2)
 

@@ -1,4 +1,4 @@
-// What an interval costs in wall-clock time: seconds of a local step, bytes of a message, bandwidth, and the I from which on
+// Costs of an interval in wall-clock time: seconds of a local step, bytes of a message, bandwidth, and the I from which on
 // nearly nothing is lost to waiting. It is arithmetic on figures that were measured or given, and measures nothing itself.
 #pragma once
 

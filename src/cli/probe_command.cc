@@ -64,7 +64,7 @@ class ProbeLine {
   Clock::time_point start_ = Clock::now(), last_;
 };
 
-// What is probed: the recipe with its clients, and the run whose model it starts from.
+// Source of a probe: the recipe with its clients, and the run whose model it starts from.
 struct ProbeSource {
   Recipe recipe;
   std::string run;  // a run's folder; empty: the recipe's own start

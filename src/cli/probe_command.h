@@ -28,7 +28,7 @@ struct ProbeArguments {
   bool json = false, quiet = false;
 };
 
-// What a probe has found. Parts that could not be measured say why.
+// Findings of a probe. Parts that could not be measured say why.
 struct ProbeResult {
   std::string recipe, model;
   int64_t parameters = 0, clients = 1;

@@ -1,4 +1,4 @@
-// What `tacet probe` prints: the figures of probe.json in a few tables and sentences.
+// Prints of `tacet probe`: the figures of probe.json in a few tables and sentences.
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 

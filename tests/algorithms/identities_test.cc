@@ -147,17 +147,7 @@ TEST(Identities, EpisodePlusPlusKeepsGTheMeanOfItsParts) {
   for (bool few : {false, true}) {
     Trial t = trial("episode++", 3, few ? 4 : 1);
     if (few) t.sampled = {{0, 2}, {1}};
-    Quadratic objective = three();
-    const auto algorithm = t.method->make(t.options);
-    Vec x = objective.initial();
-    for (int64_t r = 0; r < 6; ++r) {
-      test::run_on(*single_group(), t, objective, *algorithm, x, r, r + 1);
-      test::Snapshot s;
-      algorithm->state(s);
-      Vec mean = at::zeros({5});
-      for (auto& [id, G_i] : s.per_client["corrections"]) mean += G_i / 3;
-      EXPECT_LT(l2_norm(s.globals["G"] - mean), 1e-6) << r;
-    }
+    test::expect_mean_of_parts(t, three(), "G", "corrections");
   }
 }
 

@@ -132,17 +132,7 @@ TEST(InitCorrections, MakeScaffoldOfOneStepTheNaiveStep) {
 TEST(InitCorrections, KeepCTheMeanOfItsParts) {
   Trial t = trial("scaffold", 3, 4, {{"init_corrections", true}});
   t.sampled = {{0, 2}, {1}};
-  Quadratic objective{5, {1, 0.5, 2}, {1, -1, 3}, 0.5};
-  const auto algorithm = t.method->make(t.options);
-  Vec x = objective.initial();
-  for (int64_t r = 0; r < 6; ++r) {
-    test::run_on(*single_group(), t, objective, *algorithm, x, r, r + 1);
-    test::Snapshot s;
-    algorithm->state(s);
-    Vec mean = at::zeros({5});
-    for (auto& [id, c_i] : s.per_client["variates"]) mean += c_i / 3;
-    EXPECT_LT(l2_norm(s.globals["c"] - mean), 1e-6) << r;
-  }
+  test::expect_mean_of_parts(t, {5, {1, 0.5, 2}, {1, -1, 3}, 0.5}, "c", "variates");
 }
 
 // ---- naive-clip-partial ----

@@ -260,17 +260,7 @@ TEST(FedDyn, FindsTheCommonMinimumWhereFedAvgDoesNot) {
 TEST(FedDyn, KeepsLTheMeanOfItsParts) {
   Trial t = trial("feddyn", 3, 4, {{"alpha", 0.3}});
   t.sampled = {{0, 2}, {1}};
-  Quadratic objective = three();
-  const auto algorithm = t.method->make(t.options);
-  Vec x = objective.initial();
-  for (int64_t r = 0; r < 6; ++r) {
-    test::run_on(*single_group(), t, objective, *algorithm, x, r, r + 1);
-    test::Snapshot s;
-    algorithm->state(s);
-    Vec mean = at::zeros({5});
-    for (auto& [id, l_i] : s.per_client["shifts"]) mean += l_i / 3;
-    EXPECT_LT(l2_norm(s.globals["l"] - mean), 1e-6) << r;
-  }
+  test::expect_mean_of_parts(t, three(), "l", "shifts");
 }
 
 // f = ½(x − 4)², one client, α = ½, η = ½, I = 1, weight 2, so that α/(N p) is ¼:
@@ -412,17 +402,7 @@ TEST(NormEc, WithLongMessagesIsSgd) {
 TEST(NormEc, KeepsGTheMeanOfItsParts) {
   Trial t = trial("norm-ec", 3, 4);
   t.sampled = {{0, 2}, {1}};
-  Quadratic objective = three();
-  const auto algorithm = t.method->make(t.options);
-  Vec x = objective.initial();
-  for (int64_t r = 0; r < 6; ++r) {
-    test::run_on(*single_group(), t, objective, *algorithm, x, r, r + 1);
-    test::Snapshot s;
-    algorithm->state(s);
-    Vec mean = at::zeros({5});
-    for (auto& [id, g_i] : s.per_client["sent"]) mean += g_i / 3;
-    EXPECT_LT(l2_norm(s.globals["g"] - mean), 1e-6) << r;
-  }
+  test::expect_mean_of_parts(t, three(), "g", "sent");
 }
 
 // ---- i-nsgd ----

@@ -3,6 +3,7 @@
 
 #include <cstring>
 #include <limits>
+#include <string>
 
 #include <gtest/gtest.h>
 
@@ -17,6 +18,21 @@ inline Trace run_alone(const Trial& t, Quadratic objective, int64_t rounds, doub
   auto algorithm = t.method->make(t.options);
   Vec x = objective.initial().add_(start);
   return run_on(*single_group(), t, objective, *algorithm, x, 0, rounds);
+}
+
+// Expects that the method's `global` is the mean of its clients' parts after each of 6 rounds, up to rounding.
+inline void expect_mean_of_parts(const Trial& t, Quadratic objective, const std::string& global, const std::string& parts) {
+  const auto algorithm = t.method->make(t.options);
+  Vec x = objective.initial();
+  for (int64_t r = 0; r < 6; ++r) {
+    run_on(*single_group(), t, objective, *algorithm, x, r, r + 1);
+    Snapshot s;
+    algorithm->state(s);
+    Vec mean = at::zeros_like(x);
+    for (const auto& [id, part] : s.per_client[parts]) mean += part / t.clients;
+    EXPECT_FALSE(s.per_client[parts].empty());
+    EXPECT_LT(l2_norm(s.globals[global] - mean), 1e-6) << r;
+  }
 }
 
 inline void expect_same_bits(const Trace& a, const Trace& b) {

@@ -7,6 +7,7 @@
 #include "figure/figure_runs.h"
 #include "support/error_of.h"
 #include "support/temp_folder.h"
+#include "sweep/sweep_fixture.h"
 
 namespace tacet {
 namespace {
@@ -27,26 +28,9 @@ set = ["algorithm.eta=0.02"]
 set = ["algorithm.name=fedavg"]
 )";
 
-const std::string recipe = R"([data]
-name = "noise"
-noise.kind = "uniform"
-noise.scale = 1
-[model]
-name = "quartic-pair"
-[algorithm]
-name = "celgc"
-eta = 0.01
-gamma = 0.05
-interval = 8
-[clients]
-count = 2
-[schedule]
-rounds = 20
-)";
-
 struct FigureFile : testing::Test {
   test::TempFolder folder;
-  FigureFile() { folder.write("r.toml", recipe); }
+  FigureFile() { folder.write("r.toml", small_recipe); }
 
   Figure read(const std::string& text) const { return read_figure(folder.write("f.toml", text)); }
   std::string error(const std::string& text) const {
@@ -111,11 +95,11 @@ TEST_F(FigureFile, TellsWhichCurveIsNoRun) {
 
 // A band is of runs that differ in their seed only.
 TEST_F(FigureFile, RefusesABandOfRunsThatDifferInMoreThanTheSeed) {
-  folder.write("a/recipe.toml", recipe + "[run]\nseed = 1\n");
-  folder.write("b/recipe.toml", recipe + "[run]\nseed = 2\n");
+  folder.write("a/recipe.toml", small_recipe + "[run]\nseed = 1\n");
+  folder.write("b/recipe.toml", small_recipe + "[run]\nseed = 2\n");
   const Figure same = read("[curves.a]\nruns = [\"a\", \"b\"]\n");
   EXPECT_NO_THROW(require_alike(same, plan_figure(same, 1)));
-  std::string other = recipe;
+  std::string other = small_recipe;
   folder.write("b/recipe.toml", other.replace(other.find("0.01"), 4, "0.02") + "[run]\nseed = 2\n");
   const std::string text = test::error_of([&] { require_alike(same, plan_figure(same, 1)); });
   EXPECT_NE(text.find("runs of one curve must differ in run.seed only, but algorithm.eta is 0.01 in "), std::string::npos)

@@ -35,7 +35,7 @@ std::string round_key(const BatchKey& draw) { return draw.step >= int64_t{1} << 
 json options_for_numpy(const AlgorithmInfo& method, const Values& options) {
   json o = json::object();
   for (const auto& [key, value] : options.all()) {
-    // Where rounds end is the driver's, and the program is told each round's steps.
+    // The driver decides when rounds end, and tells the program each round's steps.
     if (key == "eta" || key == "gamma" || key == "interval" || key == "name" || key == "bias_correction" ||
         key == "message" || key == "average_at_pass_end")
       continue;

@@ -1,4 +1,4 @@
-// What is read from the folders of runs: states, means, the best, and the files that tell them.
+// Results that are read from the folders of runs: states, means, the best, and the files that tell them.
 #include <gtest/gtest.h>
 
 #include <cmath>

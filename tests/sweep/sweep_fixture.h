@@ -1,4 +1,4 @@
-// What the tests of sweeps share: a small recipe and a folder.
+// A small recipe, which the tests of figures use as well, and a folder with it for the tests of sweeps.
 #pragma once
 
 #include <string>
@@ -9,10 +9,7 @@
 
 namespace tacet {
 
-struct SweepTest : test::TempFolder {
-  // Returns a request for a recipe of a function, with more lines at its end.
-  SweepRequest request(const std::string& more = "") const {
-    const std::string text = R"([data]
+inline const std::string small_recipe = R"([data]
 name = "noise"
 noise.kind = "uniform"
 noise.scale = 1
@@ -28,8 +25,12 @@ count = 2
 [schedule]
 rounds = 20
 )";
+
+struct SweepTest : test::TempFolder {
+  // Returns a request for a recipe of a function, with more lines at its end.
+  SweepRequest request(const std::string& more = "") const {
     SweepRequest out;
-    out.recipe = write("r.toml", text + more);
+    out.recipe = write("r.toml", small_recipe + more);
     return out;
   }
 };
