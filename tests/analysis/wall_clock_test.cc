@@ -10,7 +10,7 @@ namespace {
 
 ClusterCosts cluster() { return {.step_seconds = 1, .parameters = 1 << 20, .workers = 2, .bytes_per_second = 1 << 20}; }
 
-const ExchangePlan& find(const std::vector<ExchangePlan>& plans, const std::string& message, bool overlap) {
+ExchangePlan find(const std::vector<ExchangePlan>& plans, const std::string& message, bool overlap) {
   for (const ExchangePlan& plan : plans)
     if (plan.message == message && plan.overlap == overlap) return plan;
   throw std::runtime_error("no such way");
@@ -33,13 +33,13 @@ TEST(MeanBytes, AreThoseOfTheMessages) {
 
 TEST(ExchangePlan, FindsTheSmallestIntervalOfNinetyFivePercent) {
   const auto plans = exchange_plans(cluster());
-  const ExchangePlan& f32 = find(plans, "f32", false);
+  const ExchangePlan f32 = find(plans, "f32", false);
   EXPECT_DOUBLE_EQ(f32.seconds, 4);  // 4 MiB at 1 MiB/s
   EXPECT_EQ(f32.interval, 76);       // 1/(1 + 4/I) ≥ 0.95: I ≥ 19 · 4
   EXPECT_NEAR(f32.speed(76), 0.95, 1e-12);
   EXPECT_LT(f32.speed(75), 0.95);
   EXPECT_DOUBLE_EQ(f32.seconds_a_step(4), 2);
-  const ExchangePlan& beside = find(plans, "f32", true);
+  const ExchangePlan beside = find(plans, "f32", true);
   EXPECT_EQ(beside.interval, 4);  // 0.95 · 4 = 3.8 steps hide enough of it
   EXPECT_DOUBLE_EQ(beside.speed(4), 1);
   EXPECT_DOUBLE_EQ(beside.seconds_a_step(2), 2);
