@@ -62,8 +62,8 @@ class Launcher {
     for (Worker& worker : workers_) start(worker);
     while (any_running()) {
       wait_for_news();
+      pass_signals_on();  // before reap(): the news of an end that came between the two would be taken and nobody would look
       reap();
-      pass_signals_on();
       escalate();
       for (Worker& worker : workers_) worker.show(false);
     }
