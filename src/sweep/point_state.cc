@@ -71,6 +71,17 @@ void compare_plans(const std::string& path, const json& before, const SweepPlan&
                       text(plan.base, key) + ": give another --out, or make " + key + " an axis");
 }
 
+// Returns true if the folder has files of others. A sweep that begins at this moment makes its own folders before its plan.
+bool has_foreign_files(const std::string& folder) {
+  const std::set<std::string> own = {"logs", "failures", "claims"};
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder, error)) {
+    const std::string name = entry.path().filename().string();
+    if (own.count(name) == 0 && !name.starts_with("plan.json")) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 std::string state_name(PointState::Kind kind) {
@@ -145,7 +156,7 @@ bool move_stuck_run(const SweepFolder& folder, const Point& point) {
 void open_sweep_folder(const SweepFolder& folder, const SweepPlan& plan) {
   std::error_code error;
   const std::string path = folder.path + "/plan.json";
-  if (fs::is_directory(folder.path, error) && !fs::is_empty(folder.path, error) && !fs::exists(path, error))
+  if (!fs::exists(path, error) && has_foreign_files(folder.path))
     throw UserError("--out: " + folder.path + " is not empty and holds no sweep: give a new name, or that of a sweep");
   for (const std::string& part : {folder.path, folder.path + "/logs", folder.path + "/failures", folder.claims()})
     make_folder(part);

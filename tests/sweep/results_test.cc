@@ -116,6 +116,10 @@ TEST_F(ResultsTest, OfTwoSweepsInOneFolderMustHaveOneRecipe) {
   test.write("mine/notes.txt", "");
   EXPECT_EQ(test::error_of([&] { open_sweep_folder({test / "mine"}, plan); }),
             "--out: " + (test / "mine") + " is not empty and holds no sweep: give a new name, or that of a sweep");
+  // A sweep that begins at this moment has made a folder, and its plan is not there yet.
+  test.write("begins/claims/none", "");
+  test.write("begins/plan.json.7.part", "{");
+  EXPECT_NO_THROW(open_sweep_folder({test / "begins"}, plan));
 }
 
 // ---- the watch over a run ----
