@@ -185,7 +185,7 @@ class Round {
   using Pending = std::shared_future<Vec>;
   // Starts such a mean. Asks f at once for vectors that exist already and do not change before get() has returned, and goes
   // on with the exchange beside this thread. Takes one collective, without buffers. get() throws what mean() throws.
-  // REQUIRES: it is called once a round, and until get() has returned nothing talks but work(), whose f calls get().
+  // REQUIRES: it is called once a round, and until get() has returned nothing talks but work(), whose f may call get().
   Pending start_mean(const Vec& reference, const ClientFn& f);
   Pending start_mean(const ModelPart& part, const Vec& reference, const ClientFn& f);
   // Runs f for every sampled client. Takes one collective, of buffers and counters alone.
