@@ -75,6 +75,21 @@ using ClientsFn = std::function<std::vector<Vec>(Client&)>;
 // Fills in `numbers` as well, which are zeros before.
 using NumbersFn = std::function<Vec(Client&, std::vector<double>& numbers)>;
 
+// A part of the model that is averaged by itself: some of its layers, one behind the other in a vector of their own.
+struct ModelPart {
+  int number = 0;  // among the parts that a method sends in turn
+  std::vector<Layer> layers = {};
+
+  int64_t size() const;
+  Vec of(const Vec& x) const;                       // Returns a copy of the part of x.
+  void put(const Vec& values, const Vec& x) const;  // Writes the values over the part of x.
+};
+
+// Deals the model's blocks to `count` parts in turn. A block is the neighbouring layers whose names agree up to the first
+// number ("h.3.attn.weight"), or without one up to the last dot ("conv1.bias"). Throws UserError for more parts than blocks,
+// as a mistake of the key `option`.
+std::vector<ModelPart> parts_in_turn(std::span<const Layer> layers, int count, const std::string& option);
+
 // A vector per client that lives with its client across rounds: momentum, control variates, … Created lazily, so that of
 // thousands of clients only those that took part have one.
 class PerClient {
@@ -149,6 +164,8 @@ class Round {
   // model. Where messages are coded (algorithm.message), the difference to it is coded, and the mean is reference +
   // (1/|S_r|) Σ of the decoded differences.
   Vec mean(const Vec& reference, const ClientFn& f);
+  // Averages a part of the model. The reference and the clients' vectors have its size.
+  Vec mean(const ModelPart& part, const Vec& reference, const ClientFn& f);
   // Averages several vectors of each client in one message: out[k] = mean_i f(i)[k]. Every client returns `count` vectors of
   // size d; the first is close to `reference`.
   std::vector<Vec> means(const Vec& reference, int count, const ClientsFn& f);
@@ -168,8 +185,9 @@ class Round {
   using Pending = std::shared_future<Vec>;
   // Starts such a mean. Asks f at once for vectors that exist already and do not change before get() has returned, and goes
   // on with the exchange beside this thread. Takes one collective, without buffers. get() throws what mean() throws.
-  // REQUIRES: it is called once a round, and until get() has returned nothing talks but work(), whose f calls get().
+  // REQUIRES: it is called once a round, and until get() has returned nothing talks but work(), whose f may call get().
   Pending start_mean(const Vec& reference, const ClientFn& f);
+  Pending start_mean(const ModelPart& part, const Vec& reference, const ClientFn& f);
   // Runs f for every sampled client. Takes one collective, of buffers and counters alone.
   void work(const std::function<void(Client&)>& f);
   bool sampled(int client) const;
@@ -231,6 +249,8 @@ struct AlgorithmInfo {
   bool short_steps = false;          // without momentum and weight decay, no local step is longer than γ
   bool own_steps = false;            // its local loop goes to Client::steps, so the method has the option local_epochs
   bool draws_steps = false;          // rounds have random lengths: draw_steps() says I
+  std::string parts = {};            // option that says how many parts of the model take turns; empty: x is sent whole
+  std::string message = "f32";       // default of the option message
   int numbers_sent = 0;              // numbers that a client sends in a round, beside its vectors
   std::vector<Option> options = {};  // keys that a recipe may give; filled in by add_algorithm
 
@@ -240,6 +260,11 @@ struct AlgorithmInfo {
     OptionList list(values);
     algorithm->options(list);
     return algorithm;
+  }
+
+  // Returns the parts of the model that take turns, of which a round sends one.
+  int parts_of(const Values& values) const {
+    return parts.empty() || !values.has(parts) ? 1 : static_cast<int>(values.integer(parts));
   }
 
   // Returns true if a round can go on without a late client (run.round_deadline). Its rounds then have one mean, before

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "algorithms/builtin_algorithms.h"
+#include "engine/sparse_options.h"
 #include "tacet/error.h"
 #include "tacet/registry.h"
 
@@ -18,9 +19,10 @@ struct Shared {
   int64_t interval = 1;
   std::optional<int64_t> local_epochs;
   std::string message;
+  SparseOptions sparse;
 };
 
-// Lists the row's options: eta, gamma, interval and local_epochs, those that the method binds itself, and message.
+// Lists the row's options: eta, gamma, interval and local_epochs, those that the method binds itself, message and its own.
 std::vector<Option> all_options(const AlgorithmInfo& row) {
   Shared unused;
   OptionList o;
@@ -39,10 +41,12 @@ std::vector<Option> all_options(const AlgorithmInfo& row) {
                     "local epochs E in a round, in place of interval: a client takes ⌈E n/b⌉ steps, with n its samples and "
                     "b = data.batch_size");
   row.create()->options(o);
-  if (!row.single_client)
-    o.text("message", unused.message, "f32", {"f32", "bf16", "int8"},
-           "what a value of a client's vectors is on its way: f32, 4 bytes; bf16, 2 bytes; int8, 1 byte and a scale for "
-           "256 values, where the client adds what was left out to its next message");
+  if (row.single_client) return o.all();
+  o.text("message", unused.message, row.message, {"f32", "bf16", "int8", "topk"},
+         "what a value of a client's vectors is on its way: f32, 4 bytes; bf16, 2 bytes; int8, 1 byte and a scale for "
+         "256 values, where the client adds what was left out to its next message; topk, nothing unless it is one of the "
+         "largest of its chunk");
+  unused.sparse.options(o);
   return o.all();
 }
 

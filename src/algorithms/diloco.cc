@@ -4,10 +4,8 @@
 // (Hsu, Qi, Brown, 2019), and on one client without momentum it is Lookahead (Zhang et al., NeurIPS 2019); adam is FedAdam's
 // server (Reddi et al., ICLR 2021). MuLoCo is DiLoCo with Muon inside (Thérien, Huang, Defazio, Rish, Belilovsky, "MuLoCo:
 // Muon is a practical inner optimizer for DiLoCo", 2025).
-#include <ATen/ops/full_like.h>
-#include <ATen/ops/zeros_like.h>
-
 #include "algorithms/inner_optimiser.h"
+#include "algorithms/outer_optimiser.h"
 
 namespace tacet {
 namespace {
@@ -23,15 +21,7 @@ struct Diloco : Algorithm {
       inner.options(o, {.kind = "muon", .weight_decay = 0.01});
     else
       inner.options(o, {.kind = "adamw", .weight_decay = 0.1, .max_norm = 1});
-    o.text("outer", outer, "nesterov", {"nesterov", "momentum", "sgd", "adam"},
-           "optimiser of the common model, whose gradient is the mean change D of a round");
-    o.number("outer_eta", alpha, 0.7, above(0), "step size α of the common model");
-    beta(o, "outer_momentum", mu, muloco ? 0.6 : 0.9, "β of u, or of adam's first moment");
-    o.all().back().only_with = {{"outer", {"nesterov", "momentum", "adam"}}};
-    beta(o, "outer_beta2", outer_beta2, 0.99, "β₂ of adam's second moment");
-    o.all().back().only_with = {{"outer", {"adam"}}};
-    o.number("outer_tau", tau, 1e-3, above(0), "τ: added to the root of adam's second moment").only_with = {
-        {"outer", {"adam"}}};
+    outer.options(o, muloco ? 0.6 : 0.9);
   }
 
   void round(Round& r, Vec& x) override {
@@ -41,33 +31,19 @@ struct Diloco : Algorithm {
       return y;
     });
     const Vec D = x - mean;
-    x = x - alpha * direction(D);
-  }
-
-  Vec direction(const Vec& D) {
-    if (outer == "sgd") return D;
-    if (!u.defined()) u = at::zeros_like(D);
-    if (outer == "adam") {
-      if (!v.defined()) v = at::full_like(D, tau * tau);
-      average_in(u, D, mu);                                 // u ← β u + (1 − β) D
-      v.mul_(outer_beta2).addcmul_(D, D, 1 - outer_beta2);  // v ← β₂ v + (1 − β₂) D²
-      return u / v.sqrt().add_(tau);
-    }
-    u.mul_(mu).add_(D);  // u ← β u + D
-    return outer == "nesterov" ? D + mu * u : u;
+    x = x - outer.alpha * outer.direction(D, kept);
   }
 
   void state(StateVisitor& visitor) override {
     inner.state(visitor);
-    visitor.global("u", u);
-    visitor.global("v", v);
+    visitor.global("u", kept.u);
+    visitor.global("v", kept.v);
   }
 
   Paper paper;
   InnerOptimiser inner;
-  std::string outer;
-  double alpha = 0, mu = 0, outer_beta2 = 0, tau = 0;
-  Vec u, v;
+  OuterOptimiser outer;
+  OuterOptimiser::OuterMoments kept;
 };
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "engine/sparse_options.h"
 #include "tacet/error.h"
 
 namespace tacet {
@@ -18,10 +19,21 @@ void require_above_zero(const std::string& what, double given) {
   if (!(std::isfinite(given) && given > 0)) throw UserError(fmt::format("{} must be > 0 and finite, got {:g}", what, given));
 }
 
+// Returns the bytes of a matrix of d values in topk with its defaults.
+double sparse_bytes(double d) {
+  const SparseOptions o;
+  const auto words = [&](int64_t n) {
+    return static_cast<double>(n > 0 ? sparse_words(n, kept_of(n, o.density), o.in_two_bits()) : 0);
+  };
+  const double chunks = std::floor(d / static_cast<double>(o.chunk));
+  return 4 * (chunks * words(o.chunk) + words(static_cast<int64_t>(d - chunks * static_cast<double>(o.chunk))));
+}
+
 double coded_bytes(const std::string& message, double d) {
   if (message == "f32") return 4 * d;
   if (message == "bf16") return 2 * d;
   if (message == "int8") return d + 4 * std::ceil(d / block_values);
+  if (message == "topk") return sparse_bytes(d);
   throw std::logic_error("coded_bytes: " + message);
 }
 
@@ -67,7 +79,7 @@ std::vector<ExchangePlan> exchange_plans(const ClusterCosts& costs, double share
   check_costs(costs);
   std::vector<ExchangePlan> plans;
   for (const bool overlap : {false, true})
-    for (const char* message : {"f32", "bf16", "int8"}) plans.push_back(way(costs, message, overlap, share));
+    for (const char* message : {"f32", "bf16", "int8", "topk"}) plans.push_back(way(costs, message, overlap, share));
   return plans;
 }
 

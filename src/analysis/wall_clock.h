@@ -20,7 +20,8 @@ struct ClusterCosts {
 // Throws UserError for costs that no cluster has.
 void check_costs(const ClusterCosts& costs);
 
-// Returns the bytes that a worker sends for one mean of vectors in this message coding: "f32", "bf16" or "int8".
+// Returns the bytes that a worker sends for one mean of vectors in this message coding: "f32", "bf16", "int8", or
+// "topk" with its defaults, as if the model were one matrix.
 double mean_bytes(const std::string& message, int64_t parameters, int workers);
 
 // One way to send: a message coding, with or without celgc-overlap's local steps beside the exchange.
@@ -37,7 +38,7 @@ struct ExchangePlan {
   double step_seconds = 0;
 };
 
-// Returns the six ways, by message, without and with overlap. 0 < share < 1.
+// Returns the eight ways, by message, without and with overlap. 0 < share < 1.
 std::vector<ExchangePlan> exchange_plans(const ClusterCosts& costs, double share = 0.95);
 
 }  // namespace tacet

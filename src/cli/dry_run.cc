@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 #include <optional>
+#include <vector>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -38,10 +39,21 @@ namespace fs = std::filesystem;
 
 constexpr double patience = 15;  // seconds; a longer step is not timed
 
-int64_t parameter_count(const Objective& objective) {
+int64_t parameter_count(const std::vector<Layer>& layers) {
   int64_t d = 0;
-  for (const Layer& l : objective.layers()) d += l.size;
+  for (const Layer& l : layers) d += l.size;
   return d;
+}
+
+// Returns the bytes of a client's messages in a round. Where parts of the model take turns, the mean over their rounds.
+double round_bytes(const AlgorithmInfo& method, const Values& algorithm, double vectors, const std::vector<Layer>& layers) {
+  const MessageKind kind = message_kind(algorithm.has("message") ? algorithm.text("message") : std::string("f32"));
+  const auto sparse = read_options<SparseOptions>(algorithm);
+  const int parts = method.parts_of(algorithm);
+  int64_t words = 0;
+  for (const ModelPart& part : parts_in_turn(layers, parts, "algorithm." + method.parts))
+    words += message_layout(kind, sparse, part.layers).words();
+  return 4.0 * vectors * static_cast<double>(words) / parts;
 }
 
 // Returns the most bytes of memory that this process has had since forget_peak(), or since its start where the system can't
@@ -118,7 +130,7 @@ struct Guess {
   double seconds = 0;  // the step's, extrapolated
   int64_t batch = 0;   // largest that was measured
   double bytes = 0;    // memory of that batch: less than the step needs, and too noisy to extrapolate
-  int64_t parameters = 0;
+  std::vector<Layer> layers;
 };
 
 // Judges a step from two smaller batches where one at the batch itself would take too long or too much memory. Returns
@@ -127,10 +139,10 @@ std::optional<Guess> extrapolated(const Recipe& recipe, StandIn& stand_in, int c
   const int64_t batch = recipe.data.integer("batch_size"), small = (batch + 31) / 32;
   if (batch < 16) return std::nullopt;
   const auto seed = static_cast<uint64_t>(recipe.run.integer("seed"));
-  int64_t parameters = 0;
+  std::vector<Layer> layers;
   const auto measure = [&](int64_t size) {
     const auto objective = stand_in.objective(size);
-    parameters = parameter_count(*objective);
+    layers = objective->layers();
     return step_cost(*objective, seed, client);
   };
   const double before = proc_bytes("/proc/self/status", "VmRSS");
@@ -145,7 +157,7 @@ std::optional<Guess> extrapolated(const Recipe& recipe, StandIn& stand_in, int c
   while (larger > 2 * small && too_much(larger)) larger /= 2;
   const Cost two = measure(larger);
   const auto n = [](int64_t size) { return static_cast<double>(size); };
-  return Guess{line_through(n(small), one.seconds, n(larger), two.seconds, n(batch)), larger, two.bytes, parameters};
+  return Guess{line_through(n(small), one.seconds, n(larger), two.seconds, n(batch)), larger, two.bytes, layers};
 }
 
 // The findings of a dry run.
@@ -278,11 +290,11 @@ DryRun examine(const Recipe& recipe, int workers) {
   }
 
   r.interval = steps_a_round(recipe, objective.get(), r, present);
-  r.parameters = objective ? parameter_count(*objective) : guess->parameters;
-  r.vectors = r.clients > 1 ? method.vectors_sent(r.interval) : 0;
-  const MessageKind kind =
-      message_kind(recipe.algorithm.has("message") ? recipe.algorithm.text("message") : std::string("f32"));
-  r.bytes = 4.0 * r.vectors * static_cast<double>(message_words(kind, r.parameters));
+  const std::vector<Layer>& layers = objective ? objective->layers() : guess->layers;
+  r.parameters = parameter_count(layers);
+  const double vectors = r.clients > 1 ? method.vectors_sent(r.interval) : 0;
+  r.vectors = vectors / method.parts_of(recipe.algorithm);
+  r.bytes = round_bytes(method, recipe.algorithm, vectors, layers);
   r.cost = guess ? Cost{guess->seconds, guess->bytes} : step_cost(*objective, seed, present.front());
   r.round_seconds = r.cost.seconds * r.interval * turns;
   if (guess) r.guessed_from = guess->batch;

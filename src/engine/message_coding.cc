@@ -8,6 +8,7 @@
 #include <limits>
 #include <numeric>
 #include <set>
+#include <utility>
 
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
@@ -89,6 +90,12 @@ void decode_block(MessageKind kind, const float* words, int64_t n, float* out) {
   if (kind == MessageKind::int8) int8_decode(words, n, out);
 }
 
+// Decodes one block of a layout, whose words and values these are.
+void decode_block(const MessageLayout& layout, int64_t block, const float* words, float* out) {
+  if (layout.kind == MessageKind::topk) return sparse_decode(layout.chunks[block], layout.two_bits, words, out);
+  decode_block(layout.kind, words, layout.value_at(block + 1) - layout.value_at(block), out);
+}
+
 // Adds up vectors of n floats by the tree of tree_sum.h, in place. The sum lands in the first.
 void add_tree(const std::vector<float*>& leaves, int64_t n) {
   for (size_t width = 1; width < leaves.size(); width *= 2)
@@ -99,13 +106,35 @@ void add_tree(const std::vector<float*>& leaves, int64_t n) {
 }  // namespace
 
 MessageKind message_kind(const std::string& word) {
+  if (word == "topk") return MessageKind::topk;
   return word == "bf16" ? MessageKind::bf16 : word == "int8" ? MessageKind::int8 : MessageKind::f32;
 }
 
 int64_t message_words(MessageKind kind, int64_t n) {
+  assert(kind != MessageKind::topk);
   if (kind == MessageKind::f32) return n;
   if (kind == MessageKind::bf16) return (n + 1) / 2;
   return blocks_of(n) + (n + 3) / 4;
+}
+
+int64_t MessageLayout::blocks() const {
+  return kind == MessageKind::topk ? static_cast<int64_t>(chunks.size()) - 1 : blocks_of(values);
+}
+
+int64_t MessageLayout::value_at(int64_t block) const {
+  return kind == MessageKind::topk ? chunks[block].first : std::min(block * message_block, values);
+}
+
+int64_t MessageLayout::word_at(int64_t block) const {
+  return kind == MessageKind::topk ? chunks[block].word : message_words(kind, value_at(block));
+}
+
+MessageLayout message_layout(MessageKind kind, const SparseOptions& sparse, std::span<const Layer> layers) {
+  MessageLayout layout{kind};
+  for (const Layer& layer : layers) layout.values += layer.size;
+  if (kind == MessageKind::topk) layout.chunks = sparse_chunks(layers, sparse);
+  layout.two_bits = sparse.in_two_bits();
+  return layout;
 }
 
 void encode(MessageKind kind, const float* v, const float* reference, float* residual, int64_t n, float* words) {
@@ -140,19 +169,47 @@ void decode(MessageKind kind, const float* words, int64_t first, int64_t n, floa
   });
 }
 
-const float* MessageCoder::code(const Client& client, const std::vector<Vec>& vectors, const Vec& reference, bool sends) {
-  const int64_t d = vectors.front().numel(), words = message_words(kind, d);
+void encode_sparse(const MessageLayout& layout, double beta, const float* v, const float* reference, float* residual,
+                   float* words) {
+  const auto kept = static_cast<float>(beta);
+  at::parallel_for(0, layout.blocks(), 4, [&](int64_t c, int64_t last) {
+    std::vector<float> given(most_in_chunk), sent(most_in_chunk);
+    for (; c < last; ++c) {
+      const SparseChunk& chunk = layout.chunks[c];
+      const int64_t at = chunk.first;
+      for (int64_t i = 0; i < chunk.size; ++i) given[i] = reference ? v[at + i] - reference[at + i] : v[at + i];
+      for (int64_t i = 0; residual && i < chunk.size; ++i) given[i] += kept * residual[at + i];
+      sparse_encode(chunk, layout.two_bits, given.data(), words + chunk.word);
+      if (!residual) continue;
+      sparse_decode(chunk, layout.two_bits, words + chunk.word, sent.data());
+      for (int64_t i = 0; i < chunk.size; ++i) residual[at + i] = given[i] - sent[i];
+    }
+  });
+}
+
+MessageCoder::MessageCoder(MessageKind k, SparseOptions s, int parts) : kind(k), sparse(std::move(s)) {
+  for (int part = 1; part < parts; ++part) uses_.push_back("residual.part" + std::to_string(part));
+  for (size_t use = 0; use < uses_.size(); ++use) residuals_.emplace_back();
+}
+
+const float* MessageCoder::code(const Client& client, const std::vector<Vec>& vectors, const MeanVectors& of, bool sends) {
+  const int64_t d = of.layout.values, words = of.layout.words();
   words_.resize(vectors.size() * static_cast<size_t>(words));
   zeros_.resize(sends ? 0 : static_cast<size_t>(d));
   for (size_t k = 0; k < vectors.size(); ++k) {
-    const bool has_reference = k == 0 && reference.defined();
-    const size_t use = reference.defined() ? k : k + 1;
-    assert(use < residuals_.size());
+    const bool has_reference = k == 0 && of.reference.defined();
+    const size_t use = of.part > 0 ? static_cast<size_t>(of.part) + 2 : of.reference.defined() ? k : k + 1;
+    assert(use < residuals_.size() && (of.part == 0 || vectors.size() == 1));
+    const bool is_sparse = kind == MessageKind::topk;
     float* residual = nullptr;
-    if (sends && kind == MessageKind::int8) residual = residual_of(client, use, words);
-    encode(kind, sends ? vectors[k].data_ptr<float>() : zeros_.data(),
-           sends && has_reference ? reference.data_ptr<float>() : nullptr, residual, d,
-           words_.data() + static_cast<int64_t>(k) * words);
+    if (sends && (is_sparse || kind == MessageKind::int8)) residual = residual_of(client, use, is_sparse ? d : words);
+    const float* v = sends ? vectors[k].data_ptr<float>() : zeros_.data();
+    const float* reference = sends && has_reference ? of.reference.data_ptr<float>() : nullptr;
+    float* out = words_.data() + static_cast<int64_t>(k) * words;
+    if (is_sparse)
+      encode_sparse(of.layout, sparse.feedback, v, reference, residual, out);
+    else
+      encode(kind, v, reference, residual, d, out);
   }
   return words_.data();
 }
@@ -163,14 +220,21 @@ float* MessageCoder::residual_of(const Client& client, size_t use, int64_t words
   return kept.data_ptr<float>();
 }
 
-const float* MessageCoder::decoded(int count, int64_t d) {
-  values_.resize(static_cast<size_t>(count * d));
-  for (int k = 0; k < count; ++k) decode(kind, words_.data() + k * message_words(kind, d), 0, d, values_.data() + k * d);
+const float* MessageCoder::decoded(const MeanVectors& of) {
+  const int64_t d = of.layout.values;
+  values_.resize(static_cast<size_t>(of.count * d));
+  for (int k = 0; k < of.count; ++k) {
+    const float* words = words_.data() + k * of.layout.words();
+    float* out = values_.data() + k * d;
+    at::parallel_for(0, of.layout.blocks(), grain, [&](int64_t b, int64_t last) {
+      for (; b < last; ++b) decode_block(of.layout, b, words + of.layout.word_at(b), out + of.layout.value_at(b));
+    });
+  }
   return values_.data();
 }
 
 void MessageCoder::state(StateVisitor& v) {
-  for (size_t use = 0; use < residuals_.size(); ++use) v.clients(uses[use], residuals_[use]);
+  for (size_t use = 0; use < residuals_.size(); ++use) v.clients(uses_[use], residuals_[use]);
 }
 
 bool travels_coded(const Group& group, const std::vector<int64_t>& bounds) {
@@ -186,14 +250,14 @@ namespace {
 // One call of message_sum().
 class CodedSum {
  public:
-  CodedSum(Group& group, const std::vector<int64_t>& bounds, const SumShape& shape, MessageKind kind, int count,
+  CodedSum(Group& group, const std::vector<int64_t>& bounds, const SumShape& shape, const MessageLayout& layout, int count,
            SumBuffers& buffers)
       : group_(group),
         shape_(shape),
-        kind_(kind),
+        layout_(layout),
         count_(count),
         d_(shape.parts.front()),
-        words_(message_words(kind, d_)),
+        words_(layout.words()),
         size_(std::accumulate(shape.parts.begin(), shape.parts.end(), int64_t{0})),
         rest_(size_ - count * d_),
         buffers_(buffers) {
@@ -220,17 +284,17 @@ class CodedSum {
   }
 
  private:
+  // Blocks [first, last) of a vector.
   struct Range {
-    int64_t first, last;  // values: whole blocks, but for the vector's end
-    int64_t size() const { return last - first; }
+    int64_t first, last;
   };
   Range slice(int q) const {
-    if (whole_) return {0, d_};
-    const int64_t blocks = blocks_of(d_), ranks = group_.size();
-    return {std::min(blocks * q / ranks * message_block, d_), std::min(blocks * (q + 1) / ranks * message_block, d_)};
+    const int64_t blocks = layout_.blocks(), ranks = group_.size();
+    if (whole_) return {0, blocks};
+    return {blocks * q / ranks, blocks * (q + 1) / ranks};
   }
-  int64_t words_at(int64_t value) const { return message_words(kind_, value); }
-  int64_t words_in(Range r) const { return words_at(r.last) - words_at(r.first); }
+  int64_t words_in(Range r) const { return layout_.word_at(r.last) - layout_.word_at(r.first); }
+  int64_t values_in(Range r) const { return layout_.value_at(r.last) - layout_.value_at(r.first); }
 
   // Receives this rank's slice of every message's vectors and all of its rest, one behind the other in one room.
   void swap_messages(const CodedLeaf* mine) {
@@ -249,31 +313,35 @@ class CodedSum {
       const Range theirs = slice(q);
       // A piece to send is not written to.
       for (int k = 0; k < count_; ++k)
-        to[q].push_back({const_cast<float*>(mine->words) + k * words_ + words_at(theirs.first), words_in(theirs)});
+        to[q].push_back({const_cast<float*>(mine->words) + k * words_ + layout_.word_at(theirs.first), words_in(theirs)});
       to[q].push_back({const_cast<float*>(mine->rest), rest_});
     }
     group_.exchange(to, from);
   }
 
-  // Returns the words of vector k of leaf p from `value` on, which is in this rank's slice.
-  const float* coded(size_t p, int k, int64_t value) const {
+  // Returns the words of a block of vector k of leaf p, which is in this rank's slice.
+  const float* coded(size_t p, int k, int64_t block) const {
     const Range mine = slice(group_.rank());
-    if (senders_[p] == group_.rank()) return leaves_[p].words + k * words_ + words_at(value);
-    return leaves_[p].words + k * words_in(mine) + (words_at(value) - words_at(mine.first));
+    if (senders_[p] == group_.rank()) return leaves_[p].words + k * words_ + layout_.word_at(block);
+    return leaves_[p].words + k * words_in(mine) + (layout_.word_at(block) - layout_.word_at(mine.first));
   }
 
   void add_vector(int k) {
-    constexpr int64_t chunk = 16 * message_block;
+    // Blocks that are added up at a time have at most that many values.
+    constexpr int64_t most = 16 * message_block;
+    static_assert(most >= most_in_chunk);
+    const int64_t step = layout_.kind == MessageKind::topk ? 1 : 16;
     const Range mine = slice(group_.rank());
-    at::parallel_for(0, (mine.size() + chunk - 1) / chunk, 4, [&](int64_t c, int64_t last) {
-      std::vector<float> room(leaves_.size() * chunk);
+    at::parallel_for(0, (mine.last - mine.first + step - 1) / step, 4, [&](int64_t c, int64_t last) {
+      std::vector<float> room(leaves_.size() * most);
       std::vector<float*> values;
-      for (size_t p = 0; p < leaves_.size(); ++p) values.push_back(room.data() + p * chunk);
+      for (size_t p = 0; p < leaves_.size(); ++p) values.push_back(room.data() + p * most);
       for (; c < last; ++c) {
-        const int64_t at = mine.first + c * chunk, n = std::min(chunk, mine.last - at);
+        const Range these = {mine.first + c * step, std::min(mine.first + (c + 1) * step, mine.last)};
+        const int64_t at = layout_.value_at(these.first), n = values_in(these);
         for (size_t p = 0; p < leaves_.size(); ++p) {
-          for (int64_t b = 0; b < n; b += message_block)
-            decode_block(kind_, coded(p, k, at + b), std::min(message_block, n - b), values[p] + b);
+          for (int64_t b = these.first; b < these.last; ++b)
+            decode_block(layout_, b, coded(p, k, b), values[p] + (layout_.value_at(b) - at));
           const float weight = leaves_[p].rest[rest_ - 1];
           for (int64_t i = 0; weight != 1 && i < n; ++i) values[p][i] = weight * values[p][i];
         }
@@ -303,15 +371,15 @@ class CodedSum {
     std::vector<std::vector<Piece>> to(group_.size()), from(group_.size());
     for (int q = 0; q < group_.size(); ++q)
       for (int k = 0; q != me && k < count_; ++k) {
-        to[q].push_back({out_ + k * d_ + slice(me).first, slice(me).size()});
-        from[q].push_back({out_ + k * d_ + slice(q).first, slice(q).size()});
+        to[q].push_back({out_ + k * d_ + layout_.value_at(slice(me).first), values_in(slice(me))});
+        from[q].push_back({out_ + k * d_ + layout_.value_at(slice(q).first), values_in(slice(q))});
       }
     group_.exchange(to, from);
   }
 
   Group& group_;
   const SumShape& shape_;
-  const MessageKind kind_;
+  const MessageLayout& layout_;
   const int count_;
   const int64_t d_, words_, size_, rest_;
   SumBuffers& buffers_;
@@ -324,9 +392,9 @@ class CodedSum {
 
 }  // namespace
 
-at::Tensor message_sum(Group& group, const std::vector<int64_t>& bounds, const SumShape& shape, MessageKind kind, int count,
-                       const std::function<CodedLeaf(int64_t p)>& leaf, SumBuffers& buffers) {
-  return CodedSum(group, bounds, shape, kind, count, buffers).run(leaf);
+at::Tensor message_sum(Group& group, const std::vector<int64_t>& bounds, const SumShape& shape, const MessageLayout& layout,
+                       int count, const std::function<CodedLeaf(int64_t p)>& leaf, SumBuffers& buffers) {
+  return CodedSum(group, bounds, shape, layout, count, buffers).run(leaf);
 }
 
 }  // namespace tacet

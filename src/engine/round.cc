@@ -62,14 +62,17 @@ struct Round::Inside {
     int64_t draws = 0, steps = 0;
   };
 
-  // Averages `count` vectors of each client, and the numbers that f leaves in `numbers`, if any, which then has their means.
+  // Averages `count` vectors of each client, of the size of the model or of a part of it, and the numbers that f leaves in
+  // `numbers`, if any, which then has their means.
   std::vector<Vec> reduce(const Vec& reference, int count, const std::vector<int>& clients, const Weight& weight,
-                          const ClientsFn& f, std::vector<double>* numbers = nullptr);
+                          const ClientsFn& f, std::vector<double>* numbers = nullptr, const ModelPart* part = nullptr);
   Vec reduce(const Vec& reference, const Weight& weight, std::vector<double>& numbers, const NumbersFn& f);
   // Runs one client's turn and packs its counters into `tail`. Returns false if it was too late.
   bool turn(int id, const std::function<void(Client&)>& f, float* tail);
   void note_who_came(const std::vector<int>& clients, const float* came);
-  void count_message(int vectors, int64_t buffers);
+  // Starts a mean of vectors of these layers beside this thread.
+  Pending start(const Vec& reference, std::span<const Layer> layers, int part, const ClientFn& f);
+  void count_message(int vectors, std::span<const Layer> layers, int64_t buffers);
   double step(double factor, double norm, bool clipped);
   std::vector<int64_t> bounds_of(const std::vector<int>& clients) const;
 
@@ -221,25 +224,26 @@ bool Round::Inside::turn(int id, const std::function<void(Client&)>& f, float* t
   return came;
 }
 
-void Round::Inside::count_message(int vectors, int64_t buffers) {
+void Round::Inside::count_message(int vectors, std::span<const Layer> layers, int64_t buffers) {
   if (setup.clients == 1) return;  // one client has nobody to talk to
   ++report.collectives;
-  const MessageKind kind = setup.messages ? setup.messages->kind : MessageKind::f32;
-  report.client_bytes +=
-      (vectors * message_words(kind, setup.objective->workspace().numel()) + buffers) * static_cast<int64_t>(sizeof(float));
+  const int64_t words = vectors > 0 ? vectors * words_of(setup, layers) : 0;
+  report.client_bytes += (words + buffers) * static_cast<int64_t>(sizeof(float));
 }
 
 std::vector<Vec> Round::Inside::reduce(const Vec& reference, int count, const std::vector<int>& clients,
-                                       const Weight& weight, const ClientsFn& f, std::vector<double>* numbers) {
+                                       const Weight& weight, const ClientsFn& f, std::vector<double>* numbers,
+                                       const ModelPart* part) {
   Objective& objective = *setup.objective;
   const Vec buffers = objective.buffers();
   const Vec buffers_before = buffers.clone();  // every client starts from the buffers of the last mean
-  const int64_t d = objective.workspace().numel(), b = buffers.numel();
+  const std::span<const Layer> layers = part ? std::span<const Layer>(part->layers) : round.layers;
+  const int64_t d = part ? part->size() : objective.workspace().numel(), b = buffers.numel();
   const auto also = numbers ? static_cast<int64_t>(numbers->size()) : 0;
   std::vector<float> with_numbers(static_cast<size_t>(also > 0 ? b + also : 0));  // a client's buffers and numbers
   SumBuffers own;
   SumBuffers& memory = setup.buffers ? *setup.buffers : own;
-  const Coding coding{count > 0 ? coded_messages(setup) : nullptr, count, reference};
+  const Coding coding = coding_of(setup, count, reference, layers, part ? part->number : 0);
   const auto places = setup.deadline ? static_cast<int64_t>(clients.size()) : 0;
   const bool by_weight = weight || setup.deadline;
   const SumShape shape = shape_of(count, d, b + also, places, by_weight ? 0 : static_cast<int64_t>(clients.size()));
@@ -249,7 +253,7 @@ std::vector<Vec> Round::Inside::reduce(const Vec& reference, int count, const st
   };
   if (bounds[setup.group->rank()] == bounds[setup.group->rank() + 1]) wait();
 
-  const bool measures = setup.measures_drift && count > 0 && reference.defined();
+  const bool measures = setup.measures_drift && count > 0 && reference.defined() && !part;
   std::vector<std::pair<int, Vec>> models;  // this rank's clients', where the drift is measured
   std::vector<Vec> vectors;                 // the last client's
   std::vector<float> tail(static_cast<size_t>(shape.parts.back()));
@@ -288,7 +292,7 @@ std::vector<Vec> Round::Inside::reduce(const Vec& reference, int count, const st
   const int64_t weighted = count * d + b + also;
   float* p = sum.data_ptr<float>();
   add(report.counters, p + weighted);
-  count_message(count, b + also);
+  count_message(count, layers, b + also);
   if (places > 0) note_who_came(clients, p + weighted + counter_floats);
   if (report.late.size() == clients.size()) {
     if (b > 0) buffers.copy_(buffers_before);
@@ -313,6 +317,11 @@ Vec Round::Inside::reduce(const Vec& reference, const Weight& weight, std::vecto
 Vec Round::mean(const Vec& reference, const ClientFn& f) {
   return inside_->reduce(reference, 1, inside_->setup.sampled, nullptr, [&](Client& i) { return std::vector<Vec>{f(i)}; })
       .front();
+}
+
+Vec Round::mean(const ModelPart& part, const Vec& reference, const ClientFn& f) {
+  const ClientsFn one = [&](Client& i) { return std::vector<Vec>{f(i)}; };
+  return inside_->reduce(reference, 1, inside_->setup.sampled, nullptr, one, nullptr, &part).front();
 }
 
 Vec Round::weighted_mean(const Vec& reference, const ClientFn& f) {
@@ -346,44 +355,50 @@ Vec Round::partial_mean(const Vec& reference, const ClientFn& f) {
       .front();
 }
 
-Round::Pending Round::start_mean(const Vec& reference, const ClientFn& f) {
-  assert(!inside_->started.valid());  // one at a time, and one a round
-  const RoundSetup& setup = inside_->setup;
-  const int64_t d = setup.objective->workspace().numel();
-  const std::vector<int64_t> bounds = inside_->bounds_of(setup.sampled);
+Round::Pending Round::start_mean(const Vec& reference, const ClientFn& f) { return inside_->start(reference, layers, 0, f); }
+
+Round::Pending Round::start_mean(const ModelPart& part, const Vec& reference, const ClientFn& f) {
+  return inside_->start(reference, part.layers, part.number, f);
+}
+
+Round::Pending Round::Inside::start(const Vec& reference, std::span<const Layer> layers, int part, const ClientFn& f) {
+  assert(!started.valid());  // one at a time, and one a round
+  int64_t d = 0;
+  for (const Layer& layer : layers) d += layer.size;
+  const std::vector<int64_t> bounds = bounds_of(setup.sampled);
   const int64_t first = bounds[setup.group->rank()], last = bounds[setup.group->rank() + 1];
   // Senders and their vectors by position, and counters that nothing has been added to. They live as long as the exchange.
-  struct Started {
+  struct Senders {
     std::vector<Client> clients;
     std::vector<std::vector<Vec>> vectors;
     std::array<float, counter_floats + 1> tail{};
     std::unique_ptr<SumBuffers> memory;
   };
-  const auto started = std::make_shared<Started>();
+  const auto senders = std::make_shared<Senders>();
   for (int64_t p = first; p < last; ++p)
-    inside_->turn(
+    turn(
         setup.sampled[p],
         [&](Client& client) {
-          started->vectors.push_back({f(client)});
-          started->clients.push_back(client);
+          senders->vectors.push_back({f(client)});
+          senders->clients.push_back(client);
         },
-        started->tail.data());
-  started->tail = {};
-  started->tail.back() = 1;
-  if (!setup.buffers) started->memory = std::make_unique<SumBuffers>();
-  SumBuffers& memory = setup.buffers ? setup.buffers->aside() : *started->memory;
-  const Coding coding{coded_messages(setup), 1, reference};
+        senders->tail.data());
+  senders->tail = {};
+  senders->tail.back() = 1;
+  if (!setup.buffers) senders->memory = std::make_unique<SumBuffers>();
+  SumBuffers& memory = setup.buffers ? setup.buffers->aside() : *senders->memory;
+  const Coding coding = coding_of(setup, 1, reference, layers, part);
   const SumShape shape = shape_of(1, d, 0, 0, static_cast<int64_t>(setup.sampled.size()));
-  inside_->count_message(1, 0);
-  inside_->started = std::async(std::launch::async, [=, &group = *setup.group, &memory] {
+  count_message(1, layers, 0);
+  started = std::async(std::launch::async, [bounds, shape, coding, senders, first, d, &group = *setup.group, &memory] {
     const auto sent = [&](int64_t p) {
-      return Sent{started->clients[p - first], &started->vectors[p - first], nullptr, started->tail.data()};
+      return Sent{senders->clients[p - first], &senders->vectors[p - first], nullptr, senders->tail.data()};
     };
     Vec mean = sum_of(group, bounds, shape, coding, sent, memory).narrow(0, 0, d);
-    if (coding.messages && reference.defined()) mean.add_(reference);
+    if (coding.messages && coding.of.reference.defined()) mean.add_(coding.of.reference);
     return mean;
   });
-  return inside_->started;
+  return started;
 }
 
 void Round::work(const std::function<void(Client&)>& f) {

@@ -33,6 +33,17 @@ MessageCoder* coded_messages(const RoundSetup& s) {
   return s.clients > 1 && s.messages && s.messages->kind != MessageKind::f32 ? s.messages : nullptr;
 }
 
+Coding coding_of(const RoundSetup& s, int count, const Vec& reference, std::span<const Layer> layers, int part) {
+  MessageCoder* messages = count > 0 ? coded_messages(s) : nullptr;
+  if (!messages) return {nullptr, {.count = count, .reference = reference}};
+  return {messages, {count, reference, message_layout(messages->kind, messages->sparse, layers), part}};
+}
+
+int64_t words_of(const RoundSetup& s, std::span<const Layer> layers) {
+  if (s.messages) return message_layout(s.messages->kind, s.messages->sparse, layers).words();
+  return message_layout(MessageKind::f32, {}, layers).words();
+}
+
 at::Tensor sum_of(Group& group, const std::vector<int64_t>& bounds, const SumShape& shape, const Coding& coding,
                   const std::function<Sent(int64_t position)>& sent, SumBuffers& memory) {
   const int64_t b = shape.parts[shape.parts.size() - 2], tail = shape.parts.back();
@@ -43,9 +54,9 @@ at::Tensor sum_of(Group& group, const std::vector<int64_t>& bounds, const SumSha
       const float w = s.tail[tail - 1];
       for (int64_t i = 0; i < b; ++i) rest[i] = w == 1 ? s.buffers[i] : w * s.buffers[i];
       std::copy_n(s.tail, tail, rest.begin() + b);
-      return CodedLeaf{coding.messages->code(s.client, *s.vectors, coding.reference, w != 0), rest.data()};
+      return CodedLeaf{coding.messages->code(s.client, *s.vectors, coding.of, w != 0), rest.data()};
     };
-    return message_sum(group, bounds, shape, coding.messages->kind, coding.count, leaf, memory);
+    return message_sum(group, bounds, shape, coding.of.layout, coding.of.count, leaf, memory);
   }
   const auto leaf = [&](int64_t position) {
     const Sent s = sent(position);
@@ -53,12 +64,12 @@ at::Tensor sum_of(Group& group, const std::vector<int64_t>& bounds, const SumSha
     std::vector<const float*> parts;
     for (const Vec& v : *s.vectors) parts.push_back(v.data_ptr<float>());
     if (coding.messages) {
-      coding.messages->code(s.client, *s.vectors, coding.reference, w != 0);
-      const float* arrived = coding.messages->decoded(coding.count, shape.parts.front());
-      for (int k = 0; k < coding.count; ++k) parts[k] = arrived + k * shape.parts.front();
+      coding.messages->code(s.client, *s.vectors, coding.of, w != 0);
+      const float* arrived = coding.messages->decoded(coding.of);
+      for (int k = 0; k < coding.of.count; ++k) parts[k] = arrived + k * shape.parts.front();
     }
     parts.push_back(s.buffers);
-    const int64_t weighted = coding.count * shape.parts.front() + b;
+    const int64_t weighted = coding.of.count * shape.parts.front() + b;
     if (w != 1.0f) scale(parts, shape.parts, w, memory.weighted(weighted));
     parts.push_back(s.tail);
     return parts;

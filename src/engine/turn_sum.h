@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <vector>
 
 #include "engine/message_coding.h"
@@ -24,9 +25,14 @@ MessageCoder* coded_messages(const RoundSetup& s);
 // The coding of vectors on their way. Without messages they are sent as floats.
 struct Coding {
   MessageCoder* messages;
-  int count;
-  Vec reference;
+  MeanVectors of;
 };
+
+// Returns the coding of `count` vectors of these layers, which are a part of the model or, with part 0, all of it.
+Coding coding_of(const RoundSetup& s, int count, const Vec& reference, std::span<const Layer> layers, int part);
+
+// Returns the words of one such vector in a client's message.
+int64_t words_of(const RoundSetup& s, std::span<const Layer> layers);
 
 // A client's turn, to be added up. The tail ends with the weight of vectors and buffers.
 struct Sent {

@@ -169,7 +169,8 @@ Visit Training::visitor() {
 
 void Training::make_algorithm() {
   algorithm = method.make(recipe.algorithm);
-  messages = std::make_unique<MessageCoder>(messages_of(recipe.algorithm));
+  messages = std::make_unique<MessageCoder>(messages_of(recipe.algorithm), read_options<SparseOptions>(recipe.algorithm),
+                                            method.parts_of(recipe.algorithm));
 }
 
 void Training::reset() {

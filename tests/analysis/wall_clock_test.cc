@@ -29,6 +29,9 @@ TEST(MeanBytes, AreThoseOfTheMessages) {
   EXPECT_NEAR(ratio("int8", 8), 0.625, 0.005);
   EXPECT_DOUBLE_EQ(mean_bytes("int8", 257, 2), 257 + 2 * 4);  // two blocks
   EXPECT_DOUBLE_EQ(mean_bytes("f32", d, 1), 0);
+  // 64 of each 4,096 values, in 24 words of places and 64 of floats; of a rest of 904 it is 14, in 6 and 14.
+  EXPECT_DOUBLE_EQ(mean_bytes("topk", 4096 * 25, 2), 25 * 88 * 4);
+  EXPECT_DOUBLE_EQ(mean_bytes("topk", 5000, 4), 3 * (88 + 20) * 4);
 }
 
 TEST(ExchangePlan, FindsTheSmallestIntervalOfNinetyFivePercent) {
@@ -44,7 +47,8 @@ TEST(ExchangePlan, FindsTheSmallestIntervalOfNinetyFivePercent) {
   EXPECT_DOUBLE_EQ(beside.speed(4), 1);
   EXPECT_DOUBLE_EQ(beside.seconds_a_step(2), 2);
   EXPECT_EQ(find(plans, "bf16", false).interval, 38);
-  EXPECT_EQ(plans.size(), 6U);
+  EXPECT_DOUBLE_EQ(find(plans, "topk", false).bytes, 256 * 88 * 4);
+  EXPECT_EQ(plans.size(), 8U);
 }
 
 TEST(ExchangePlan, CountsRoundTripsAndVectors) {

@@ -16,6 +16,8 @@ RECIPE = os.path.join(os.path.dirname(__file__), "..", "..", "recipes", "demo", 
 RATES = {
     "minibatch-clip": ["eta=0.1", "gamma=0.25"],
     "diloco": ["eta=0.002"],
+    "diloco-streaming": ["eta=0.002"],
+    "sparseloco": ["eta=0.002"],
     "local-adam": ["eta=0.002"],
     "des-loc": ["eta=0.002"],
     "fed-ams": ["eta=0.001"],

@@ -1,5 +1,6 @@
 """The same recipe gives bitwise the same model however its clients are spread over workers, here through the command."""
 
+import json
 import os
 import re
 import subprocess
@@ -92,6 +93,29 @@ class Placement(Case):
             mine = -(-d // 256) // 4 * 256
             sent = 3 * words(d) if message == "int8" else words(d) - words(mine) + 3 * mine
             self.assertEqual(self.summary(spread)["bytes_sent"], 5 * 4 * (sent + 3 * 13))
+
+    def test_sparse_messages(self):
+        # On 4 workers over Gloo each sends its message as it is coded. A dry run tells the bytes.
+        for values in ("f32", "2bit"):
+            recipe = self.recipe("sparse.toml", algorithm={"message": "topk", "density": 0.1, "values": values},
+                                 run={"exchange": "gloo"}, schedule={"rounds": 5})
+            alone = self.train(recipe, values + "-alone")
+            dry = json.loads(self.tacet("train", recipe, "--dry-run", "--json").stdout)
+            self.assertEqual(self.summary(alone)["client_bytes"], 5 * dry["client_bytes_per_round"])
+            self.assertLess(dry["client_bytes_per_round"], 0.2 * 4 * dry["parameters"])
+            for p in (2, 4):
+                spread = self.train(recipe, "%s-%d" % (values, p), "--workers", str(p))
+                self.assertEqual(self.sha(spread), self.sha(alone), "%s on %d workers" % (values, p))
+            # The whole message to each of three, and 12 counts and a weight.
+            self.assertEqual(self.summary(spread)["bytes_sent"], 5 * 3 * (dry["client_bytes_per_round"] + 4 * 13))
+
+    def test_parts_that_take_turns(self):
+        method = {"name": "diloco-streaming", "fragments": 3, "interval": 2, "delay": 1, "inner": "sgd", "weight_decay": 0,
+                  "outer": "sgd", "outer_eta": 1, "message": "topk", "density": 0.1}
+        recipe, alone = self.same("parts", (2, 4), schedule={"rounds": 6}, algorithm=method)
+        dry = json.loads(self.tacet("train", recipe, "--dry-run", "--json").stdout)
+        self.assertAlmostEqual(dry["vectors_per_round"], 1 / 3)
+        self.assertEqual(self.summary(alone)["client_bytes"], round(6 * dry["client_bytes_per_round"]))
 
     def test_a_mean_that_arrives_late(self):
         self.same("overlap", (4,), schedule={"rounds": 8}, algorithm={"name": "celgc-overlap", "delay": 1, "message": "int8"})

@@ -173,7 +173,7 @@ struct Travelled {
 Travelled travel(Group& group, int clients, MessageKind kind, bool weighted = false) {
   Quadratic objective{d, std::vector<double>(clients, 1), std::vector<double>(clients, 0)};
   for (int i = 0; i < clients; ++i) objective.weights.push_back(weighted ? 0.5 + i : 1);
-  MessageCoder messages(kind);
+  MessageCoder messages(kind, {.density = 0.25});
   const Vec near = vector_of(99);
   Vec mean;
   const int64_t before = group.bytes_sent();
@@ -186,7 +186,7 @@ Travelled travel(Group& group, int clients, MessageKind kind, bool weighted = fa
 }
 
 TEST(MessageBetweenRanks, TheMeanIsTheSameForAnyPlacement) {
-  for (const MessageKind kind : {MessageKind::bf16, MessageKind::int8})
+  for (const MessageKind kind : {MessageKind::bf16, MessageKind::int8, MessageKind::topk})
     for (const bool weighted : {false, true})
       for (const int clients : {2, 3, 7}) {
         const Vec alone = travel(*single_group(), clients, kind, weighted).mean;
@@ -198,8 +198,9 @@ TEST(MessageBetweenRanks, TheMeanIsTheSameForAnyPlacement) {
 }
 
 // 1000 parameters are 500 words of bf16, and 4 + 250 of int8; behind them go 1 buffer, 12 counters and a weight, in two
-// rounds. P ranks send their messages to all others, or slices of them and of the sum: in all (P−1)·(words + 1000) and the
-// rest.
+// rounds. Of a vector of 500, in ten chunks of 50, topk sends 13 each, in 5 + 13 words, and of a matrix of 500 it sends 125,
+// in 47 + 125. P ranks send their messages to all others, or slices of them and of the sum: in all (P−1)·(words + 1000) and
+// the rest.
 TEST(MessageBetweenRanks, BytesAreThoseOfTheCode) {
   struct {
     int ranks;
@@ -207,7 +208,8 @@ TEST(MessageBetweenRanks, BytesAreThoseOfTheCode) {
     int64_t words;
   } const table[] = {{2, MessageKind::bf16, 2 * 500},          {2, MessageKind::int8, 2 * 254},
                      {4, MessageKind::int8, 4 * 3 * 254},      {4, MessageKind::bf16, 3 * (500 + 1000)},
-                     {8, MessageKind::int8, 7 * (254 + 1000)}, {8, MessageKind::bf16, 7 * (500 + 1000)}};
+                     {8, MessageKind::int8, 7 * (254 + 1000)}, {8, MessageKind::bf16, 7 * (500 + 1000)},
+                     {2, MessageKind::topk, 2 * 352},          {4, MessageKind::topk, 3 * (352 + 1000)}};
   for (const auto& row : table) {
     int64_t sent = 0;
     for (const Travelled& t : test::on_ranks<Travelled>(row.ranks, [&](Group& g) { return travel(g, row.ranks, row.kind); }))

@@ -32,6 +32,7 @@ sys.dont_write_bytecode = True
 import methods_oracle_adaptive as adaptive
 import methods_oracle_methods as methods
 import methods_oracle_outer as outer
+import methods_oracle_streaming as streaming
 from methods_oracle_breaks import BREAKS, applicable
 from methods_oracle_problems import InputError, make_problem
 
@@ -61,6 +62,9 @@ LOC = {**BETAS, "epsilon": 1e-8, "max_norm": 1.0}
 SHARES = {"weights": None}  # the clients' shares of the data × N
 OUTER = {"outer": "nesterov", "outer_eta": 0.7, "outer_momentum": 0.9, "outer_beta2": 0.99, "outer_tau": 1e-3}
 
+STREAMING = {"fragments": 1, "delay": 0, "merge": "replace", "mix": 0.0}
+SPARSE = {"density": 1 / 64, "chunk": 4096, "values": "f32", "feedback": 0.95}
+
 # method: (one round, its options with their defaults, does it clip?); ... makes an option required.
 METHODS = {
     "sgd-clip": (methods.clipped_sgd, LOOSE, True),
@@ -74,6 +78,8 @@ METHODS = {
     "fedavg": (methods.fedavg, {**STEP, **UPDATES, "weighted": False, "weights": None}, False),
     "diloco": (outer.diloco, {**INNER, **OUTER, "inner": "adamw", "beta2": 0.95}, True),
     "muloco": (outer.diloco, {**INNER, **OUTER, "inner": "muon", "beta2": 0.95, "outer_momentum": 0.6}, True),
+    "diloco-streaming": (streaming.streaming, {**INNER, **OUTER, **STREAMING, "inner": "adamw", "beta2": 0.95}, True),
+    "sparseloco": (streaming.sparseloco, {**INNER, **SPARSE, "outer_eta": 1.0, "inner": "adamw", "beta2": 0.95}, True),
     "fed-nova": (outer.fed_nova, {**STEP, **SHARES, "mu": 0.0, "weighted": True}, False),
     "feddyn": (outer.feddyn, {**INNER, **SHARES, "alpha": ...}, True),
     "fed-exp": (outer.fed_exp, {**INNER, "server_epsilon": 1e-3}, True),
@@ -127,6 +133,8 @@ WORDS = {
     "variate": ("average", "drift"),
     "inner": ("sgd", "adamw", "muon"),
     "outer": ("nesterov", "momentum", "sgd", "adam"),
+    "merge": ("replace", "add"),
+    "values": ("f32", "2bit"),
     "muon_iteration": ("muloco", "jordan"),
     "muon_scale": ("muloco", "jordan", "moonlight"),
 }

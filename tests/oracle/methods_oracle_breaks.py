@@ -16,7 +16,9 @@ LAYERWISE = ("fed-lamb", "lamb", "lars")
 LOCAL = ("celgc", "celgc-overlap", "celgc-partial", "fedavg", "fedprox")
 MOMENTUM = ONE_STEP + PLAIN + ("fedavg",) + SERVER + CORRECTED
 DILOCO = ("diloco", "muloco")
-INNER = DILOCO + ("feddyn", "fed-exp")
+STREAM, SPARSE = ("diloco-streaming",), ("sparseloco",)
+OUTER = DILOCO + STREAM
+INNER = OUTER + SPARSE + ("feddyn", "fed-exp")
 LOC = ("local-adam", "des-loc")
 AVERAGING = LOCAL + ("scaffold",) + EPISODES + AMS + INNER + LOC
 ALL = ("minibatch-clip", "naive-clip-partial", "fed-nova", "clip21", "norm-ec", "i-nsgd", "scaffnew") + JOINT + AVERAGING + SERVER
@@ -52,6 +54,10 @@ def muon(c):
 def keeps(c):
     """Does the inner optimiser keep anything?"""
     return adamw(c) or c["options"]["momentum"]
+
+
+def mixes(c):
+    return c["options"]["merge"] == "replace" and c["options"]["mix"] > 0.05
 
 
 # rule: (what it does instead, for which methods, what a run must have for that to show, the same as a test of configuration
@@ -580,7 +586,7 @@ BREAKS = {
         "β₁, and weight_decay or no layer scale",
         lambda c, f: c["options"]["beta1"] and (f["decay_matters"] or not c["options"]["layerwise"]),
     ),
-    # the inner optimiser of diloco, feddyn and fed-exp
+    # the inner optimiser
     "inner-not-clipped": ("neither γ nor max_norm is used", INNER, "clipped steps", lambda c, f: f["clipped"]),
     "inner-other-decay": (
         "λy is in the gradient before its norm when it must not be, and the other way round",
@@ -611,34 +617,74 @@ BREAKS = {
     "muon-no-look-ahead": ("Nesterov's momentum is left out", ("muloco",), "Jordan's iteration", lambda c, f: muon(c) and c["options"]["muon_iteration"] == "jordan"),
     "muon-others-rate-ignored": ("others_rate is 1", ("muloco",), "inner muon", lambda c, f: muon(c) and abs(c["options"]["others_rate"] - 1) > 0.05),
     # diloco's outer optimiser
-    "outer-ascends": ("x moves away from the models", DILOCO, "always", lambda c, f: True),
-    "outer-eta-ignored": ("outer_eta is 1", DILOCO, "outer_eta other than 1", lambda c, f: abs(c["options"]["outer_eta"] - 1) > 0.05),
+    "outer-ascends": ("x moves away from the models", OUTER, "always", lambda c, f: True),
+    "outer-eta-ignored": ("outer_eta is 1", OUTER, "outer_eta other than 1", lambda c, f: abs(c["options"]["outer_eta"] - 1) > 0.05),
     "outer-changes-summed": (
         "D is summed over clients",
-        DILOCO,
+        OUTER,
         "two sampled clients, outer other than adam",
         lambda c, f: f["several"] and c["options"]["outer"] != "adam",
     ),
     "outer-restarts": (
         "u and v restart at each round",
-        DILOCO,
+        OUTER,
         "two rounds, outer momentum or adam",
         lambda c, f: f["rounds"] > 1 and c["options"]["outer"] != "sgd" and c["options"]["outer_momentum"],
     ),
     "outer-other-look-ahead": (
         "nesterov never adds βu to D, and momentum does",
-        DILOCO,
+        OUTER,
         "outer nesterov or momentum",
         lambda c, f: c["options"]["outer"] in ("nesterov", "momentum") and c["options"]["outer_momentum"],
     ),
     "outer-other-dampening": (
         "u is an average where it must be a sum, and the other way round",
-        DILOCO,
+        OUTER,
         "outer momentum",
         lambda c, f: c["options"]["outer"] != "sgd" and c["options"]["outer_momentum"],
     ),
-    "outer-v-starts-at-zero": ("v₀ = 0", DILOCO, "outer adam", lambda c, f: c["options"]["outer"] == "adam"),
-    "outer-tau-in-root": ("adam divides by √(v + τ)", DILOCO, "outer adam", lambda c, f: c["options"]["outer"] == "adam"),
+    "outer-v-starts-at-zero": ("v₀ = 0", OUTER, "outer adam", lambda c, f: c["options"]["outer"] == "adam"),
+    "outer-tau-in-root": ("adam divides by √(v + τ)", OUTER, "outer adam", lambda c, f: c["options"]["outer"] == "adam"),
+    # diloco-streaming
+    "stream-whole": ("every round averages the whole model", STREAM, "fragments", lambda c, f: c["options"]["fragments"] > 1),
+    "stream-first-part": (
+        "every round averages the first part",
+        STREAM,
+        "fragments, two rounds",
+        lambda c, f: c["options"]["fragments"] > 1 and f["rounds"] > 1,
+    ),
+    "stream-restarts": (
+        "clients begin at the common model",
+        STREAM,
+        "fragments, a client that is there again",
+        lambda c, f: c["options"]["fragments"] > 1 and f["again"],
+    ),
+    "stream-sends-at-the-end": ("a part is sent after all steps", STREAM, "delay", lambda c, f: c["options"]["delay"] > 0),
+    "stream-other-merge": (
+        "replace adds and add replaces",
+        STREAM,
+        "delay, a client that is there again",
+        lambda c, f: c["options"]["delay"] > 0 and f["again"],
+    ),
+    "stream-not-mixed": ("μ is 0", STREAM, "merge replace, mix, a client that is there again", lambda c, f: mixes(c) and f["again"]),
+    "stream-mix-swapped": (
+        "y ← (1 − μ)y + μx",
+        STREAM,
+        "merge replace, mix, a client that is there again",
+        lambda c, f: mixes(c) and f["again"],
+    ),
+    # sparseloco
+    "sparse-forgets": ("what is left out is lost", SPARSE, "a client that is there again", lambda c, f: f["again"]),
+    "sparse-beta-ignored": ("β is 1", SPARSE, "a client that is there again", lambda c, f: f["again"]),
+    "sparse-keeps-what-it-sent": ("what is sent stays in eⁱ", SPARSE, "a client that is there again", lambda c, f: f["again"]),
+    "sparse-sends-all": ("everything is sent", SPARSE, "density below 1", lambda c, f: c["options"]["density"] < 0.95),
+    "sparse-sends-the-smallest": ("the smallest values are sent", SPARSE, "density below 1", lambda c, f: c["options"]["density"] < 0.95),
+    "sparse-chunks-of-half": ("a chunk has half its values", SPARSE, "density below 1", lambda c, f: c["options"]["density"] < 0.95),
+    "sparse-by-senders": ("a coordinate is divided by those that sent it", SPARSE, "two sampled clients", lambda c, f: f["several"]),
+    "sparse-whole-values": ("values are sent as they are", SPARSE, "values in two bits", lambda c, f: f["in_two_bits"]),
+    "sparse-codes-rounded-down": ("codes are rounded down", SPARSE, "values in two bits", lambda c, f: f["in_two_bits"]),
+    "sparse-eta-ignored": ("outer_eta is 1", SPARSE, "outer_eta other than 1", lambda c, f: abs(c["options"]["outer_eta"] - 1) > 0.05),
+    "sparse-ascends": ("x moves away from the models", SPARSE, "always", lambda c, f: True),
     # fed-nova
     "nova-not-normalised": ("changes are averaged as they are", ("fed-nova",), "unequal steps", lambda c, f: f["unequal_steps"] and f["spread"]),
     "nova-most-steps": ("τ is the most of aⁱ", ("fed-nova",), "unequal steps, no mu", lambda c, f: f["unequal_steps"] and not c["options"]["mu"]),

@@ -32,6 +32,10 @@ OPTIONS = {
                "outer_beta2": 0.7, "outer_tau": 0.3},
     "muloco": {"beta1": 0.8, "beta2": 0.7, "epsilon": 0.05, "weight_decay": 0.3, "outer_eta": 0.6, "outer_momentum": 0.5,
                "others_rate": 0.5, "muon_momentum": 0.7},
+    "diloco-streaming": {"beta1": 0.8, "beta2": 0.7, "epsilon": 0.05, "weight_decay": 0.3, "outer_eta": 0.6, "outer_momentum": 0.5,
+                         "outer_beta2": 0.7, "outer_tau": 0.3, "fragments": 2, "delay": 1, "mix": 0.3},
+    "sparseloco": {"beta1": 0.8, "beta2": 0.7, "epsilon": 0.05, "weight_decay": 0.3, "outer_eta": 0.8, "density": 0.5,
+                   "feedback": 0.7},
     "fed-nova": {"momentum": 0.5, "weight_decay": 0.3, "weights": [0.4, 1.6, 0.7, 1.3]},
     "feddyn": {"weight_decay": 0.3, "alpha": 0.4, "weights": [0.4, 1.6, 0.7, 1.3]},
     "fed-exp": {"weight_decay": 0.3, "server_epsilon": 0.1},
@@ -91,7 +95,7 @@ def quadratic(method, noise=0.4, seed=3, **changes):
         "problem": {"kind": "quadratic", "a": [0.5, 1.0, 1.5, 2.0], "b": [1.5, -1.0, 0.5, -2.0]},
     }
     raw.update(changes)
-    if method == "muloco":
+    if method in ("muloco", "sparseloco"):
         raw.setdefault("shapes", [None, [2, 2]])
     raw["options"] = {**OPTIONS.get(method, {}), **changes.get("options", {})}
     if noise:

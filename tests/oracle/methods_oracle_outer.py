@@ -1,4 +1,5 @@
-"""Methods of inner and outer optimisers: DiLoCo, FedNova, FedDyn, FedExP, and Clip21. See methods_oracle_methods.py, whose
+"""Methods of inner and outer optimisers: DiLoCo, FedNova, FedDyn, FedExP, and Clip21. Streaming DiLoCo and SparseLoCo, which
+build on them, are in methods_oracle_streaming.py. See methods_oracle_methods.py, whose
 rules hold here too.
 
 inner = "sgd" is a step of CELGC where γ is finite: min(η, γ/‖g‖) times the direction. With γ infinite the gradient is first
@@ -104,8 +105,9 @@ def inner_step(run, t, i, y, g, state):
     return (adamw_step if o["inner"] == "adamw" else muon_step)(run, i, eta, y, kept * measured, state)
 
 
-def inner_phase(run, x, state, corrected=None):
-    """Every sampled client takes its steps from x; corrected(i, y, g) -> the gradient that its optimiser sees."""
+def inner_phase(run, x, state, corrected=None, begin=None, after=None):
+    """Every sampled client takes its steps from x, or from begin[i]; corrected(i, y, g) -> the gradient that its optimiser
+    sees; after(t, i, y) is told every step."""
     if run.broken == "inner-restarts":
         for name in ("m_i", "v_i", "steps_i", "muon_i"):
             state.pop(name, None)
@@ -113,9 +115,12 @@ def inner_phase(run, x, state, corrected=None):
         state.pop("steps_i", None)
 
     def step(t, i, y, g):
-        return inner_step(run, t, i, y, corrected(i, y, g) if corrected else g, state)
+        y = inner_step(run, t, i, y, corrected(i, y, g) if corrected else g, state)
+        if after:
+            after(t, i, y)
+        return y
 
-    ys = local_phase(run, {i: x for i in run.sampled}, step)
+    ys = local_phase(run, begin or {i: x for i in run.sampled}, step)
     if run.broken == "inner-averaged":
         for name in ("m_i", "v_i", "muon_i"):
             own = state.get(name, {})
@@ -124,34 +129,39 @@ def inner_phase(run, x, state, corrected=None):
     return ys
 
 
-def diloco(run, x, state):
-    """D = mean(x − yⁱ); u ← βu + D; x ← x − α(D + βu) with nesterov, x − αu with momentum, x − αD with sgd."""
+def outer_step(run, change, count, kept):
+    """The step along the mean change D of `count` clients: α(D + βu) with nesterov, αu with momentum, αD with sgd, where
+    u ← βu + D. What it remembers is in `kept`."""
     o, outer = run.options, run.options["outer"]
     alpha, beta = o["outer_eta"], o["outer_momentum"]
-    ys = inner_phase(run, x, state)
-    change = x - average(run, ys)
     if run.broken == "outer-changes-summed":
-        change = change * len(ys)
+        change = change * count
     if run.broken == "outer-eta-ignored":
         alpha = 1.0
     if run.broken == "outer-ascends":
         alpha = -alpha
     if outer == "sgd":
-        return x - alpha * change
+        return alpha * change
     if run.broken == "outer-restarts":
-        state.pop("u", None)
-        state.pop("v", None)
-    u = state.get("u", np.zeros_like(x))
+        kept.pop("u", None)
+        kept.pop("v", None)
+    u = kept.get("u", np.zeros_like(change))
     if outer == "adam":
-        v = state.get("v", (0.0 if run.broken == "outer-v-starts-at-zero" else o["outer_tau"] ** 2) * np.ones_like(x))
-        state["u"] = u = beta * u + (1.0 if run.broken == "outer-other-dampening" else 1 - beta) * change
-        state["v"] = v = o["outer_beta2"] * v + (1 - o["outer_beta2"]) * change**2
+        v = kept.get("v", (0.0 if run.broken == "outer-v-starts-at-zero" else o["outer_tau"] ** 2) * np.ones_like(change))
+        kept["u"] = u = beta * u + (1.0 if run.broken == "outer-other-dampening" else 1 - beta) * change
+        kept["v"] = v = o["outer_beta2"] * v + (1 - o["outer_beta2"]) * change**2
         if run.broken == "outer-tau-in-root":
-            return x - alpha * u / np.sqrt(v + o["outer_tau"])
-        return x - alpha * u / (np.sqrt(v) + o["outer_tau"])
-    state["u"] = u = beta * u + (1 - beta if run.broken == "outer-other-dampening" else 1.0) * change
+            return alpha * u / np.sqrt(v + o["outer_tau"])
+        return alpha * u / (np.sqrt(v) + o["outer_tau"])
+    kept["u"] = u = beta * u + (1 - beta if run.broken == "outer-other-dampening" else 1.0) * change
     nesterov = (outer == "nesterov") != (run.broken == "outer-other-look-ahead")
-    return x - alpha * (change + beta * u if nesterov else u)
+    return alpha * (change + beta * u if nesterov else u)
+
+
+def diloco(run, x, state):
+    """D = mean(x − yⁱ); x moves by the outer optimiser's step along D."""
+    ys = inner_phase(run, x, state)
+    return x - outer_step(run, x - average(run, ys), len(ys), state)
 
 
 def fed_nova(run, x, state):

@@ -403,6 +403,31 @@ def check_methods_of_inner_and_outer_optimisers():
     same(sum(np.array(h) for h in state["h_i"].values()), np.zeros(6), 1e-10)
 
 
+def check_streaming_by_hand():
+    """f = ½(x − 4)², η = ¼, I = 2, the model of the first step is sent; see tests/algorithms/streaming_test.cc."""
+    late = dict(inner="sgd", outer="sgd", outer_eta=0.5, delay=1)
+    for more, second in ((dict(), 15 / 16), (dict(mix=0.5), 75 / 64), (dict(merge="add"), 39 / 32)):
+        x = small("diloco-streaming", [1], [4], [0.0], 0.25, None, 2, 2, **late, **more)[0]
+        same(x[:, 0], np.array([0.5, second]))
+
+
+def check_sparseloco_by_hand():
+    """D = x/2; one of two values is sent, β = ½; see tests/algorithms/streaming_test.cc."""
+    raw = examples.quadratic(
+        "sparseloco", noise=0, rounds=3, interval=1, sampled=[[0]] * 3, clients=1, rates=[[[0.5, None]]] * 3,
+        x0=[4.0, 2.0, 6.0, 2.0], layers=[[0, 2], [2, 2]], shapes=[None, [2, 1]],
+        problem={"kind": "quadratic", "a": [1], "b": [0]},
+        options={"inner": "sgd", "weight_decay": 0.0, "outer_eta": 1.0, "feedback": 0.5})
+    same(run(raw)[0], np.array([[2, 2, 3, 2], [2, 0.5, 1.5, 2], [0.5, 0.5, 1.5, 0.25]]))
+
+
+def check_streaming_of_one_part_is_diloco():
+    one = {"fragments": 1, "delay": 0, "mix": 0.0}
+    same(last("diloco-streaming", options=one, **everybody()), last("diloco", **everybody()))
+    whole = {"density": 1.0, "outer_eta": 0.8}
+    same(last("sparseloco", options=whole), last("diloco", options={"outer": "sgd", "outer_eta": 0.8}))
+
+
 def check_muon_turns_singular_values_to_about_1():
     """[.7, 1.2] for Jordan's coefficients, as published; MuLoCo's end nearer to 1. Tall and wide agree."""
     import methods_oracle_outer as outer
@@ -437,6 +462,12 @@ def check_synchronous_names():
 # ---- broken rules ----
 
 
+def wide():
+    """32 coordinates, half of them a vector and half a matrix: layers with eight values to send in two bits each."""
+    x0 = [round(2 * np.sin(3.0 * k), 3) for k in range(32)]
+    return {"x0": x0, "layers": [[0, 16], [16, 16]], "shapes": [None, [4, 4]]}
+
+
 def variants():
     """(method, options and other changes): between them they reach every rule."""
     for method in oracle.METHODS:
@@ -450,6 +481,11 @@ def variants():
     yield "muloco", {"options": {"muon_iteration": "jordan", "muon_scale": "moonlight"}}
     yield "muloco", {"options": {"inner": "sgd", "decay_in_norm": True}}
     yield "muloco", {"options": {"outer": "adam"}}
+    for method in ("diloco-streaming", "sparseloco"):
+        yield method, {"options": {"inner": "sgd", "momentum": 0.5}}
+    for changes in ({"merge": "add"}, {"delay": 0}, {"delay": 3, "outer": "adam"}, {"fragments": 1}):
+        yield "diloco-streaming", {"options": changes}
+    yield "sparseloco", {"options": {"values": "2bit"}, **wide()}
     for outer in ("momentum", "sgd", "adam"):
         yield "diloco", {"options": {"outer": outer}}
         yield "diloco", {"options": {"outer": outer, "inner": "sgd", "max_norm": 1.2}, "rates": examples.rates(gamma=None)}

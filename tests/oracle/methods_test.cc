@@ -15,6 +15,7 @@
 #include "data/files/safetensors.h"
 #include "data/images/images.h"
 #include "data/text/corpus.h"
+#include "engine/message_coding.h"
 #include "support/pass_on.h"
 #include "support/quadratic.h"
 #include "support/temp_folder.h"
@@ -34,7 +35,9 @@ std::string round_key(const BatchKey& draw) { return draw.step >= int64_t{1} << 
 
 json options_for_numpy(const AlgorithmInfo& method, const Values& options) {
   json o = json::object();
+  const bool is_sparse = method.message == "topk";  // others send their vectors as they are here
   for (const auto& [key, value] : options.all()) {
+    if (!is_sparse && (key == "density" || key == "chunk" || key == "values" || key == "feedback")) continue;
     // The driver decides when rounds end, and tells the program each round's steps.
     if (key == "eta" || key == "gamma" || key == "interval" || key == "name" || key == "bias_correction" ||
         key == "message" || key == "average_at_pass_end")
@@ -61,6 +64,9 @@ class WithNumpy : public testing::Test {
     return answer(folder_.write("config.json", config.dump()) + " " + option);
   }
 
+  // Asks the program that takes DiLoCo's steps with torch.optim.
+  json ask_torch(const json& config) const { return answer(folder_.write("torch.json", config.dump()), TACET_TORCH_ORACLE); }
+
   // Returns the methods that have an independent definition.
   const std::vector<std::string>& witnessed() const {
     static const auto all = answer("--list-methods").get<std::vector<std::string>>();
@@ -70,10 +76,10 @@ class WithNumpy : public testing::Test {
   const test::TempFolder folder_;
 
  private:
-  json answer(const std::string& arguments) const {
+  json answer(const std::string& arguments, const std::string& program = TACET_METHODS_ORACLE) const {
     const std::string out = folder_ / "out.json";
-    const std::string command = std::string(TACET_ORACLE_PYTHON) + " " + TACET_METHODS_ORACLE + " " + arguments + " --out " +
-                                out + " 2>" + folder_ / "stderr";
+    const std::string command =
+        std::string(TACET_ORACLE_PYTHON) + " -B " + program + " " + arguments + " --out " + out + " 2>" + folder_ / "stderr";
     EXPECT_EQ(0, std::system(command.c_str())) << command << "\n" << std::ifstream(folder_ / "stderr").rdbuf();
     std::ifstream in(out);
     return json::parse(in);
@@ -152,6 +158,11 @@ std::vector<Variant> variants() {
       if (o.name == "gain") busy["gain"] = 0.5;
       if (o.name == "noise_floor") busy["noise_floor"] = 0.3;
       if (o.name == "server_epsilon") busy["server_epsilon"] = 0.05;
+      if (o.name == "fragments") busy["fragments"] = int64_t{2};
+      if (o.name == "mix") busy["mix"] = 0.3;
+      if (m.name == "sparseloco" && o.name == "outer_eta") busy["outer_eta"] = 0.8;
+      if (m.name == "sparseloco" && o.name == "density") busy["density"] = 0.5;
+      if (m.name == "sparseloco" && o.name == "feedback") busy["feedback"] = 0.7;
     }
     all.push_back({m.name, "busy", busy});
     const auto also = [&](const std::string& name, const std::map<std::string, Value>& more) {
@@ -181,6 +192,12 @@ std::vector<Variant> variants() {
     if (m.name == "diloco")
       for (const char* outer : {"momentum", "sgd", "adam"})
         also(std::string("outer_") + outer, {{"outer", std::string(outer)}, {"inner", std::string("sgd")}});
+    if (m.name == "diloco-streaming") {
+      also("add", {{"merge", std::string("add")}});
+      also("at_once", {{"delay", int64_t{0}}});
+      also("outer_adam", {{"outer", std::string("adam")}, {"inner", std::string("sgd")}});
+    }
+    if (m.name == "sparseloco") also("two_bits", {{"values", std::string("2bit")}});
     if (m.name == "muloco")
       for (const char* scale : {"jordan", "moonlight"})
         also(scale, {{"muon_iteration", std::string("jordan")}, {"muon_scale", std::string(scale)}, {"others_rate", 0.5}});
@@ -231,7 +248,8 @@ class OnQuadratics : public WithNumpy, public testing::WithParamInterface<Varian
       const double scale = 1.0 / (1 + 0.1 * static_cast<double>(r)) * (step % 2 == 0 ? 1 : 0.7);
       return Rates{0.2 * scale, unclipped ? std::numeric_limits<double>::infinity() : 0.3 * scale};
     };
-    const int64_t d = m.name == "muloco" ? 12 : 6;
+    const bool is_sparse = m.message == "topk";
+    const int64_t d = m.name == "muloco" ? 12 : is_sparse ? 32 : 6;
     Noted objective(d, {1, 0.5, 2, 1.2}, {1, -1, 0.5, 2});
     objective.weights = {0.4, 1.6, 1.2, 0.8};
     const auto algorithm = t.method->make(t.options);
@@ -239,7 +257,9 @@ class OnQuadratics : public WithNumpy, public testing::WithParamInterface<Varian
     for (int64_t j = 0; j < d; ++j) x.data_ptr<float>()[j] = 0.5f * static_cast<float>(j) - 1;
     json start = json::array();
     for (int64_t j = 0; j < d; ++j) start.push_back(0.5 * static_cast<double>(j) - 1);
-    const Trace trace = test::run_on(*single_group(), t, objective, *algorithm, x, 0, rounds);
+    MessageCoder messages(message_kind(m.message), read_options<SparseOptions>(t.options));
+    const Trace trace =
+        test::run_on(*single_group(), t, objective, *algorithm, x, 0, rounds, is_sparse ? &messages : nullptr);
 
     json config = {{"method", v.method}, {"clients", N}, {"interval", I}, {"rounds", rounds}, {"x0", start}};
     config["options"] = options_for_numpy(m, t.options);
@@ -300,6 +320,57 @@ TEST_P(OnQuadratics, EveryRoundAgreesAndEveryBrokenRuleShows) {
 INSTANTIATE_TEST_SUITE_P(EveryMethod, OnQuadratics, testing::ValuesIn(variants()), [](const auto& param_info) {
   return test::test_name(param_info.param.method + "_" + param_info.param.name);
 });
+
+// ---- torch's optimisers ----
+
+class WithTorch : public WithNumpy, public testing::WithParamInterface<Variant> {};
+
+// 3 clients that disagree, 6 rounds of 4 steps: AdamW's counts and moments, and momentum, go on over rounds.
+TEST_P(WithTorch, EveryRoundAgrees) {
+  const Variant& v = GetParam();
+  auto options = v.options;
+  options["gamma"] = infinite;
+  options["max_norm"] = 1.5;
+  options["weight_decay"] = 0.1;
+  const Trial t = test::trial(v.method, 3, 4, options);
+  Noted objective(12, {1, 0.5, 2}, {1, -1, 0.5});
+  const auto algorithm = t.method->make(t.options);
+  Vec x = objective.initial();
+  json config = {{"method", v.method}, {"clients", 3}, {"interval", 4}, {"rounds", 6}};
+  for (int64_t j = 0; j < 12; ++j) {
+    x.data_ptr<float>()[j] = 0.5f * static_cast<float>(j) - 1;
+    config["x0"].push_back(0.5 * static_cast<double>(j) - 1);
+  }
+  const Trace trace = test::run_on(*single_group(), t, objective, *algorithm, x, 0, 6);
+  config["options"] = options_for_numpy(*t.method, t.options);
+  for (int r = 0; r < 6; ++r) {
+    config["sampled"].push_back({0, 1, 2});
+    config["rates"].push_back(std::vector<json>(4, json::array({0.1, nullptr})));
+  }
+  for (const Layer& l : objective.layers()) {
+    config["layers"].push_back({l.offset, l.size});
+    config["shapes"].push_back(l.role == Role::matrix ? json(l.shape) : json(nullptr));
+  }
+  config["problem"] = {{"kind", "quadratic"}, {"a", objective.a}, {"b", objective.b}, {"noise", objective.drawn}};
+  const double apart = difference(trace.x, ask_torch(config).at("x"));
+  std::printf("%s, %s: within %.1e of torch.optim\n", v.method.c_str(), v.name.c_str(), apart);
+  EXPECT_LT(apart, 1e-6);
+  // A weight decay that is 1 % off is seen.
+  config["options"]["weight_decay"] = 0.101;
+  EXPECT_GT(difference(trace.x, ask_torch(config).at("x")), 1e-5);
+}
+
+const std::map<std::string, Value> sgd_inside = {{"inner", std::string("sgd")}, {"momentum", 0.6}};
+
+INSTANTIATE_TEST_SUITE_P(
+    Diloco, WithTorch,
+    testing::Values(
+        Variant{"diloco", "adamw", {}},
+        Variant{"diloco", "adamw_heavy_ball", {{"outer", std::string("momentum")}, {"beta2", 0.99}}},
+        Variant{"diloco", "sgd", sgd_inside},
+        Variant{"diloco", "plain", {{"inner", std::string("sgd")}, {"outer", std::string("sgd")}, {"outer_eta", 1.0}}},
+        Variant{"muloco", "muon", {}}),
+    [](const auto& param_info) { return test::test_name(param_info.param.method + "_" + param_info.param.name); });
 
 // ---- networks ----
 

@@ -138,7 +138,7 @@ const std::vector<Mistake> name_mistakes = {
     {"unknown_message",
      with("gamma = 7.5", "gamma = 7.5\nmessage = \"int4\""),
      {},
-     "r.toml:13: algorithm.message must be \"f32\", \"bf16\" or \"int8\", got \"int4\""},
+     "r.toml:13: algorithm.message must be \"f32\", \"bf16\", \"int8\" or \"topk\", got \"int4\""},
     {"key_in_the_wrong_table",
      with("layers = 2", "eta = 3"),
      {},
