@@ -20,6 +20,7 @@
 #include "engine/message_coding.h"
 #include "engine/non_finite.h"
 #include "engine/round_setup.h"
+#include "engine/server_noise.h"
 #include "engine/tree_sum.h"
 #include "engine/turn_sum.h"
 #include "tacet/algorithm.h"
@@ -143,14 +144,20 @@ Round::Round(RoundSetup setup)
       I(setup.interval),
       mean_I(setup.mean_interval > 0 ? setup.mean_interval : setup.interval),
       N(setup.clients),
+      mean_S(setup.mean_sampled > 0 ? setup.mean_sampled : static_cast<double>(setup.sampled.size())),
       participation(static_cast<double>(setup.sampled.size()) / setup.clients),
       layers(setup.objective->layers()),
       inside_(new Inside{*this, std::move(setup)}) {
   [[maybe_unused]] const std::vector<int>& those = inside_->setup.sampled;
-  assert(I >= 1 && !those.empty() && std::is_sorted(those.begin(), those.end()));
+  assert(I >= 1 && (!those.empty() || inside_->setup.mean_sampled > 0) && std::is_sorted(those.begin(), those.end()));
 }
 
 Round::~Round() = default;
+
+Vec Round::normals(int64_t n) {
+  const RoundSetup& s = inside_->setup;
+  return s.system_noise ? system_normals(*s.group, n) : keyed_normals(s.seed, number, n);
+}
 
 void Round::note(const std::string& name, double value) { inside_->report.notes[name] = value; }
 const RoundReport& Round::report() const { return inside_->report; }
@@ -231,6 +238,7 @@ void Round::Inside::count_message(int vectors, int64_t buffers) {
 
 std::vector<Vec> Round::Inside::reduce(const Vec& reference, int count, const std::vector<int>& clients,
                                        const Weight& weight, const ClientsFn& f, std::vector<double>* numbers) {
+  if (clients.empty()) throw NobodyCame{};
   Objective& objective = *setup.objective;
   const Vec buffers = objective.buffers();
   const Vec buffers_before = buffers.clone();  // every client starts from the buffers of the last mean

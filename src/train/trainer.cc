@@ -9,6 +9,8 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "base/system_random.h"
+#include "comm/collectives.h"
 #include "engine/client_sampling.h"
 #include "engine/non_finite.h"
 #include "engine/round_setup.h"
@@ -24,6 +26,7 @@
 #include "train/round_backup.h"
 #include "train/run_folder.h"
 #include "train/run_log.h"
+#include "train/run_privacy.h"
 #include "train/session.h"
 #include "train/training.h"
 #include "train/usage.h"
@@ -46,6 +49,7 @@ class Trainer {
     if (group.rank() > 0) return;
     for (const std::string& note : run_.objective->notes()) observer_.warning(note);
     for (const std::string& refusal : run_.kernels.refusals()) observer_.warning(refusal);
+    if (const std::string line = privacy_line(run_); !has_system_noise(run_) && !line.empty()) observer_.warning(line);
   }
 
   Result run() {
@@ -86,6 +90,7 @@ class Trainer {
     setup.mean_interval = run_.interval;
     setup.clients = run_.clients;
     setup.sampled = std::move(sampled);
+    setup.system_noise = has_system_noise(run_);
     if (run_.local_epochs > 0) set_steps(setup);
     setup.stop = options_.stop;
     setup.broken = session_.broken();
@@ -110,6 +115,7 @@ class Trainer {
   // Returns the setup of a round of the loop, which also has a way back and a deadline.
   RoundSetup guarded_setup(std::vector<int> sampled) {
     RoundSetup setup = round_setup(std::move(sampled));
+    if (run_.sampling.kind == "poisson") setup.mean_sampled = run_.sampling.participating;
     const bool guarded = session_.guarded(), deadline = run_.has_deadline();
     if (guarded || deadline)
       setup.before = [this, guarded, deadline](int client) {
@@ -121,6 +127,14 @@ class Trainer {
     setup.deadline = after(run_.options.round_deadline);
     setup.dropped = [this](int client) { turns_.restore(client); };
     return setup;
+  }
+
+  // Returns the clients of the next round. Where noise hides who they are, a number chooses them that the system draws here
+  // and nobody keeps. Collective in that case.
+  std::vector<int> draw_clients() {
+    auto key = static_cast<uint64_t>(run_.options.seed);
+    if (has_system_noise(run_)) key = all_gather_value(session_.group(), system_random_word()).front();
+    return sample_clients(run_.sampling, key, run_.state.round);
   }
 
   // Runs the method's begin(), with every client.
@@ -157,8 +171,9 @@ class Trainer {
       });
       if (run_.fraction() >= 1) break;
       const double epoch_before = run_.epoch();
+      std::vector<int> sampled;
+      uncounted([&] { sampled = draw_clients(); });
       const auto start = Clock::now();
-      const auto sampled = sample_clients(run_.sampling, static_cast<uint64_t>(run_.options.seed), s.round);
       Round r(guarded_setup(sampled));
       measurements_.before_round();
       compute(r, sampled);
@@ -166,6 +181,7 @@ class Trainer {
       s.bytes_sent = bytes_so_far + session_.group().bytes_sent() - bytes_before - others;
       std::map<std::string, double> figures;
       uncounted([&] { figures = measurements_.after_round(session_.group(), r.report()); });
+      if (run_.sampling.kind == "poisson") figures["came"] = static_cast<double>(sampled.size());
       record(r.report(), epoch_before, figures);
       s.stop = r.report().counters.stop > 0;
       uncounted([&] { session_.commit(r.report().busy_seconds); });
@@ -180,7 +196,7 @@ class Trainer {
     try {
       run_.algorithm->round(r, s.x);
     } catch (const NobodyCame&) {
-      turns_.roll_back(run_.visitor());
+      if (run_.has_deadline()) turns_.roll_back(run_.visitor());
     }
     usage_.end(own_steps(sampled));
     account(r.report());
@@ -257,6 +273,7 @@ class Trainer {
     session_.wait_for_checkpoint();
     Result result = this->result();
     log_.flush();
+    if (session_.first() && has_system_noise(run_)) observer_.message(privacy_line(run_));
     log_.finish(result, usage_.page_faults_per_step());
     session_.finish();
     return result;
