@@ -191,6 +191,7 @@ double Round::clip_uncounted(Rates rates, double norm) const { return std::min(r
 double Round::plain(Rates rates, double norm) { return inside_->step(rates.eta, norm, false); }
 
 std::vector<int64_t> Round::Inside::bounds_of(const std::vector<int>& clients) const {
+  if (!setup.bounds.empty() && clients == setup.sampled) return setup.bounds;
   // Clients live on ranks in contiguous blocks, and so do the positions of those that run.
   std::vector<int64_t> bounds;
   for (const int64_t home : block_bounds(setup.clients, setup.group->size()))

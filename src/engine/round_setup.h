@@ -31,7 +31,8 @@ struct RoundSetup {
   std::function<int(int client)> steps;  // local steps of each client, the most of which are I; empty: I of each
   int clients = 1;                       // N
   std::vector<int> sampled;              // S_r, ascending client ids; empty only where each client is drawn by itself
-  double mean_sampled = 0;               // |S_r| on average, where clients are drawn by themselves; 0: |S_r|
+  std::vector<int64_t> bounds = {};  // bounds of the ranks among the positions of S_r; empty: turns are where clients live
+  double mean_sampled = 0;           // |S_r| on average, where clients are drawn by themselves; 0: |S_r|
   int64_t first_draw =
       0;  // number of the round's first draw; begin() draws far from round 0, so that no mini-batch comes twice
   bool system_noise = false;                  // Round::normals draws from the system's random numbers, not from the seed

@@ -20,6 +20,7 @@
 #include "tacet/group.h"
 #include "tacet/membership.h"
 #include "tacet/train.h"
+#include "train/even_work.h"
 #include "train/measurements.h"
 #include "train/model_selection.h"
 #include "train/process.h"
@@ -113,8 +114,9 @@ class Trainer {
   }
 
   // Returns the setup of a round of the loop, which also has a way back and a deadline.
-  RoundSetup guarded_setup(std::vector<int> sampled) {
+  RoundSetup guarded_setup(std::vector<int> sampled, const WorkPlan& plan) {
     RoundSetup setup = round_setup(std::move(sampled));
+    setup.bounds = plan.bounds;
     if (run_.sampling.kind == "poisson") setup.mean_sampled = run_.sampling.participating;
     const bool guarded = session_.guarded(), deadline = run_.has_deadline();
     if (guarded || deadline)
@@ -135,6 +137,21 @@ class Trainer {
     auto key = static_cast<uint64_t>(run_.options.seed);
     if (has_system_noise(run_)) key = all_gather_value(session_.group(), system_random_word()).front();
     return sample_clients(run_.sampling, key, run_.state.round);
+  }
+
+  // Deals the turns of a round, and lends the guests' vectors. Collective.
+  WorkPlan deal(const std::vector<int>& sampled) {
+    const int ranks = session_.group().size(), me = session_.group().rank();
+    WorkPlan at_home = work_at_home(sampled, run_.clients, ranks);
+    if (!run_.options.even_work || run_.has_deadline() || run_.method.keeps_models) return at_home;
+    std::vector<int64_t> steps;
+    for (const int client : sampled) steps.push_back(run_.steps_of(client, run_.state.round));
+    WorkPlan plan = even_work(sampled, steps, run_.clients, ranks);
+    if (plan.guests.empty()) return plan;
+    for (const Guest& g : plan.guests)
+      if (session_.guarded() && (g.home == me || g.worker == me)) session_.before_turn(g.client);
+    const bool has_room = run_.options.client_state == "memory";
+    return lend(session_.group(), run_.visitor(), plan.guests, has_room) ? plan : at_home;
   }
 
   // Runs the method's begin(), with every client.
@@ -174,9 +191,12 @@ class Trainer {
       std::vector<int> sampled;
       uncounted([&] { sampled = draw_clients(); });
       const auto start = Clock::now();
-      Round r(guarded_setup(sampled));
+      WorkPlan plan;
+      uncounted([&] { plan = deal(sampled); });
+      Round r(guarded_setup(sampled, plan));
       measurements_.before_round();
-      compute(r, sampled);
+      compute(r, sampled, plan);
+      if (!plan.guests.empty()) uncounted([&] { give_back(session_.group(), run_.visitor(), plan.guests); });
       s.seconds += since(start);
       s.bytes_sent = bytes_so_far + session_.group().bytes_sent() - bytes_before - others;
       std::map<std::string, double> figures;
@@ -190,7 +210,7 @@ class Trainer {
     status_ = s.stop && run_.fraction() < 1 ? "interrupted" : "done";
   }
 
-  void compute(Round& r, const std::vector<int>& sampled) {
+  void compute(Round& r, const std::vector<int>& sampled, const WorkPlan& plan) {
     RunState& s = run_.state;
     usage_.begin();
     try {
@@ -198,21 +218,17 @@ class Trainer {
     } catch (const NobodyCame&) {
       if (run_.has_deadline()) turns_.roll_back(run_.visitor());
     }
-    usage_.end(own_steps(sampled));
+    usage_.end(own_steps(sampled, plan));
     account(r.report());
     s.round += 1;
     s.iteration += r.I;
     if (run_.ends.nt_asgd_each == "round") selection_.average_in();
   }
 
-  // Returns the local steps of the round's clients that live on this worker.
-  int64_t own_steps(const std::vector<int>& sampled) {
-    const auto homes = block_bounds(run_.clients, session_.group().size());
-    const auto place = [&](int rank) {
-      return std::lower_bound(sampled.begin(), sampled.end(), homes[static_cast<size_t>(rank)]);
-    };
-    const int rank = session_.group().rank();
-    return std::accumulate(place(rank), place(rank + 1), int64_t{0},
+  // Returns the local steps of the round's clients whose turns are on this worker.
+  int64_t own_steps(const std::vector<int>& sampled, const WorkPlan& plan) {
+    const auto rank = static_cast<size_t>(session_.group().rank());
+    return std::accumulate(sampled.begin() + plan.bounds[rank], sampled.begin() + plan.bounds[rank + 1], int64_t{0},
                            [&](int64_t sum, int client) { return sum + run_.steps_of(client, run_.state.round); });
   }
 
