@@ -13,6 +13,9 @@
 namespace tacet {
 namespace {
 
+// Noise below which drawing clients hides nobody and the integral would only take long.
+constexpr double least_noise = 0.05;
+
 // Returns log Σ exp(v).
 double log_sum_exp(const std::vector<double>& v) {
   const double most = *std::max_element(v.begin(), v.end());
@@ -28,7 +31,8 @@ double log_binomial(double n, double k) { return std::lgamma(n + 1) - std::lgamm
 // x from N(0, z²) the mean of (1 − q + q exp((2x − 1)/(2z²)))^α. The trapezoidal rule is exact to rounding on it, since the
 // integrand is smooth on the scale of z and falls like a Gaussian beyond 0 and α.
 double by_themselves(double z, double q, double order) {
-  if (q == 1) return order / (2 * z * z);
+  const double of_everybody = order / (2 * z * z);  // drawing only makes it smaller
+  if (q == 1 || z < least_noise) return of_everybody;
   const double step = z / 32, begin = -12 * z, end = order + 12 * z;
   std::vector<double> logs;
   for (double x = begin; x <= end; x += step) {

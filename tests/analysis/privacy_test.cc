@@ -52,6 +52,14 @@ TEST(Privacy, OfEverybodyIsTheGaussians) {
     }
 }
 
+// Hardly any noise: the bound is that of everybody, and nothing takes long.
+TEST(Privacy, OfHardlyAnyNoiseIsThatOfEverybody) {
+  EXPECT_DOUBLE_EQ(renyi_divergence({0.01, 0.1}, 2), 1e4);
+  EXPECT_LT(renyi_divergence({0.05, 0.1}, 2), 400);
+  EXPECT_GT(renyi_divergence({0.05, 0.1}, 2), 390);
+  EXPECT_GT(privacy_loss({1e-9, 0.1}, 10, 1e-5).epsilon, 1e9);
+}
+
 // (1 − q)^α (1 + q/(1 − q))^α with each power of the ratio's mean e^{k(k−1)/(2z²)}: eq. 3.3 of Mironov, Talwar, Zhang, 2019.
 TEST(Privacy, OfAWholeOrderIsTheBinomialSum) {
   const double q = 0.1, z = 1.5;
