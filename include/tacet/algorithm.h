@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -149,7 +150,8 @@ class Round {
   const int I;           // local steps between two communications; where clients differ (Client::steps), the most
   const int mean_I;      // algorithm.interval: I, or where the method draws it, I on average
   const int N;           // clients
-  double participation;  // |S_r| / N; after a mean with a deadline, the share of those that came
+  const double mean_S;   // clients that take part in a round, on average: |S_r| but for clients.sampling = "poisson"
+  double participation;  // |S_r| / N, 0 where nobody was drawn; after a mean with a deadline, the share of those that came
   const std::span<const Layer> layers;
 
   // Returns η and γ in force at local step t of this round: schedule, warm-up and, for batches of random length, their
@@ -200,6 +202,11 @@ class Round {
   // Returns min(η, γ/(1e-10 + norm)) as clip() does, for a step along a vector other than the gradient. Counts nothing.
   double clip_uncounted(Rates rates, double norm) const;
 
+  // Returns n numbers of N(0, 1) for noise of the server, with equal bits on all ranks. They are functions of seed and
+  // round, or, where PrivateRounds says so, rank 0's draws from the system's random numbers, which takes an exchange.
+  // REQUIRES: it is called at most once a round.
+  Vec normals(int64_t n);
+
   // Adds a figure of this round to metrics.jsonl, equal on all ranks: ‖G‖, an indicator, …
   void note(const std::string& name, double value);
 
@@ -210,6 +217,13 @@ class Round {
   friend class Client;
   struct Inside;
   std::unique_ptr<Inside> inside_;
+};
+
+// The terms of a method whose rounds show nothing of the clients but sums with Gaussian noise, for the accountant.
+struct PrivateRounds {
+  double noise = 0;             // z: deviation of the noise in units of the most that one client adds to the sums; 0: none
+  bool system_noise = false;    // noise and sampled clients come from the system's random numbers, not from the seed
+  std::optional<double> delta;  // δ of the claim; none: N^−1.1
 };
 
 class Algorithm {
@@ -223,6 +237,8 @@ class Algorithm {
   // Returns I of a round, where the method draws it (AlgorithmInfo::draws_steps). `coins` are the round's, equal on all
   // ranks.
   virtual int draw_steps(Stream /*coins*/, int mean_I) const { return mean_I; }
+  // Returns the terms of a method that hides each client's part in noise, and nothing for others.
+  virtual std::optional<PrivateRounds> privacy() const { return {}; }
   // Runs one round; x is equal on all ranks before and after.
   virtual void round(Round& r, Vec& x) = 0;
   // Shows ALL that lives across rounds.

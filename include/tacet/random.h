@@ -24,6 +24,7 @@ enum class Purpose : uint8_t {
   gradient_noise = 10,
   partition = 11,
   round_length = 12,
+  server_noise = 13,
 };
 
 // Returns one block of the Philox4x32-10 bijection, four 32-bit words from a 128-bit counter and a 64-bit key.

@@ -270,7 +270,8 @@ DryRun examine(const Recipe& recipe, int workers) {
   r.subject = (r.own ? recipe.objective : recipe.model).text("name");
   if (!r.own) r.data = recipe.data.text("name");
   const auto seed = static_cast<uint64_t>(recipe.run.integer("seed"));
-  const std::vector<int> present = sample_clients(client_sampling(recipe.clients, r.clients), seed, 0);
+  std::vector<int> present = sample_clients(client_sampling(recipe.clients, r.clients), seed, 0);
+  if (present.empty()) present = {0};  // of clients drawn by themselves, whose first round has nobody
   const int turns = (static_cast<int>(present.size()) + workers - 1) / workers;  // clients on the busiest worker
 
   StandIn stand_in(recipe, r.clients);

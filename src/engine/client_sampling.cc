@@ -26,10 +26,10 @@ void ClientOptions::options(OptionList& list) {
   const Range clients = within(1, most_clients);
   list.maybe_integer("count", count, clients, "clients N; without it, one a worker");
   list.maybe_integer("participating", participating, clients, "clients that take part in a round; without it, all");
-  list.text("sampling", sampling, "uniform", {"uniform", "fixed", "periodic", "dirichlet"},
+  list.text("sampling", sampling, "uniform", {"uniform", "fixed", "periodic", "dirichlet", "poisson"},
             "how a round's clients are chosen: uniform, drawn anew without replacement; fixed, always the first ones; "
             "periodic, drawn from one of `period` blocks after the other; dirichlet, drawn with weights from "
-            "Dirichlet(alpha)");
+            "Dirichlet(alpha); poisson, each by itself with probability participating / count, so that their number varies");
   list.integer("period", period, 2, within(1, 1e9), "periodic: blocks of clients that are available in turn").only_with = {
       {"sampling", {"periodic"}}};
   list.integer("switch_every", switch_every, 1, within(1, 1e9),
@@ -83,6 +83,10 @@ std::vector<int> sample_clients(const ClientSampling& sampling, uint64_t seed, i
   } else if (S == N || sampling.kind == "fixed") {
     ids.resize(static_cast<size_t>(S));
     std::iota(ids.begin(), ids.end(), 0);
+  } else if (sampling.kind == "poisson") {
+    const double share = static_cast<double>(S) / N;
+    for (int i = 0; i < N; ++i)
+      if (stream.uniform() < share) ids.push_back(i);
   } else if (sampling.kind == "dirichlet") {
     // The S smallest of independent exponential waiting times with rates w: successive sampling without replacement.
     const auto w = client_weights(sampling, seed);

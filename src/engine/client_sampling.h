@@ -23,11 +23,12 @@ struct ClientOptions {
 
 struct ClientSampling {
   int clients = 1;               // N
-  int participating = 1;         // S ≤ N
+  int participating = 1;         // S ≤ N; of kind poisson, on average
   std::string kind = "uniform";  // one of these:
   // uniform    S of N without replacement, anew in every round
   // fixed      clients 0 … S − 1 in every round
   // periodic   clients are cut into `period` blocks by id; S of block ⌊r / switch_every⌋ mod period are drawn in round r
+  // poisson    each client by itself with probability S/N, so that S take part on average, and now and then nobody
   // dirichlet  S of N without replacement, client i with weight w_i; w ~ Dirichlet(alpha) is drawn once a run
   int64_t period = 2, switch_every = 1;
   double alpha = 1;

@@ -20,6 +20,7 @@
 #include "engine/message_coding.h"
 #include "engine/non_finite.h"
 #include "engine/round_setup.h"
+#include "engine/server_noise.h"
 #include "engine/tree_sum.h"
 #include "engine/turn_sum.h"
 #include "tacet/algorithm.h"
@@ -146,14 +147,20 @@ Round::Round(RoundSetup setup)
       I(setup.interval),
       mean_I(setup.mean_interval > 0 ? setup.mean_interval : setup.interval),
       N(setup.clients),
+      mean_S(setup.mean_sampled > 0 ? setup.mean_sampled : static_cast<double>(setup.sampled.size())),
       participation(static_cast<double>(setup.sampled.size()) / setup.clients),
       layers(setup.objective->layers()),
       inside_(new Inside{*this, std::move(setup)}) {
   [[maybe_unused]] const std::vector<int>& those = inside_->setup.sampled;
-  assert(I >= 1 && !those.empty() && std::is_sorted(those.begin(), those.end()));
+  assert(I >= 1 && (!those.empty() || inside_->setup.mean_sampled > 0) && std::is_sorted(those.begin(), those.end()));
 }
 
 Round::~Round() = default;
+
+Vec Round::normals(int64_t n) {
+  const RoundSetup& s = inside_->setup;
+  return s.system_noise ? system_normals(*s.group, n) : keyed_normals(s.seed, number, n);
+}
 
 void Round::note(const std::string& name, double value) { inside_->report.notes[name] = value; }
 const RoundReport& Round::report() const { return inside_->report; }
@@ -187,6 +194,7 @@ double Round::clip_uncounted(Rates rates, double norm) const { return std::min(r
 double Round::plain(Rates rates, double norm) { return inside_->step(rates.eta, norm, false); }
 
 std::vector<int64_t> Round::Inside::bounds_of(const std::vector<int>& clients) const {
+  if (!setup.bounds.empty() && clients == setup.sampled) return setup.bounds;
   // Clients live on ranks in contiguous blocks, and so do the positions of those that run.
   std::vector<int64_t> bounds;
   for (const int64_t home : block_bounds(setup.clients, setup.group->size()))
@@ -234,6 +242,7 @@ void Round::Inside::count_message(int vectors, std::span<const Layer> layers, in
 std::vector<Vec> Round::Inside::reduce(const Vec& reference, int count, const std::vector<int>& clients,
                                        const Weight& weight, const ClientsFn& f, std::vector<double>* numbers,
                                        const ModelPart* part) {
+  if (clients.empty()) throw NobodyCame{};
   Objective& objective = *setup.objective;
   const Vec buffers = objective.buffers();
   const Vec buffers_before = buffers.clone();  // every client starts from the buffers of the last mean

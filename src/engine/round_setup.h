@@ -30,9 +30,12 @@ struct RoundSetup {
   int mean_interval = 0;                 // I on average, where the method draws it; 0: I
   std::function<int(int client)> steps;  // local steps of each client, the most of which are I; empty: I of each
   int clients = 1;                       // N
-  std::vector<int> sampled;              // S_r, ascending client ids
+  std::vector<int> sampled;              // S_r, ascending client ids; empty only where each client is drawn by itself
+  std::vector<int64_t> bounds = {};  // bounds of the ranks among the positions of S_r; empty: turns are where clients live
+  double mean_sampled = 0;           // |S_r| on average, where clients are drawn by themselves; 0: |S_r|
   int64_t first_draw =
       0;  // number of the round's first draw; begin() draws far from round 0, so that no mini-batch comes twice
+  bool system_noise = false;                  // Round::normals draws from the system's random numbers, not from the seed
   bool skip_non_finite = false;               // skip a step whose loss or gradient is not finite, instead of stopping
   const std::atomic<bool>* stop = nullptr;    // true after a signal; the next mean tells all ranks; may be null
   const std::atomic<bool>* broken = nullptr;  // true when a worker is lost; the next gradient throws PeerLost; may be null
@@ -70,7 +73,8 @@ struct RoundReport {
   double busy_seconds = 0;   // this rank's own time in its clients' turns
 };
 
-// The exception of a mean whose deadline passed before any client had finished its turn. Every rank throws it.
+// The exception of a mean without a client: nobody was drawn, or the deadline passed before any client had finished its
+// turn. Every rank throws it.
 struct NobodyCame {};
 
 }  // namespace tacet

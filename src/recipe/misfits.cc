@@ -87,6 +87,63 @@ void check_pass_ends(const Recipe& recipe, Misfits& out) {
                    {}});
 }
 
+// Checks what the claim of a run with the system's noise does not cover, and the noise that leaves none for the changes.
+void check_privacy(const Recipe& recipe, Misfits& out) {
+  const Values& algorithm = recipe.algorithm;
+  if (!algorithm.has("noise_multiplier")) return;
+  const double z = algorithm.number("noise_multiplier");
+  if (algorithm.has("bit_noise") && algorithm.number("bit_noise") <= z / 2)
+    out.push_back(
+        {"algorithm",
+         "bit_noise",
+         "must be > algorithm.noise_multiplier / 2 = " + to_toml(z / 2) + ", got " + to_toml(algorithm.number("bit_noise")),
+         {}});
+  if (!algorithm.has("noise_source") || algorithm.text("noise_source") != "system") return;
+  const std::string with = " with algorithm.noise_source = \"system\"";
+  if (z == 0) out.push_back({"algorithm", "noise_multiplier", "must be > 0" + with + ", got 0.0", {}});
+  if (algorithm.has("message") && algorithm.text("message") != "f32")
+    out.push_back({"algorithm",
+                   "message",
+                   "must be \"f32\"" + with + ", as coded changes may be longer than clip_norm, got " +
+                       to_toml(algorithm.text("message")),
+                   {}});
+  const auto clients = read_options<ClientOptions>(recipe.clients);
+  if (clients.sampling != "uniform" && clients.sampling != "poisson")
+    out.push_back(
+        {"clients",
+         "sampling",
+         "must be \"poisson\" or \"uniform\"" + with + ", which the accountant knows, got " + to_toml(clients.sampling),
+         {}});
+  const double deadline = recipe.run.has("round_deadline") ? recipe.run.number("round_deadline") : 0;
+  if (deadline > 0)
+    out.push_back(
+        {"run", "round_deadline", "must be 0" + with + ", as who comes in time shows, got " + to_toml(deadline), {}});
+}
+
+// Checks what goes with clients that are drawn by themselves, whose number varies and may be 0.
+void check_varying_number(const Recipe& recipe, Misfits& out) {
+  const auto clients = read_options<ClientOptions>(recipe.clients);
+  const bool poisson = clients.sampling == "poisson";
+  const std::string with = " with clients.sampling = \"poisson\", where their number varies, got ";
+  const Values& algorithm = recipe.algorithm;
+  if (poisson && algorithm.has("name") && !find_algorithm(algorithm.text("name")).droppable())
+    out.push_back({"clients",
+                   "sampling",
+                   "must not be \"poisson\" for " + algorithm.text("name") +
+                       ", whose rounds can't go on without a client, got \"poisson\"",
+                   {}});
+  const double deadline = recipe.run.has("round_deadline") ? recipe.run.number("round_deadline") : 0;
+  if (poisson && deadline > 0) out.push_back({"run", "round_deadline", "must be 0" + with + to_toml(deadline), {}});
+  const bool secret = algorithm.has("noise_source") && algorithm.text("noise_source") == "system";
+  if ((poisson || secret) && recipe.data.has("partition.every_round") && recipe.data.flag("partition.every_round"))
+    out.push_back(
+        {"data",
+         "partition.every_round",
+         "must be false where the clients of a round are not known before, as with clients.sampling = \"poisson\" or "
+         "algorithm.noise_source = \"system\", got true",
+         {}});
+}
+
 void check_schedule(const Recipe& recipe, Misfits& out) {
   const auto schedule = read_options<ScheduleOptions>(recipe.schedule);
   if (!schedule.epochs && !schedule.rounds && !schedule.iterations)
@@ -130,6 +187,8 @@ std::vector<Misfit> misfits(const Recipe& recipe) {
   check_clients(recipe, out);
   check_method(recipe, out);
   check_pass_ends(recipe, out);
+  check_privacy(recipe, out);
+  check_varying_number(recipe, out);
   check_task(recipe, out);
   return out;
 }

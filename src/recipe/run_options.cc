@@ -61,6 +61,9 @@ void RunOptions::options(OptionList& list) {
                  "after each round a worker sends the next one its clients' own vectors (momentum, models, what int8 "
                  "messages left out), so that a lost worker costs one round; false: it costs the rounds since the last "
                  "checkpoint"));
+  free(list.flag("even_work", even_work, true,
+                 "a round's clients are dealt to the workers by their local steps, and those with little of their own take "
+                 "their turn wherever there is time; false: each where it lives. The model is the same"));
   free(list.integer("min_workers", min_workers, 1, within(1, 1e6),
                     "with fewer workers left the run ends with a checkpoint and exit code 3"));
   list.number("round_deadline", round_deadline, 0, within(0, 1e6),

@@ -22,7 +22,7 @@ struct RunOptions {
   std::string non_finite, client_state, device, exchange;
   double peer_timeout = 60;  // seconds
   int restarts = 3;
-  bool second_copy = true;
+  bool second_copy = true, even_work = true;
   int min_workers = 1;
   double round_deadline = 0;  // seconds; 0: none
 

@@ -17,6 +17,7 @@
 #include "kernels/recurrent/recurrent.h"
 #include "tacet/error.h"
 #include "tacet/group.h"
+#include "train/run_privacy.h"
 
 namespace tacet {
 namespace {
@@ -116,6 +117,7 @@ void RunLog::write_summary(const std::string& status, const json& more) {
   const FaultTotals& f = run_.state.faults;
   if (status != "running")
     j["faults"] = {{"groups", f.groups}, {"lost", f.lost}, {"rounds_repeated", f.rounds_repeated}, {"seconds", f.seconds}};
+  if (const auto claim = privacy_summary(run_)) j["privacy"] = *claim;
   j.update(more);
   write_atomically(file("summary.json"), j.dump(1) + "\n");
 }

@@ -9,6 +9,8 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "base/system_random.h"
+#include "comm/collectives.h"
 #include "engine/client_sampling.h"
 #include "engine/non_finite.h"
 #include "engine/round_setup.h"
@@ -18,12 +20,14 @@
 #include "tacet/group.h"
 #include "tacet/membership.h"
 #include "tacet/train.h"
+#include "train/even_work.h"
 #include "train/measurements.h"
 #include "train/model_selection.h"
 #include "train/process.h"
 #include "train/round_backup.h"
 #include "train/run_folder.h"
 #include "train/run_log.h"
+#include "train/run_privacy.h"
 #include "train/session.h"
 #include "train/training.h"
 #include "train/usage.h"
@@ -46,6 +50,7 @@ class Trainer {
     if (group.rank() > 0) return;
     for (const std::string& note : run_.objective->notes()) observer_.warning(note);
     for (const std::string& refusal : run_.kernels.refusals()) observer_.warning(refusal);
+    if (const std::string line = privacy_line(run_); !has_system_noise(run_) && !line.empty()) observer_.warning(line);
   }
 
   Result run() {
@@ -86,6 +91,7 @@ class Trainer {
     setup.mean_interval = run_.interval;
     setup.clients = run_.clients;
     setup.sampled = std::move(sampled);
+    setup.system_noise = has_system_noise(run_);
     if (run_.local_epochs > 0) set_steps(setup);
     setup.stop = options_.stop;
     setup.broken = session_.broken();
@@ -108,8 +114,10 @@ class Trainer {
   }
 
   // Returns the setup of a round of the loop, which also has a way back and a deadline.
-  RoundSetup guarded_setup(std::vector<int> sampled) {
+  RoundSetup guarded_setup(std::vector<int> sampled, const WorkPlan& plan) {
     RoundSetup setup = round_setup(std::move(sampled));
+    setup.bounds = plan.bounds;
+    if (run_.sampling.kind == "poisson") setup.mean_sampled = run_.sampling.participating;
     const bool guarded = session_.guarded(), deadline = run_.has_deadline();
     if (guarded || deadline)
       setup.before = [this, guarded, deadline](int client) {
@@ -121,6 +129,29 @@ class Trainer {
     setup.deadline = after(run_.options.round_deadline);
     setup.dropped = [this](int client) { turns_.restore(client); };
     return setup;
+  }
+
+  // Returns the clients of the next round. Where noise hides who they are, a number chooses them that the system draws here
+  // and nobody keeps. Collective in that case.
+  std::vector<int> draw_clients() {
+    auto key = static_cast<uint64_t>(run_.options.seed);
+    if (has_system_noise(run_)) key = all_gather_value(session_.group(), system_random_word()).front();
+    return sample_clients(run_.sampling, key, run_.state.round);
+  }
+
+  // Deals the turns of a round, and lends the guests' vectors. Collective.
+  WorkPlan deal(const std::vector<int>& sampled) {
+    const int ranks = session_.group().size(), me = session_.group().rank();
+    WorkPlan at_home = work_at_home(sampled, run_.clients, ranks);
+    if (!run_.options.even_work || run_.has_deadline() || run_.method.keeps_models) return at_home;
+    std::vector<int64_t> steps;
+    for (const int client : sampled) steps.push_back(run_.steps_of(client, run_.state.round));
+    WorkPlan plan = even_work(sampled, steps, run_.clients, ranks);
+    if (plan.guests.empty()) return plan;
+    for (const Guest& g : plan.guests)
+      if (session_.guarded() && (g.home == me || g.worker == me)) session_.before_turn(g.client);
+    const bool has_room = run_.options.client_state == "memory";
+    return lend(session_.group(), run_.visitor(), plan.guests, has_room) ? plan : at_home;
   }
 
   // Runs the method's begin(), with every client.
@@ -157,15 +188,20 @@ class Trainer {
       });
       if (run_.fraction() >= 1) break;
       const double epoch_before = run_.epoch();
+      std::vector<int> sampled;
+      uncounted([&] { sampled = draw_clients(); });
       const auto start = Clock::now();
-      const auto sampled = sample_clients(run_.sampling, static_cast<uint64_t>(run_.options.seed), s.round);
-      Round r(guarded_setup(sampled));
+      WorkPlan plan;
+      uncounted([&] { plan = deal(sampled); });
+      Round r(guarded_setup(sampled, plan));
       measurements_.before_round();
-      compute(r, sampled);
+      compute(r, sampled, plan);
+      if (!plan.guests.empty()) uncounted([&] { give_back(session_.group(), run_.visitor(), plan.guests); });
       s.seconds += since(start);
       s.bytes_sent = bytes_so_far + session_.group().bytes_sent() - bytes_before - others;
       std::map<std::string, double> figures;
       uncounted([&] { figures = measurements_.after_round(session_.group(), r.report()); });
+      if (run_.sampling.kind == "poisson") figures["came"] = static_cast<double>(sampled.size());
       record(r.report(), epoch_before, figures);
       s.stop = r.report().counters.stop > 0;
       uncounted([&] { session_.commit(r.report().busy_seconds); });
@@ -174,29 +210,25 @@ class Trainer {
     status_ = s.stop && run_.fraction() < 1 ? "interrupted" : "done";
   }
 
-  void compute(Round& r, const std::vector<int>& sampled) {
+  void compute(Round& r, const std::vector<int>& sampled, const WorkPlan& plan) {
     RunState& s = run_.state;
     usage_.begin();
     try {
       run_.algorithm->round(r, s.x);
     } catch (const NobodyCame&) {
-      turns_.roll_back(run_.visitor());
+      if (run_.has_deadline()) turns_.roll_back(run_.visitor());
     }
-    usage_.end(own_steps(sampled));
+    usage_.end(own_steps(sampled, plan));
     account(r.report());
     s.round += 1;
     s.iteration += r.I;
     if (run_.ends.nt_asgd_each == "round") selection_.average_in();
   }
 
-  // Returns the local steps of the round's clients that live on this worker.
-  int64_t own_steps(const std::vector<int>& sampled) {
-    const auto homes = block_bounds(run_.clients, session_.group().size());
-    const auto place = [&](int rank) {
-      return std::lower_bound(sampled.begin(), sampled.end(), homes[static_cast<size_t>(rank)]);
-    };
-    const int rank = session_.group().rank();
-    return std::accumulate(place(rank), place(rank + 1), int64_t{0},
+  // Returns the local steps of the round's clients whose turns are on this worker.
+  int64_t own_steps(const std::vector<int>& sampled, const WorkPlan& plan) {
+    const auto rank = static_cast<size_t>(session_.group().rank());
+    return std::accumulate(sampled.begin() + plan.bounds[rank], sampled.begin() + plan.bounds[rank + 1], int64_t{0},
                            [&](int64_t sum, int client) { return sum + run_.steps_of(client, run_.state.round); });
   }
 
@@ -257,6 +289,7 @@ class Trainer {
     session_.wait_for_checkpoint();
     Result result = this->result();
     log_.flush();
+    if (session_.first() && has_system_noise(run_)) observer_.message(privacy_line(run_));
     log_.finish(result, usage_.page_faults_per_step());
     session_.finish();
     return result;

@@ -14,6 +14,7 @@
 #include "tasks/run_kernels.h"
 #include "train/client_state.h"
 #include "train/process.h"
+#include "train/run_privacy.h"
 
 namespace tacet {
 namespace {
@@ -56,12 +57,14 @@ Training::Training(const Recipe& given_recipe, int workers, Objective* given)
   require_pass_ends();
   kernels = check_kernels(*objective, recipe);
   make_algorithm();
+  require_private(*this);
   first_buffers = objective->buffers().clone();
 }
 
 void Training::require_passes() {
   if (local_epochs == 0) return;
-  const int first = sample_clients(sampling, static_cast<uint64_t>(options.seed), 0).front();
+  const std::vector<int> sampled = sample_clients(sampling, static_cast<uint64_t>(options.seed), 0);
+  const int first = sampled.empty() ? 0 : sampled.front();
   if (objective->client_pass(first, 0).samples == 0)
     throw UserError(
         "algorithm.local_epochs needs data of separate samples (images, labelled texts, sentence pairs), whose "

@@ -356,6 +356,7 @@ TEST(Invariants, ClientsStayWithinTwoGammaI) {
               {"diloco", {{"inner", std::string("sgd")}, {"weight_decay", 0.0}}, 0},
               {"fed-exp", {}, 0},
               {"fed-exp", decay, 0},
+              {"dp-fedavg", {}, 0},
               {"feddyn", {}, 0}};
   std::set<std::string> covered = {"celgc-partial", "naive-clip-partial",  // clients keep their models
                                    "naive-clip",    "mixed-clip",         "sgd-clip", "clip21",

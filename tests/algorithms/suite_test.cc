@@ -50,6 +50,7 @@ struct Suite : testing::TestWithParam<std::string> {
     if (t.options.has("persist")) t.options.set("persist", true);
     if (t.options.has("variate")) t.options.set("variate", std::string("drift"));
     if (t.options.has("fragments")) t.options.set("fragments", int64_t{2});
+    if (t.options.has("noise_multiplier")) t.options.set("noise_multiplier", 0.3);
     if (method().name == "clip21") t.options.set("beta1", 0.5), t.options.set("message_share", 0.5);
     if (!chooses()) return t;
     for (const Option& o : method().options)

@@ -289,7 +289,7 @@ RC_GTEST_PROP(ClientBatchesProperty, ARestoredPositionContinuesIdentically, ()) 
   const int before = *rc::gen::inRange(0, 20);
   ClientBatches whole(shares, B), resumed(shares, B);
   for (int k = 0; k < before; ++k) whole.next(at_step(2, k, 0));
-  resumed.positions()[2] = whole.positions()[2];
+  resumed.move_to(2, whole.position(2));
   for (int k = 0; k < 10; ++k) RC_ASSERT(whole.next(at_step(2, before + k, 0)) == resumed.next(at_step(2, before + k, 0)));
 }
 
@@ -319,7 +319,7 @@ TEST(ClientBatches, DealtAnewEachRoundIsAFunctionOfTheRound) {
     }
     EXPECT_EQ(seen, std::set<int32_t>(share.begin(), share.end()));  // 24 ≥ 20 samples
   }
-  EXPECT_TRUE(a.positions().empty());
+  EXPECT_TRUE(a.nobody_has_drawn());
 }
 
 // Everybody draws at a method's start, also who got nothing: a recipe's mistake, not a defect.

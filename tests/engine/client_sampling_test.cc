@@ -48,6 +48,24 @@ TEST(ClientSampling, UniformIsFair) {
   for (int count : times(sampling(10, 3, "uniform"), 4000)) EXPECT_NEAR(count, 1200, 145);
 }
 
+// Each of 10 clients comes by itself with probability 3/10: 4000 rounds give 1200 ± 29 of each, rounds of 3 on average with
+// a deviation of √(10·0.3·0.7), and 0.7^10 = 2.8 % of rounds with nobody.
+TEST(ClientSampling, PoissonDrawsEachByItself) {
+  const ClientSampling s = sampling(10, 3, "poisson");
+  for (int count : times(s, 4000)) EXPECT_NEAR(count, 1200, 145);
+  double sum = 0, squares = 0, nobody = 0;
+  for (int64_t r = 0; r < 4000; ++r) {
+    const auto ids = sample_clients(s, 7, r);
+    EXPECT_TRUE(std::is_sorted(ids.begin(), ids.end()));
+    const auto n = static_cast<double>(ids.size());
+    sum += n, squares += n * n, nobody += ids.empty();
+  }
+  EXPECT_NEAR(sum / 4000, 3, 5 * std::sqrt(2.1 / 4000));
+  EXPECT_NEAR(squares / 4000 - std::pow(sum / 4000, 2), 2.1, 0.25);
+  EXPECT_NEAR(nobody / 4000, 0.0282, 5 * std::sqrt(0.0282 / 4000));
+  EXPECT_EQ(sample_clients(sampling(10, 10, "poisson"), 7, 0).size(), 10u);
+}
+
 TEST(ClientSampling, FixedIsAlwaysTheSame) {
   EXPECT_EQ(sample_clients(sampling(10, 3, "fixed"), 1, 0), (std::vector<int>{0, 1, 2}));
   EXPECT_EQ(sample_clients(sampling(10, 3, "fixed"), 2, 99), (std::vector<int>{0, 1, 2}));

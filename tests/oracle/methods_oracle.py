@@ -83,6 +83,18 @@ METHODS = {
     "fed-nova": (outer.fed_nova, {**STEP, **SHARES, "mu": 0.0, "weighted": True}, False),
     "feddyn": (outer.feddyn, {**INNER, **SHARES, "alpha": ...}, True),
     "fed-exp": (outer.fed_exp, {**INNER, "server_epsilon": 1e-3}, True),
+    "dp-fedavg": (
+        outer.dp_fedavg,
+        {
+            **INNER,
+            "noise_multiplier": 0.0,
+            "clip_norm": 0.1,
+            "clip_rate": 0.2,
+            "clip_quantile": 0.5,
+            "bit_noise": math.inf,
+        },
+        True,
+    ),
     "local-adam": (outer.des_loc, {**LOC, "first_every": 1, "second_every": 1}, False),
     "des-loc": (outer.des_loc, {**LOC, "first_every": 3, "second_every": 6}, False),
     "norm-ec": (
@@ -139,7 +151,7 @@ WORDS = {
     "muon_scale": ("muloco", "jordan", "moonlight"),
 }
 FROM_CONFIG = ("eta", "gamma", "interval")  # options that `rates` and `interval` stand for; ignored
-KEYS = ("method", "options", "clients", "interval", "rounds", "sampled", "rates", "x0", "layers", "problem", "steps", "lengths", "shapes")
+KEYS = ("method", "options", "clients", "interval", "rounds", "sampled", "rates", "x0", "layers", "problem", "steps", "lengths", "shapes", "server_noise")
 
 
 def is_int(v):
@@ -183,7 +195,7 @@ def checked(raw, place):
     check(not unknown, f"{place}: unknown key {unknown[:1]}; allowed: {', '.join(KEYS)}")
     for key in KEYS[:7] + ("problem",):
         check(key in raw or key == "options", f"{place}: {key} is missing")
-    config = dict({"options": {}, "x0": None, "layers": None, "steps": None, "lengths": None, "shapes": None}, **raw)
+    config = dict({"options": {}, "x0": None, "layers": None, "steps": None, "lengths": None, "shapes": None, "server_noise": None}, **raw)
     for key in ("clients", "interval", "rounds"):
         check(is_int(config[key]) and config[key] >= 1, f"{place}: {key} must be an integer >= 1, got {config[key]!r}")
     check(config["method"] in METHODS, f"{place}: method must be one of {', '.join(METHODS)}, got {config['method']!r}")
@@ -216,6 +228,9 @@ def checked(raw, place):
             )
         rates.append([(eta, math.inf if gamma is None or not clips else gamma) for eta, gamma in by_step])
     config["rates"] = rates
+    if config["options"].get("noise_multiplier"):
+        given = config["server_noise"] or []
+        check(len(given) == config["rounds"], f"{place}: server_noise must hold {config['rounds']} rounds, got {len(given)}")
     if config["options"].get("weighted"):
         weights = config["options"]["weights"]
         check(weights is not None and len(weights) == n, f"{place}: options.weights must hold {n} numbers")

@@ -17,8 +17,9 @@ LOCAL = ("celgc", "celgc-overlap", "celgc-partial", "fedavg", "fedprox")
 MOMENTUM = ONE_STEP + PLAIN + ("fedavg",) + SERVER + CORRECTED
 DILOCO = ("diloco", "muloco")
 STREAM, SPARSE = ("diloco-streaming",), ("sparseloco",)
+DP = ("dp-fedavg",)
 OUTER = DILOCO + STREAM
-INNER = OUTER + SPARSE + ("feddyn", "fed-exp")
+INNER = OUTER + SPARSE + ("feddyn", "fed-exp") + DP
 LOC = ("local-adam", "des-loc")
 AVERAGING = LOCAL + ("scaffold",) + EPISODES + AMS + INNER + LOC
 ALL = ("minibatch-clip", "naive-clip-partial", "fed-nova", "clip21", "norm-ec", "i-nsgd", "scaffnew") + JOINT + AVERAGING + SERVER
@@ -715,6 +716,53 @@ BREAKS = {
     "exp-no-least": ("η may be below 1", ("fed-exp",), "an η held at 1", lambda c, f: f["held_at_1"]),
     "exp-squares-summed": ("Σ‖Dⁱ‖² is not divided by S", ("fed-exp",), "an η above 1, S > 1", lambda c, f: f["extrapolates"] and f["several"]),
     "exp-no-epsilon": ("ε is left out", ("fed-exp",), "ε of the size of ‖D‖²", lambda c, f: f["epsilon_matters"]),
+    # dp-fedavg
+    "dp-not-shortened": ("changes are not shortened", DP, "longer changes", lambda c, f: f["changes_longer"]),
+    "dp-always-of-length-C": ("every change gets the length C", DP, "shorter changes", lambda c, f: f["changes_shorter"]),
+    "dp-bit-turned": (
+        "the bit is 1 for longer changes",
+        DP,
+        "clip_rate, longer changes after round 0",
+        lambda c, f: c["options"]["clip_rate"] and f["changes_longer_later"],
+    ),
+    "dp-clip-stays": (
+        "C stays",
+        DP,
+        "clip_rate, longer changes after round 0",
+        lambda c, f: c["options"]["clip_rate"] and f["changes_longer_later"],
+    ),
+    "dp-clip-by-a-sum": (
+        "C ← C − η_C (b̃ − q)",
+        DP,
+        "clip_rate, longer changes after round 0",
+        lambda c, f: c["options"]["clip_rate"] and f["changes_longer_later"],
+    ),
+    "dp-quantile-half": (
+        "q is ½",
+        DP,
+        "clip_rate, another q, longer changes after round 0",
+        lambda c, f: c["options"]["clip_rate"] and abs(c["options"]["clip_quantile"] - 0.5) > 0.05 and f["changes_longer_later"],
+    ),
+    "dp-no-noise": ("there is no noise", DP, "noise_multiplier", lambda c, f: c["options"]["noise_multiplier"]),
+    "dp-noise-of-z": (
+        "the changes' noise is z",
+        DP,
+        "noise_multiplier, clip_rate",
+        lambda c, f: c["options"]["noise_multiplier"] and c["options"]["clip_rate"],
+    ),
+    "dp-noise-not-of-C": ("the noise does not go with C", DP, "noise_multiplier", lambda c, f: c["options"]["noise_multiplier"]),
+    "dp-noise-not-divided": (
+        "the noise is not divided by S",
+        DP,
+        "noise_multiplier, two sampled clients",
+        lambda c, f: c["options"]["noise_multiplier"] and f["several"],
+    ),
+    "dp-bits-without-noise": (
+        "the bits have no noise",
+        DP,
+        "noise_multiplier, clip_rate, longer changes after round 0",
+        lambda c, f: c["options"]["noise_multiplier"] and c["options"]["clip_rate"] and f["changes_longer_later"],
+    ),
     # local-adam, des-loc
     "loc-not-clipped": ("max_norm is ignored", LOC, "clipped steps", lambda c, f: f["clipped"]),
     "loc-epsilon-in-root": ("the denominator is √(v + ε)", LOC, "ε", lambda c, f: c["options"]["epsilon"] > 1e-3),

@@ -39,6 +39,7 @@ OPTIONS = {
     "fed-nova": {"momentum": 0.5, "weight_decay": 0.3, "weights": [0.4, 1.6, 0.7, 1.3]},
     "feddyn": {"weight_decay": 0.3, "alpha": 0.4, "weights": [0.4, 1.6, 0.7, 1.3]},
     "fed-exp": {"weight_decay": 0.3, "server_epsilon": 0.1},
+    "dp-fedavg": {"weight_decay": 0.3, "noise_multiplier": 0.4, "clip_norm": 0.8, "clip_rate": 0.3, "clip_quantile": 0.65},
     "local-adam": {"beta1": 0.8, "beta2": 0.7, "epsilon": 0.05, "max_norm": 1.5},
     "des-loc": {"beta1": 0.8, "beta2": 0.7, "epsilon": 0.05, "max_norm": 1.5, "first_every": 2, "second_every": 3},
     "norm-ec": {"alpha": 0.8, "message_length": 0.6, "local_rate": 0.7},
@@ -97,6 +98,9 @@ def quadratic(method, noise=0.4, seed=3, **changes):
     raw.update(changes)
     if method in ("muloco", "sparseloco"):
         raw.setdefault("shapes", [None, [2, 2]])
+    if method == "dp-fedavg":
+        size = len(raw["x0"]) + 1
+        raw.setdefault("server_noise", np.random.default_rng(seed + 1).standard_normal((raw["rounds"], size)).tolist())
     raw["options"] = {**OPTIONS.get(method, {}), **changes.get("options", {})}
     if noise:
         generator = np.random.default_rng(seed)

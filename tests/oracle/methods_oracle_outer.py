@@ -254,6 +254,48 @@ def fed_exp(run, x, state):
     return x - (eta if run.broken == "exp-no-least" else max(1.0, eta)) * change
 
 
+def dp_fedavg(run, x, state):
+    """Changes longer than C are shortened to it; x ← x + (Σ Δⁱ + z_Δ C ξ)/S. b̃ = (the changes within C + σ_b ξ')/S;
+    C ← C exp(−η_C (b̃ − q)). ξ and ξ' are given."""
+    o, S = run.options, len(run.sampled)
+    C = state.get("C", o["clip_norm"])
+    ys = inner_phase(run, x, state)
+    lengths = {i: norm(y - x) for i, y in ys.items()}
+    longer = any(length > 1.05 * C for length in lengths.values())
+    if longer:
+        run.note("changes_longer")
+    if longer and run.r > 0:
+        run.note("changes_longer_later")
+    if any(length < 0.95 * C for length in lengths.values()):
+        run.note("changes_shorter")
+    always, never = run.broken == "dp-always-of-length-C", run.broken == "dp-not-shortened"
+    kept = {i: C / length if always or length > C and not never else 1.0 for i, length in lengths.items()}
+    middle = average(run, {i: x + kept[i] * (y - x) for i, y in ys.items()})
+    share = sum((length <= C) != (run.broken == "dp-bit-turned") for length in lengths.values()) / S
+    z, sigma = o["noise_multiplier"], o["bit_noise"]
+    if math.isinf(sigma):
+        sigma = max(S / 20, z) if z else 0.0
+    if not o["clip_rate"]:
+        sigma = 0.0
+    noise = np.zeros(x.size + 1)
+    if z or sigma:
+        noise = np.array(run.config["server_noise"][run.r])
+    worth = (z**-2 - (2 * sigma) ** -2) ** -0.5 if z and sigma else z
+    if run.broken == "dp-noise-of-z":
+        worth = z
+    if run.broken == "dp-no-noise":
+        worth = 0.0
+    scale = (1.0 if run.broken == "dp-noise-not-of-C" else C) / (1 if run.broken == "dp-noise-not-divided" else S)
+    share += 0.0 if run.broken == "dp-bits-without-noise" else sigma / S * noise[-1]
+    quantile = 0.5 if run.broken == "dp-quantile-half" else o["clip_quantile"]
+    state["C"] = C * math.exp(-o["clip_rate"] * (share - quantile))
+    if run.broken == "dp-clip-by-a-sum":
+        state["C"] = C - o["clip_rate"] * (share - quantile)
+    if run.broken == "dp-clip-stays":
+        state["C"] = C
+    return middle + worth * scale * noise[:-1]
+
+
 def clip21(run, x, state):
     """vⁱ ← β₁vⁱ + (1 − β₁)∇f_i(x); cⁱ = clip(vⁱ − gⁱ) to γ/η; gⁱ ← gⁱ + β₂cⁱ; g ← g + β₂ mean cⁱ; x ← x − ηg."""
     o, zero = run.options, np.zeros_like(x)

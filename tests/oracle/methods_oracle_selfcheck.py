@@ -262,6 +262,9 @@ def check_outer_methods_by_hand():
     assert np.allclose(x[:, 0], [7 / 8, 511 / 256])
     # η_g: D = −3 and 1, Σ‖D‖² = 10, 10/(4(1 + 1)).
     assert np.isclose(small("fed-exp", [1, 1], [3, -1], [0.0], 1.0, None, 1, 1, server_epsilon=1.0)[0][0, 0], 1.25)
+    # C = 1: changes 3 and −½, the first is shortened; one of two within, C = e^0.08; then 2.75 and −0.75.
+    x = small("dp-fedavg", [1, 1], [3, -0.5], [0.0], 1.0, None, 2, 1, clip_norm=1.0, clip_quantile=0.9)[0]
+    assert np.allclose(x[:, 0], [0.25, 0.25 + (np.exp(0.08) - 0.75) / 2])
     # Two parabolas x²/2 − 3x and x²/2 + 4x, η = 1, γ = 2.
     x = small("clip21", [1, 1], [3, -4], [0.0], 1.0, 2.0, 4, 1)[0]
     assert np.allclose(x[:, 0], [0, -0.5, -0.5, -0.5])
@@ -474,9 +477,9 @@ def variants():
         yield method, {}
     yield "fedavg", {"options": {"weighted": False}}
     for changes in ({"inner": "sgd", "momentum": 0.5}, {"decay_in_norm": True}, {"inner": "sgd", "decay_in_norm": True}):
-        for method in ("diloco", "feddyn", "fed-exp"):
+        for method in ("diloco", "feddyn", "fed-exp", "dp-fedavg"):
             yield method, {"options": changes}
-    for method in ("feddyn", "fed-exp"):
+    for method in ("feddyn", "fed-exp", "dp-fedavg"):
         yield method, {"options": {"inner": "adamw", "epsilon": 0.05, "beta2": 0.7}}
     yield "muloco", {"options": {"muon_iteration": "jordan", "muon_scale": "moonlight"}}
     yield "muloco", {"options": {"inner": "sgd", "decay_in_norm": True}}
@@ -492,6 +495,8 @@ def variants():
     for more in ({}, {"momentum": 0, "mu": 0.8}, {"weighted": False}):
         yield "fed-nova", {"options": more, "steps": [1, 3, 2, 3]}
     yield "fed-exp", everybody()
+    yield "dp-fedavg", {"options": {"clip_rate": 0.0}}
+    yield "dp-fedavg", {"options": {"bit_noise": 0.7}}
     yield "clip21", everybody()
     yield "norm-ec", {"options": {"server_normalised": True}}
     yield "scaffnew", everybody()

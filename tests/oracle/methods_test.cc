@@ -40,7 +40,7 @@ json options_for_numpy(const AlgorithmInfo& method, const Values& options) {
     if (!is_sparse && (key == "density" || key == "chunk" || key == "values" || key == "feedback")) continue;
     // The driver decides when rounds end, and tells the program each round's steps.
     if (key == "eta" || key == "gamma" || key == "interval" || key == "name" || key == "bias_correction" ||
-        key == "message" || key == "average_at_pass_end")
+        key == "message" || key == "average_at_pass_end" || key == "noise_source")
       continue;
     std::visit(
         [&, &name = key](const auto& v) {
@@ -163,6 +163,10 @@ std::vector<Variant> variants() {
       if (m.name == "sparseloco" && o.name == "outer_eta") busy["outer_eta"] = 0.8;
       if (m.name == "sparseloco" && o.name == "density") busy["density"] = 0.5;
       if (m.name == "sparseloco" && o.name == "feedback") busy["feedback"] = 0.7;
+      if (o.name == "noise_multiplier") busy["noise_multiplier"] = 0.4;
+      if (o.name == "clip_norm") busy["clip_norm"] = 0.6;
+      if (o.name == "clip_rate") busy["clip_rate"] = 0.3;
+      if (o.name == "clip_quantile") busy["clip_quantile"] = 0.65;
     }
     all.push_back({m.name, "busy", busy});
     const auto also = [&](const std::string& name, const std::map<std::string, Value>& more) {
@@ -206,6 +210,11 @@ std::vector<Variant> variants() {
       also("unweighted", {{"weighted", false}});
       also("proximal", {{"momentum", 0.0}, {"mu", 0.3}});
     }
+    if (m.name == "dp-fedavg") {
+      also("clip_stays", {{"clip_rate", 0.0}});
+      also("bit_noise", {{"bit_noise", 0.7}});
+      also("no_noise", {{"noise_multiplier", 0.0}});
+    }
     if (m.name == "norm-ec") also("server_normalised", {{"server_normalised", true}});
     if (m.name == "clip21") also("plain", {{"beta1", 0.0}, {"message_share", 1.0}});
     if (m.name == "lamb") also("bounded", {{"phi_min", 0.8}, {"phi_max", 1.2}});
@@ -229,6 +238,14 @@ std::vector<Variant> variants() {
     }
   }
   return all;
+}
+
+// Returns the normal numbers of a round: one for each parameter, and the bits' one.
+json server_noise(uint64_t seed, int64_t round, int64_t parameters) {
+  Stream stream(seed, Stream::everyone, Purpose::server_noise, round, 0);
+  json numbers = json::array();
+  for (int64_t j = 0; j <= parameters; ++j) numbers.push_back(stream.normal());
+  return numbers;
 }
 
 class OnQuadratics : public WithNumpy, public testing::WithParamInterface<Variant> {
@@ -283,6 +300,7 @@ class OnQuadratics : public WithNumpy, public testing::WithParamInterface<Varian
         rates.push_back({now.eta, std::isfinite(now.gamma) ? json(now.gamma) : json(nullptr)});
       }
       config["rates"].push_back(rates);
+      if (v.method == "dp-fedavg") config["server_noise"].push_back(server_noise(t.seed, r, d));
     }
     for (const Layer& l : objective.layers()) {
       config["layers"].push_back({l.offset, l.size});

@@ -113,7 +113,16 @@ Recipe random_recipe() {
   const bool pass_ends = r.algorithm.has("average_at_pass_end") && r.algorithm.flag("average_at_pass_end");
   if (pass_ends && r.clients.has("count") && r.clients.has("participating"))
     r.clients.set("participating", r.clients.integer("count"));
-  if (pass_ends || !method.droppable()) r.run.set("round_deadline", 0.0);
+  const bool system = r.algorithm.has("noise_source") && r.algorithm.text("noise_source") == "system";
+  const auto sampling = [&] { return r.clients.has("sampling") ? r.clients.text("sampling") : std::string("uniform"); };
+  if (system || (sampling() == "poisson" && !method.droppable()))
+    r.clients.set("sampling", std::string(system ? "poisson" : "uniform"));
+  const bool poisson = sampling() == "poisson";
+  if (system) r.algorithm.set("message", std::string("f32"));
+  if (system || r.algorithm.has("bit_noise")) r.algorithm.set("noise_multiplier", 0.7);
+  if (r.algorithm.has("bit_noise")) r.algorithm.set("bit_noise", 1e300);
+  if (poisson && r.data.has("partition.every_round")) r.data.set("partition.every_round", false);
+  if (pass_ends || poisson || !method.droppable()) r.run.set("round_deadline", 0.0);
   return only_used(r);
 }
 

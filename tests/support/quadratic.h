@@ -71,6 +71,7 @@ struct Trial {
   bool skip_non_finite = false;
   std::function<Rates(int64_t round, int t)> rates;  // empty: those of the options, always
   std::function<int(int client)> steps;              // empty: interval of each client
+  double mean_sampled = 0;                           // clients of a round on average; 0: those sampled
 };
 
 // Required options get plain values; `more` overrides.
@@ -117,6 +118,7 @@ inline Trace run_on(Group& group, const Trial& t, Objective& objective, Algorith
     s.clients = t.clients;
     s.skip_non_finite = t.skip_non_finite;
     s.steps = t.steps;
+    if (const auto privacy = algorithm.privacy()) s.system_noise = privacy->system_noise;
     for (int i = 0; i < t.clients; ++i) s.sampled.push_back(i);
     const Rates rates{t.options.number("eta"), gamma};
     s.rates = [&t, rates, r](int step) { return t.rates ? t.rates(r, step) : rates; };
@@ -130,6 +132,7 @@ inline Trace run_on(Group& group, const Trial& t, Objective& objective, Algorith
   }
   for (int64_t r = first; r < last; ++r) {
     RoundSetup s = setup(r);
+    s.mean_sampled = t.mean_sampled;
     if (!t.sampled.empty()) s.sampled = t.sampled[static_cast<size_t>(r) % t.sampled.size()];
     Round round(std::move(s));
     algorithm.round(round, x);

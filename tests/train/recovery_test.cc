@@ -9,11 +9,13 @@
 #include <nlohmann/json.hpp>
 
 #include "comm/rendezvous/store.h"
+#include "engine/client_sampling.h"
 #include "support/temp_folder.h"
 #include "tacet/error.h"
 #include "tacet/membership.h"
 #include "tacet/train.h"
 #include "train/client_copies.h"
+#include "train/even_work.h"
 #include "train/round_backup.h"
 
 namespace tacet {
@@ -304,12 +306,13 @@ class Holding : public Observer {
 
 constexpr int kRounds = 6;
 
-Recipe run_recipe(
-    const std::string& algorithm = "name = \"celgc\"\neta = 0.05\ngamma = 0.1\ninterval = 2\nmomentum = 0.9\n") {
+const std::string celgc = "name = \"celgc\"\neta = 0.05\ngamma = 0.1\ninterval = 2\nmomentum = 0.9\n";
+
+Recipe run_recipe(const std::string& algorithm = celgc, const std::string& clients = "count = 5\n") {
   return parse_recipe(
       "[data]\nname = \"noise\"\nnoise.kind = \"gaussian\"\nnoise.scale = 0.5\nsamples = 20\n[model]\n"
       "name = \"exponential\"\nrate = 1\n[algorithm]\n" +
-          algorithm + "[clients]\ncount = 5\n[schedule]\nrounds = " + std::to_string(kRounds) +
+          algorithm + "[clients]\n" + clients + "[schedule]\nrounds = " + std::to_string(kRounds) +
           "\n[run]\ncheckpoint_every = 0\neval_every = 1\nthreads = 1\n",
       "test.toml");
 }
@@ -420,6 +423,23 @@ TEST_F(Runs, ALossAtAnyExchangeChangesNothing) {
   std::vector<std::vector<Fault>> all;
   for (int exchange = 1; exchange <= 40; ++exchange) all.push_back({{exchange % 3 == 0 ? 1 : 0, 1, exchange}});
   side_by_side(all, [&](const auto& faults) { expect_undisturbed(run(2, faults), x, text_of(faults)); });
+}
+
+// Four of six clients take part. Where three of them live together, one takes its turn on the other worker, which then has
+// its momentum until the round's end.
+TEST_F(Runs, ALossAtAnyExchangeChangesNothingWhereClientsAreGuests) {
+  recipe_ = run_recipe(celgc, "count = 6\nparticipating = 4\n");
+  int guests = 0;
+  for (int64_t r = 0; r < kRounds; ++r) {
+    const auto sampled = sample_clients(client_sampling(recipe_.clients, 6), 1, r);
+    guests += static_cast<int>(even_work(sampled, {2, 2, 2, 2}, 6, 2).guests.size());
+  }
+  ASSERT_GT(guests, 0);
+  const Vec x = straight();
+  std::vector<std::vector<Fault>> all;
+  for (int exchange = 1; exchange <= 60; ++exchange) all.push_back({{exchange % 3 == 0 ? 1 : 0, 1, exchange}});
+  side_by_side(all, [&](const auto& faults) { expect_undisturbed(run(2, faults), x, text_of(faults)); });
+  side_by_side(all, [&](const auto& faults) { expect_undisturbed(run(3, faults), x, text_of(faults)); });
 }
 
 // A worker is lost, and while the others move its clients and some of their own a second one is lost, at each exchange of

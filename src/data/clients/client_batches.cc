@@ -1,7 +1,7 @@
 // See client_batches.h.
 #include "data/clients/client_batches.h"
 
-#include <ATen/ops/tensor.h>
+#include <ATen/ops/empty.h>
 
 #include <algorithm>
 #include <string>
@@ -75,7 +75,7 @@ std::vector<int32_t> ClientBatches::next(const BatchKey& draw) {
     if (size == 0) throw without_samples(draw.client, static_cast<bool>(deal_));
     p = {draw.step * batch_size_ / size, draw.step * batch_size_ % size};
   } else {
-    p = positions_[draw.client];
+    p = position(draw.client);
   }
   std::vector<int32_t> batch;
   while (static_cast<int64_t>(batch.size()) < batch_size_) {
@@ -86,7 +86,7 @@ std::vector<int32_t> ClientBatches::next(const BatchKey& draw) {
     p.offset += take;
     if (p.offset == size) p = {p.pass + 1, 0};
   }
-  if (!deal_) positions_[draw.client] = p;
+  if (!deal_) move_to(draw.client, p);
   return batch;
 }
 
@@ -95,19 +95,27 @@ std::vector<int32_t> ClientBatches::peek(const BatchKey& draw) {
     const bool has_some = dealt_round_ == draw.round && !share(draw.client).empty();
     return has_some ? next(draw) : std::vector<int32_t>{};
   }
-  const auto position = positions_.find(draw.client);
-  if (position == positions_.end()) return {};
-  const Position here = position->second;
+  if (positions_.all().count(draw.client) == 0) return {};
+  const Position here = position(draw.client);
   auto batch = next(draw);
-  positions_[draw.client] = here;
+  move_to(draw.client, here);
   return batch;
 }
 
-void ClientBatches::state(StateVisitor& visitor) {
-  for (const auto& [client, p] : positions_) saved_.all()[client] = at::tensor({p.pass, p.offset}, at::kLong);
-  visitor.clients("position", saved_);
-  positions_.clear();
-  for (const auto& [client, saved] : saved_.all()) positions_[client] = {saved[0].item<int64_t>(), saved[1].item<int64_t>()};
+ClientBatches::Position ClientBatches::position(int client) {
+  const auto found = positions_.all().find(client);
+  if (found == positions_.all().end()) return {};
+  const int64_t* p = found->second.data_ptr<int64_t>();
+  return {p[0], p[1]};
 }
+
+void ClientBatches::move_to(int client, Position position) {
+  Vec& v = positions_.all()[client];
+  if (!v.defined()) v = at::empty({2}, at::kLong);
+  v.data_ptr<int64_t>()[0] = position.pass;
+  v.data_ptr<int64_t>()[1] = position.offset;
+}
+
+void ClientBatches::state(StateVisitor& visitor) { visitor.clients("position", positions_); }
 
 }  // namespace tacet

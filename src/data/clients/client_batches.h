@@ -42,8 +42,12 @@ class ClientBatches {
   void state(StateVisitor& visitor);
   struct Position {
     int64_t pass = 0, offset = 0;
+    bool operator==(const Position&) const = default;
   };
-  std::map<int, Position>& positions() { return positions_; }
+  // Returns the client's position, which is that of the begin where it has not drawn.
+  Position position(int client);
+  void move_to(int client, Position position);
+  bool nobody_has_drawn() { return positions_.all().empty(); }
 
  private:
   ClientBatches(int64_t batch_size, std::vector<int32_t> common);
@@ -59,8 +63,7 @@ class ClientBatches {
   Shares shares_;
   bool common_ = false;  // the only share is every client's
   int64_t dealt_round_ = -1, samples_ = 0, batch_size_;
-  std::map<int, Position> positions_;  // by client; only clients that have drawn are in it
-  PerClient saved_;
+  PerClient positions_;          // pass and offset as int64; only of clients that have drawn
   std::map<int, Order> orders_;  // the shuffle under way, remembered
 };
 

@@ -1,0 +1,26 @@
+// A run's claim of differential privacy, for a method whose rounds have terms (Algorithm::privacy). Noise of the run's own
+// seed is called a simulation. Divergences are the accountant's (analysis/privacy.h).
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include <nlohmann/json.hpp>
+
+namespace tacet {
+
+struct Training;
+
+// Throws UserError where a run with the system's noise has something that the noise does not cover.
+void require_private(const Training& run);
+
+// Returns true if noise and sampled clients come from the system's random numbers, so that the run can't be repeated.
+bool has_system_noise(const Training& run);
+
+// Returns what summary.json says after the run's rounds; nothing for a method without terms.
+std::optional<nlohmann::json> privacy_summary(const Training& run);
+
+// Returns that for people: "privacy: ε = 1.2 …", or "simulation: no privacy …"; empty for a method without terms.
+std::string privacy_line(const Training& run);
+
+}  // namespace tacet
