@@ -70,6 +70,7 @@ void RunLog::open(bool resume) {
                            : s.metrics_bytes);
   s.metrics_bytes = log_.bytes();
   events_ = TensorBoardLog(folder_, read_lines(path));
+  write_intervals();
   write_summary("running", json::object());
 }
 
@@ -91,7 +92,37 @@ void RunLog::acquire() {
   log_ = MetricsLog(path, static_cast<int64_t>(text.size()));
   run_.state.metrics_bytes = log_.bytes();
   events_ = TensorBoardLog(folder_, lines);
+  write_intervals();
   write_summary("running", json::object());
+}
+
+// Writes interval.json where the run has one: the decisions so far, and those of rounds that are still to be repeated.
+void RunLog::write_intervals() {
+  if (!run_.measures_interval()) return;
+  const std::string path = file("interval.json");
+  IntervalRecord record{run_.first_interval(), decisions_in(run_.state.intervals)};
+  if (fs::exists(path))
+    for (const IntervalDecision& d : read_interval_record(path).decisions)
+      if (d.round > run_.state.round) record.decisions.push_back(d);
+  write_atomically(path, interval_json(record));
+}
+
+std::optional<IntervalDecision> RunLog::interval_decision(int64_t round) const {
+  const std::string path = file("interval.json");
+  if (!writes() || !fs::exists(path)) return std::nullopt;
+  const IntervalRecord record = read_interval_record(path);
+  const IntervalDecision* made = decision_after(record, round);
+  return made ? std::optional(*made) : std::nullopt;
+}
+
+std::vector<std::string> RunLog::warnings() const {
+  std::vector<std::string> lines = run_.overlong_round();
+  if (run_.measures_interval() && !run_.repeated)
+    lines.push_back(
+        "algorithm.interval = \"auto\": I followed this run's own times, so another run may take other intervals and end "
+        "with "
+        "another model; algorithm.interval_file = the interval.json of this folder repeats them");
+  return lines;
 }
 
 void RunLog::write_summary(const std::string& status, const json& more) {
@@ -100,7 +131,7 @@ void RunLog::write_summary(const std::string& status, const json& more) {
   for (const Layer& l : run_.objective->layers()) parameters += l.size;
   json j = {{"status", status},
             {"algorithm", run_.method.name},
-            {"interval", run_.local_epochs > 0 ? json(nullptr) : json(run_.interval)},
+            {"interval", run_.local_epochs > 0 ? json(nullptr) : json(run_.interval())},
             {"parameters", parameters},
             {"workers", group_->size()},
             {"clients", run_.clients},
@@ -112,6 +143,10 @@ void RunLog::write_summary(const std::string& status, const json& more) {
             {"kernels", paths_of(run_.kernels)},
             {"versions", {{"tacet", version()}, {"torch", TORCH_VERSION}, {"onednn", or_null(onednn_version())}}}};
   if (run_.local_epochs > 0) j["local_epochs"] = run_.local_epochs;
+  if (run_.measures_interval())
+    j["interval_auto"] = {{"first", run_.first_interval()},
+                          {"decisions", decisions_in(run_.state.intervals).size()},
+                          {"repeated", run_.repeated.has_value()}};
   add_subject(run_.recipe, j);
   const FaultTotals& f = run_.state.faults;
   if (status != "running")
@@ -142,7 +177,7 @@ void RunLog::finish(Result& result, double page_faults) {
                                 {"iterations", result.iterations},
                                 {"epochs", result.epoch},
                                 {"extra_samples", result.extra_samples},
-                                {"warnings", run_.overlong_round()},
+                                {"warnings", warnings()},
                                 {"communications", result.communications},
                                 {"bytes_sent", result.bytes_sent},
                                 {"client_bytes", result.client_bytes},
@@ -265,6 +300,17 @@ void RunLog::record_gradient(double norm, const Score& total, double part) {
   pending_.push_back(std::move(line));
 }
 
+void RunLog::record_interval(const IntervalDecision& decision, int before, bool repeated) {
+  if (!on()) return;
+  json line = this->line("interval");
+  line["old"] = before;
+  line["new"] = decision.interval;
+  line["step_seconds"] = decision.step_seconds;
+  line["exchange_seconds"] = decision.exchange_seconds;
+  line["repeated"] = repeated;
+  pending_.push_back(std::move(line));
+}
+
 void RunLog::record_membership(int64_t term, const std::vector<std::string>& lost, double seconds, int64_t repeated) {
   if (!on()) return;
   json line = this->line("membership");
@@ -277,7 +323,9 @@ void RunLog::record_membership(int64_t term, const std::vector<std::string>& los
 }
 
 void RunLog::flush() {
+  bool decided = false;
   for (const json& line : pending_) {
+    decided = decided || line["event"] == "interval";
     lines_ += 1;
     if (keeps_recent_) recent_.push_back(line.dump());
     if (!writes()) continue;
@@ -286,6 +334,7 @@ void RunLog::flush() {
     run_.state.metrics_bytes = log_.bytes();
   }
   pending_.clear();
+  if (decided && writes()) write_intervals();
   if (recent_.size() > kMostRecent) recent_.erase(recent_.begin(), recent_.end() - kMostRecent);
 }
 

@@ -106,7 +106,8 @@ class Json(Case):
         objects = {"compare --json": self.object("compare", "--json", *self.runs),
                    "train RECIPE --dry-run --json": self.object("train", self.file, "--dry-run", "--json")}
         rare = {"runs[].final.eval_accuracy", "runs[].final.test_accuracy", "runs[].best.eval_accuracy", "runs[].best.test_accuracy",
-                "objective", "data_missing", "measured_batch_size"}
+                "objective", "data_missing", "measured_batch_size", "interval_auto", "interval_auto.first", "interval_auto.largest",
+                "interval_auto.round_seconds"}
         for command, value in objects.items():
             self.assertEqual(documented(command) - keys_in(value) - rare, set(), command)
 
