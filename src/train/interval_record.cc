@@ -1,8 +1,7 @@
 // See interval_record.h. The file's format is in docs/reference/run-files.md.
 #include "train/interval_record.h"
 
-#include <algorithm>
-#include <cmath>
+#include <filesystem>
 
 #include <nlohmann/json.hpp>
 
@@ -91,6 +90,20 @@ IntervalRecord read_interval_record(const std::string& path) {
     record.decisions.push_back(decision_from(object, static_cast<double>(before + 1), place));
   }
   return record;
+}
+
+void write_interval_record(const std::string& path, IntervalRecord so_far, int64_t round) {
+  if (std::filesystem::exists(path))
+    for (const IntervalDecision& d : read_interval_record(path).decisions)
+      if (d.round > round) so_far.decisions.push_back(d);
+  write_atomically(path, interval_json(so_far));
+}
+
+std::optional<IntervalDecision> decision_in_file(const std::string& path, int64_t round) {
+  if (!std::filesystem::exists(path)) return std::nullopt;
+  const IntervalRecord record = read_interval_record(path);
+  const IntervalDecision* made = decision_after(record, round);
+  return made ? std::optional(*made) : std::nullopt;
 }
 
 }  // namespace tacet

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,5 +35,10 @@ Vec with_decision(const Vec& saved, const IntervalDecision& decision);
 std::string interval_json(const IntervalRecord& record);
 // Reads such a file. Throws UserError where it is none.
 IntervalRecord read_interval_record(const std::string& path);
+// Writes such a file. Decisions that it has for rounds after `round` stay behind those of `so_far`, as the run is to repeat
+// them.
+void write_interval_record(const std::string& path, IntervalRecord so_far, int64_t round);
+// Returns the file's decision after that round; nothing where there is none, or no file.
+std::optional<IntervalDecision> decision_in_file(const std::string& path, int64_t round);
 
 }  // namespace tacet

@@ -96,33 +96,14 @@ void RunLog::acquire() {
   write_summary("running", json::object());
 }
 
-// Writes interval.json where the run has one: the decisions so far, and those of rounds that are still to be repeated.
 void RunLog::write_intervals() {
   if (!run_.measures_interval()) return;
-  const std::string path = file("interval.json");
-  IntervalRecord record{run_.first_interval(), decisions_in(run_.state.intervals)};
-  if (fs::exists(path))
-    for (const IntervalDecision& d : read_interval_record(path).decisions)
-      if (d.round > run_.state.round) record.decisions.push_back(d);
-  write_atomically(path, interval_json(record));
+  const IntervalRecord so_far{run_.first_interval(), decisions_in(run_.state.intervals)};
+  write_interval_record(file("interval.json"), so_far, run_.state.round);
 }
 
 std::optional<IntervalDecision> RunLog::interval_decision(int64_t round) const {
-  const std::string path = file("interval.json");
-  if (!writes() || !fs::exists(path)) return std::nullopt;
-  const IntervalRecord record = read_interval_record(path);
-  const IntervalDecision* made = decision_after(record, round);
-  return made ? std::optional(*made) : std::nullopt;
-}
-
-std::vector<std::string> RunLog::warnings() const {
-  std::vector<std::string> lines = run_.overlong_round();
-  if (run_.measures_interval() && !run_.repeated)
-    lines.push_back(
-        "algorithm.interval = \"auto\": I followed this run's own times, so another run may take other intervals and end "
-        "with "
-        "another model; algorithm.interval_file = the interval.json of this folder repeats them");
-  return lines;
+  return writes() ? decision_in_file(file("interval.json"), round) : std::nullopt;
 }
 
 void RunLog::write_summary(const std::string& status, const json& more) {
@@ -177,7 +158,7 @@ void RunLog::finish(Result& result, double page_faults) {
                                 {"iterations", result.iterations},
                                 {"epochs", result.epoch},
                                 {"extra_samples", result.extra_samples},
-                                {"warnings", warnings()},
+                                {"warnings", run_.warnings()},
                                 {"communications", result.communications},
                                 {"bytes_sent", result.bytes_sent},
                                 {"client_bytes", result.client_bytes},
@@ -300,14 +281,11 @@ void RunLog::record_gradient(double norm, const Score& total, double part) {
   pending_.push_back(std::move(line));
 }
 
-void RunLog::record_interval(const IntervalDecision& decision, int before, bool repeated) {
+void RunLog::record_interval(const IntervalDecision& d, int before, bool repeated) {
   if (!on()) return;
   json line = this->line("interval");
-  line["old"] = before;
-  line["new"] = decision.interval;
-  line["step_seconds"] = decision.step_seconds;
-  line["exchange_seconds"] = decision.exchange_seconds;
-  line["repeated"] = repeated;
+  line.update({{"old", before}, {"new", d.interval}, {"repeated", repeated}});
+  line.update({{"step_seconds", d.step_seconds}, {"exchange_seconds", d.exchange_seconds}});
   pending_.push_back(std::move(line));
 }
 

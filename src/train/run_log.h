@@ -63,7 +63,7 @@ class RunLog {
   // Writes the norm of the gradient over `part` of the training set, whose sums are `total`.
   void record_gradient(double norm, const Score& total, double part);
   // Writes what a decision on I made of `before`. `repeated` says that it was made before.
-  void record_interval(const IntervalDecision& decision, int before, bool repeated);
+  void record_interval(const IntervalDecision& d, int before, bool repeated);
   void record_membership(int64_t term, const std::vector<std::string>& lost, double seconds, int64_t repeated);
 
   void mark() { marked_ = lines_; }  // marks the begin of a round
@@ -89,7 +89,6 @@ class RunLog {
   nlohmann::json figures(const Evaluation& e, const std::string& prefix) const;
   nlohmann::json final_figures(const Result& result) const;
   nlohmann::json best_figures() const;
-  std::vector<std::string> warnings() const;
   void write_intervals();
 
   Training& run_;

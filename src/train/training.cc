@@ -164,6 +164,16 @@ std::vector<std::string> Training::overlong_round() const {
   return lines;
 }
 
+std::vector<std::string> Training::warnings() const {
+  std::vector<std::string> lines = overlong_round();
+  if (measures_interval() && !repeated)
+    lines.push_back(
+        "algorithm.interval = \"auto\": I followed this run's own times, so another run may take other intervals and end "
+        "with "
+        "another model; algorithm.interval_file = the interval.json of this folder repeats them");
+  return lines;
+}
+
 bool Training::due(double every, double& next) const {
   if (every == 0 || epoch() + 1e-9 < next) return false;
   while (next <= epoch() + 1e-9) next += every;

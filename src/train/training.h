@@ -75,6 +75,8 @@ struct Training {
   int steps_of(int client, int64_t round) const;
   // Returns a line for each end of the schedule that one round alone goes beyond, by the rounds so far.
   std::vector<std::string> overlong_round() const;
+  // Returns lines for people: those of overlong_round(), and on an interval that followed the clock.
+  std::vector<std::string> warnings() const;
   // Returns true if the epoch that `next` waits for has come, and moves `next` on. `every` is 0 for never.
   bool due(double every, double& next) const;
   // Returns true if the validation set is to be evaluated before the next round.
