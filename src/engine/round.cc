@@ -102,6 +102,7 @@ Gradient Client::draw(const Vec& y, bool local_step) {
   const auto start = Clock::now();
   const BatchLoss sample =
       s.objective->gradient({s.seed, id_, s.number, s.first_draw + turn.draws, s.first_iteration + turn.steps}, y);
+  if (local_step) turn.gradient_seconds += since(start);
   Vec g = s.objective->gradient_buffer();
   const double norm = l2_norm(g);
   const bool loss_ok = std::isfinite(sample.loss);
@@ -111,7 +112,7 @@ Gradient Client::draw(const Vec& y, bool local_step) {
                      s.objective->batch_fault(), s.number == 0 && turn.steps == 0);
   ++turn.draws;
   (local_step ? turn.counters.samples : turn.counters.extra_samples) += static_cast<double>(sample.samples);
-  if (local_step) ++turn.steps, turn.gradient_seconds += since(start);
+  if (local_step) ++turn.steps;
   if (turn.skip) {
     g.zero_();
     turn.counters.skipped += 1;
