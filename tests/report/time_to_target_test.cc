@@ -35,8 +35,7 @@ TEST(RunTarget, IsAKeyAndANumber) {
 }
 
 TEST(RunTarget, IsReachedFromAboveOrByAnAccuracyFromBelow) {
-  Run run;
-  run.folder = "a";
+  auto run = falling("a", 2, 4, 1, 1);
   run.evals = {line_at(2, 4, 0.5, "eval_loss", 3), line_at(4, 4, 1, "eval_loss", 2), line_at(6, 4, 2, "eval_loss", 2.5)};
   const auto loss = time_to({"eval_loss", 2.2}, run);
   ASSERT_TRUE(loss);
@@ -96,7 +95,7 @@ TEST(SpeedUps, KnowWhatAnIntervalSaves) {
 }
 
 TEST(SpeedUps, TellTheRunsThatDidNotArrive) {
-  Run late = falling("late", 2, 4, 50, 2);
+  auto late = falling("late", 2, 4, 50, 2);
   late.rounds.resize(30);
   const RunTarget target{"train_loss", 0};
   const auto groups = speed_ups(target, {falling("early", 2, 4, 50, 1), late, falling("never", 8, 4, 9, 1)});
@@ -110,7 +109,7 @@ TEST(SpeedUps, TellTheRunsThatDidNotArrive) {
 }
 
 TEST(SpeedUps, CountTheClientsOfARound) {
-  Run some = falling("some", 8, 4, 10, 1);
+  auto some = falling("some", 8, 4, 10, 1);
   some.summary["participating"] = 3;
   EXPECT_EQ(speed_ups({"train_loss", 0}, {some}).front().clients, 3);
 }
