@@ -39,7 +39,7 @@ json options_for_numpy(const AlgorithmInfo& method, const Values& options) {
   for (const auto& [key, value] : options.all()) {
     if (!is_sparse && (key == "density" || key == "chunk" || key == "values" || key == "feedback")) continue;
     // The driver decides when rounds end, and tells the program each round's steps.
-    if (key == "eta" || key == "gamma" || key == "interval" || key == "name" || key == "bias_correction" ||
+    if (key == "eta" || key == "gamma" || key.starts_with("interval") || key == "name" || key == "bias_correction" ||
         key == "message" || key == "average_at_pass_end" || key == "noise_source")
       continue;
     std::visit(
