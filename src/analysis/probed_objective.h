@@ -27,6 +27,15 @@ class ProbedObjective : public Objective {
       Objective& inner, Vec start, Visit visit, Guard guard = [] {})
       : inner_(inner), start_(std::move(start)), visit_(std::move(visit)), guard_(std::move(guard)) {}
 
+  // Runs before every gradient, behind the visit of its round.
+  using Before = std::function<void(const BatchKey& draw, const Vec& y)>;
+  // Runs behind every gradient, whose buffer it may read.
+  using After = std::function<void(const BatchKey& draw, const Vec& y, const BatchLoss& loss)>;
+  void watch(Before before, After after) {
+    before_ = std::move(before);
+    after_ = std::move(after);
+  }
+
   const std::vector<Layer>& layers() const override { return inner_.layers(); }
   Vec initial() override;
   Vec workspace() override { return inner_.workspace(); }
@@ -48,6 +57,7 @@ class ProbedObjective : public Objective {
   bool evaluates_training() const override { return inner_.evaluates_training(); }
   int gradient_units() const override { return inner_.gradient_units(); }
   Score unit_gradient(int unit, const Vec& x) override { return inner_.unit_gradient(unit, x); }
+  bool start_batches_afresh() override { return inner_.start_batches_afresh(); }
   bool has_perplexity() const override { return inner_.has_perplexity(); }
   void evaluated(const std::string& split, const Score& total) override { inner_.evaluated(split, total); }
   void state(StateVisitor& visitor) override { inner_.state(visitor); }
@@ -57,6 +67,8 @@ class ProbedObjective : public Objective {
   Vec start_;
   Visit visit_;
   Guard guard_;
+  Before before_;
+  After after_;
   int64_t seen_ = -1;  // the last round that was visited
 };
 

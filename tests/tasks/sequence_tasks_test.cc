@@ -327,6 +327,21 @@ TEST_F(Language, TheGradientOverTheTrainingSetIsTheSlopeOfItsLoss) {
   }
 }
 
+// With the state that a batch before left, the gradient goes back to a batch's begin only, and is not that of the loss.
+TEST_F(Language, BatchesThatStartAfreshHaveTheGradientOfTheirLoss) {
+  for (const std::string& model : {gru, gpt2}) {
+    const bool carries = model == gru;
+    const auto objective = make_objective(recipe(tables(model), {"schedule.rounds=1"}), 3);
+    const auto group = single_group();
+    const Vec x = objective->initial();
+    const Score carried = full_gradient(*objective, x).sums, valid = evaluate_all(*objective, *group, "valid", x);
+    EXPECT_EQ(objective->start_batches_afresh(), carries) << model;
+    EXPECT_EQ(full_gradient(*objective, x).sums.loss == carried.loss, !carries) << model;
+    EXPECT_EQ(evaluate_all(*objective, *group, "valid", x).loss, valid.loss) << "an evaluation is none of it";
+    expect_slope_of_the_loss(*objective);
+  }
+}
+
 // 6 pieces of 283 or 284 tokens: 2 streams of 141 or 142, all of whose tokens but the first are targets.
 TEST_F(Language, TheTrainingSetIsCutIntoPiecesWithoutARest) {
   const auto objective = make_objective(recipe(tables(gpt2), {"schedule.rounds=1"}), 3);
