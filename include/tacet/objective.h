@@ -113,10 +113,6 @@ class Objective {
   virtual int gradient_units() const { return 0; }
   // Writes the gradient of the unit's summed loss at x into gradient_buffer(), and returns the sums. Moves nothing on.
   virtual Score unit_gradient(int /*unit*/, const Vec& /*x*/) { return {}; }
-  // Makes every batch of a unit start as its first one does, from this call on. A model that carries state from a batch of
-  // text to the next one has its gradient go back to a batch's begin only, and is then given another state at another x:
-  // unit_gradient() is the gradient of a function of x only after this call. Returns true if it changes anything.
-  virtual bool start_batches_afresh() { return false; }
 
   virtual bool has_perplexity() const { return false; }
   // Takes the sums over all units, on every rank after an evaluation. figures() may be made from them.

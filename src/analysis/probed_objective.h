@@ -57,7 +57,6 @@ class ProbedObjective : public Objective {
   bool evaluates_training() const override { return inner_.evaluates_training(); }
   int gradient_units() const override { return inner_.gradient_units(); }
   Score unit_gradient(int unit, const Vec& x) override { return inner_.unit_gradient(unit, x); }
-  bool start_batches_afresh() override { return inner_.start_batches_afresh(); }
   bool has_perplexity() const override { return inner_.has_perplexity(); }
   void evaluated(const std::string& split, const Score& total) override { inner_.evaluated(split, total); }
   void state(StateVisitor& visitor) override { inner_.state(visitor); }

@@ -23,6 +23,7 @@
 #include "tacet/registry.h"
 #include "tacet/task.h"
 #include "tacet/train.h"
+#include "tasks/fresh_batches.h"
 #include "train/process.h"
 
 namespace tacet {
@@ -188,7 +189,8 @@ int cmd_probe(const ProbeArguments& a) {
                         ? objective->initial()
                         : load_model(*objective, (fs::path(source.run) / "model.safetensors").string(), source.run);
   ProbeResult result = begin(source, a, *objective);
-  result.starts_afresh = objective->start_batches_afresh();
+  auto* text = dynamic_cast<FreshBatches*>(objective.get());
+  result.starts_afresh = text && text->start_batches_afresh();
   const Vec x = follow_run(source, a, *objective, start, line, result);
   measure_gradients(source, a, *objective, x, line, result);
   measure_hessian(source, a, *objective, x, line, result);

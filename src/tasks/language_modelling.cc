@@ -13,6 +13,7 @@
 #include "tacet/error.h"
 #include "tacet/language_model.h"
 #include "tacet/registry.h"
+#include "tasks/fresh_batches.h"
 #include "tasks/network_task.h"
 #include "tasks/pass_ends.h"
 #include "tasks/run_precision.h"
@@ -20,7 +21,7 @@
 namespace tacet {
 namespace {
 
-class LanguageObjective : public NetworkObjective, public PassEnds {
+class LanguageObjective : public NetworkObjective, public PassEnds, public FreshBatches {
  public:
   LanguageObjective(const Recipe& recipe, int clients)
       : corpus_(read_corpus(recipe)),

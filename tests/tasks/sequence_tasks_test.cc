@@ -15,6 +15,7 @@
 #include "tacet/group.h"
 #include "tacet/train.h"
 #include "tasks/bleu.h"
+#include "tasks/fresh_batches.h"
 #include "train/evaluate.h"
 
 namespace tacet {
@@ -335,7 +336,9 @@ TEST_F(Language, BatchesThatStartAfreshHaveTheGradientOfTheirLoss) {
     const auto group = single_group();
     const Vec x = objective->initial();
     const Score carried = full_gradient(*objective, x).sums, valid = evaluate_all(*objective, *group, "valid", x);
-    EXPECT_EQ(objective->start_batches_afresh(), carries) << model;
+    auto* text = dynamic_cast<FreshBatches*>(objective.get());
+    ASSERT_TRUE(text);
+    EXPECT_EQ(text->start_batches_afresh(), carries) << model;
     EXPECT_EQ(full_gradient(*objective, x).sums.loss == carried.loss, !carries) << model;
     EXPECT_EQ(evaluate_all(*objective, *group, "valid", x).loss, valid.loss) << "an evaluation is none of it";
     expect_slope_of_the_loss(*objective);
