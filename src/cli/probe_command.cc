@@ -106,21 +106,32 @@ void measure_gradients(const ProbeSource& source, const ProbeArguments& a, Objec
   r.noise = measure_noise(objective, x, o);
 }
 
+// Returns the reason why no curvature can be measured in so many seconds, or nothing. A pair of models takes the units'
+// gradients five times, and so do the least products: two for each of them, and once the gradient.
+std::string no_curvature(const ProbeArguments& a, const ProbeResult& r, double may) {
+  if (a.products == 0) return "--products is 0";
+  if (r.units.empty()) return r.no_points;
+  if (r.points.empty()) return "no pair of models was measured in the time that the run may have: give more --seconds";
+  const double least = r.smoothness_seconds / static_cast<double>(r.points.size());
+  if (least <= may) return "";
+  return fmt::format("the first products take {:.1f} s, and {:.1f} s may be spent: give more --seconds or fewer --units",
+                     least, may);
+}
+
 void measure_hessian(const ProbeSource& source, const ProbeArguments& a, Objective& objective, const Vec& x, ProbeLine& line,
                      ProbeResult& r) {
-  if (a.products == 0 || r.units.empty()) {
-    r.no_curvature = a.products == 0 ? "--products is 0" : r.no_points;
-    return;
-  }
+  r.no_curvature = no_curvature(a, r, curvature_share * a.seconds);
+  if (!r.no_curvature.empty()) return;
+  const double product = 0.4 * r.smoothness_seconds / static_cast<double>(r.points.size());
   const double before = line.seconds(), until = before + curvature_share * a.seconds;
   CurvatureOptions o;
   o.units = {r.units.begin(), r.units.end()};
   o.products = a.products;
   o.seed = source.seed();
   int64_t made = 0;
-  o.time_left = [&, until] {
+  o.time_left = [&, until, product] {
     line.draw(fmt::format("curvature  {} of {} products", made++, a.products));
-    return line.seconds() < until;
+    return line.seconds() + product < until;
   };
   try {
     r.curvature = measure_curvature(objective, x, o);
