@@ -5,6 +5,8 @@
 
 #include <atomic>
 #include <functional>
+#include <limits>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -14,6 +16,7 @@
 
 namespace tacet {
 
+class Algorithm;
 class Group;
 class Membership;  // include/tacet/membership.h
 
@@ -30,6 +33,9 @@ struct Progress {
   int64_t bytes_sent = 0;   // by the leader
   double seconds = 0;       // training only
   bool perplexity = false;  // the losses are per-token cross-entropies
+  // The distance of a client's model from the mean of all and its bound 2γI, of the leader's clients that were looked at
+  // (run.check, TrainOptions::drift_models); NaN where there is none.
+  double drift = std::numeric_limits<double>::quiet_NaN(), drift_bound = std::numeric_limits<double>::quiet_NaN();
 };
 
 class Observer {
@@ -47,6 +53,9 @@ struct TrainOptions {
   bool resume = false;                      // continue from the newest whole checkpoint in `out`, or begin where none is
   const std::atomic<bool>* stop = nullptr;  // true ends the run after the round in flight, with a checkpoint
   bool rejoin = false;                      // this worker rejoins: `out` holds this run's own files
+  // Is called before each round with the method, whose state it may look at; empty: nobody looks.
+  std::function<void(Algorithm&)> before_round = {};
+  int drift_models = 0;  // clients of each worker whose drift Progress tells in each round, for which it keeps their models
 };
 
 struct Evaluation {

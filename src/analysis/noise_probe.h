@@ -1,5 +1,5 @@
-// Noise and heterogeneity of gradients at one point: many mini-batch gradients, as training draws them, and what they say
-// when they are set against an independent mean.
+// Noise of gradients at one point: many mini-batch gradients of one client, as training draws them, set against an
+// independent mean.
 #pragma once
 
 #include <cstdint>
@@ -36,20 +36,5 @@ struct NoiseFigures {
 // Draws the client's gradients at x. Holds two vectors of the model's size. Moves the objective's mini-batches on. Throws
 // UserError where the time is over before two samples.
 NoiseFigures measure_noise(Objective& objective, const Vec& x, const NoiseOptions& options);
-
-struct HeterogeneityOptions {
-  int64_t clients = 1;  // N, or the first so many
-  int64_t batches = 4;  // mini-batches of each of the four means of a client
-  uint64_t seed = 0;
-};
-
-struct Heterogeneity {
-  std::vector<double> squares;  // ‖∇f_i − ∇f‖² by client, without bias: a product of independent halves, so it may be < 0
-  std::vector<double> distances;  // ‖ḡ_i − ḡ‖, with the noise in it
-  double kappa = 0;               // √ of the mean square, which is at least the mean distance κ
-};
-
-// Takes 4 · batches gradients of each client at x. Holds three vectors of the model's size.
-Heterogeneity measure_heterogeneity(Objective& objective, const Vec& x, const HeterogeneityOptions& options);
 
 }  // namespace tacet

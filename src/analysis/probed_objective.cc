@@ -13,7 +13,10 @@ BatchLoss ProbedObjective::gradient(const BatchKey& draw, const Vec& y) {
     seen_ = draw.round;
     visit_(draw.round, y);
   }
-  return inner_.gradient(draw, y);
+  if (before_) before_(draw, y);
+  const BatchLoss loss = inner_.gradient(draw, y);
+  if (after_) after_(draw, y, loss);
+  return loss;
 }
 
 }  // namespace tacet

@@ -27,6 +27,15 @@ class ProbedObjective : public Objective {
       Objective& inner, Vec start, Visit visit, Guard guard = [] {})
       : inner_(inner), start_(std::move(start)), visit_(std::move(visit)), guard_(std::move(guard)) {}
 
+  // Runs before every gradient, behind the visit of its round.
+  using Before = std::function<void(const BatchKey& draw, const Vec& y)>;
+  // Runs behind every gradient, whose buffer it may read.
+  using After = std::function<void(const BatchKey& draw, const Vec& y, const BatchLoss& loss)>;
+  void watch(Before before, After after) {
+    before_ = std::move(before);
+    after_ = std::move(after);
+  }
+
   const std::vector<Layer>& layers() const override { return inner_.layers(); }
   Vec initial() override;
   Vec workspace() override { return inner_.workspace(); }
@@ -57,6 +66,8 @@ class ProbedObjective : public Objective {
   Vec start_;
   Visit visit_;
   Guard guard_;
+  Before before_;
+  After after_;
   int64_t seen_ = -1;  // the last round that was visited
 };
 

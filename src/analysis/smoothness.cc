@@ -25,6 +25,14 @@ std::vector<double> layer_norms(const Objective& objective, const Vec& v, double
   return norms;
 }
 
+// Returns |v_j| times the factor for each of the coordinates j.
+std::vector<double> coordinates_of(const Vec& v, const std::vector<int64_t>& coordinates, double factor) {
+  const float* p = v.data_ptr<float>();
+  std::vector<double> sizes;
+  for (const int64_t j : coordinates) sizes.push_back(factor * std::abs(static_cast<double>(p[j])));
+  return sizes;
+}
+
 double slope_of(std::span<const double> x, std::span<const double> y) {
   const double mx = mean(x), my = mean(y);
   double xy = 0, xx = 0;
@@ -32,16 +40,12 @@ double slope_of(std::span<const double> x, std::span<const double> y) {
   return xy / xx;
 }
 
-void add_control(std::span<const double> x, std::vector<double> y, uint64_t seed, SmoothnessFit& fit) {
+void add_control(std::span<const double> x, const std::vector<double>& y, uint64_t seed, SmoothnessFit& fit) {
   constexpr int64_t deals = 400;
   const double slope = std::abs(slope_of(x, y));
   int64_t as_steep = 0;
   for (int64_t k = 0; k < deals; ++k) {
-    const std::vector<int64_t> order =
-        Stream(seed, Stream::everyone, Purpose::shuffle, 2, k).permutation(static_cast<int64_t>(y.size()));
-    std::vector<double> dealt;
-    for (int64_t j : order) dealt.push_back(y[static_cast<size_t>(j)]);
-    const double other = std::abs(slope_of(x, dealt));
+    const double other = std::abs(slope_of(x, dealt_at_random(y, seed, k)));
     fit.shuffled_slope += other / static_cast<double>(deals);
     as_steep += other >= slope;
   }
@@ -50,19 +54,28 @@ void add_control(std::span<const double> x, std::vector<double> y, uint64_t seed
 
 }  // namespace
 
-SmoothnessProbe::SmoothnessProbe(Objective& objective, std::vector<int> units, int64_t every)
-    : objective_(objective), units_(std::move(units)), every_(every) {}
+SmoothnessProbe::SmoothnessProbe(Objective& objective, std::vector<int> units, int64_t every,
+                                 std::vector<int64_t> coordinates)
+    : objective_(objective), units_(std::move(units)), coordinates_(std::move(coordinates)), every_(every) {}
+
+void SmoothnessProbe::release() {
+  before_ = Vec();
+  before_round_ = -2;
+}
 
 void SmoothnessProbe::visit(int64_t round, const Vec& x) {
   const auto start = Clock::now();
   if (round == before_round_ + 1) measure(x);
   before_round_ = -2;
-  if (round % every_ == 0) {
-    if (!before_.defined()) before_ = at::empty_like(x);
-    before_.copy_(x);
-    before_round_ = round;
-  }
+  begin(round, x);
   seconds_ += since(start);
+}
+
+void SmoothnessProbe::begin(int64_t round, const Vec& x) {
+  if (round % every_ != 0) return;
+  if (!before_.defined()) before_ = at::empty_like(x);
+  before_.copy_(x);
+  before_round_ = round;
 }
 
 Score SmoothnessProbe::add_unit(int unit, double part, double factor) {
@@ -88,11 +101,21 @@ Score SmoothnessProbe::add_gradients(double part, double factor) {
   return total;
 }
 
+void SmoothnessProbe::add_change(double part, double share, SmoothnessPoint& p,
+                                 const std::vector<double>& layer_steps) const {
+  if (p.step > 0) p.smoothness = std::max(p.smoothness, l2_norm(sum_) * share / (part * p.step));
+  const std::vector<double> moved = layer_norms(objective_, sum_, share);
+  for (size_t l = 0; l < moved.size(); ++l)
+    if (layer_steps[l] > 0) p.layer_smoothness[l] = std::max(p.layer_smoothness[l], moved[l] / (part * layer_steps[l]));
+  const std::vector<double> changes = coordinates_of(sum_, coordinates_, share);
+  for (size_t j = 0; p.step > 0 && j < changes.size(); ++j)
+    p.coordinate_smoothness[j] = std::max(p.coordinate_smoothness[j], changes[j] / (part * p.step));
+}
+
 void SmoothnessProbe::measure(const Vec& x) {
-  if (!here_.defined()) here_ = at::empty_like(x), sum_ = at::empty_like(x);
-  here_.copy_(x);
+  here_ = x.clone();
   SmoothnessPoint p{.round = before_round_};
-  at::sub_out(sum_, here_, before_);
+  sum_ = at::sub(here_, before_);
   p.step = l2_norm(sum_);
   const std::vector<double> layer_steps = layer_norms(objective_, sum_, 1);
   sum_.zero_();
@@ -102,32 +125,61 @@ void SmoothnessProbe::measure(const Vec& x) {
   p.gradient = l2_norm(sum_) * share;
   p.layer_gradients = layer_norms(objective_, sum_, share);
   p.layer_smoothness.assign(layer_steps.size(), 0);
+  p.coordinate_gradients = coordinates_of(sum_, coordinates_, share);
+  p.coordinate_smoothness.assign(coordinates_.size(), 0);
   for (const double part : {1.0, 0.5}) {
     sum_.zero_();
     add_gradients(part, 1);
-    if (p.step > 0) p.smoothness = std::max(p.smoothness, l2_norm(sum_) * share / (part * p.step));
-    const std::vector<double> moved = layer_norms(objective_, sum_, share);
-    for (size_t l = 0; l < moved.size(); ++l)
-      if (layer_steps[l] > 0) p.layer_smoothness[l] = std::max(p.layer_smoothness[l], moved[l] / (part * layer_steps[l]));
+    add_change(part, share, p, layer_steps);
   }
   p.rounding = p.step > 0 ? gradient_error * p.gradient / p.step : 0;
   points_.push_back(std::move(p));
   objective_.workspace().copy_(here_);
+  here_ = sum_ = Vec();
 }
 
-SmoothnessFit fit_smoothness(const std::vector<SmoothnessPoint>& points, uint64_t seed, std::optional<size_t> layer) {
-  SmoothnessFit fit;
-  std::vector<double> x, y, log_x, log_y;
-  for (const SmoothnessPoint& p : points) {
-    const double gradient = layer ? p.layer_gradients.at(*layer) : p.gradient;
-    const double smoothness = layer ? p.layer_smoothness.at(*layer) : p.smoothness;
-    if (!p.counts() || !(smoothness > 0)) {
-      ++fit.left_out;
-      continue;
-    }
-    x.push_back(gradient), y.push_back(smoothness);
-    if (gradient > 0) log_x.push_back(std::log(gradient)), log_y.push_back(std::log(smoothness));
+void SmoothnessCloud::add(double gradient, double smoothed, bool counts) {
+  if (!counts || !(smoothed > 0)) {
+    ++left_out;
+    return;
   }
+  gradients.push_back(gradient);
+  smoothness.push_back(smoothed);
+}
+
+SmoothnessCloud smoothness_cloud(const std::vector<SmoothnessPoint>& points, std::optional<size_t> layer) {
+  SmoothnessCloud cloud;
+  for (const SmoothnessPoint& p : points)
+    cloud.add(layer ? p.layer_gradients.at(*layer) : p.gradient, layer ? p.layer_smoothness.at(*layer) : p.smoothness,
+              p.counts());
+  return cloud;
+}
+
+SmoothnessCloud coordinate_cloud(const std::vector<SmoothnessPoint>& points) {
+  SmoothnessCloud cloud;
+  for (const SmoothnessPoint& p : points)
+    for (size_t j = 0; j < p.coordinate_gradients.size(); ++j) {
+      const double gradient = p.coordinate_gradients[j], smoothness = p.coordinate_smoothness[j];
+      cloud.add(gradient, smoothness, p.counts() && smoothness * p.step > 10 * gradient_error * gradient);
+    }
+  return cloud;
+}
+
+std::vector<double> dealt_at_random(const std::vector<double>& values, uint64_t seed, int64_t k) {
+  const std::vector<int64_t> order =
+      Stream(seed, Stream::everyone, Purpose::shuffle, 2, k).permutation(static_cast<int64_t>(values.size()));
+  std::vector<double> dealt;
+  for (const int64_t j : order) dealt.push_back(values[static_cast<size_t>(j)]);
+  return dealt;
+}
+
+SmoothnessFit fit_cloud(const SmoothnessCloud& cloud, uint64_t seed) {
+  const std::vector<double>&x = cloud.gradients, &y = cloud.smoothness;
+  SmoothnessFit fit;
+  fit.left_out = cloud.left_out;
+  std::vector<double> log_x, log_y;
+  for (size_t k = 0; k < x.size(); ++k)
+    if (x[k] > 0) log_x.push_back(std::log(x[k])), log_y.push_back(std::log(y[k]));
   FitOptions options;
   options.seed = seed;
   fit.line = fit_line(x, y, options);
@@ -137,6 +189,10 @@ SmoothnessFit fit_smoothness(const std::vector<SmoothnessPoint>& points, uint64_
   for (size_t k = 0; k < x.size(); ++k) fit.covering = std::max(fit.covering, y[k] - fit.bounding_slope * x[k]);
   add_control(x, y, seed, fit);
   return fit;
+}
+
+SmoothnessFit fit_smoothness(const std::vector<SmoothnessPoint>& points, uint64_t seed, std::optional<size_t> layer) {
+  return fit_cloud(smoothness_cloud(points, layer), seed);
 }
 
 }  // namespace tacet

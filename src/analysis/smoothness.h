@@ -22,15 +22,19 @@ struct SmoothnessPoint {
   double smoothness = 0;                                  // L̂
   double rounding = 0;                                    // the part of L̂ that float32 alone may make
   std::vector<double> layer_gradients, layer_smoothness;  // of each layer, over its own part of the step
+  // |∂_j f(x_t)| of the sampled coordinates, and max_a |∂_j f(z_a) − ∂_j f(x_t)| over the length of the whole step, as in
+  // coordinate-wise relaxed smoothness (Crawshaw et al., NeurIPS 2022)
+  std::vector<double> coordinate_gradients, coordinate_smoothness;
   // Returns true if L̂ is well above what rounding makes.
   bool counts() const { return smoothness > 10 * rounding && step > 0; }
 };
 
-// Measures pairs as a run goes by. Holds three vectors of the model's size.
+// Measures pairs as a run goes by. Holds three vectors of the model's size while it measures, and one between.
 class SmoothnessProbe {
  public:
-  // Measures every `every`-th round's pair on these units of the training set. Borrows the objective.
-  SmoothnessProbe(Objective& objective, std::vector<int> units, int64_t every);
+  // Measures every `every`-th round's pair on these units of the training set, and its sampled coordinates. Borrows the
+  // objective.
+  SmoothnessProbe(Objective& objective, std::vector<int> units, int64_t every, std::vector<int64_t> coordinates = {});
 
   // Takes the common model at a round's start, which may be the objective's workspace: that is put back afterwards.
   void visit(int64_t round, const Vec& x);
@@ -38,20 +42,42 @@ class SmoothnessProbe {
   const std::vector<SmoothnessPoint>& points() const { return points_; }
   double seconds() const { return seconds_; }  // that the measuring took
   Vec last() const { return before_; }         // the latest model that began a pair; undefined before the first
+  // Begins a pair at x, where one is due in this round.
+  void begin(int64_t round, const Vec& x);
+  // Gives up the pair that has begun, if any, and its vector.
+  void release();
 
  private:
   void measure(const Vec& x);
   // Adds `factor` times the units' gradients at before + part·(here − before) to the sum. Returns loss and count.
   Score add_gradients(double part, double factor);
   Score add_unit(int unit, double part, double factor);
+  void add_change(double part, double share, SmoothnessPoint& p, const std::vector<double>& layer_steps) const;
 
   Objective& objective_;
   std::vector<int> units_;
+  std::vector<int64_t> coordinates_;
   int64_t every_, before_round_ = -2;
   Vec before_, here_, sum_;
   std::vector<SmoothnessPoint> points_;
   double seconds_ = 0;
 };
+
+// The points (‖∇f‖, L̂) that count.
+struct SmoothnessCloud {
+  std::vector<double> gradients, smoothness;
+  int64_t left_out = 0;  // points that rounding may have made
+
+  void add(double gradient, double smoothed, bool counts);
+};
+
+// Returns the points of whole models, or of layer ℓ.
+SmoothnessCloud smoothness_cloud(const std::vector<SmoothnessPoint>& points, std::optional<size_t> layer = {});
+// Returns the points (|∂_j f|, L̂_j) of all sampled coordinates together.
+SmoothnessCloud coordinate_cloud(const std::vector<SmoothnessPoint>& points);
+
+// Returns the values in the k-th random order of the control.
+std::vector<double> dealt_at_random(const std::vector<double>& values, uint64_t seed, int64_t k);
 
 // The line L̂ = L₀ + L₁‖∇f‖ through the points that count, beside its control.
 struct SmoothnessFit {
@@ -64,7 +90,9 @@ struct SmoothnessFit {
   int64_t left_out = 0;       // points that rounding may have made
 };
 
-// Fits the points, or layer ℓ of them. Throws UserError where fewer than 8 count.
+// Fits a cloud. Throws UserError where fewer than 8 points count.
+SmoothnessFit fit_cloud(const SmoothnessCloud& cloud, uint64_t seed);
+// Fits the points, or layer ℓ of them.
 SmoothnessFit fit_smoothness(const std::vector<SmoothnessPoint>& points, uint64_t seed, std::optional<size_t> layer = {});
 
 }  // namespace tacet

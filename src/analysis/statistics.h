@@ -23,6 +23,8 @@ double skewness(std::span<const double> values);
 
 // Returns the q-quantile, 0 ≤ q ≤ 1, between the two nearest values. Needs 1.
 double quantile(std::span<const double> values, double q);
+// Returns the interval of a mean by Student's t at 95 %: m ± t s/√n. Needs 8.
+Interval mean_interval(std::span<const double> values);
 // Returns the interval of a quantile that its order statistics give, without assumptions on the distribution. Throws
 // UserError where the sample is too small for one at this confidence.
 Interval quantile_interval(std::span<const double> values, double q, double confidence = 0.95);

@@ -5,28 +5,25 @@
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
-#include <stdexcept>
 
 #include <unistd.h>
 
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
-#include "analysis/probed_objective.h"
-#include "base/clock.h"
 #include "base/files.h"
 #include "base/terminal.h"
 #include "base/utf8.h"
 #include "cli/arguments.h"
 #include "cli/model_file.h"
-#include "data/clients/partition.h"
+#include "cli/probe_run.h"
 #include "data/record/data_record.h"
 #include "tacet/error.h"
-#include "tacet/group.h"
 #include "tacet/recipe.h"
 #include "tacet/registry.h"
 #include "tacet/task.h"
 #include "tacet/train.h"
+#include "tasks/fresh_batches.h"
 #include "train/process.h"
 
 namespace tacet {
@@ -34,41 +31,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr double trajectory_share = 0.6, noise_share = 0.25;  // of the budget; the rest is for clients
-constexpr int64_t most_clients = 64;
-
-// Ends the training of a probe that has seen enough.
-struct SeenEnough : std::runtime_error {
-  SeenEnough() : std::runtime_error("the probe has seen enough") {}
-};
-
-// One line on a terminal, drawn anew; nothing elsewhere.
-class ProbeLine {
- public:
-  ProbeLine(bool quiet, double budget) : shows_(!quiet && is_terminal(STDERR_FILENO)), budget_(budget) {}
-  ~ProbeLine() {
-    if (drawn_) fmt::print(stderr, "\r\x1b[K");
-  }
-  void draw(const std::string& what) {
-    if (!shows_ || (drawn_ && since(last_) < 0.2)) return;
-    fmt::print(stderr, "\r\x1b[K{}  {:.0f} of {:.0f} s", what, seconds(), budget_);
-    std::fflush(stderr);
-    drawn_ = true, last_ = Clock::now();
-  }
-  double seconds() const { return since(start_); }
-  double left(double share) const { return share * budget_ - seconds(); }
-
- private:
-  bool shows_, drawn_ = false;
-  double budget_;
-  Clock::time_point start_ = Clock::now(), last_;
-};
-
-// Source of a probe: the recipe with its clients, and the run whose model it starts from.
-struct ProbeSource {
-  Recipe recipe;
-  std::string run;  // a run's folder; empty: the recipe's own start
-};
+constexpr double noise_share = 0.2, curvature_share = 0.15;  // of the budget; the run has had half, clients get the rest
 
 ProbeSource source_of(const ProbeArguments& a) {
   ProbeSource source;
@@ -99,6 +62,7 @@ ProbeResult begin(const ProbeSource& source, const ProbeArguments& a, const Obje
   r.clients = recipe.clients.integer("count");
   for (const Layer& l : objective.layers()) {
     r.layers.push_back(l.name);
+    r.layer_sizes.push_back(l.size);
     r.parameters += l.size;
   }
   r.loss_has_floor = !is_function(recipe);
@@ -108,44 +72,10 @@ ProbeResult begin(const ProbeSource& source, const ProbeArguments& a, const Obje
   return r;
 }
 
-// Trains until there are enough points or the time is over. Returns the latest common model.
-Vec follow(const ProbeSource& source, const ProbeArguments& a, Objective& objective, const Vec& start, ProbeLine& line,
-           ProbeResult& r) {
-  if (objective.gradient_units() == 0) {
-    r.no_points =
-        "this task has no gradient over its training set without dropout (images, labelled texts and functions "
-        "have one)";
-    return start;
-  }
-  const auto seed = static_cast<uint64_t>(source.recipe.run.integer("seed"));
-  r.units = drawn_samples(objective.gradient_units(), std::min<int64_t>(a.units, objective.gradient_units()), seed);
-  SmoothnessProbe probe(objective, {r.units.begin(), r.units.end()}, a.every);
-  const auto visit = [&](int64_t round, const Vec& x) {
-    probe.visit(round, x);
-    const size_t n = probe.points().size();
-    line.draw(fmt::format("smoothness  round {}  {} of {} points", round, n, a.points));
-    const double each = n > 0 ? probe.seconds() / static_cast<double>(n) : 0;
-    if (n >= static_cast<size_t>(a.points) || line.left(trajectory_share) < each) throw SeenEnough();
-  };
-  const auto in_time = [&] {
-    if (line.left(trajectory_share) <= 0) throw SeenEnough();
-  };
-  ProbedObjective probed(objective, start, visit, in_time);
-  Observer silent;
-  const auto group = single_group();
-  try {
-    train(source.recipe, probed, *group, {}, silent);
-  } catch (const SeenEnough&) {
-  }
-  r.points = probe.points();
-  r.smoothness_seconds = probe.seconds();
-  return probe.last().defined() ? probe.last().clone() : start;
-}
-
 void measure_clients(const ProbeSource& source, Objective& objective, const Vec& x, ProbeLine& line, ProbeResult& r) {
   HeterogeneityOptions o;
-  o.clients = std::min(r.clients, most_clients);
-  o.seed = static_cast<uint64_t>(source.recipe.run.integer("seed"));
+  o.clients = std::min(r.clients, kProbedClients);
+  o.seed = source.seed();
   if (r.clients < 2) {
     r.no_heterogeneity = "there is one client only";
     return;
@@ -166,7 +96,7 @@ void measure_gradients(const ProbeSource& source, const ProbeArguments& a, Objec
                        ProbeLine& line, ProbeResult& r) {
   NoiseOptions o;
   o.samples = o.reference = a.samples;
-  o.seed = static_cast<uint64_t>(source.recipe.run.integer("seed"));
+  o.seed = source.seed();
   const double half = line.seconds() + noise_share * a.seconds / 2, whole = line.seconds() + noise_share * a.seconds;
   int64_t drawn = 0;
   o.time_left = [&, half, whole] {
@@ -174,7 +104,41 @@ void measure_gradients(const ProbeSource& source, const ProbeArguments& a, Objec
     return line.seconds() < (drawn <= a.samples ? half : whole);
   };
   r.noise = measure_noise(objective, x, o);
-  measure_clients(source, objective, x, line, r);
+}
+
+// Returns the reason why no curvature can be measured in so many seconds, or nothing. A pair of models takes the units'
+// gradients five times, and so do the least products: two for each of them, and once the gradient.
+std::string no_curvature(const ProbeArguments& a, const ProbeResult& r, double may) {
+  if (a.products == 0) return "--products is 0";
+  if (r.units.empty()) return r.no_points;
+  if (r.points.empty()) return "no pair of models was measured in the time that the run may have: give more --seconds";
+  const double least = r.smoothness_seconds / static_cast<double>(r.points.size());
+  if (least <= may) return "";
+  return fmt::format("the first products take {:.1f} s, and {:.1f} s may be spent: give more --seconds or fewer --units",
+                     least, may);
+}
+
+void measure_hessian(const ProbeSource& source, const ProbeArguments& a, Objective& objective, const Vec& x, ProbeLine& line,
+                     ProbeResult& r) {
+  r.no_curvature = no_curvature(a, r, curvature_share * a.seconds);
+  if (!r.no_curvature.empty()) return;
+  const double product = 0.4 * r.smoothness_seconds / static_cast<double>(r.points.size());
+  const double before = line.seconds(), until = before + curvature_share * a.seconds;
+  CurvatureOptions o;
+  o.units = {r.units.begin(), r.units.end()};
+  o.products = a.products;
+  o.seed = source.seed();
+  int64_t made = 0;
+  o.time_left = [&, until, product] {
+    line.draw(fmt::format("curvature  {} of {} products", made++, a.products));
+    return line.seconds() + product < until;
+  };
+  try {
+    r.curvature = measure_curvature(objective, x, o);
+  } catch (const UserError& error) {
+    r.no_curvature = error.what();
+  }
+  r.curvature_seconds = line.seconds() - before;
 }
 
 std::string out_of(const ProbeArguments& a) {
@@ -209,6 +173,15 @@ void declare(CLI::App& command, ProbeArguments& a) {
                   "(default: 100)")
       ->check([](const std::string& text) { return outside(text, 2, 10000000); })
       ->option_text("N");
+  command.add_option("--rounds", a.rounds, "rounds along the run whose clients are looked at (default: 10; 0: none)")
+      ->check([](const std::string& text) { return outside(text, 0, 1000000); })
+      ->option_text("N");
+  command
+      .add_option("--products", a.products,
+                  "products of the Hessian with a vector: up to half for its largest eigenvalue, the rest for its trace "
+                  "(default: 40; 0: none)")
+      ->check([](const std::string& text) { return outside(text, 0, 1000000); })
+      ->option_text("N");
   command.add_flag("--quiet", a.quiet, "no progress on the terminal");
   declare_json(command, a.json);
 }
@@ -227,12 +200,18 @@ int cmd_probe(const ProbeArguments& a) {
                         ? objective->initial()
                         : load_model(*objective, (fs::path(source.run) / "model.safetensors").string(), source.run);
   ProbeResult result = begin(source, a, *objective);
-  const Vec x = follow(source, a, *objective, start, line, result);
+  auto* text = dynamic_cast<FreshBatches*>(objective.get());
+  result.starts_afresh = text && text->start_batches_afresh();
+  const Vec x = follow_run(source, a, *objective, start, line, result);
   measure_gradients(source, a, *objective, x, line, result);
+  measure_hessian(source, a, *objective, x, line, result);
+  measure_clients(source, *objective, x, line, result);
   result.seconds = line.seconds();
   fs::create_directories(out);
   write_probe_tables(result, out);
-  const std::string json = probe_json(result, static_cast<uint64_t>(source.recipe.run.integer("seed")));
+  for (const std::string& reason : write_probe_pictures(result, source.seed(), out))
+    fmt::print(stderr, "tacet: {}\n", visible(reason));
+  const std::string json = probe_json(result, source.seed());
   write_atomically((fs::path(out) / "probe.json").string(), json);
   const int width = std::clamp(terminal_width(STDOUT_FILENO), 40, 110);
   std::fputs(a.json ? json.c_str() : (probe_text(json, width) + "folder " + visible(out) + "\n").c_str(), stdout);

@@ -12,6 +12,7 @@
 #include "analysis/symmetry_test.h"
 #include "base/files.h"
 #include "cli/probe_command.h"
+#include "cli/probe_json.h"
 #include "report/json_text.h"
 #include "tacet/error.h"
 #include "tacet/random.h"
@@ -21,22 +22,6 @@ namespace tacet {
 namespace {
 
 using nlohmann::json;
-
-json numeric(double value) { return std::isfinite(value) ? json(value) : json(nullptr); }
-json missing(const std::string& why) { return {{"missing", why}}; }
-
-// Returns what `make` returns, or why it could not.
-json or_missing(const std::function<json()>& make) {
-  try {
-    return make();
-  } catch (const UserError& error) {
-    return missing(error.what());
-  }
-}
-
-json with_interval(double value, const Interval& interval) {
-  return {{"value", numeric(value)}, {"low", numeric(interval.low)}, {"high", numeric(interval.high)}};
-}
 
 json of_line(const LineFit& fit) {
   return {{"intercept", with_interval(fit.intercept, fit.intercept_interval)},
@@ -59,6 +44,9 @@ json smoothness_json(const ProbeResult& r, uint64_t seed) {
   json j = {{"units", r.units}, {"seconds", r.smoothness_seconds}, {"points", r.points.size()}};
   if (!r.no_points.empty()) return missing(r.no_points);
   j["fit"] = or_missing([&] { return of_fit(fit_smoothness(r.points, seed)); });
+  j["state"] = r.starts_afresh ? "zero at the start of every window of text" : "nothing is carried";
+  j["coordinates"] = {{"sampled", r.coordinates.size()},
+                      {"fit", or_missing([&] { return of_fit(fit_cloud(coordinate_cloud(r.points), seed)); })}};
   j["layers"] = json::array();
   for (size_t l = 0; r.layers.size() > 1 && l < r.layers.size(); ++l)
     j["layers"].push_back(
@@ -213,6 +201,22 @@ void write_table(const std::string& folder, const std::string& name, const std::
 
 }  // namespace
 
+json numeric(double value) { return std::isfinite(value) ? json(value) : json(nullptr); }
+
+json missing(const std::string& why) { return {{"missing", why}}; }
+
+json or_missing(const std::function<json()>& make) {
+  try {
+    return make();
+  } catch (const UserError& error) {
+    return missing(error.what());
+  }
+}
+
+json with_interval(double value, const Interval& interval) {
+  return {{"value", numeric(value)}, {"low", numeric(interval.low)}, {"high", numeric(interval.high)}};
+}
+
 std::string probe_json(const ProbeResult& r, uint64_t seed) {
   const json all = {{"probe", 1},
                     {"tacet", version()},
@@ -225,17 +229,22 @@ std::string probe_json(const ProbeResult& r, uint64_t seed) {
                     {"constants", constants_json(r, seed)},
                     {"smoothness", smoothness_json(r, seed)},
                     {"noise", noise_json(r, seed)},
-                    {"heterogeneity", heterogeneity_json(r)}};
+                    {"heterogeneity", heterogeneity_json(r)},
+                    {"rounds", rounds_json(r)},
+                    {"curvature", curvature_json(r)}};
   return json_text(all);
 }
 
 void write_probe_tables(const ProbeResult& r, const std::string& folder) {
-  std::string points, layers, noise, clients;
+  std::string points, layers, coordinates, noise, clients;
   for (const SmoothnessPoint& p : r.points) {
     points += fmt::format("{},{},{},{},{},{},{}\n", p.round, p.loss, p.gradient, p.step, p.smoothness, p.rounding,
                           p.counts() ? 1 : 0);
     for (size_t l = 0; r.layers.size() > 1 && l < r.layers.size(); ++l)
       layers += fmt::format("{},\"{}\",{},{}\n", p.round, r.layers[l], p.layer_gradients[l], p.layer_smoothness[l]);
+    for (size_t j = 0; j < r.coordinates.size(); ++j)
+      coordinates +=
+          fmt::format("{},{},{},{}\n", p.round, r.coordinates[j], p.coordinate_gradients[j], p.coordinate_smoothness[j]);
   }
   const NoiseFigures& n = *r.noise;
   std::string head = "norm,gradient_norm,along_gradient";
@@ -250,8 +259,12 @@ void write_probe_tables(const ProbeResult& r, const std::string& folder) {
       clients += fmt::format("{},{},{}\n", i, r.heterogeneity->squares[i], r.heterogeneity->distances[i]);
   write_table(folder, "smoothness.csv", "round,loss,gradient_norm,step,smoothness,rounding,counts", points);
   write_table(folder, "layers.csv", "round,layer,gradient_norm,smoothness", layers);
+  write_table(folder, "coordinates.csv", "round,coordinate,gradient,smoothness", coordinates);
   write_table(folder, "noise.csv", head, noise);
   write_table(folder, "clients.csv", "client,square,distance_with_noise", clients);
+  write_table(folder, "rounds.csv", rounds_table_head(), rounds_table(r));
+  write_table(folder, "client_rounds.csv", "round,client,square,distance_with_noise", client_rounds_table(r));
+  write_table(folder, "curvature.csv", "kind,number,value", curvature_table(r));
 }
 
 }  // namespace tacet

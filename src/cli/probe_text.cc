@@ -48,12 +48,14 @@ std::string fit_sentence(const json& smoothness) {
   if (fit.contains("missing")) return "smoothness: no line: " + fit["missing"].get<std::string>();
   const json& line = fit["line"];
   return fmt::format(
-      "smoothness: L̂ = {} + {}·‖∇f‖ through {} pairs, R² {}, slope's interval {}; log-log slope {} ({}). Control: L̂ dealt "
-      "at "
-      "random gives a slope at least as steep with p = {}. {} pairs were left to rounding.",
-      at_key(line["intercept"], "value"), at_key(line["slope"], "value"), at_key(line, "points"), at_key(line, "r2"),
-      interval_cell(line["slope"]), at_key(fit["log_line"]["slope"], "value"), interval_cell(fit["log_line"]["slope"]),
-      at_key(fit["control"], "p"), at_key(fit, "left_out"));
+             "smoothness: L̂ = {} + {}·‖∇f‖ through {} pairs, R² {}, slope's interval {}; log-log slope {} ({}). Control: L̂ "
+             "dealt "
+             "at "
+             "random gives a slope at least as steep with p = {}. {} pairs were left to rounding.",
+             at_key(line["intercept"], "value"), at_key(line["slope"], "value"), at_key(line, "points"), at_key(line, "r2"),
+             interval_cell(line["slope"]), at_key(fit["log_line"]["slope"], "value"),
+             interval_cell(fit["log_line"]["slope"]), at_key(fit["control"], "p"), at_key(fit, "left_out")) +
+         (smoothness["state"] == "nothing is carried" ? "" : " State " + smoothness["state"].get<std::string>() + ".");
 }
 
 std::string noise_rows(const json& noise, int width) {
@@ -89,6 +91,45 @@ std::string noise_sentence(const json& noise) {
   return text;
 }
 
+std::string with_bounds(const json& j) { return at_key(j, "value") + " (" + interval_cell(j) + ")"; }
+
+std::string curvature_sentence(const json& c) {
+  if (c.contains("missing")) return "curvature: not measured: " + c["missing"].get<std::string>();
+  std::string text =
+      fmt::format("curvature: the Hessian's largest eigenvalue by modulus is {}{} after {} products",
+                  with_bounds(c["eigenvalue"]), c["converged"].get<bool>() ? "" : ", not settled,", at_key(c, "iterations"));
+  const json& trace = c["trace"];
+  text += trace.contains("missing")
+              ? "; its trace: missing: " + trace["missing"].get<std::string>() + "."
+              : fmt::format("; its trace {} from {} random vectors.", with_bounds(trace), at_key(trace, "samples"));
+  return text + fmt::format(" Rounding may make {} of a product, half the step changes the eigenvalue by {}.",
+                            at_key(c, "rounding"), at_key(c, "step_change"));
+}
+
+std::string rounds_sentence(const json& rounds) {
+  std::string text = fmt::format("rounds: {} followed, clients looked at in {} of them.", at_key(rounds, "followed"),
+                                 at_key(rounds, "measured"));
+  const json &drift = rounds["drift"], &scale = rounds["scale"], &looks = rounds["looks"];
+  if (!drift.contains("missing")) {
+    text += fmt::format(" Largest distance of a client's model from the mean: {}", at_key(drift, "largest"));
+    if (drift["largest_share_of_bound"].is_number())
+      text += fmt::format(", at most {} of 2γI", at_key(drift, "largest_share_of_bound"));
+    text += ".";
+  }
+  if (!looks.empty())
+    text += fmt::format(" κ from {} to {}.", at_key(looks.front(), "kappa"), at_key(looks.back(), "kappa"));
+  if (!looks.empty() && looks.back().contains("corrections")) {
+    const json& last = looks.back()["corrections"];
+    text += fmt::format(" Corrections last: cosine {} and length {} of the true ones.", at_key(last, "cosine"),
+                        at_key(last, "ratio"));
+  }
+  if (!scale.contains("missing") && scale["batch"].is_number())
+    text += fmt::format(" Noise scale of the rounds' first gradients, clients' differences included: {}.",
+                        at_key(scale, "batch"));
+  for (const json& note : rounds["notes"]) text += " Not looked at: " + note.get<std::string>() + ".";
+  return text;
+}
+
 }  // namespace
 
 std::string probe_text(const std::string& text, int width) {
@@ -99,8 +140,12 @@ std::string probe_text(const std::string& text, int width) {
   std::string out =
       constant_rows(all["constants"], width) + line(fit_sentence(all["smoothness"])) + line(noise_sentence(all["noise"]));
   out += "\n" + noise_rows(all["noise"], width);
-  out += line(fmt::format("{} s in all, {} s of them measuring smoothness; {} s a gradient.", at_key(all, "seconds"),
-                          at_key(all["smoothness"], "seconds"), at_key(all, "step_seconds")));
+  out += line(rounds_sentence(all["rounds"])) + line(curvature_sentence(all["curvature"]));
+  out +=
+      line(fmt::format("{} s in all, {} s of them measuring smoothness, {} s clients along the run, {} s curvature; {} s a "
+                       "gradient.",
+                       at_key(all, "seconds"), at_key(all["smoothness"], "seconds"), at_key(all["rounds"], "seconds"),
+                       at_key(all["curvature"], "seconds"), at_key(all, "step_seconds")));
   return out;
 }
 

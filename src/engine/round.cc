@@ -266,7 +266,7 @@ std::vector<Vec> Round::Inside::reduce(const Vec& reference, int count, const st
   };
   if (bounds[setup.group->rank()] == bounds[setup.group->rank() + 1]) wait();
 
-  const bool measures = setup.measures_drift && count > 0 && reference.defined() && !part;
+  const auto kept = static_cast<size_t>(count > 0 && reference.defined() && !part ? setup.drift_models : 0);
   std::vector<std::pair<int, Vec>> models;  // this rank's clients', where the drift is measured
   std::vector<Vec> vectors;                 // the last client's
   std::vector<float> tail(static_cast<size_t>(shape.parts.back()));
@@ -287,7 +287,7 @@ std::vector<Vec> Round::Inside::reduce(const Vec& reference, int count, const st
     if (!came) vectors.assign(static_cast<size_t>(count), at::zeros({d}));
     if (!came && b > 0) buffers.copy_(buffers_before);
     if (!came && also > 0) std::fill(numbers->begin(), numbers->end(), 0.0);
-    if (came && measures) models.emplace_back(clients[position], vectors.front().clone());
+    if (came && models.size() < kept) models.emplace_back(clients[position], vectors.front().clone());
     wait();
     assert(static_cast<int>(vectors.size()) == count);
     for ([[maybe_unused]] const Vec& v : vectors) assert(v.numel() == d && v.is_contiguous());

@@ -46,7 +46,8 @@ struct RoundSetup {
   // the mean is over the clients that came. It is for methods of one mean a round (AlgorithmInfo::droppable).
   std::optional<std::chrono::steady_clock::time_point> deadline;
   std::function<void(int client)> dropped;  // given with a deadline
-  bool measures_drift = false;              // fill in RoundReport::drift, for which the clients' models are kept a while
+  int drift_models = 0;                     // clients of this rank, the first ones of the round, whose models are kept a
+                                            // while to fill in RoundReport::drift
   bool bounded_drift = false;               // no local step is longer than γ, so that the drift has a bound
   std::function<Rates(int t)> rates;        // schedule at local step t of this round, before the objective's rate scale
 };

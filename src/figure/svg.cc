@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "figure/svg_parts.h"
 #include "tacet/error.h"
 
 namespace tacet {
@@ -17,70 +18,6 @@ constexpr double kWidth = 720, kHeight = 440, kLeft = 84, kRight = 24, kTop = 48
 constexpr std::array<const char*, 7> kColours = {"#0072b2", "#d55e00", "#009e73", "#cc79a7",
                                                  "#56b4e9", "#e69f00", "#333333"};
 constexpr std::array<const char*, 4> kDashes = {"", "7 4", "2 3", "10 3 2 3"};
-
-std::string svg_escaped(const std::string& text) {
-  std::string out;
-  for (const char c : text) {
-    if (c == '&')
-      out += "&amp;";
-    else if (c == '<')
-      out += "&lt;";
-    else if (c == '>')
-      out += "&gt;";
-    else if (static_cast<unsigned char>(c) < 0x20)
-      out += ' ';
-    else
-      out += c;
-  }
-  return out;
-}
-
-// A scale from values to places on the paper.
-struct SvgScale {
-  double low = 0, high = 1, from = 0, to = 1;
-  bool log = false;
-  double at(double v) const {
-    const auto f = [&](double w) { return log ? std::log10(std::max(w, low * 1e-3)) : w; };
-    return from + (f(v) - f(low)) / (f(high) - f(low)) * (to - from);
-  }
-};
-
-void widen(SvgScale& scale, double share) {
-  if (scale.log) {
-    const double factor = scale.high > scale.low ? std::pow(scale.high / scale.low, share) : 2;
-    scale.low /= factor, scale.high *= factor;
-    return;
-  }
-  const double pad = scale.high > scale.low ? (scale.high - scale.low) * share : std::max(std::abs(scale.high), 1.0) * 0.1;
-  scale.low = scale.low >= 0 ? std::max(0.0, scale.low - pad) : scale.low - pad;
-  scale.high += pad;
-}
-
-// Returns the scale of the values, of which a log axis takes those above 0.
-SvgScale scale_of(const std::vector<const std::vector<double>*>& columns, bool log, const std::string& what) {
-  SvgScale scale;
-  scale.log = log;
-  bool some = false;
-  for (const auto* column : columns)
-    for (const double v : *column) {
-      if (!std::isfinite(v) || (log && v <= 0)) continue;
-      scale.low = some ? std::min(scale.low, v) : v;
-      scale.high = some ? std::max(scale.high, v) : v;
-      some = true;
-    }
-  if (!some) throw UserError("the figure has nothing to draw: " + what + " has no finite value" + (log ? " above 0" : ""));
-  return scale;
-}
-
-std::string mark_text(double v) {
-  const double size = std::abs(v);
-  if (size != 0 && (size >= 1e5 || size < 1e-3)) return fmt::format("{:.0e}", v);
-  return fmt::format("{:g}", v);
-}
-
-std::string text_at(double x, double y, const std::string& text, const char* more) {
-  return fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" {}>{}</text>\n", x, y, more, svg_escaped(text));
-}
 
 std::string path_of(const SvgScale& sx, const SvgScale& sy, const std::vector<double>& x, const std::vector<double>& y) {
   std::string out;

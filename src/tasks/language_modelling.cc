@@ -13,6 +13,7 @@
 #include "tacet/error.h"
 #include "tacet/language_model.h"
 #include "tacet/registry.h"
+#include "tasks/fresh_batches.h"
 #include "tasks/network_task.h"
 #include "tasks/pass_ends.h"
 #include "tasks/run_precision.h"
@@ -20,7 +21,7 @@
 namespace tacet {
 namespace {
 
-class LanguageObjective : public NetworkObjective, public PassEnds {
+class LanguageObjective : public NetworkObjective, public PassEnds, public FreshBatches {
  public:
   LanguageObjective(const Recipe& recipe, int clients)
       : corpus_(read_corpus(recipe)),
@@ -71,14 +72,18 @@ class LanguageObjective : public NetworkObjective, public PassEnds {
   Score evaluate(const std::string& split, int unit, const Vec& x) override {
     load(x);
     const torch::NoGradGuard no_grad;
-    return score_of(batches_.eval_batches(split, unit));
+    return score_of(batches_.eval_batches(split, unit), false);
   }
 
   int gradient_units() const override { return batches_.pieces(); }
   Score unit_gradient(int unit, const Vec& x) override {
     load(x);
     gradient_buffer().zero_();
-    return score_of(batches_.batches_of_piece(unit));
+    return score_of(batches_.batches_of_piece(unit), afresh_);
+  }
+  bool start_batches_afresh() override {
+    afresh_ = !model_->zero_state(1).empty();
+    return afresh_;
   }
 
   void state(StateVisitor& visitor) override {
@@ -106,13 +111,13 @@ class LanguageObjective : public NetworkObjective, public PassEnds {
     return std::make_shared<const Corpus>(std::move(corpus));
   }
 
-  // Returns the sums over consecutive batches, without dropout and penalties. Where gradients are on, adds that of their
-  // cross-entropy to gradient_buffer(). It goes back to the begin of each batch.
-  Score score_of(const std::vector<TextBatch>& batches) {
+  // Returns the sums over consecutive batches, without dropout and penalties; with `afresh` each starts from the zero state.
+  // Where gradients are on, adds that of their cross-entropy to gradient_buffer(). It goes back to the begin of each batch.
+  Score score_of(const std::vector<TextBatch>& batches, bool afresh) {
     Score score;
     LanguageModel::State state;
     for (const TextBatch& batch : batches) {
-      if (batch.fresh) state = model_->zero_state(batch.input.size(1));
+      if (batch.fresh || afresh) state = model_->zero_state(batch.input.size(1));
       const torch::Tensor loss = model_->loss(batch.input, batch.target, state, nullptr).cross_entropy;
       const auto count = static_cast<double>(batch.target.numel());
       if (at::GradMode::is_enabled()) (loss * count).backward();
@@ -154,6 +159,7 @@ class LanguageObjective : public NetworkObjective, public PassEnds {
   TextBatches batches_;
   std::shared_ptr<LanguageModel> model_;
   int64_t batch_size_;
+  bool afresh_ = false;  // unit_gradient() starts every batch from the zero state
   PerClient hidden_, positions_;
 };
 

@@ -81,7 +81,7 @@ Measurements::Measurements(Training& run, RunLog& log, Observer& observer) : run
 }
 
 void Measurements::ask(RoundSetup& setup) const {
-  setup.measures_drift = run_.options.check;
+  if (run_.options.check) setup.drift_models = run_.clients;
   setup.bounded_drift = has_bounded_drift();
 }
 

@@ -103,6 +103,7 @@ class Trainer {
     setup.skip_non_finite = run_.options.non_finite == "skip";
     setup.rates = [rates = rates_](int) { return rates; };
     measurements_.ask(setup);
+    setup.drift_models = std::max(setup.drift_models, options_.drift_models);
     return setup;
   }
 
@@ -221,6 +222,7 @@ class Trainer {
 
   void compute(Round& r, const std::vector<int>& sampled, const WorkPlan& plan) {
     RunState& s = run_.state;
+    if (options_.before_round) options_.before_round(*run_.algorithm);
     usage_.begin();
     try {
       run_.algorithm->round(r, s.x);
@@ -275,6 +277,7 @@ class Trainer {
     if (!session_.first()) return;
     const Counters& c = r.counters;
     const RunState& s = run_.state;
+    const double bound = r.drift.client >= 0 && std::isfinite(r.drift.bound) ? r.drift.bound : RunState::nan;
     observer_.progress({.fraction = run_.fraction(),
                         .epoch = run_.epoch(),
                         .round = s.round,
@@ -285,7 +288,9 @@ class Trainer {
                         .communications = s.communications,
                         .bytes_sent = s.bytes_sent,
                         .seconds = s.seconds,
-                        .perplexity = run_.objective->has_perplexity()});
+                        .perplexity = run_.objective->has_perplexity(),
+                        .drift = r.drift.client >= 0 ? r.drift.distance : RunState::nan,
+                        .drift_bound = bound});
   }
 
   // ---- the end ----

@@ -297,7 +297,8 @@ Drift drift_of(const std::string& name, double gamma, const std::function<int(in
   s.clients = 3;
   s.sampled = {0, 1, 2};
   s.steps = steps;
-  s.measures_drift = s.bounded_drift = true;
+  s.drift_models = s.clients;
+  s.bounded_drift = true;
   s.rates = [gamma](int step) { return Rates{1.0, gamma * (1 + step)}; };
   Round r(std::move(s));
   Vec x = at::zeros({5});

@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "analysis/dip_test.h"
+#include "analysis/heterogeneity.h"
 #include "analysis/noise_probe.h"
 #include "analysis/probed_objective.h"
 #include "analysis/smoothness.h"
@@ -99,6 +100,23 @@ TEST(Smoothness, OfAStepThatRoundingSwallowsDoesNotCount) {
       1, [](double x) { return x; }, [](double) { return 1.0; });  // no curvature, all is rounding
   for (const SmoothnessPoint& p : walk(far, 1, 1 + 1e-6, 10)) EXPECT_FALSE(p.counts());
   EXPECT_THROW(fit_smoothness(walk(far, 1, 1 + 1e-6, 10), 1), UserError);
+}
+
+// On 3x² in each of 5 coordinates, all of which move by δ: ‖step‖ = √5 δ, and a coordinate's slope changes by 6δ.
+TEST(Smoothness, OfACoordinateIsOverTheWholeStep) {
+  const auto objective = make_function_objective(sum_of(
+                                                     5, [](double x) { return 3 * x * x; }, [](double x) { return 6 * x; }),
+                                                 {}, 1);
+  SmoothnessProbe probe(*objective, {0}, 1, {1, 4});
+  for (int t = 0; t <= 20; ++t) probe.visit(t, at::full({5}, 4 - 0.1 * t));
+  for (const SmoothnessPoint& p : probe.points()) {
+    ASSERT_EQ(p.coordinate_smoothness.size(), 2u);
+    EXPECT_NEAR(p.coordinate_smoothness[1], 6 / std::sqrt(5.0), 1e-3);
+    EXPECT_NEAR(p.coordinate_gradients[0], p.gradient / std::sqrt(5.0), 1e-4);
+  }
+  const SmoothnessFit fit = fit_cloud(coordinate_cloud(probe.points()), 1);
+  EXPECT_EQ(fit.line.n, 40);
+  EXPECT_NEAR(fit.line.intercept, 6 / std::sqrt(5.0), 1e-2);
 }
 
 TEST(Smoothness, MeasuresEveryFewRoundsAndPutsTheModelBack) {

@@ -62,6 +62,18 @@ TEST(QuantileInterval, OfTheMedianOfTwentyValues) {
   EXPECT_EQ(i.high, 15);
 }
 
+// t of 7 and 29 degrees of freedom at 0.975, as in every table: 2.3646 and 2.0452.
+TEST(MeanInterval, IsStudents) {
+  Values v = {1, 2, 3, 4, 5, 6, 7, 8};
+  const Interval eight = mean_interval(v);
+  EXPECT_NEAR((eight.high - eight.low) / 2, 2.3646 * deviation(v) / std::sqrt(8.0), 2e-3);
+  EXPECT_DOUBLE_EQ((eight.high + eight.low) / 2, 4.5);
+  v.resize(30, 2.5);
+  const Interval thirty = mean_interval(v);
+  EXPECT_NEAR((thirty.high - thirty.low) / 2, 2.0452 * deviation(v) / std::sqrt(30.0), 1e-4);
+  EXPECT_EQ(error_of([] { mean_interval(Values(7, 1.0)); }), "an interval of a mean needs at least 8 samples, got 7");
+}
+
 TEST(TailIndex, OfExactParetoQuantiles) {
   // Ratios to the edge are 2, so α = 16/(16 ln 2).
   Values v(16, 2.0);

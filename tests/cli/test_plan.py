@@ -5,9 +5,12 @@ import csv
 import json
 import math
 import os
+import pathlib
+import subprocess
 import unittest
+from xml.etree import ElementTree
 
-from program import Case, documented, keys_in, read_json
+from program import Case, documented, environment, keys_in, read_json
 
 EXAMPLE = ["--L0", "1", "--L1", "0.5", "--sigma", "1", "--kappa", "1", "--delta", "2", "--clients", "4", "--epsilon", "0.05"]
 
@@ -113,7 +116,63 @@ class Probe(Case):
         self.assertEqual(len(self.table("smoothness.csv")), 30)
         self.assertEqual(len(self.table("noise.csv")), 80)
         self.assertEqual(len(self.table("clients.csv")), 8)
+        self.assertEqual(len(self.table("coordinates.csv")), 30 * 6)
         self.assertIn("L1", self.done.stdout)
+
+    def test_pictures_have_their_numbers_beside_them(self):
+        for name in ("smoothness", "coordinates", "noise", "clients", "rounds"):
+            root = ElementTree.parse(os.path.join(self.out, name + ".svg")).getroot()
+            self.assertEqual(root.tag, "{http://www.w3.org/2000/svg}svg", name)
+            self.assertTrue(self.table(name + ".picture.csv"), name)
+        drawn = [(float(r["x"]), float(r["y"])) for r in self.table("smoothness.picture.csv") if r["series"] == "pairs of the run"]
+        measured = [(float(r["gradient_norm"]), float(r["smoothness"])) for r in self.table("smoothness.csv") if r["counts"] == "1"]
+        self.assertEqual(drawn, measured)
+        control = [float(r["y"]) for r in self.table("smoothness.picture.csv") if r["series"].startswith("control")]
+        self.assertEqual(sorted(control), sorted(y for _, y in measured))
+        self.assertNotEqual(control, [y for _, y in measured])
+        self.assertFalse(os.path.exists(os.path.join(self.out, "layers.svg")), "there is one layer only")
+
+    def test_curvature_is_the_one_of_the_function(self):
+        """f is a sum over coordinates, so its Hessian is diagonal: e^x + e^-x > 0 each, and ‖∇f‖² = Σ (f_j² − 4)."""
+        found = self.found["curvature"]
+        self.assertGreater(found["eigenvalue"]["value"], 2 * 0.99)
+        self.assertAlmostEqual(found["trace"]["value"] / (6 * found["eigenvalue"]["value"]), 1, delta=0.25)
+        self.assertLess(found["trace"]["high"] - found["trace"]["low"], 0.01 * found["trace"]["value"])
+        self.assertEqual(found["products"], 40)
+        kinds = [r["kind"] for r in self.table("curvature.csv")]
+        self.assertEqual(kinds.count("trace"), found["trace"]["samples"])
+        self.assertEqual(kinds.count("eigenvalue"), found["iterations"])
+
+    def test_rounds_along_the_run(self):
+        rounds = self.table("rounds.csv")
+        self.assertEqual(len(rounds), self.found["rounds"]["followed"])
+        self.assertEqual([int(r["round"]) for r in rounds], list(range(len(rounds))))
+        self.assertTrue(all(r["clients"] == "8" for r in rounds))
+        for r in rounds:
+            if r["drift"]:
+                self.assertLessEqual(float(r["drift"]), float(r["drift_bound"]))
+                self.assertAlmostEqual(float(r["drift_bound"]), 2 * 0.2 * 4, 6)
+        looked = [r for r in rounds if r["kappa"]]
+        self.assertEqual(len(looked), 10)
+        self.assertEqual(len(self.table("client_rounds.csv")), 10 * 8)
+        self.assertEqual(looked[0]["cosine"], "", "celgc corrects nothing")
+
+    def test_corrections_of_a_method_that_has_some(self):
+        """Equal clients: the truth is 0, so the cosine is lost, and EPISODE's corrections are noise alone."""
+        out = self.path("episode")
+        done = self.tacet("probe", self.file, "--out", out, "--set", "algorithm.name=episode", "--points", "10", "--samples", "20",
+                          "--rounds", "3", "--products", "0", "--json")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        found = json.loads(done.stdout)
+        self.assertEqual(keys_in(found) - documented("probe --json"), set())
+        self.assertEqual([look["corrections"]["clients"] for look in found["rounds"]["looks"]], [8, 8, 8])
+        for look in found["rounds"]["looks"]:
+            self.assertGreater(look["corrections"]["mean_cosine"], 0.9)
+        self.assertEqual(found["curvature"], {"missing": "--products is 0"})
+        done = self.tacet("probe", self.file, "--out", self.path("part"), "--set", "algorithm.name=episode", "--set",
+                          "clients.participating=4", "--points", "3", "--samples", "20", "--products", "0")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("where all clients take part in every round", " ".join(done.stdout.split()))
 
     def test_the_smoothness_of_the_exponential(self):
         """e^x + e^−x is (2, 1)-smooth: curvature² = 4 + slope² in each coordinate."""
@@ -166,13 +225,38 @@ class Probe(Case):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("at least 8 samples, got 3", constant(json.loads(done.stdout), "L1")["missing"])
 
-    def test_a_language_model_says_what_it_lacks(self):
-        """Until its gradient over the training set can be taken."""
-        done = self.tacet("probe", self.recipe(), "--out", self.path("lm"), "--points", "3", "--samples", "20", "--json")
+    def test_language_models(self):
+        out = self.path("lm")
+        done = self.tacet("probe", self.recipe(), "--out", out, "--points", "10", "--samples", "30", "--rounds", "2", "--products", "12",
+                          "--set", "schedule.rounds=40", "--seconds", "200", "--json")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        found = json.loads(done.stdout)
+        self.assertEqual(keys_in(found) - documented("probe --json"), set())
+        self.assertEqual((found["smoothness"]["points"], found["noise"]["samples"], found["rounds"]["measured"]), (10, 30, 2))
+        self.assertEqual(found["smoothness"]["state"], "zero at the start of every window of text")
+        self.assertGreater(found["curvature"]["eigenvalue"]["value"], 0)
+        for name in ("smoothness", "layers", "coordinates", "noise", "clients", "rounds"):
+            ElementTree.parse(os.path.join(out, name + ".svg"))
+        transformer = self.recipe("gpt2.toml", model={"name": "gpt2", "layers": 1, "width": 8, "heads": 2, "context": 30,
+                                                      "embedding": None, "hidden": None})
+        done = self.tacet("probe", transformer, "--out", self.path("gpt2"), "--points", "3", "--samples", "20", "--products", "4", "--json")
         self.assertEqual(done.returncode, 0, done.stderr)
         found = json.loads(done.stdout)
-        self.assertTrue("missing" in found["smoothness"] or found["smoothness"]["points"] == 3)
-        self.assertEqual(found["noise"]["samples"], 20)
+        self.assertEqual((found["smoothness"]["points"], found["smoothness"]["state"]), (3, "nothing is carried"))
+
+    def test_the_script_of_pictures_names_recipes_that_are_there(self):
+        root = pathlib.Path(__file__).resolve().parents[2]
+        done = subprocess.run([root / "scripts" / "theory-pictures.sh", "--dry-run", "--seconds", "5"], capture_output=True, text=True,
+                              check=True)
+        lines = done.stdout.splitlines()
+        self.assertEqual(len(lines), 5)
+        for line in lines:
+            words = line.split()[1:]
+            at = words.index("--out") + 1
+            words[1], words[at] = str(root / words[1]), self.path("picture")
+            done = self.tacet(*words, env=environment(HOME=self.folder))
+            self.assertEqual(done.returncode, 2, line)
+            self.assertIn("was not found", done.stderr, line)
 
     def test_mistakes(self):
         taken = self.path("taken")
@@ -186,6 +270,8 @@ class Probe(Case):
                 ([unfinished, "--out", self.path("x")], "model.safetensors"),
                 ([self.file, "--out", taken], "taken"),
                 ([self.file, "--out", self.path("x"), "--seconds", "0"], "--seconds"),
+                ([self.file, "--out", self.path("x"), "--rounds", "-1"], "--rounds"),
+                ([self.file, "--out", self.path("x"), "--products", "many"], "--products"),
                 ([self.file, "--out", self.path("x"), "--set", "algorithm.eta=-1"], "algorithm.eta", "got -1")):
             with self.subTest(args=args):
                 done = self.tacet("probe", *args)

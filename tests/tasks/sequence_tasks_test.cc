@@ -15,6 +15,7 @@
 #include "tacet/group.h"
 #include "tacet/train.h"
 #include "tasks/bleu.h"
+#include "tasks/fresh_batches.h"
 #include "train/evaluate.h"
 
 namespace tacet {
@@ -324,6 +325,23 @@ TEST_F(Language, TheGradientOverTheTrainingSetIsTheSlopeOfItsLoss) {
     const Score mine = full_gradient(*objective, x).sums, theirs = evaluate_all(*objective, *group, "valid", x);
     EXPECT_EQ(mine.count, theirs.count);
     EXPECT_NEAR(mine.loss, theirs.loss, 1e-5 * theirs.loss);
+  }
+}
+
+// With the state that a batch before left, the gradient goes back to a batch's begin only, and is not that of the loss.
+TEST_F(Language, BatchesThatStartAfreshHaveTheGradientOfTheirLoss) {
+  for (const std::string& model : {gru, gpt2}) {
+    const bool carries = model == gru;
+    const auto objective = make_objective(recipe(tables(model), {"schedule.rounds=1"}), 3);
+    const auto group = single_group();
+    const Vec x = objective->initial();
+    const Score carried = full_gradient(*objective, x).sums, valid = evaluate_all(*objective, *group, "valid", x);
+    auto* text = dynamic_cast<FreshBatches*>(objective.get());
+    ASSERT_TRUE(text);
+    EXPECT_EQ(text->start_batches_afresh(), carries) << model;
+    EXPECT_EQ(full_gradient(*objective, x).sums.loss == carried.loss, !carries) << model;
+    EXPECT_EQ(evaluate_all(*objective, *group, "valid", x).loss, valid.loss) << "an evaluation is none of it";
+    expect_slope_of_the_loss(*objective);
   }
 }
 
