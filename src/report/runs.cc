@@ -45,12 +45,18 @@ void add_line(Run& run, json line, const std::string& place) {
       rewind(run.rounds, iteration);
       rewind(run.evals, iteration);
       rewind(run.epochs, iteration);
+      rewind(run.gradients, iteration);
+      rewind(run.train_set, iteration);
     }
     run.rounds.push_back(std::move(line));
   } else if (*event == "eval" || *event == "test") {
     run.evals.push_back(std::move(line));
   } else if (*event == "epoch") {
     run.epochs.push_back(std::move(line));
+  } else if (*event == "gradient") {
+    run.gradients.push_back(std::move(line));
+  } else if (*event == "train") {
+    run.train_set.push_back(std::move(line));
   }
 }
 

@@ -16,7 +16,9 @@ struct Run {
   std::vector<nlohmann::json> rounds;  // the "round" lines of metrics.jsonl, in order
   std::vector<nlohmann::json> evals;   // the "eval" and "test" lines
   std::vector<nlohmann::json> epochs;  // the "epoch" lines
-  std::string recipe;                  // text of recipe.toml; empty when there is none
+  // The "gradient" lines (run.gradient_every), and the "train" lines, which are evaluations of the training set.
+  std::vector<nlohmann::json> gradients, train_set;
+  std::string recipe;  // text of recipe.toml; empty when there is none
 };
 
 // Reads one run folder. The last line of metrics.jsonl may be half written (no newline yet): it is left out. Where a resumed
