@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 
@@ -87,19 +88,26 @@ void print_runs(const FigurePlan& plan, const std::vector<CurveTuning>& tunings,
   fmt::print("{} runs of grids; then at most {} runs with the best values\n", grids.size(), plan.points.size());
 }
 
-void draw_figure(const Figure& figure, const FigurePlan& plan, std::vector<std::string> notes, const std::string& out) {
-  const std::vector<std::vector<Run>> runs = runs_of(plan);
-  const FigureData data = figure_data(figure, plan, runs);
+// Draws one of a figure's keys. `base` is the path without its ending.
+FigureData draw_key(const Figure& figure, const FigurePlan& plan, const std::vector<std::vector<Run>>& runs,
+                    const std::string& base) {
+  FigureData data = figure_data(figure, plan, runs);
   for (const std::string& note : data.notes) fmt::print(stderr, "{}\n", visible(note));
-  notes.insert(notes.end(), data.notes.begin(), data.notes.end());
-  const std::string base = out + "/figure";
-  write_atomically(base + ".json", figure_facts(figure, notes, runs));
-  write_atomically(out + "/points.csv", figure_points_csv(figure, plan, runs));
   write_atomically(base + ".svg", figure_svg(figure, data));
   write_atomically(base + ".csv", figure_csv(data));
   fmt::print("{0}.svg\n{0}.csv\n", base);
   std::fflush(stdout);
   write_png(base + ".svg", base + ".png");
+  return data;
+}
+
+void draw_figure(const Figure& figure, const FigurePlan& plan, std::vector<std::string> notes, const std::string& out) {
+  const std::vector<std::vector<Run>> runs = runs_of(plan);
+  const FigureData data = draw_key(figure, plan, runs, out + "/figure");
+  notes.insert(notes.end(), data.notes.begin(), data.notes.end());
+  for (const std::string& key : figure.also) draw_key(with_key(figure, key), plan, runs, out + "/figure-" + key);
+  write_atomically(out + "/figure.json", figure_facts(figure, notes, runs));
+  write_atomically(out + "/points.csv", figure_points_csv(figure, plan, runs));
   std::vector<std::string> folders;
   for (const FigureGroup& group : plan.groups)
     for (const std::string& run : group.runs)

@@ -16,8 +16,9 @@ namespace fs = std::filesystem;
 
 const std::vector<std::string> kFigureKinds = {"curves", "final", "bars", "speed-up", "histogram"};
 const std::vector<std::string> kFigureAxes = {"epoch", "iterations", "rounds", "seconds", "bytes", "tokens"};
-const std::vector<std::string> kKeys = {"title",     "caption", "kind",    "x",       "y",      "log", "target", "seeds",
-                                        "parameter", "values",  "x_label", "y_label", "recipe", "set", "grid",   "best"};
+const std::vector<std::string> kKeys = {"title",  "caption", "kind",      "x",      "y",       "log",
+                                        "target", "seeds",   "parameter", "values", "x_label", "y_label",
+                                        "recipe", "set",     "grid",      "best",   "also"};
 const std::vector<std::string> kCurveKeys = {"set", "grid", "recipe", "runs"};
 // The keys of a figure that its curves have too.
 struct FigureDefaults {
@@ -90,6 +91,7 @@ void read_key(Figure& figure, FigureDefaults& defaults, const std::string& key, 
   if (key == "kind") figure.kind = one_of(given, kFigureKinds);
   if (key == "x") figure.x = one_of(given, kFigureAxes);
   if (key == "y") figure.y = text_of(given);
+  if (key == "also") figure.also = texts_of(given);
   if (key == "target") figure.target = number_of(given);
   if (key == "seeds") figure.seeds = text_of(given);
   if (key == "parameter") figure.parameter = text_of(given);
@@ -162,6 +164,8 @@ void check_figure(Figure& figure, const FigureDefaults& defaults) {
     wrong("figure.parameter and figure.values are used with kind = \"final\" or \"speed-up\" only");
   if ((figure.kind == "bars" || figure.kind == "speed-up") && !figure.target)
     wrong("figure.target must be given with kind = \"" + figure.kind + "\"");
+  if (!figure.also.empty() && figure.target && figure.kind != "curves")
+    wrong("figure.also is not used with a target, which is one of figure.y, but got " + list_of(figure.also));
   for (FigureCurve& curve : figure.curves) complete(curve, defaults, with_parameter);
 }
 
@@ -186,6 +190,14 @@ Figure read_figure(const std::string& path) {
         read_curve_key(figure, key, given);
   }
   check_figure(figure, defaults);
+  return figure;
+}
+
+Figure with_key(Figure figure, const std::string& key) {
+  figure.y = key;
+  figure.y_label.clear();
+  figure.log_y = false;
+  figure.target.reset();
   return figure;
 }
 

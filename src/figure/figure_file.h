@@ -21,11 +21,12 @@ struct FigureCurve {
 };
 
 struct Figure {
-  std::string source;            // its file
-  std::string title, caption;    // texts on it and under it
-  std::string kind = "curves";   // see kFigureKinds
-  std::string x = "epoch";       // see kFigureAxes
-  std::string y = "train_loss";  // a key of metrics.jsonl, or train_set_loss and kin for those of "train" lines
+  std::string source;             // its file
+  std::string title, caption;     // texts on it and under it
+  std::string kind = "curves";    // see kFigureKinds
+  std::string x = "epoch";        // see kFigureAxes
+  std::string y = "train_loss";   // a key of metrics.jsonl, or train_set_loss and kin for those of "train" lines
+  std::vector<std::string> also;  // further keys, each drawn as a figure of its own
   bool log_x = false, log_y = false;
   std::optional<double> target;     // value of y to be reached
   std::string seeds;                // "1..3"; empty: the recipes' own
@@ -38,6 +39,9 @@ struct Figure {
 
 // Reads a figure's file. Paths in it are relative to it. Throws UserError with place, allowed and given.
 Figure read_figure(const std::string& path);
+
+// Returns the figure of one of its further keys. Target and logarithm of y are those of its first key, and go.
+Figure with_key(Figure figure, const std::string& key);
 
 // Returns the path of the file that a name means: a file itself, or NAME.toml below recipes/figures here or where tacet is
 // installed. Throws UserError that lists the names there are.

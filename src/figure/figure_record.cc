@@ -17,17 +17,22 @@ namespace {
 
 std::string value_text(const std::optional<Value>& value) { return value ? csv_cell(to_toml(*value)) : ""; }
 
+void add_points(std::string& out, const Figure& figure, const FigureGroup& group, const Run& run) {
+  const std::string begin = csv_cell(figure.curves[group.curve].label) + "," + value_text(group.value) + "," +
+                            csv_cell(recipe_value(run.recipe, "run", "seed")) + "," + csv_cell(figure.y) + ",";
+  const FigurePoints points = points_of(figure, run);
+  for (size_t i = 0; i < points.x.size(); ++i) out += fmt::format("{}{},{}\n", begin, points.x[i], points.y[i]);
+}
+
 }  // namespace
 
 std::string figure_points_csv(const Figure& figure, const FigurePlan& plan, const std::vector<std::vector<Run>>& runs) {
-  std::string out = "curve,value,seed,x,y\n";
-  for (size_t k = 0; k < plan.groups.size(); ++k)
-    for (const Run& run : runs[k]) {
-      const std::string begin = csv_cell(figure.curves[plan.groups[k].curve].label) + "," +
-                                value_text(plan.groups[k].value) + "," + csv_cell(recipe_value(run.recipe, "run", "seed"));
-      const FigurePoints points = points_of(figure, run);
-      for (size_t i = 0; i < points.x.size(); ++i) out += fmt::format("{},{},{}\n", begin, points.x[i], points.y[i]);
-    }
+  std::vector<Figure> figures = {figure};
+  for (const std::string& key : figure.also) figures.push_back(with_key(figure, key));
+  std::string out = "curve,value,seed,key,x,y\n";
+  for (const Figure& one : figures)
+    for (size_t k = 0; k < plan.groups.size(); ++k)
+      for (const Run& run : runs[k]) add_points(out, one, plan.groups[k], run);
   return out;
 }
 
@@ -47,6 +52,7 @@ std::string figure_facts(const Figure& figure, const std::vector<std::string>& n
       {"kind", figure.kind},
       {"x", figure.x},
       {"y", figure.y},
+      {"also", figure.also},
       {"target", figure.target ? nlohmann::ordered_json(*figure.target) : nlohmann::ordered_json(nullptr)},
       {"parameter", figure.parameter},
       {"notes", notes},

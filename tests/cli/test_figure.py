@@ -37,6 +37,7 @@ x = "rounds"
 y = "eval_loss"
 seeds = "1..2"
 grid = ["algorithm.eta=0.001,0.02"]
+also = ["eval_gradient_norm"]
 """
 
 
@@ -61,14 +62,14 @@ class Figure(program.Case):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertRegex(done.stderr, r"\ncelgc: algorithm.eta=0.02 is the best of 2 by train_loss\n")
         self.assertEqual(done.stderr.count("] done: "), 3)  # two of the grid, one more seed
-        for name in ("figure.svg", "figure.csv", "figure.json", "points.csv", "report.html"):
+        for name in ("figure.svg", "figure.csv", "figure-eval_gradient_norm.svg", "figure.json", "points.csv", "report.html"):
             self.assertTrue(os.path.getsize(os.path.join(out, name)) > 0, name)
         facts = program.read_json(os.path.join(out, "figure.json"))
         self.assertEqual((facts["figure"], facts["runs"], facts["y"]), ("tuned", 2, "eval_loss"))
         self.assertEqual(facts["notes"], ["celgc: algorithm.eta=0.02 is the best of 2 by train_loss"])
         # The mean that is drawn is that of the points.
         with open(os.path.join(out, "points.csv"), encoding="utf-8", newline="") as f:
-            points = list(csv.DictReader(f))
+            points = [row for row in csv.DictReader(f) if row["key"] == "eval_loss"]
         self.assertEqual({row["seed"] for row in points}, {"1", "2"})
         with open(os.path.join(out, "figure.csv"), encoding="utf-8", newline="") as f:
             last = list(csv.DictReader(f))[-1]

@@ -148,7 +148,12 @@ TEST_F(FigureNumbers, AreKeptRunByRun) {
   second.summary = {{"seconds", 2}, {"versions", {{"tacet", "0.1.0"}}}};
   add("a, b", {first, second}, int64_t{2});
   EXPECT_EQ(figure_points_csv(figure, plan, runs),
-            "curve,value,seed,x,y\n\"a, b\",2,1,1,4\n\"a, b\",2,1,2,2\n\"a, b\",2,2,1,4\n\"a, b\",2,2,2,1\n");
+            "curve,value,seed,key,x,y\n\"a, b\",2,1,train_loss,1,4\n\"a, b\",2,1,train_loss,2,2\n"
+            "\"a, b\",2,2,train_loss,1,4\n\"a, b\",2,2,train_loss,2,1\n");
+  figure.also = {"seconds"}, figure.target = 1;
+  EXPECT_TRUE(figure_points_csv(figure, plan, runs).ends_with("\"a, b\",2,2,seconds,1,1\n\"a, b\",2,2,seconds,2,2\n"));
+  EXPECT_FALSE(with_key(figure, "seconds").target.has_value());
+  figure.target.reset();
   const json facts = json::parse(figure_facts(figure, {"a note"}, runs));
   EXPECT_EQ(facts["runs"], 2);
   EXPECT_EQ(facts["training_seconds"], 4.0);  // 3.5, rounded
