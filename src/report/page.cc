@@ -221,19 +221,23 @@ std::string tables(const std::vector<Run>& runs) {
   return out + column_help({summary, relative}) + "</section>\n";
 }
 
-// Returns the page; `data` is what the figures draw.
-std::string page_text(const std::vector<Run>& runs, const json& data) {
+// Returns the page; `data` is what the figures draw. A live one may ask the server that it came from, and nobody else.
+std::string page_text(const std::vector<Run>& runs, const json& data, bool live) {
   std::string title = escaped(heading(runs));
   std::string out = "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n";
   out += "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n";
   out += "<meta name=\"color-scheme\" content=\"light dark\">\n";
   // The page is complete: a browser that obeys this loads nothing from anywhere.
-  out +=
-      "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; script-src 'unsafe-inline'; "
-      "style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'\">\n";
+  out += fmt::format(
+      "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; {}script-src 'unsafe-inline'; "
+      "style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'\">\n",
+      live ? "connect-src 'self'; " : "");
+  if (live) out += "<meta name=\"tacet-live\" content=\"2\">\n";
   out += fmt::format("<title>{} · tacet report</title>\n<link rel=\"icon\" href=\"data:,\">\n", title);
   out += fmt::format("<style>{}\n{}</style>\n</head>\n<body>\n", kUplotCss, kPageCss);
-  out += "<header>\n<div class=\"bar\"><p class=\"mark\">tacet report</p><div id=\"theme\"></div></div>\n";
+  out +=
+      "<header>\n<div class=\"bar\"><p class=\"mark\">tacet report<span id=\"live-state\"></span></p><div "
+      "id=\"theme\"></div></div>\n";
   out += fmt::format("<h1>{}</h1>\n<p class=\"lede\">{}</p>\n</header>\n<main>\n", title, escaped(lede(runs)));
   out += tables(runs);
   out += "<section aria-labelledby=\"figures\">\n<h2 id=\"figures\">Figures</h2>\n";
@@ -268,6 +272,16 @@ std::string page_text(const std::vector<Run>& runs, const json& data) {
   return out;
 }
 
+std::string page_of(const std::vector<std::string>& dirs, bool live) {
+  std::vector<json> data;
+  const size_t limit = points_of_page(dirs.size());
+  const std::vector<Run> runs = read_runs(dirs, [&](Run& run) {
+    data.push_back(run_data(run, limit));
+    shorten(run);
+  });
+  return page_text(runs, page_data(runs, std::move(data)), live);
+}
+
 void write_page(const std::string& page, const std::string& path) {
   std::error_code ignored;
   if (std::filesystem::is_directory(path, ignored))
@@ -280,21 +294,14 @@ void write_page(const std::string& page, const std::string& path) {
 
 }  // namespace
 
-std::string report_page(const std::vector<Run>& runs) { return page_text(runs, page_data(runs)); }
+std::string report_page(const std::vector<Run>& runs) { return page_text(runs, page_data(runs), false); }
 
 std::string report_page(const std::vector<Run>& runs, std::vector<json> each) {
-  return page_text(runs, page_data(runs, std::move(each)));
+  return page_text(runs, page_data(runs, std::move(each)), false);
 }
 
-std::string report_page_of(const std::vector<std::string>& dirs) {
-  std::vector<json> data;
-  const size_t limit = points_of_page(dirs.size());
-  const std::vector<Run> runs = read_runs(dirs, [&](Run& run) {
-    data.push_back(run_data(run, limit));
-    shorten(run);
-  });
-  return report_page(runs, std::move(data));
-}
+std::string report_page_of(const std::vector<std::string>& dirs) { return page_of(dirs, false); }
+std::string live_page_of(const std::vector<std::string>& dirs) { return page_of(dirs, true); }
 
 void write_report(const std::vector<Run>& runs, const std::string& path) { write_page(report_page(runs), path); }
 

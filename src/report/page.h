@@ -19,6 +19,10 @@ std::string report_page(const std::vector<Run>& runs, std::vector<nlohmann::json
 // read_runs does.
 std::string report_page_of(const std::vector<std::string>& dirs);
 
+// Returns the page for a server that answers "mark" beside it: it looks every two seconds whether the mark has changed, and
+// then takes the new page's tables and figures.
+std::string live_page_of(const std::vector<std::string>& dirs);
+
 // Writes the page beside `path` and renames it into place, so an older page stays whole until the new one is.
 // Throws UserError when the file can't be written.
 void write_report(const std::vector<Run>& runs, const std::string& path);

@@ -3,7 +3,7 @@
 (() => {
 'use strict';
 
-const { runs, groups } = JSON.parse(document.getElementById('data').textContent);
+let { runs, groups } = JSON.parse(document.getElementById('data').textContent);
 const { meanOf, statistics, reaches, last, svgOf } = tacetSeries;
 const byId = (id) => document.getElementById(id);
 
@@ -26,15 +26,19 @@ const PALE = 4;  // with more runs than this, the pale lines would hide the othe
 const DASHES = [[], [7, 4], [2, 3], [10, 3, 2, 3], [15, 4]];
 
 const has = (source, key) => runs.some((run) => key in run[source]);
-const axes = Object.keys(AXES).filter((key) => ['rounds', 'epochs', 'evals'].some((source) => has(source, key)));
-const scores = Object.keys(SCORES).filter((key) => has('evals', key));
-const longest = Math.max(0, ...runs.map((run) => run.rounds.lines));
+let axes, scores, longest, groupOf, repeated, parameters;
 
-// Groups hold runs that differ in their seed only. Parameters are numbers by which groups differ.
-const groupOf = runs.map((_, k) => groups.findIndex((group) => group.runs.includes(k)));
-const repeated = groups.some((group) => group.runs.length > 1);
-const parameters = [...new Set(groups.flatMap((group) => Object.keys(group.settings)))].filter((key) =>
-  new Set(groups.map((group) => group.settings[key]).filter((value) => typeof value === 'number')).size > 1);
+// Looks what there is to show. Groups hold runs that differ in their seed only; parameters are numbers by which groups differ.
+function survey() {
+  axes = Object.keys(AXES).filter((key) => ['rounds', 'epochs', 'evals'].some((source) => has(source, key)));
+  scores = Object.keys(SCORES).filter((key) => has('evals', key));
+  longest = Math.max(0, ...runs.map((run) => run.rounds.lines));
+  groupOf = runs.map((_, k) => groups.findIndex((group) => group.runs.includes(k)));
+  repeated = groups.some((group) => group.runs.length > 1);
+  parameters = [...new Set(groups.flatMap((group) => Object.keys(group.settings)))].filter((key) =>
+    new Set(groups.map((group) => group.settings[key]).filter((value) => typeof value === 'number')).size > 1);
+}
+survey();
 
 const state = {
   mode: repeated ? 'mean' : 'runs', xlog: false, target: {}, parameter: parameters[0], final: scores.length ? 'score' : 'train', finalLog: null,
@@ -604,7 +608,7 @@ function stress(run) {
 // A button for each line's thing, which hides it and shows it again.
 function nameButtons() {
   return things.map((thing, k) => {
-    const button = element('button', { type: 'button', 'aria-pressed': 'true', title: thing.name }, keyBox(k), nameBox(thing.name));
+    const button = element('button', { type: 'button', 'aria-pressed': String(!state.hidden.has(k)), title: thing.name }, keyBox(k), nameBox(thing.name));
     button.addEventListener('click', () => {
       if (state.hidden.has(k)) state.hidden.delete(k); else state.hidden.add(k);
       button.setAttribute('aria-pressed', String(!state.hidden.has(k)));
@@ -625,13 +629,14 @@ function tableKeys() {
 }
 
 function controls() {
+  byId('controls').replaceChildren();
   const names = element('div', { className: 'runs', role: 'group', 'aria-label': 'Lines shown' }, ...nameButtons());
   const choices = element('div', { className: 'choices' });
   if (axes.length > 1) {
     choices.append(choice('x', 'Against', axes.map((key) => [key, AXES[key].name]), state.x, (key) => { state.x = key; unzoom(); }));
   }
   if (axes.length) {
-    choices.append(choice('xscale', 'Scale', [['linear', 'linear'], ['log', 'log']], 'linear', (key) => { state.xlog = key === 'log'; unzoom(); }));
+    choices.append(choice('xscale', 'Scale', [['linear', 'linear'], ['log', 'log']], state.xlog ? 'log' : 'linear', (key) => { state.xlog = key === 'log'; unzoom(); }));
   }
   if (repeated) {
     choices.append(choice('mode', 'Lines', [['mean', 'means over seeds'], ['runs', 'runs']], state.mode, (key) => {
@@ -646,12 +651,11 @@ function controls() {
   if (longest > 20) {
     choices.append(choice('smooth', 'Smoothing', [['0', 'none'], ['0.01', '1 %'], ['0.05', '5 %']], state.smooth, (key) => { state.smooth = key; draw(); }));
   }
-  const reset = element('button', { id: 'unzoom', type: 'button', className: 'text-button', hidden: true }, 'Reset zoom');
+  const reset = element('button', { id: 'unzoom', type: 'button', className: 'text-button', hidden: zoom === null }, 'Reset zoom');
   reset.addEventListener('click', unzoom);
   choices.append(reset);
   byId('controls').append(choices);
   if (runs.length > 1) byId('controls').append(names);
-  else if (!axes.length) byId('controls').remove();
 }
 
 function remembered(value) {
@@ -671,15 +675,63 @@ function theme(value) {
 
 theme(['light', 'dark'].includes(remembered()) ? remembered() : 'auto');
 byId('theme').append(choice('theme', 'Theme', [['auto', 'auto'], ['light', 'light'], ['dark', 'dark']], state.theme, (key) => { theme(key); remembered(key); draw(); }));
-tableKeys();
-document.querySelectorAll('th .label').forEach((label) => {
-  label.title = label.textContent;
-  label.replaceChildren(nameBox(label.textContent));
-});
-controls();
-draw();
+function fillPage() {
+  tableKeys();
+  document.querySelectorAll('th .label').forEach((label) => {
+    label.title = label.textContent;
+    label.replaceChildren(nameBox(label.textContent));
+  });
+  controls();
+  draw();
+}
+
+fillPage();
 performance.mark('tacet-drawn');
 matchMedia('(prefers-color-scheme: dark)').addEventListener('change', draw);
+
+// -- a page that a server keeps fresh ------------------------------------------------------------------------------------------
+
+// Takes tables, recipes and data of a newer page. Hidden lines, zoom, targets and scales stay.
+function take(page) {
+  ({ runs, groups } = JSON.parse(page.getElementById('data').textContent));
+  for (const part of ['h1', '.lede', '[aria-labelledby="summary"]', '[aria-labelledby="recipes"]']) {
+    const open = [...document.querySelectorAll(`${part} details`)].map((details) => details.open);
+    document.querySelector(part).replaceWith(document.importNode(page.querySelector(part), true));
+    document.querySelectorAll(`${part} details`).forEach((details, k) => { details.open = open[k] || false; });
+  }
+  survey();
+  if (!axes.includes(state.x)) state.x = axes[0] || 'epoch';
+  if (!scores.includes(state.score)) state.score = scores[0] || 'eval_loss';
+  if (!parameters.includes(state.parameter)) state.parameter = parameters[0];
+  things = thingsOf();
+  fillPage();
+}
+
+async function follow(seconds) {
+  const ask = async (path) => {
+    const answer = await fetch(path + location.search, { cache: 'no-store' });
+    if (!answer.ok) throw new Error(String(answer.status));
+    return answer.text();
+  };
+  const say = (text) => { byId('live-state').textContent = ` · ${text}`; };
+  let seen = null;
+  const look = async () => {
+    try {
+      const mark = await ask('mark');
+      if (seen !== null && mark !== seen) take(new DOMParser().parseFromString(await ask('./'), 'text/html'));
+      if (mark !== seen) say(`live, as of ${new Date().toLocaleTimeString('en-GB')}`);
+      seen = mark;
+    } catch (error) {
+      say('no longer live: the server does not answer');
+      seen = '';
+    }
+    setTimeout(look, seconds * 1000);
+  };
+  await look();
+}
+const live = document.querySelector('meta[name="tacet-live"]');
+if (live) follow(Number(live.content));
+
 let width = byId('plots').clientWidth;
 new ResizeObserver(() => {
   const now = byId('plots').clientWidth;

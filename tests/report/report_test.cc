@@ -10,6 +10,7 @@
 
 #include "report/assets.h"
 #include "report/fixture.h"
+#include "report/live_page.h"
 #include "report/page_data.h"
 #include "report/run_groups.h"
 #include "tacet/error.h"
@@ -104,6 +105,53 @@ TEST(Page, OfRunsThatAreReadOneAtATimeIsTheSame) {
   EXPECT_EQ(report_page_of({temp / "a", temp / "b"}), report_page(read_runs({temp / "a", temp / "b"})));
 }
 
+TEST(LivePageOfRuns, FollowsTheirFiles) {
+  TempFolder temp;
+  Shape shape;
+  shape.done = false, shape.epochs = 2;
+  write_run(temp / "a", shape);
+  LivePage live({temp / "a"});
+  const std::string before = live.mark(), page = live.page();
+  EXPECT_NE(page.find("<meta name=\"tacet-live\" content=\"2\">"), std::string::npos);
+  EXPECT_NE(page.find("connect-src 'self'"), std::string::npos);
+  EXPECT_EQ(live.mark(), before);
+  shape.epochs = 3, shape.done = true;
+  write_run(temp / "a", shape);
+  EXPECT_NE(live.mark(), before);
+  EXPECT_EQ(embedded_data(live.page())["runs"][0]["epochs"]["lines"], 3);
+  // A page that is written to a file asks nobody.
+  EXPECT_EQ(report_page_of({temp / "a"}).find("connect-src"), std::string::npos);
+}
+
+TEST(LivePageOfRuns, KeepsTheLastPageWhereFilesAreInTheMiddleOfAChange) {
+  TempFolder temp;
+  write_run(temp / "a", {});
+  LivePage live({temp / "a"});
+  const std::string page = live.page();
+  write(temp / "a/summary.json", "{");
+  EXPECT_EQ(live.page(), page);
+  EXPECT_NE(live.new_trouble().find("summary.json: must be a JSON object"), std::string::npos);
+  EXPECT_EQ(live.page(), page);
+  EXPECT_EQ(live.new_trouble(), "");  // it was told
+  write(temp / "a/summary.json", "{}");
+  EXPECT_NE(live.page(), page);
+}
+
+TEST(Admitted, NeedsTheTokenOrANameOfThisMachine) {
+  EXPECT_TRUE(admitted("secret", "secret", "example.org"));
+  EXPECT_FALSE(admitted("secret", "secre", "localhost"));
+  EXPECT_FALSE(admitted("secret", "", "localhost"));
+  EXPECT_TRUE(admitted("", "", "localhost:8060"));
+  EXPECT_TRUE(admitted("", "", "127.0.0.1:8060"));
+  EXPECT_TRUE(admitted("", "", "[::1]:8060"));
+  EXPECT_FALSE(admitted("", "", "example.org:8060"));
+  EXPECT_FALSE(admitted("", "", "localhost.example.org"));
+  EXPECT_FALSE(admitted("", "", ""));
+  EXPECT_TRUE(is_loopback("127.0.0.1") && is_loopback("::1") && !is_loopback("0.0.0.0") && !is_loopback("192.0.2.1"));
+  EXPECT_EQ(random_token().size(), 32u);
+  EXPECT_NE(random_token(), random_token());
+}
+
 TEST(Page, OfManyRunsHasFewerPointsOfEach) {
   EXPECT_EQ(points_of_page(1), 2000u);
   EXPECT_EQ(points_of_page(20), 2000u);
@@ -127,12 +175,12 @@ Run with_recipe(const std::string& name, const std::string& method, int interval
 }
 
 TEST(Groups, HoldRunsThatDifferInTheirSeedOnly) {
-  const std::vector<Run> runs = {with_recipe("a", "celgc", 2, 1),
-                                 with_recipe("b", "celgc", 8, 1),
-                                 with_recipe("c", "celgc", 2, 2),
-                                 with_recipe("d", "episode", 2, 1),
-                                 named("e"),
-                                 named("f")};
+  const std::vector<tacet::Run> runs = {with_recipe("a", "celgc", 2, 1),
+                                        with_recipe("b", "celgc", 8, 1),
+                                        with_recipe("c", "celgc", 2, 2),
+                                        with_recipe("d", "episode", 2, 1),
+                                        named("e"),
+                                        named("f")};
   const std::vector<RunGroup> groups = groups_of(runs);
   ASSERT_EQ(groups.size(), 5u);
   EXPECT_EQ(groups[0].runs, (std::vector<size_t>{0, 2}));
