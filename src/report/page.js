@@ -290,7 +290,7 @@ function targetField(figure) {
 function targetText(figure) {
   const target = state.target[figure.id] ?? null;
   if (target === null) return '';
-  const lines = linesOf(figure).filter((line) => !line.pale && !line.edge);
+  const lines = figure.lines.filter((line) => !line.pale && !line.edge);
   const found = lines.map((line) => ({ line, x: reaches(line, target, figure.higher) })).filter(({ x }) => x !== null).sort((a, b) => a.x - b.x);
   const first = found.length ? `: ${found.slice(0, 3).map(({ line, x }) => `${things[line.run].name} at ${AXES[state.x].name} ${tidy(x)}`).join('; ')}` : '';
   return ` ${found.length} of ${lines.length} lines reach ${target}${first}.`;
@@ -415,7 +415,7 @@ function drawTarget(u, figure) {
 }
 
 function plot(figure, body, all) {
-  const lines = linesOf(figure);
+  const { lines } = figure;
   if (!lines.length) {
     const what = things.length === state.hidden.size ? 'All runs are hidden.' : 'No run has these values.';
     body.replaceWith(element('p', { className: 'empty' }, what));
@@ -573,7 +573,7 @@ function finalFigure() {
 function wholeRange(list) {
   let min = Infinity, max = -Infinity;
   for (const figure of list) {
-    for (const { xs } of linesOf(figure)) { min = Math.min(min, xs[0]); max = Math.max(max, xs[xs.length - 1]); }
+    for (const { xs } of figure.lines) { min = Math.min(min, xs[0]); max = Math.max(max, xs[xs.length - 1]); }
   }
   if (!(max >= min)) return [0, 1];
   if (max === min) return state.xlog ? [min / 2, max * 2] : [min - 0.5, max + 0.5];
@@ -585,7 +585,9 @@ function draw() {
   charts.forEach((u) => u.destroy());
   charts = [];
   active = null;
-  const list = figures(), all = wholeRange(list), place = byId('plots');
+  const list = figures(), place = byId('plots');
+  for (const figure of list) figure.lines = linesOf(figure);
+  const all = wholeRange(list);
   const shells = list.map(shell);
   place.style.minHeight = `${place.clientHeight}px`;
   place.replaceChildren(...shells.map((s) => s.node));
