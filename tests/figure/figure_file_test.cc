@@ -6,6 +6,7 @@
 #include "figure/figure_file.h"
 #include "figure/figure_runs.h"
 #include "figure/figure_tuning.h"
+#include "recipe/sweep_table.h"
 #include "support/error_of.h"
 #include "support/temp_folder.h"
 #include "sweep/sweep_fixture.h"
@@ -186,7 +187,10 @@ TEST(Shipped, EveryFigureIsOne) {
   int count = 0;
   for (const auto& entry : std::filesystem::directory_iterator(std::string(TACET_SOURCE_DIR) + "/recipes/figures")) {
     SCOPED_TRACE(entry.path().string());
-    EXPECT_FALSE(plan_figure(read_figure(entry.path().string()), 1).points.empty());
+    const Figure figure = read_figure(entry.path().string());
+    EXPECT_FALSE(plan_figure(figure, 1).points.empty());
+    for (const CurveTuning& tuning : plan_tuning(figure, 1)) EXPECT_GT(tuning.plan.points.size(), 1u);
+    if (entry.path().stem().string().ends_with("-small")) EXPECT_GE(seeds_of(figure.seeds).size(), 3u);
     ++count;
   }
   EXPECT_GT(count, 0);
