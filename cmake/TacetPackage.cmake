@@ -35,7 +35,7 @@ static libraries, a CMake package (find_package(tacet)) and examples.")
 # These are what tacetConfig.cmake looks for.
 string(JOIN ", " CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS
   libtorch-dev libdnnl-dev libopenblas0-openmp libcli11-dev libtomlplusplus-dev nlohmann-json3-dev libfmt-dev libssl-dev liblzma-dev
-  zlib1g-dev libturbojpeg0-dev libpng-dev libwebp-dev libtiff-dev libgif-dev libprotobuf-dev protobuf-compiler libcurl4-openssl-dev libarchive-dev)
+  zlib1g-dev libturbojpeg0-dev libpng-dev libwebp-dev libtiff-dev libgif-dev libprotobuf-dev protobuf-compiler libcurl4-openssl-dev libarchive-dev libcpp-httplib-dev)
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_RECOMMENDS "cmake, g++")
 
 include(CPack)

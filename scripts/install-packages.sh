@@ -11,7 +11,7 @@ packages=(
   g++ cmake ninja-build ccache git dpkg-dev file
   libtorch-dev libgloo-dev libdnnl-dev libopenblas0-openmp
   libcli11-dev libtomlplusplus-dev nlohmann-json3-dev libfmt-dev libssl-dev liblzma-dev zlib1g-dev libturbojpeg0-dev libpng-dev libwebp-dev libtiff-dev libgif-dev libprotobuf-dev protobuf-compiler
-  libcurl4-openssl-dev libarchive-dev
+  libcurl4-openssl-dev libarchive-dev libcpp-httplib-dev
   sentencepiece
   libgtest-dev librapidcheck-dev libbenchmark-dev
   python3-torch python3-dev pybind11-dev python3-mypy nodejs

@@ -24,6 +24,7 @@
 #include "cli/figure_command.h"
 #include "cli/help_files.h"
 #include "cli/launch_command.h"
+#include "cli/live_server.h"
 #include "cli/plan_command.h"
 #include "cli/probe_command.h"
 #include "cli/sweep_command.h"
@@ -85,9 +86,26 @@ void add_report(CLI::App& app, Commands& commands) {
   auto* c = app.add_subcommand("report", "one self-contained HTML page with the figures of runs");
   const auto dirs = std::make_shared<std::vector<std::string>>();
   const auto page = std::make_shared<std::string>();
+  const auto live = std::make_shared<LiveOptions>();
   c->add_option("runs", *dirs, "folders of runs")->required()->option_text("DIR...");
-  c->add_option("-o,--output", *page, "the page to write (default: report.html)")->option_text("FILE");
-  commands.push_back({c, [=] { return cmd_report(*dirs, *page); }});
+  auto* output = c->add_option("-o,--output", *page, "the page to write (default: report.html)")->option_text("FILE");
+  const auto watching = std::make_shared<bool>(false);
+  auto* watch = c->add_flag("--watch", *watching, "serve the page while the runs go on, until Ctrl-C")->excludes(output);
+  c->add_option("--address", live->address, "with --watch: where it is served (default: 127.0.0.1, for this machine alone)")
+      ->needs(watch)
+      ->option_text("A");
+  c->add_option("--port", live->port, "with --watch: its port (default: a free one)")
+      ->needs(watch)
+      ->check([](const std::string& text) { return outside(text, 1, 65535); })
+      ->option_text("N");
+  c->add_option("--token", live->token,
+                "with --watch: what a reader's address must have (default: a new one, if other machines reach the page)")
+      ->needs(watch)
+      ->option_text("T");
+  commands.push_back({c, [=] {
+                        live->dirs = *dirs;
+                        return *watching ? serve_live(*live) : cmd_report(*dirs, *page);
+                      }});
 }
 
 void add_figure(CLI::App& app, Commands& commands) {

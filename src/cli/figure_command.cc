@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 
@@ -14,7 +15,9 @@
 #include "base/places.h"
 #include "base/utf8.h"
 #include "figure/figure_data.h"
+#include "figure/figure_record.h"
 #include "figure/figure_runs.h"
+#include "figure/figure_tuning.h"
 #include "figure/svg.h"
 #include "report/page.h"
 #include "sweep/runner.h"
@@ -48,8 +51,9 @@ void write_png(const std::string& svg, const std::string& png) {
     fmt::print(stderr, "no PNG: rsvg-convert (Debian's librsvg2-bin) is missing or has failed\n");
 }
 
-// Runs what is missing. Returns the signal that has stopped it, or 0.
-int run_missing(const FigureArguments& a, const Figure& figure, const FigurePlan& plan, const SweepFolder& folder) {
+// Runs what is missing of the points. Returns the signal that has stopped it, or 0.
+int run_missing(const FigureArguments& a, const Figure& figure, const std::vector<Point>& points,
+                const SweepFolder& folder) {
   SweepPlan sweep;
   sweep.axes = {"algorithm.name"};
   sweep.base["figure"] = to_toml(Value(figure.title));
@@ -61,7 +65,7 @@ int run_missing(const FigureArguments& a, const Figure& figure, const FigurePlan
   options.jobs = a.jobs;
   options.diverged_above = 0;  // a curve that rises is a result
   options.say = [](const std::string& line) { fmt::print(stderr, "{}\n", visible(line)); };
-  const RunnerResult run = run_points(plan.points, options);
+  const RunnerResult run = run_points(points, options);
   if (run.disk_full) throw UserError("the disk is full; make room, and the same command goes on");
   return run.signal;
 }
@@ -72,16 +76,38 @@ std::vector<std::vector<Run>> runs_of(const FigurePlan& plan) {
   return out;
 }
 
-void draw_figure(const Figure& figure, const FigurePlan& plan, const std::string& out) {
-  const std::vector<std::vector<Run>> runs = runs_of(plan);
-  const FigureData data = figure_data(figure, plan, runs);
+void print_points(const std::vector<Point>& points, const SweepFolder& folder) {
+  for (const Point& point : points) fmt::print("{:<9} {}\n", state_name(state_of(folder, point).kind), point.name);
+}
+
+// Lists the runs. Those that depend on values which are not found yet are counted.
+void print_runs(const FigurePlan& plan, const std::vector<CurveTuning>& tunings, const SweepFolder& folder) {
+  if (tunings.empty()) return print_points(plan.points, folder);
+  const std::vector<Point> grids = tuning_points(tunings);
+  print_points(grids, folder);
+  fmt::print("{} runs of grids; then at most {} runs with the best values\n", grids.size(), plan.points.size());
+}
+
+// Draws one of a figure's keys. `base` is the path without its ending.
+FigureData draw_key(const Figure& figure, const FigurePlan& plan, const std::vector<std::vector<Run>>& runs,
+                    const std::string& base) {
+  FigureData data = figure_data(figure, plan, runs);
   for (const std::string& note : data.notes) fmt::print(stderr, "{}\n", visible(note));
-  const std::string base = out + "/figure";
   write_atomically(base + ".svg", figure_svg(figure, data));
   write_atomically(base + ".csv", figure_csv(data));
   fmt::print("{0}.svg\n{0}.csv\n", base);
   std::fflush(stdout);
   write_png(base + ".svg", base + ".png");
+  return data;
+}
+
+void draw_figure(const Figure& figure, const FigurePlan& plan, std::vector<std::string> notes, const std::string& out) {
+  const std::vector<std::vector<Run>> runs = runs_of(plan);
+  const FigureData data = draw_key(figure, plan, runs, out + "/figure");
+  notes.insert(notes.end(), data.notes.begin(), data.notes.end());
+  for (const std::string& key : figure.also) draw_key(with_key(figure, key), plan, runs, out + "/figure-" + key);
+  write_atomically(out + "/figure.json", figure_facts(figure, notes, runs));
+  write_atomically(out + "/points.csv", figure_points_csv(figure, plan, runs));
   std::vector<std::string> folders;
   for (const FigureGroup& group : plan.groups)
     for (const std::string& run : group.runs)
@@ -104,20 +130,30 @@ void declare(CLI::App& c, FigureArguments& a) {
 }
 
 int cmd_figure(const FigureArguments& a) {
-  const Figure figure = read_figure(find_figure(a.name));
+  Figure figure = read_figure(find_figure(a.name));
   FigurePlan plan = plan_figure(figure, a.workers);
   require_alike(figure, plan);
+  const std::vector<CurveTuning> tunings = plan_tuning(figure, a.workers);
   const SweepFolder folder{a.out.empty() ? "figures/" + fs::path(figure.source).stem().string() : a.out};
   if (a.dry_run) {
-    for (const Point& point : plan.points) fmt::print("{:<9} {}\n", state_name(state_of(folder, point).kind), point.name);
+    print_runs(plan, tunings, folder);
     return 0;
   }
-  if (const int signal = run_missing(a, figure, plan, folder)) {
-    fmt::print(stderr, "stopped; the same command goes on\n");
-    return 128 + signal;
+  const auto stopped_by = [&](const std::vector<Point>& points) {
+    const int signal = run_missing(a, figure, points, folder);
+    if (signal != 0) fmt::print(stderr, "stopped; the same command goes on\n");
+    return signal;
+  };
+  std::vector<std::string> notes;
+  if (!tunings.empty()) {
+    if (const int signal = stopped_by(tuning_points(tunings))) return 128 + signal;
+    notes = tune(figure, tunings, folder);
+    for (const std::string& note : notes) fmt::print(stderr, "{}\n", visible(note));
+    plan = plan_figure(figure, a.workers);
   }
+  if (const int signal = stopped_by(plan.points)) return 128 + signal;
   find_runs(plan, folder);
-  draw_figure(figure, plan, folder.path);
+  draw_figure(figure, plan, notes, folder.path);
   return 0;
 }
 

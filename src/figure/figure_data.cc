@@ -30,7 +30,9 @@ constexpr FigureAxis kAxes[] = {{"epoch", "epoch", "epoch"},
                                 {"iterations", "iteration", "local steps of a client"},
                                 {"rounds", "round", "rounds"},
                                 {"seconds", "seconds", "training time (s)"},
-                                {"bytes", "client_bytes", "bytes of one client's messages"}};
+                                {"bytes", "client_bytes", "bytes of one client's messages"},
+                                {"tokens", "tokens", "training tokens of all clients"}};
+const std::string kOfTrainSet = "train_set_";  // the begin of keys of evaluations of the training set
 
 const FigureAxis& axis_of(const Figure& figure) {
   return *std::find_if(std::begin(kAxes), std::end(kAxes), [&](const FigureAxis& axis) { return figure.x == axis.name; });
@@ -40,8 +42,10 @@ bool has_number(const Lines& lines, const std::string& key) {
   return std::any_of(lines.begin(), lines.end(), [&](const auto& line) { return std::isfinite(number(line, key)); });
 }
 
-// Returns the lines that have the key: evaluations, epochs where x is the epoch, or rounds.
+// Returns the lines that have the key: measured gradients, evaluations, epochs where x is the epoch, or rounds.
 Lines lines_with(const Figure& figure, const Run& run) {
+  if (figure.y.starts_with(kOfTrainSet)) return run.train_set;
+  if (has_number(run.gradients, figure.y) && !has_number(run.rounds, figure.y)) return run.gradients;
   if (const Lines evals = held_out(run); has_number(evals, figure.y)) return evals;
   if (figure.x == "epoch" && figure.kind != "histogram" && has_number(run.epochs, figure.y)) return run.epochs;
   return run.rounds;
@@ -49,10 +53,11 @@ Lines lines_with(const Figure& figure, const Run& run) {
 
 std::string keys_in(const Run& run) {
   std::set<std::string> keys;
-  for (const Lines* lines : {&run.rounds, &run.epochs, &run.evals})
+  for (const Lines* lines : {&run.rounds, &run.epochs, &run.evals, &run.gradients, &run.train_set})
     for (const auto& line : *lines)
       for (const auto& [key, value] : line.items())
-        if (value.is_number()) keys.insert(key);
+        if (value.is_number())
+          keys.insert(lines == &run.train_set && key.starts_with("eval_") ? kOfTrainSet + key.substr(5) : key);
   std::string out;
   for (const std::string& key : keys) out += (out.empty() ? "" : ", ") + key;
   return out;
@@ -215,8 +220,9 @@ void add_labels(FigureData& data, const Figure& figure) {
 FigurePoints points_of(const Figure& figure, const Run& run) {
   FigurePoints out;
   const std::string x_key = axis_of(figure).key;
+  const std::string y_key = figure.y.starts_with(kOfTrainSet) ? "eval_" + figure.y.substr(kOfTrainSet.size()) : figure.y;
   for (const auto& line : lines_with(figure, run)) {
-    const double x = number(line, x_key), y = number(line, figure.y);
+    const double x = number(line, x_key), y = number(line, y_key);
     if (!std::isfinite(x) || !std::isfinite(y)) continue;
     if (!out.x.empty() && x <= out.x.back()) {
       if (x == out.x.back()) out.y.back() = y;

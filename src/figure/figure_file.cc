@@ -6,6 +6,7 @@
 #include <map>
 
 #include "recipe/recipe_file.h"
+#include "recipe/sweep_table.h"
 #include "tacet/error.h"
 
 namespace tacet {
@@ -14,10 +15,16 @@ namespace {
 namespace fs = std::filesystem;
 
 const std::vector<std::string> kFigureKinds = {"curves", "final", "bars", "speed-up", "histogram"};
-const std::vector<std::string> kFigureAxes = {"epoch", "iterations", "rounds", "seconds", "bytes"};
-const std::vector<std::string> kKeys = {"title", "caption",   "kind",   "x",       "y",       "log",   "target",
-                                        "seeds", "parameter", "values", "x_label", "y_label", "recipe"};
-const std::vector<std::string> kCurveKeys = {"set", "recipe", "runs"};
+const std::vector<std::string> kFigureAxes = {"epoch", "iterations", "rounds", "seconds", "bytes", "tokens"};
+const std::vector<std::string> kKeys = {"title",  "caption", "kind",      "x",      "y",       "log",
+                                        "target", "seeds",   "parameter", "values", "x_label", "y_label",
+                                        "recipe", "set",     "grid",      "best",   "also"};
+const std::vector<std::string> kCurveKeys = {"set", "grid", "recipe", "runs"};
+// The keys of a figure that its curves have too.
+struct FigureDefaults {
+  std::string recipe;
+  std::vector<std::string> sets, grids;
+};
 
 std::string list_of(const std::vector<std::string>& words) {
   std::string out;
@@ -69,27 +76,39 @@ std::string beside(const std::string& source, const std::string& path) {
   return (fs::path(source).parent_path() / path).lexically_normal().string();
 }
 
-void read_key(Figure& figure, std::string& recipe, const std::string& key, const Given& given) {
+std::vector<Value> values_of(const Given& given) {
+  if (given.list.empty()) refuse(given, "a list of values");
+  for (auto value = given.list.begin(); value != given.list.end(); ++value)
+    if (std::find(given.list.begin(), value, *value) != value)
+      throw UserError(given.at + " must have each value once, got " + describe_given(*value) + " twice");
+  return given.list;
+}
+
+void read_key(Figure& figure, FigureDefaults& defaults, const std::string& key, const Given& given) {
   require_known(given, key, kKeys);
   if (key == "title") figure.title = text_of(given);
   if (key == "caption") figure.caption = text_of(given);
   if (key == "kind") figure.kind = one_of(given, kFigureKinds);
   if (key == "x") figure.x = one_of(given, kFigureAxes);
   if (key == "y") figure.y = text_of(given);
+  if (key == "also") figure.also = texts_of(given);
   if (key == "target") figure.target = number_of(given);
   if (key == "seeds") figure.seeds = text_of(given);
   if (key == "parameter") figure.parameter = text_of(given);
   if (key == "x_label") figure.x_label = text_of(given);
   if (key == "y_label") figure.y_label = text_of(given);
-  if (key == "recipe") recipe = beside(figure.source, text_of(given));
+  if (key == "recipe") defaults.recipe = beside(figure.source, text_of(given));
+  if (key == "set") defaults.sets = texts_of(given);
+  if (key == "grid") defaults.grids = texts_of(given);
+  if (key == "values") figure.values = values_of(given);
+  if (key == "best") {
+    figure.best = text_of(given);
+    check_sweep_figure(figure.best, given.at + " ");
+  }
   if (key == "log") {
     const std::string log = one_of(given, {"x", "y", "xy", "no"});
     figure.log_x = log.starts_with("x");
     figure.log_y = log.ends_with("y");
-  }
-  if (key == "values") {
-    figure.values = given.list;
-    if (figure.values.empty()) refuse(given, "a list of values");
   }
 }
 
@@ -97,7 +116,7 @@ void read_key(Figure& figure, std::string& recipe, const std::string& key, const
 FigureCurve& curve_of(Figure& figure, const std::string& label, const Given& given) {
   for (FigureCurve& curve : figure.curves)
     if (curve.label == label) return curve;
-  figure.curves.push_back({label, "", {}, {}, given.at});
+  figure.curves.push_back({label, "", {}, {}, {}, given.at});
   return figure.curves.back();
 }
 
@@ -108,6 +127,7 @@ void read_curve_key(Figure& figure, const std::string& full, const Given& given)
   require_known(given, key, kCurveKeys);
   FigureCurve& curve = curve_of(figure, full.substr(0, dot), given);
   if (key == "set") curve.sets = texts_of(given);
+  if (key == "grid") curve.grids = texts_of(given);
   if (key == "recipe") curve.recipe = beside(figure.source, text_of(given));
   if (key == "runs")
     for (const std::string& run : texts_of(given)) curve.runs.push_back(beside(figure.source, run));
@@ -119,7 +139,22 @@ std::vector<std::pair<std::string, Given>> by_line(const GivenTable& table) {
   return out;
 }
 
-void check_figure(Figure& figure, const std::string& recipe) {
+// Gives a curve that is run the figure's keys which it has not itself.
+void complete(FigureCurve& curve, const FigureDefaults& defaults, bool with_parameter) {
+  if (!curve.runs.empty()) {
+    if (!curve.recipe.empty() || !curve.sets.empty() || !curve.grids.empty() || with_parameter)
+      throw UserError(curve.place +
+                      ": runs must stand alone: they are there already, and have no recipe, set, grid or parameter");
+    return;
+  }
+  if (curve.recipe.empty()) curve.recipe = defaults.recipe;
+  if (curve.recipe.empty())
+    throw UserError(curve.place + ": the curve must have a recipe, figure.recipe or its own, or runs, got nothing");
+  curve.sets.insert(curve.sets.begin(), defaults.sets.begin(), defaults.sets.end());
+  if (curve.grids.empty()) curve.grids = defaults.grids;
+}
+
+void check_figure(Figure& figure, const FigureDefaults& defaults) {
   const auto wrong = [&](const std::string& text) { throw UserError(figure.source + ": " + text); };
   if (figure.curves.empty()) wrong("a figure must have curves, [curves.LABEL], got none");
   const bool with_parameter = figure.kind == "final" || figure.kind == "speed-up";
@@ -129,13 +164,9 @@ void check_figure(Figure& figure, const std::string& recipe) {
     wrong("figure.parameter and figure.values are used with kind = \"final\" or \"speed-up\" only");
   if ((figure.kind == "bars" || figure.kind == "speed-up") && !figure.target)
     wrong("figure.target must be given with kind = \"" + figure.kind + "\"");
-  for (FigureCurve& curve : figure.curves) {
-    if (!curve.runs.empty() && (!curve.recipe.empty() || !curve.sets.empty() || with_parameter))
-      throw UserError(curve.place + ": runs must stand alone: they are there already, and have no recipe, set or parameter");
-    if (curve.runs.empty() && curve.recipe.empty()) curve.recipe = recipe;
-    if (curve.runs.empty() && curve.recipe.empty())
-      throw UserError(curve.place + ": the curve must have a recipe, figure.recipe or its own, or runs, got nothing");
-  }
+  if (!figure.also.empty() && figure.target && figure.kind != "curves")
+    wrong("figure.also is not used with a target, which is one of figure.y, but got " + list_of(figure.also));
+  for (FigureCurve& curve : figure.curves) complete(curve, defaults, with_parameter);
 }
 
 }  // namespace
@@ -147,18 +178,26 @@ Figure read_figure(const std::string& path) {
   for (const auto& [key, given] : file.strays) throw UserError(given.at + " must be in a table, [figure] or [curves.LABEL]");
   Figure figure;
   figure.source = path;
-  std::string recipe;
+  FigureDefaults defaults;
   for (const auto& [name, table] : file.tables) {
     if (name != "figure" && name != "curves")
       throw UserError(path + ":" + std::to_string(table.line) + ": " + show_key(name) +
                       " is not a table of a figure; the tables are [figure] and [curves.LABEL]");
     for (const auto& [key, given] : by_line(table))
       if (name == "figure")
-        read_key(figure, recipe, key, given);
+        read_key(figure, defaults, key, given);
       else
         read_curve_key(figure, key, given);
   }
-  check_figure(figure, recipe);
+  check_figure(figure, defaults);
+  return figure;
+}
+
+Figure with_key(Figure figure, const std::string& key) {
+  figure.y = key;
+  figure.y_label.clear();
+  figure.log_y = false;
+  figure.target.reset();
   return figure;
 }
 

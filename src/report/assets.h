@@ -6,6 +6,7 @@
 namespace tacet {
 
 extern const std::string_view kPageCss;       // page.css
+extern const std::string_view kSeriesJs;      // page_series.js
 extern const std::string_view kPageJs;        // page.js
 extern const std::string_view kUplotCss;      // uPlot.min.css
 extern const std::string_view kUplotJs;       // uPlot.iife.min.js

@@ -194,6 +194,12 @@ std::string notices(const std::vector<Run>& runs) {
     out += fmt::format("<p class=\"notice\"><b>{}</b> is {}: the page shows it as far as it got.</p>\n", escaped(run.name),
                        escaped(status));
   }
+  std::set<std::string> versions;
+  for (const Run& run : runs)
+    if (run.summary.contains("versions")) versions.insert(text(run.summary["versions"], "tacet", "unknown"));
+  if (versions.size() > 1)
+    out += fmt::format("<p class=\"notice\">The runs were made by several versions of tacet: {}.</p>\n",
+                       escaped(join({versions.begin(), versions.end()}, ", ")));
   if (uneven(runs))
     out += "<p class=\"notice\">The runs ended at different epochs: their last figures are not for equal work.</p>\n";
   return out;
@@ -215,25 +221,28 @@ std::string tables(const std::vector<Run>& runs) {
   return out + column_help({summary, relative}) + "</section>\n";
 }
 
-}  // namespace
-
-std::string report_page(const std::vector<Run>& runs) {
+// Returns the page; `data` is what the figures draw. A live one may ask the server that it came from, and nobody else.
+std::string page_text(const std::vector<Run>& runs, const json& data, bool live) {
   std::string title = escaped(heading(runs));
   std::string out = "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n";
   out += "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n";
   out += "<meta name=\"color-scheme\" content=\"light dark\">\n";
   // The page is complete: a browser that obeys this loads nothing from anywhere.
-  out +=
-      "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; script-src 'unsafe-inline'; "
-      "style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'\">\n";
+  out += fmt::format(
+      "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; {}script-src 'unsafe-inline'; "
+      "style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'\">\n",
+      live ? "connect-src 'self'; " : "");
+  if (live) out += "<meta name=\"tacet-live\" content=\"2\">\n";
   out += fmt::format("<title>{} · tacet report</title>\n<link rel=\"icon\" href=\"data:,\">\n", title);
   out += fmt::format("<style>{}\n{}</style>\n</head>\n<body>\n", kUplotCss, kPageCss);
-  out += "<header>\n<div class=\"bar\"><p class=\"mark\">tacet report</p><div id=\"theme\"></div></div>\n";
+  out +=
+      "<header>\n<div class=\"bar\"><p class=\"mark\">tacet report<span id=\"live-state\"></span></p><div "
+      "id=\"theme\"></div></div>\n";
   out += fmt::format("<h1>{}</h1>\n<p class=\"lede\">{}</p>\n</header>\n<main>\n", title, escaped(lede(runs)));
   out += tables(runs);
   out += "<section aria-labelledby=\"figures\">\n<h2 id=\"figures\">Figures</h2>\n";
   out += "<p class=\"note\">Drag across a figure to zoom all of them, double-click to see the whole again.";
-  if (runs.size() > 1) out += " A click on a name hides its run.";
+  if (runs.size() > 1) out += " A click on a name hides its line.";
   out += "</p>\n<div id=\"controls\"></div>\n";
   out +=
       "<noscript><p class=\"notice\">The figures are drawn by a script inside this page; the tables don't need "
@@ -241,6 +250,7 @@ std::string report_page(const std::vector<Run>& runs) {
   out += "<div id=\"plots\"></div>\n</section>\n";
   out += "<section aria-labelledby=\"recipes\">\n<h2 id=\"recipes\">Recipes</h2>\n";
   for (size_t k = 0; k < runs.size(); ++k) out += run_details(runs[k], k);
+  const size_t points = points_of_page(runs.size());
   out += "</section>\n<section aria-labelledby=\"sources\">\n<h2 id=\"sources\">Sources</h2>\n";
   out += fmt::format(
       "<p>Everything shown here is also in the runs&#39; folders: <code>metrics.jsonl</code> holds every round, epoch and "
@@ -251,31 +261,54 @@ std::string report_page(const std::vector<Run>& runs) {
       "Seconds count "
       "training only; communications count collectives; an epoch is one pass over the training set by all clients "
       "jointly.</p>\n",
-      kMaxPoints, kMaxPoints);
+      points, points);
   out += fmt::format(
       "<details><summary>Licence of uPlot, which draws the figures</summary><pre tabindex=\"0\">{}</pre></details>\n",
       escaped(kUplotLicense));
   out += "</section>\n</main>\n<p id=\"live\" class=\"hidden\" role=\"status\"></p>\n";
-  out += fmt::format("<script type=\"application/json\" id=\"data\">{}</script>\n", embedded(page_data(runs)));
-  out += fmt::format("<script>{}</script>\n<script>{}</script>\n</body>\n</html>\n", kUplotJs, kPageJs);
+  out += fmt::format("<script type=\"application/json\" id=\"data\">{}</script>\n", embedded(data));
+  out += fmt::format("<script>{}</script>\n<script>{}</script>\n<script>{}</script>\n</body>\n</html>\n", kUplotJs,
+                     kSeriesJs, kPageJs);
   return out;
 }
 
-void write_report(const std::vector<Run>& runs, const std::string& path) {
+std::string page_of(const std::vector<std::string>& dirs, bool live) {
+  std::vector<json> data;
+  const size_t limit = points_of_page(dirs.size());
+  const std::vector<Run> runs = read_runs(dirs, [&](Run& run) {
+    data.push_back(run_data(run, limit));
+    shorten(run);
+  });
+  return page_text(runs, page_data(runs, std::move(data)), live);
+}
+
+void write_page(const std::string& page, const std::string& path) {
   std::error_code ignored;
   if (std::filesystem::is_directory(path, ignored))
     throw UserError(fmt::format("{}: must be a file to write, got a folder", path));
   // Two reports may be written side by side.
   AtomicFile file(path, fmt::format("{}.{}.part", path, ::getpid()));
-  file.write(report_page(runs));
+  file.write(page);
   file.commit();
 }
 
+}  // namespace
+
+std::string report_page(const std::vector<Run>& runs) { return page_text(runs, page_data(runs), false); }
+
+std::string report_page(const std::vector<Run>& runs, std::vector<json> each) {
+  return page_text(runs, page_data(runs, std::move(each)), false);
+}
+
+std::string report_page_of(const std::vector<std::string>& dirs) { return page_of(dirs, false); }
+std::string live_page_of(const std::vector<std::string>& dirs) { return page_of(dirs, true); }
+
+void write_report(const std::vector<Run>& runs, const std::string& path) { write_page(report_page(runs), path); }
+
 int cmd_report(const std::vector<std::string>& dirs, const std::string& out) {
-  std::vector<Run> runs = read_runs(dirs);
   std::string path = out;
   if (path.empty()) path = dirs.size() == 1 ? (std::filesystem::path(dirs[0]) / "report.html").string() : "report.html";
-  write_report(runs, path);
+  write_page(report_page_of(dirs), path);
   fmt::print("{}\n", path);
   return 0;
 }

@@ -12,6 +12,17 @@ namespace tacet {
 // The page. All text of the runs is escaped. Works for one run or many, with or without rounds and evaluations.
 std::string report_page(const std::vector<Run>& runs);
 
+// Returns the page of runs that may have been shortened; `each` has the run_data (page_data.h) of every run.
+std::string report_page(const std::vector<Run>& runs, std::vector<nlohmann::json> each);
+
+// Reads the runs one at a time and returns their page, so that of each only what the page shows is kept. Throws UserError as
+// read_runs does.
+std::string report_page_of(const std::vector<std::string>& dirs);
+
+// Returns the page for a server that answers "mark" beside it: it looks every two seconds whether the mark has changed, and
+// then takes the new page's tables and figures.
+std::string live_page_of(const std::vector<std::string>& dirs);
+
 // Writes the page beside `path` and renames it into place, so an older page stays whole until the new one is.
 // Throws UserError when the file can't be written.
 void write_report(const std::vector<Run>& runs, const std::string& path);

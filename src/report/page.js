@@ -3,7 +3,8 @@
 (() => {
 'use strict';
 
-const runs = JSON.parse(document.getElementById('data').textContent).runs;
+let { runs, groups } = JSON.parse(document.getElementById('data').textContent);
+const { meanOf, statistics, reaches, last, svgOf } = tacetSeries;
 const byId = (id) => document.getElementById(id);
 
 const AXES = {
@@ -25,18 +26,36 @@ const PALE = 4;  // with more runs than this, the pale lines would hide the othe
 const DASHES = [[], [7, 4], [2, 3], [10, 3, 2, 3], [15, 4]];
 
 const has = (source, key) => runs.some((run) => key in run[source]);
-const axes = Object.keys(AXES).filter((key) => ['rounds', 'epochs', 'evals'].some((source) => has(source, key)));
-const scores = Object.keys(SCORES).filter((key) => has('evals', key));
-const longest = Math.max(0, ...runs.map((run) => run.rounds.lines));
+let axes, scores, longest, groupOf, repeated, parameters;
+
+// Looks what there is to show. Groups hold runs that differ in their seed only; parameters are numbers by which groups differ.
+function survey() {
+  axes = Object.keys(AXES).filter((key) => ['rounds', 'epochs', 'evals'].some((source) => has(source, key)));
+  scores = Object.keys(SCORES).filter((key) => has('evals', key));
+  longest = Math.max(0, ...runs.map((run) => run.rounds.lines));
+  groupOf = runs.map((_, k) => groups.findIndex((group) => group.runs.includes(k)));
+  repeated = groups.some((group) => group.runs.length > 1);
+  parameters = [...new Set(groups.flatMap((group) => Object.keys(group.settings)))].filter((key) =>
+    new Set(groups.map((group) => group.settings[key]).filter((value) => typeof value === 'number')).size > 1);
+}
+survey();
 
 const state = {
+  mode: repeated ? 'mean' : 'runs', xlog: false, target: {}, parameter: parameters[0], final: scores.length ? 'score' : 'train', finalLog: null,
   x: axes[0] || 'epoch', smooth: longest > 200 ? '0.01' : '0', theme: 'auto', hidden: new Set(),
   each: runs.every((run) => run.rounds.lines === 0) ? 'epochs' : 'rounds', score: scores[0] || 'eval_loss',
   log: { train: false, eval_perplexity: true, eval_loss: false, eval_gradient_norm: true, norm: true },
 };
+let things = thingsOf();  // what lines stand for
 let charts = [];   // the uPlot objects on the page
 let active = null; // the one that the reader points at; only it shows values
 let zoom = null;   // [min, max] of x, or null for all
+
+// Runs, or the means of groups, in the order of their colours.
+function thingsOf() {
+  if (state.mode === 'runs') return runs.map((run, k) => ({ name: run.name, runs: [k] }));
+  return groups.map((group) => ({ name: group.runs.length > 1 ? `${group.label} (n = ${group.runs.length})` : runs[group.runs[0]].name, runs: group.runs }));
+}
 
 // -- small helpers -----------------------------------------------------------------------------------------------------------
 
@@ -105,9 +124,10 @@ function tick(value) {
 
 // One run's points in order of x: no x twice (the last one stays), null where y is a gap.
 function points(table, xKey, yKey, scale, positive) {
+  const from = state.xlog ? Number.MIN_VALUE : -Infinity;
   const xs = table[xKey], ys = table[yKey];
   if (!xs || !ys) return { xs: [], ys: [] };
-  const order = [...xs.keys()].filter((k) => xs[k] !== null).sort((a, b) => xs[a] - xs[b] || a - b);
+  const order = [...xs.keys()].filter((k) => xs[k] !== null && xs[k] >= from).sort((a, b) => xs[a] - xs[b] || a - b);
   const out = { xs: [], ys: [] };
   for (const k of order) {
     const y = ys[k] === null || (positive && ys[k] <= 0) ? null : ys[k] * scale;
@@ -174,22 +194,24 @@ function figures() {
   const nats = sets.has('exact') ? '' : 'nats';  // a function's values have no unit
   const unit = state.score === 'eval_loss' ? nats : score.unit, ofTraining = nats && ' (nats)';
   const smooth = Number(state.smooth), perRound = state.each === 'rounds';
-  const shown = runs.length - state.hidden.size;
+  const shown = things.length - state.hidden.size;
+  const means = state.mode === 'mean' ? ' Runs that differ in their seed only are one line: their mean, with a band of one standard deviation on both sides.' : '';
   const pale = smooth > 0 ? ` Lines are centred means over ${smooth * 100}\u00a0% of a run${shown <= PALE ? '; a pale line is the value itself' : ''}.` : '';
+  const more = pale + means;
   const mixed = sets.size > 1 ? ' A run without validation set is evaluated on the test set.' : '';
   const averaged = runs.some((run) => run.averaged) ? ' Where an average of the model was evaluated too, it is shown.' : '';
   const accuracy = SCORES[state.score].unit === '%';
   return [
     { id: 'train', title: 'Training loss', unit: nats, source: state.each, key: 'train_loss', smooth: perRound ? smooth : 0,
-      log: state.log.train, logChoice: true, eachChoice: has('rounds', 'train_loss') && has('epochs', 'train_loss'),
-      caption: perRound ? `Training loss${ofTraining}, mean over each round.${pale}` : `Training loss${ofTraining}, mean over each epoch.` },
-    { id: 'valid', title: `${set} ${score.name}`, unit, source: 'evals', key: state.score, smooth: 0, scoreChoice: scores.length > 1,
+      targets: true, log: state.log.train, logChoice: true, eachChoice: has('rounds', 'train_loss') && has('epochs', 'train_loss'),
+      caption: perRound ? `Training loss${ofTraining}, mean over each round.${more}` : `Training loss${ofTraining}, mean over each epoch.${means}` },
+    { id: 'valid', title: `${set} ${score.name}`, unit, source: 'evals', key: state.score, smooth: 0, targets: true, higher: score.higher, scoreChoice: scores.length > 1,
       log: !accuracy && state.log[state.score], logChoice: !accuracy, logKey: state.score, factor: accuracy ? 100 : 1,
-      caption: `${set} ${score.name}${unit ? ` (${unit})` : ''} at each evaluation; ${score.higher ? 'higher' : 'lower'} is better.${averaged}${mixed}` },
+      caption: `${set} ${score.name}${unit ? ` (${unit})` : ''} at each evaluation; ${score.higher ? 'higher' : 'lower'} is better.${averaged}${mixed}${means}` },
     { id: 'clip', title: 'Clipped share', unit: '% of local steps', source: 'rounds', key: 'clipped_fraction', smooth, factor: 100, range: [-2, 102],
-      caption: `Share of a round's local steps whose gradient was clipped (%).${pale}` },
+      caption: `Share of a round's local steps whose gradient was clipped (%).${more}` },
     { id: 'norm', title: 'Gradient norm', unit: 'ℓ2', source: 'rounds', key: 'gradient_norm', smooth, log: state.log.norm, logChoice: true,
-      caption: `ℓ2 norm of the stochastic gradient, mean over each round.${pale}` },
+      caption: `ℓ2 norm of the stochastic gradient, mean over each round.${more}` },
   ];
 }
 
@@ -205,16 +227,79 @@ function csv(figure) {
   return rows.join('\n') + '\n';
 }
 
-let links = [];
-function dataLink(figure) {
-  const href = URL.createObjectURL(new Blob([csv(figure)], { type: 'text/csv' }));
-  links.push(href);
-  return element('a', { href, download: `${figure.key}.csv` }, 'Data (CSV)');
+function download(name, blob) {
+  const href = URL.createObjectURL(blob);
+  element('a', { href, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(href), 1000);
+}
+
+// Draws the SVG on a canvas, at twice its size.
+function downloadPng(name, svg) {
+  const image = new Image();
+  image.addEventListener('load', () => {
+    const canvas = element('canvas', { width: image.width * 2, height: image.height * 2 });
+    canvas.getContext('2d').drawImage(image, 0, 0, canvas.width, canvas.height);
+    canvas.toBlob((blob) => download(name, blob), 'image/png');
+  });
+  image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(svg)}`;
+}
+
+// Buttons for the data of a figure and its picture. `svg` returns the picture, or null where nothing is drawn.
+function downloads(name, data, svg) {
+  const button = (text, act) => {
+    const node = element('button', { type: 'button', className: 'text-button' }, text);
+    node.addEventListener('click', act);
+    return node;
+  };
+  const picture = (use) => () => { const text = svg(); if (text) use(text); };
+  return element('span', { className: 'downloads' },
+    button('Data (CSV)', () => download(`${name}.csv`, new Blob([data()], { type: 'text/csv' }))),
+    button('SVG', picture((text) => download(`${name}.svg`, new Blob([text], { type: 'image/svg+xml' })))),
+    button('PNG', picture((text) => downloadPng(`${name}.png`, text))));
+}
+
+const colours = () => ({ paper: css('--paper'), ink: css('--ink'), soft: css('--soft'), rule: css('--rule') });
+const marksOf = (min, max, log, wanted) => (log ? logSplits(min, max) : linearSplits(min, max, wanted)).map((value) => [value, tick(value)]);
+
+// The picture of a figure as it is shown, zoom and scales included.
+function pictureOf(figure) {
+  const u = charts.find((chart) => chart.figure.id === figure.id);
+  if (!u) return null;
+  const { x, y } = u.scales;
+  return svgOf({
+    title: figure.title, xLabel: AXES[state.x].label, yLabel: `${figure.title}${figure.unit ? ` (${figure.unit})` : ''}`, colours: colours(),
+    x: { min: x.min, max: x.max, log: state.xlog, marks: marksOf(x.min, x.max, state.xlog, 6) },
+    y: { min: y.min, max: y.max, log: figure.log, marks: figure.range ? [0, 25, 50, 75, 100].map((v) => [v, tick(v)]) : marksOf(y.min, y.max, figure.log, 5) },
+    lines: u.lines.filter((line) => !line.pale && !line.edge).map((line) => ({ ...line, name: things[line.run].name, colour: colour(line.run),
+      dash: DASHES[line.run % DASHES.length], dots: line.xs.length <= 60 })),
+    target: state.target[figure.id] ?? null,
+  });
+}
+
+// A field for a target of the figure's values.
+function targetField(figure) {
+  const field = element('input', { type: 'number', step: 'any', className: 'target', value: state.target[figure.id] ?? '' });
+  field.addEventListener('change', () => {
+    state.target[figure.id] = field.value === '' ? null : Number(field.value);
+    draw();
+  });
+  return element('label', { className: 'target' }, 'target', field);
+}
+
+// A sentence on the lines that reach the target.
+function targetText(figure) {
+  const target = state.target[figure.id] ?? null;
+  if (target === null) return '';
+  const lines = figure.lines.filter((line) => !line.pale && !line.edge);
+  const found = lines.map((line) => ({ line, x: reaches(line, target, figure.higher) })).filter(({ x }) => x !== null).sort((a, b) => a.x - b.x);
+  const first = found.length ? `: ${found.slice(0, 3).map(({ line, x }) => `${things[line.run].name} at ${AXES[state.x].name} ${tidy(x)}`).join('; ')}` : '';
+  return ` ${found.length} of ${lines.length} lines reach ${target}${first}.`;
 }
 
 function toolsOf(figure) {
   const tools = element('div', { className: 'figure-tools' });
   if (!has(figure.source, figure.key)) return tools;
+  if (figure.targets) tools.append(targetField(figure));
   if (figure.scoreChoice) {
     tools.append(choice('score', '', scores.map((key) => [key, SCORES[key].name]), state.score, (key) => { state.score = key; draw(); }));
   }
@@ -234,21 +319,35 @@ function shell(figure) {
   const title = element('h3', {}, figure.title, ' ');
   if (figure.unit) title.append(element('span', { className: 'unit' }, figure.unit));
   const body = element('div', { className: 'plot' });
-  const caption = element('figcaption', {}, figure.caption, ' ', dataLink(figure));
+  const caption = element('figcaption', {}, figure.caption, targetText(figure), ' ', downloads(figure.key, () => csv(figure), () => pictureOf(figure)));
   const node = element('figure', { id: `figure-${figure.id}` }, element('div', { className: 'figure-head' }, title, toolsOf(figure)), body, caption);
   return { node, body };
 }
 
-// The lines of a figure: one a visible run, over a pale one where it is smoothed.
+// The points of one thing: a run's, or the mean of a group's with its band.
+function lineOf(figure, thing) {
+  const all = thing.runs.map((k) => points(runs[k][figure.source], state.x, figure.key, figure.factor || 1, figure.log));
+  const some = all.filter((line) => line.ys.some((y) => y !== null));
+  if (some.length < 2) return some.length ? { raw: some[0], ys: smoothed(some[0].ys, figure.smooth) } : null;
+  const mean = meanOf(some.map((line) => ({ xs: line.xs, ys: smoothed(line.ys, figure.smooth) })));
+  return mean.xs.length ? { raw: { xs: mean.xs, ys: mean.ys }, ys: mean.ys, low: mean.low, high: mean.high } : null;
+}
+
+// The lines of a figure: one a visible thing, over a pale one where it is smoothed. The edges of a band are lines that are not drawn.
 function linesOf(figure) {
   const lines = [];
-  const visible = runs.map((_, k) => k).filter((k) => !state.hidden.has(k));
+  const visible = things.map((_, k) => k).filter((k) => !state.hidden.has(k));
   for (const k of visible) {
-    const raw = points(runs[k][figure.source], state.x, figure.key, figure.factor || 1, figure.log);
-    if (!raw.ys.some((y) => y !== null)) continue;
-    const ys = smoothed(raw.ys, figure.smooth);
-    if (ys !== raw.ys && visible.length <= PALE) lines.push({ run: k, xs: raw.xs, ys: raw.ys, pale: true });
-    lines.push({ run: k, xs: raw.xs, ys, pale: false });
+    const line = lineOf(figure, things[k]);
+    if (!line) continue;
+    const { raw, ys, low, high } = line, xs = raw.xs;
+    if (low) {
+      const positive = (edge) => edge.map((y) => (figure.log && !(y > 0) ? null : y));
+      lines.push({ run: k, xs, ys: positive(high), pale: true, edge: 'high' }, { run: k, xs, ys: positive(low), pale: true, edge: 'low' });
+    } else if (ys !== raw.ys && visible.length <= PALE) {
+      lines.push({ run: k, xs, ys: raw.ys, pale: true });
+    }
+    lines.push({ run: k, xs, ys, low, high, pale: false });
   }
   // Pale lines first: nothing pale lies over a line to be read.
   return lines.sort((a, b) => b.pale - a.pale);
@@ -282,7 +381,7 @@ function showTip(u, figure, lines, tip) {
   if (tip.hidden) return;
   tip.replaceChildren(element('div', { className: 'x' }, `${AXES[state.x].label} ${tidy(x, 5)}`));
   for (const { line, at } of rows) {
-    tip.append(element('div', {}, keyBox(line.run), nameBox(runs[line.run].name), element('span', {}, tidy(line.ys[at], 5))));
+    tip.append(element('div', {}, keyBox(line.run), nameBox(things[line.run].name), element('span', {}, tidy(line.ys[at], 5))));
   }
   const over = left > u.over.clientWidth / 2;
   tip.style.left = over ? 'auto' : `${u.over.offsetLeft + left + 12}px`;
@@ -293,17 +392,32 @@ function axisOf(figure, font) {
   const grid = { stroke: css('--rule'), width: 1 }, stroke = css('--soft');
   return [
     { stroke, font, grid: { show: false }, ticks: { stroke: css('--rule'), size: 5 }, size: 34, label: AXES[state.x].label, labelSize: 20, labelFont: font,
-      space: 64, values: (u, splits) => splits.map(tick) },
+      space: 64, values: (u, splits) => splits.map(tick), ...(state.xlog ? { splits: (u, i, min, max) => logSplits(min, max), filter: (u, splits) => splits } : {}) },
     { stroke, font, grid, ticks: { show: false }, gap: 8, size: (u, values) => 14 + 7 * Math.max(4, ...(values || []).map((v) => (v || '').length)),
       splits: (u, i, min, max) => figure.range ? [0, 25, 50, 75, 100] : figure.log ? logSplits(min, max) : linearSplits(min, max, 5),
       filter: (u, splits) => splits, values: (u, splits) => splits.map(tick) },
   ];
 }
 
+// A dashed line across the figure at its target.
+function drawTarget(u, figure) {
+  const target = state.target[figure.id] ?? null;
+  if (target === null || target < u.scales.y.min || target > u.scales.y.max) return;
+  const y = u.valToPos(target, 'y', true), { ctx, bbox } = u;
+  ctx.save();
+  ctx.strokeStyle = css('--soft');
+  ctx.setLineDash([6, 5]);
+  ctx.beginPath();
+  ctx.moveTo(bbox.left, y);
+  ctx.lineTo(bbox.left + bbox.width, y);
+  ctx.stroke();
+  ctx.restore();
+}
+
 function plot(figure, body, all) {
-  const lines = linesOf(figure);
+  const { lines } = figure;
   if (!lines.length) {
-    const what = runs.length === state.hidden.size ? 'All runs are hidden.' : 'No run has these values.';
+    const what = things.length === state.hidden.size ? 'All runs are hidden.' : 'No run has these values.';
     body.replaceWith(element('p', { className: 'empty' }, what));
     return;
   }
@@ -313,16 +427,18 @@ function plot(figure, body, all) {
   const width = Math.max(200, body.clientWidth);
   const font = `12px ${css('--sans')}`;
   const series = lines.map((line) => ({
-    label: runs[line.run].name, stroke: colour(line.run), width: line.pale ? 1 : 1.8, alpha: line.pale ? 0.28 : 1, dash: line.pale ? [] : DASHES[line.run % DASHES.length],
+    label: things[line.run].name, stroke: colour(line.run), width: line.edge ? 0 : line.pale ? 1 : 1.8, alpha: line.pale && !line.edge ? 0.28 : 1, dash: line.pale ? [] : DASHES[line.run % DASHES.length],
     points: { show: !line.pale && line.xs.length <= 60, size: 5, width: 1.4, fill: line.xs.length > 1 ? css('--paper') : colour(line.run) },
   }));
+  const bands = lines.map((line, k) => ({ line, k })).filter(({ line }) => line.edge === 'high')
+    .map(({ line, k }) => ({ series: [k + 1, k + 2], fill: `${colour(line.run)}29` }));
   // A new plot asks for all of its own data: it gets the stretch that all figures show.
   const whole = (min, max) => min == null || (min === data[0][0] && max === data[0][data[0].length - 1]);
   const range = (self, min, max) => (whole(min, max) ? zoom || all : [min, max]);
   const u = new window.uPlot({
     width, height: Math.round(Math.min(320, Math.max(230, width * 0.58))), legend: { show: false }, padding: [10, 8, 0, 0],
-    scales: { x: { time: false, range }, y: { distr: figure.log ? 3 : 1, range: (self, min, max) => yRange(figure, min, max) } },
-    axes: axisOf(figure, font), series: [{}, ...series],
+    scales: { x: { time: false, distr: state.xlog ? 3 : 1, range }, y: { distr: figure.log ? 3 : 1, range: (self, min, max) => yRange(figure, min, max) } },
+    axes: axisOf(figure, font), series: [{}, ...series], bands,
     cursor: {
       y: false, drag: { x: true, y: false, setScale: true }, bind: { dblclick: () => unzoom },
       // The other figures follow the pointer; they follow a zoom through zoomed(), by value.
@@ -335,11 +451,13 @@ function plot(figure, body, all) {
       },
     },
     hooks: {
+      draw: [(self) => drawTarget(self, figure)],
       setCursor: [(self) => showTip(self, figure, lines, tip)],
       setScale: [(self, key) => { if (key === 'x') zoomed(self, all); }],
     },
   }, data, body);
   u.lines = lines;
+  u.figure = figure;
   body.append(tip);
   body.tabIndex = 0;
   body.setAttribute('role', 'group');
@@ -392,14 +510,74 @@ function unzoom() {
   draw();
 }
 
+// -- last values against a parameter ---------------------------------------------------------------------------------------------
+
+// The last value of each run at each value of the parameter: one line for each choice of the other settings.
+function finalLines(source, key, factor) {
+  const lines = new Map();
+  for (const group of groups) {
+    const x = group.settings[state.parameter];
+    if (typeof x !== 'number') continue;
+    const others = Object.entries(group.settings).filter(([name]) => name !== state.parameter);
+    const name = others.map(([setting, value]) => (setting.endsWith('.name') ? value : `${setting.slice(setting.indexOf('.') + 1)} = ${value}`)).join(', ') || 'all runs';
+    const { mean, deviation, n } = statistics(group.runs.map((k) => last({ ys: runs[k][source][key] || [] })));
+    if (n === 0) continue;
+    if (!lines.has(name)) lines.set(name, []);
+    lines.get(name).push({ x, mean: mean * factor, deviation: deviation * factor, n });
+  }
+  return [...lines].map(([name, points], k) => {
+    points.sort((a, b) => a.x - b.x);
+    const n = Math.min(...points.map((point) => point.n));
+    return { name: `${name} (n = ${n})`, colour: colour(k), dash: DASHES[k % DASHES.length], dots: true, xs: points.map((p) => p.x), ys: points.map((p) => p.mean),
+      low: points.map((p) => p.mean - p.deviation), high: points.map((p) => p.mean + p.deviation) };
+  });
+}
+
+// Returns true if the parameter's axis is logarithmic: as chosen, or where its values span almost a decade.
+function finalIsLog(lines) {
+  const xs = lines.flatMap((line) => line.xs), least = Math.min(...xs);
+  return least > 0 && (state.finalLog ?? Math.max(...xs) >= 8 * least);
+}
+
+function finalPicture(lines, yLabel) {
+  const xs = lines.flatMap((line) => line.xs), ys = lines.flatMap((line) => [...line.low, ...line.high]);
+  if (!xs.length) return null;
+  const log = finalIsLog(lines);
+  const pad = (min, max) => (log ? [min / 1.15, max * 1.15] : [min - (max - min || 1) * 0.05, max + (max - min || 1) * 0.05]);
+  const [min, max] = pad(Math.min(...xs), Math.max(...xs)), [low, high] = yRange({}, Math.min(...ys), Math.max(...ys));
+  return svgOf({ title: `Last ${yLabel}`, xLabel: state.parameter, yLabel, colours: colours(), lines, target: null,
+    x: { min, max, log, marks: marksOf(min, max, log, 6) }, y: { min: low, max: high, log: false, marks: marksOf(low, high, false, 5) } });
+}
+
+function finalFigure() {
+  const score = SCORES[state.score], ofScore = state.final === 'score' && scores.length > 0;
+  const factor = ofScore && score.unit === '%' ? 100 : 1, unit = ofScore ? score.unit : '';
+  const source = ofScore ? 'evals' : runs.some((run) => run.epochs.lines) ? 'epochs' : 'rounds', key = ofScore ? state.score : 'train_loss';
+  const yLabel = `${ofScore ? score.name : 'training loss'}${unit ? ` (${unit})` : ''}`;
+  const lines = finalLines(source, key, factor), svg = finalPicture(lines, yLabel);
+  const tools = element('div', { className: 'figure-tools' });
+  if (parameters.length > 1) tools.append(choice('parameter', '', parameters.map((name) => [name, name]), state.parameter, (name) => { state.parameter = name; draw(); }));
+  if (scores.length) tools.append(choice('final', '', [['score', score.name], ['train', 'training loss']], state.final, (name) => { state.final = name; draw(); }));
+  tools.append(choice('final-scale', '', [['linear', 'linear'], ['log', 'log']], finalIsLog(lines) ? 'log' : 'linear', (name) => { state.finalLog = name === 'log'; draw(); }));
+  const body = element('div', { className: 'plot drawn' });
+  // The picture is parsed as XML and has no script; its texts are escaped.
+  if (svg) body.append(document.importNode(new DOMParser().parseFromString(svg, 'image/svg+xml').documentElement, true));
+  else body.append(element('p', { className: 'empty' }, 'No run has these values.'));
+  const rows = () => ['line,x,mean,low,high', ...lines.flatMap((line) => line.xs.map((x, k) =>
+    [`"${line.name.replaceAll('"', '""')}"`, x, line.ys[k], line.low[k], line.high[k]].join(',')))].join('\n') + '\n';
+  const caption = element('figcaption', {}, `Last ${yLabel} of each run against ${state.parameter}: mean and one standard deviation over the seeds. `,
+    downloads('final', rows, () => svg));
+  return element('figure', { id: 'figure-final' }, element('div', { className: 'figure-head' }, element('h3', {}, `Last ${yLabel}`), tools), body, caption);
+}
+
 function wholeRange(list) {
   let min = Infinity, max = -Infinity;
   for (const figure of list) {
-    for (const { xs } of linesOf(figure)) { min = Math.min(min, xs[0]); max = Math.max(max, xs[xs.length - 1]); }
+    for (const { xs } of figure.lines) { min = Math.min(min, xs[0]); max = Math.max(max, xs[xs.length - 1]); }
   }
   if (!(max >= min)) return [0, 1];
-  if (max === min) return [min - 0.5, max + 0.5];
-  return [min > 0 && min < 0.1 * max ? 0 : min, max];
+  if (max === min) return state.xlog ? [min / 2, max * 2] : [min - 0.5, max + 0.5];
+  return [!state.xlog && min > 0 && min < 0.1 * max ? 0 : min, max];
 }
 
 function draw() {
@@ -407,12 +585,13 @@ function draw() {
   charts.forEach((u) => u.destroy());
   charts = [];
   active = null;
-  links.forEach((href) => URL.revokeObjectURL(href));
-  links = [];
-  const list = figures(), all = wholeRange(list), place = byId('plots');
+  const list = figures(), place = byId('plots');
+  for (const figure of list) figure.lines = linesOf(figure);
+  const all = wholeRange(list);
   const shells = list.map(shell);
   place.style.minHeight = `${place.clientHeight}px`;
   place.replaceChildren(...shells.map((s) => s.node));
+  if (parameters.length) place.append(finalFigure());
   list.forEach((figure, k) => plot(figure, shells[k].body, all));
   place.style.minHeight = '';
   charts.forEach((u) => { u.limits = all; });
@@ -423,25 +602,15 @@ function draw() {
 
 function stress(run) {
   for (const u of charts) {
-    u.lines.forEach((line, k) => { u.series[k + 1].alpha = (line.pale ? 0.28 : 1) * (run === null || line.run === run ? 1 : 0.15); });
+    u.lines.forEach((line, k) => { u.series[k + 1].alpha = (line.pale && !line.edge ? 0.28 : 1) * (run === null || line.run === run ? 1 : 0.15); });
     u.redraw(false);
   }
 }
 
-function controls() {
-  const choices = element('div', { className: 'choices' });
-  if (axes.length > 1) {
-    choices.append(choice('x', 'Against', axes.map((key) => [key, AXES[key].name]), state.x, (key) => { state.x = key; unzoom(); }));
-  }
-  if (longest > 20) {
-    choices.append(choice('smooth', 'Smoothing', [['0', 'none'], ['0.01', '1 %'], ['0.05', '5 %']], state.smooth, (key) => { state.smooth = key; draw(); }));
-  }
-  const reset = element('button', { id: 'unzoom', type: 'button', className: 'text-button', hidden: true }, 'Reset zoom');
-  reset.addEventListener('click', unzoom);
-  choices.append(reset);
-  const names = element('div', { className: 'runs', role: 'group', 'aria-label': 'Runs shown' });
-  runs.forEach((run, k) => {
-    const button = element('button', { type: 'button', 'aria-pressed': 'true', title: run.name }, keyBox(k), nameBox(run.name));
+// A button for each line's thing, which hides it and shows it again.
+function nameButtons() {
+  return things.map((thing, k) => {
+    const button = element('button', { type: 'button', 'aria-pressed': String(!state.hidden.has(k)), title: thing.name }, keyBox(k), nameBox(thing.name));
     button.addEventListener('click', () => {
       if (state.hidden.has(k)) state.hidden.delete(k); else state.hidden.add(k);
       button.setAttribute('aria-pressed', String(!state.hidden.has(k)));
@@ -449,11 +618,46 @@ function controls() {
     });
     for (const type of ['pointerenter', 'focus']) button.addEventListener(type, () => stress(k));
     for (const type of ['pointerleave', 'blur']) button.addEventListener(type, () => stress(null));
-    names.append(button);
+    return button;
   });
+}
+
+// Draws the keys in the tables, where a run has the colour of its line.
+function tableKeys() {
+  document.querySelectorAll('.key[data-run]').forEach((box) => {
+    const run = Number(box.dataset.run);
+    box.replaceChildren(keyLine(state.mode === 'mean' ? groupOf[run] : run));
+  });
+}
+
+function controls() {
+  byId('controls').replaceChildren();
+  const names = element('div', { className: 'runs', role: 'group', 'aria-label': 'Lines shown' }, ...nameButtons());
+  const choices = element('div', { className: 'choices' });
+  if (axes.length > 1) {
+    choices.append(choice('x', 'Against', axes.map((key) => [key, AXES[key].name]), state.x, (key) => { state.x = key; unzoom(); }));
+  }
+  if (axes.length) {
+    choices.append(choice('xscale', 'Scale', [['linear', 'linear'], ['log', 'log']], state.xlog ? 'log' : 'linear', (key) => { state.xlog = key === 'log'; unzoom(); }));
+  }
+  if (repeated) {
+    choices.append(choice('mode', 'Lines', [['mean', 'means over seeds'], ['runs', 'runs']], state.mode, (key) => {
+      state.mode = key;
+      things = thingsOf();
+      state.hidden.clear();
+      names.replaceChildren(...nameButtons());
+      tableKeys();
+      draw();
+    }));
+  }
+  if (longest > 20) {
+    choices.append(choice('smooth', 'Smoothing', [['0', 'none'], ['0.01', '1 %'], ['0.05', '5 %']], state.smooth, (key) => { state.smooth = key; draw(); }));
+  }
+  const reset = element('button', { id: 'unzoom', type: 'button', className: 'text-button', hidden: zoom === null }, 'Reset zoom');
+  reset.addEventListener('click', unzoom);
+  choices.append(reset);
   byId('controls').append(choices);
   if (runs.length > 1) byId('controls').append(names);
-  else if (!axes.length) byId('controls').remove();
 }
 
 function remembered(value) {
@@ -473,14 +677,63 @@ function theme(value) {
 
 theme(['light', 'dark'].includes(remembered()) ? remembered() : 'auto');
 byId('theme').append(choice('theme', 'Theme', [['auto', 'auto'], ['light', 'light'], ['dark', 'dark']], state.theme, (key) => { theme(key); remembered(key); draw(); }));
-document.querySelectorAll('.key[data-run]').forEach((box) => box.append(keyLine(Number(box.dataset.run))));
-document.querySelectorAll('th .label').forEach((label) => {
-  label.title = label.textContent;
-  label.replaceChildren(nameBox(label.textContent));
-});
-controls();
-draw();
+function fillPage() {
+  tableKeys();
+  document.querySelectorAll('th .label').forEach((label) => {
+    label.title = label.textContent;
+    label.replaceChildren(nameBox(label.textContent));
+  });
+  controls();
+  draw();
+}
+
+fillPage();
+performance.mark('tacet-drawn');
 matchMedia('(prefers-color-scheme: dark)').addEventListener('change', draw);
+
+// -- a page that a server keeps fresh ------------------------------------------------------------------------------------------
+
+// Takes tables, recipes and data of a newer page. Hidden lines, zoom, targets and scales stay.
+function take(page) {
+  ({ runs, groups } = JSON.parse(page.getElementById('data').textContent));
+  for (const part of ['h1', '.lede', '[aria-labelledby="summary"]', '[aria-labelledby="recipes"]']) {
+    const open = [...document.querySelectorAll(`${part} details`)].map((details) => details.open);
+    document.querySelector(part).replaceWith(document.importNode(page.querySelector(part), true));
+    document.querySelectorAll(`${part} details`).forEach((details, k) => { details.open = open[k] || false; });
+  }
+  survey();
+  if (!axes.includes(state.x)) state.x = axes[0] || 'epoch';
+  if (!scores.includes(state.score)) state.score = scores[0] || 'eval_loss';
+  if (!parameters.includes(state.parameter)) state.parameter = parameters[0];
+  things = thingsOf();
+  fillPage();
+}
+
+async function follow(seconds) {
+  const ask = async (path) => {
+    const answer = await fetch(path + location.search, { cache: 'no-store' });
+    if (!answer.ok) throw new Error(String(answer.status));
+    return answer.text();
+  };
+  const say = (text) => { byId('live-state').textContent = ` · ${text}`; };
+  let seen = null;
+  const look = async () => {
+    try {
+      const mark = await ask('mark');
+      if (seen !== null && mark !== seen) take(new DOMParser().parseFromString(await ask('./'), 'text/html'));
+      if (mark !== seen) say(`live, as of ${new Date().toLocaleTimeString('en-GB')}`);
+      seen = mark;
+    } catch (error) {
+      say('no longer live: the server does not answer');
+      seen = '';
+    }
+    setTimeout(look, seconds * 1000);
+  };
+  await look();
+}
+const live = document.querySelector('meta[name="tacet-live"]');
+if (live) follow(Number(live.content));
+
 let width = byId('plots').clientWidth;
 new ResizeObserver(() => {
   const now = byId('plots').clientWidth;

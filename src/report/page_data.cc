@@ -8,6 +8,7 @@
 #include <cstdlib>
 
 #include "report/compare.h"
+#include "report/run_groups.h"
 
 namespace tacet {
 
@@ -52,22 +53,52 @@ json columns(const std::vector<json>& lines, const std::vector<std::string>& key
   return out;
 }
 
-json page_data(const std::vector<Run>& runs) {
-  json list = json::array();
-  for (const Run& run : runs) {
-    std::vector<json> evals = held_out(run);
-    json one;
-    one["name"] = run.name;
-    one["rounds"] = columns(run.rounds, with_counters({"train_loss", "clipped_fraction", "gradient_norm"}));
-    one["epochs"] = columns(run.epochs, with_counters({"train_loss"}));
-    one["evals"] = columns(evals, with_counters({"eval_loss", "eval_perplexity", "eval_accuracy", "eval_gradient_norm",
-                                                 "eval_bleu", "eval_top5_accuracy"}));
-    one["split"] = evals.empty() ? "valid" : text(evals.front(), "split", "valid");
-    one["averaged"] = std::any_of(evals.begin(), evals.end(),
-                                  [](const json& line) { return line.value("averaged", json(false)) == true; });
-    list.push_back(std::move(one));
+size_t points_of_page(size_t runs) {
+  constexpr size_t kAll = 40000, kLeast = 300;
+  return std::clamp(kAll / std::max<size_t>(runs, 1), kLeast, kMaxPoints);
+}
+
+json run_data(const Run& run, size_t limit) {
+  std::vector<json> evals = held_out(run);
+  json one;
+  one["name"] = run.name;
+  one["rounds"] = columns(run.rounds, with_counters({"train_loss", "clipped_fraction", "gradient_norm"}), limit);
+  one["epochs"] = columns(run.epochs, with_counters({"train_loss"}), limit);
+  one["evals"] = columns(evals,
+                         with_counters({"eval_loss", "eval_perplexity", "eval_accuracy", "eval_gradient_norm", "eval_bleu",
+                                        "eval_top5_accuracy"}),
+                         limit);
+  one["split"] = evals.empty() ? "valid" : text(evals.front(), "split", "valid");
+  one["averaged"] =
+      std::any_of(evals.begin(), evals.end(), [](const json& line) { return line.value("averaged", json(false)) == true; });
+  return one;
+}
+
+void shorten(Run& run) {
+  constexpr size_t kLast = 16;  // the last lines have the counters that tables show
+  if (run.epochs.empty() || run.rounds.size() <= kLast) return;
+  run.rounds.erase(run.rounds.begin(), run.rounds.end() - kLast);
+  run.rounds.shrink_to_fit();
+}
+
+json page_data(const std::vector<Run>& runs, std::vector<json> each) {
+  json groups = json::array();
+  for (const RunGroup& group : groups_of(runs)) {
+    json settings = json::object();
+    for (const auto& [key, value] : group.settings) {
+      json parsed = json::parse(value, nullptr, false);
+      settings[key] = parsed.is_discarded() ? json(value) : std::move(parsed);
+    }
+    groups.push_back({{"label", group.label}, {"runs", group.runs}, {"settings", std::move(settings)}});
   }
-  return {{"runs", std::move(list)}};
+  for (size_t k = 0; k < runs.size(); ++k) each[k]["name"] = runs[k].name;
+  return {{"runs", std::move(each)}, {"groups", std::move(groups)}};
+}
+
+json page_data(const std::vector<Run>& runs) {
+  std::vector<json> each;
+  for (const Run& run : runs) each.push_back(run_data(run, points_of_page(runs.size())));
+  return page_data(runs, std::move(each));
 }
 
 }  // namespace tacet

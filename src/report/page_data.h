@@ -12,14 +12,26 @@ namespace tacet {
 // A figure draws at most this many points a run and series; longer ones are averaged over equal bins.
 inline constexpr size_t kMaxPoints = 2000;
 
+// Returns the most points a run and series of a page with so many runs: fewer where there are many runs, so that a browser
+// opens the page fast.
+size_t points_of_page(size_t runs);
+
 // Columns of equal length, one an entry of `keys`, from the lines' numbers. More than `limit` lines are cut into `limit`
 // bins of consecutive lines, equal to within one line, and each bin becomes the mean of its finite numbers. Unknown and
 // non-finite numbers are null. A column without any number is left out. Adds "lines", the number of lines before.
 nlohmann::json columns(const std::vector<nlohmann::json>& lines, const std::vector<std::string>& keys,
                        size_t limit = kMaxPoints);
 
-// {"runs": [{"name", "rounds": columns, "epochs": columns, "evals": columns, "split": "valid" | "test" | "exact",
-// "averaged": bool}, …]}
+// Returns one run's data: {"name", "rounds": columns, "epochs": columns, "evals": columns, "split": "valid" | "test" |
+// "exact", "averaged": bool}.
+nlohmann::json run_data(const Run& run, size_t limit);
+
+// Takes away the lines of a run that neither tables nor anything else behind run_data() needs.
+void shorten(Run& run);
+
+// Returns {"runs": [run_data, …], "groups": [{"label", "runs": [indices], "settings": {key: value}}, …]}. `each` has the
+// run_data of every run, which was taken before the runs were shortened.
+nlohmann::json page_data(const std::vector<Run>& runs, std::vector<nlohmann::json> each);
 nlohmann::json page_data(const std::vector<Run>& runs);
 
 }  // namespace tacet

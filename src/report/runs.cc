@@ -45,12 +45,18 @@ void add_line(Run& run, json line, const std::string& place) {
       rewind(run.rounds, iteration);
       rewind(run.evals, iteration);
       rewind(run.epochs, iteration);
+      rewind(run.gradients, iteration);
+      rewind(run.train_set, iteration);
     }
     run.rounds.push_back(std::move(line));
   } else if (*event == "eval" || *event == "test") {
     run.evals.push_back(std::move(line));
   } else if (*event == "epoch") {
     run.epochs.push_back(std::move(line));
+  } else if (*event == "gradient") {
+    run.gradients.push_back(std::move(line));
+  } else if (*event == "train") {
+    run.train_set.push_back(std::move(line));
   }
 }
 
@@ -126,9 +132,16 @@ Run read_run(const std::string& folder) {
 }
 
 std::vector<Run> read_runs(const std::vector<std::string>& folders) {
+  return read_runs(folders, [](Run&) {});
+}
+
+std::vector<Run> read_runs(const std::vector<std::string>& folders, const std::function<void(Run&)>& each) {
   if (folders.empty()) throw UserError("run folders: must be one or more, got none");
   std::vector<Run> runs;
-  for (const std::string& folder : folders) runs.push_back(read_run(folder));
+  for (const std::string& folder : folders) {
+    runs.push_back(read_run(folder));
+    each(runs.back());
+  }
   size_t deepest = 1;
   for (const Run& run : runs) deepest = std::max(deepest, depth(run.folder));
   for (size_t parts = 2; parts <= deepest; ++parts) {

@@ -2,6 +2,7 @@
 // goes on, or that was cut off, is read as far as it got. Nothing is computed or shown here.
 #pragma once
 
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
@@ -16,7 +17,9 @@ struct Run {
   std::vector<nlohmann::json> rounds;  // the "round" lines of metrics.jsonl, in order
   std::vector<nlohmann::json> evals;   // the "eval" and "test" lines
   std::vector<nlohmann::json> epochs;  // the "epoch" lines
-  std::string recipe;                  // text of recipe.toml; empty when there is none
+  // The "gradient" lines (run.gradient_every), and the "train" lines, which are evaluations of the training set.
+  std::vector<nlohmann::json> gradients, train_set;
+  std::string recipe;  // text of recipe.toml; empty when there is none
 };
 
 // Reads one run folder. The last line of metrics.jsonl may be half written (no newline yet): it is left out. Where a resumed
@@ -28,6 +31,9 @@ Run read_run(const std::string& folder);
 // Reads several; runs whose folders end alike get as many leading folders in their names as tell them apart.
 // Throws UserError when `folders` is empty, and what read_run throws.
 std::vector<Run> read_runs(const std::vector<std::string>& folders);
+// The same. `each` sees every run after it was read and before the next one is, and may take lines away: many long runs need
+// not be in memory at once.
+std::vector<Run> read_runs(const std::vector<std::string>& folders, const std::function<void(Run&)>& each);
 
 // The number under `key`; NaN when it is absent, null or not a number (JSON has no NaN or infinity: they are written as
 // null).

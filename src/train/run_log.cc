@@ -17,6 +17,7 @@
 #include "kernels/recurrent/recurrent.h"
 #include "tacet/error.h"
 #include "tacet/group.h"
+#include "tacet/registry.h"
 #include "train/run_privacy.h"
 
 namespace tacet {
@@ -37,6 +38,11 @@ void add_subject(const Recipe& recipe, json& summary) {
 
 double ratio(int64_t part, int64_t whole) { return whole > 0 ? static_cast<double>(part) / static_cast<double>(whole) : 0; }
 
+// Returns true for a language model, whose samples are tokens.
+bool counts_tokens(const Recipe& recipe) {
+  return recipe.data.has("name") && find_dataset(recipe.data.text("name")).task == "language-model";
+}
+
 json or_null(const std::string& text) { return text.empty() ? json(nullptr) : json(text); }
 
 json paths_of(const KernelReport& report) {
@@ -49,7 +55,7 @@ json paths_of(const KernelReport& report) {
 }  // namespace
 
 RunLog::RunLog(Training& run, std::string folder, bool keeps_recent)
-    : run_(run), folder_(std::move(folder)), keeps_recent_(keeps_recent) {}
+    : run_(run), folder_(std::move(folder)), keeps_recent_(keeps_recent), counts_tokens_(counts_tokens(run.recipe)) {}
 
 bool RunLog::writes() const { return on() && group_ && group_->rank() == 0; }
 std::string RunLog::file(const char* name) const { return (fs::path(folder_) / name).string(); }
@@ -205,15 +211,17 @@ json RunLog::best_figures() const {
 
 json RunLog::line(const char* event) const {
   const RunState& s = run_.state;
-  return {{"event", event},
-          {"round", s.round},
-          {"iteration", s.iteration},
-          {"epoch", run_.epoch()},
-          {"extra_samples", s.extra_samples},
-          {"seconds", s.seconds},
-          {"communications", s.communications},
-          {"bytes_sent", s.bytes_sent},
-          {"client_bytes", s.client_bytes}};
+  json line = {{"event", event},
+               {"round", s.round},
+               {"iteration", s.iteration},
+               {"epoch", run_.epoch()},
+               {"extra_samples", s.extra_samples},
+               {"seconds", s.seconds},
+               {"communications", s.communications},
+               {"bytes_sent", s.bytes_sent},
+               {"client_bytes", s.client_bytes}};
+  if (counts_tokens_) line["tokens"] = s.samples;
+  return line;
 }
 
 bool RunLog::wants_round() const { return on() && run_.state.round % run_.options.log_every == 0; }

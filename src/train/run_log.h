@@ -94,6 +94,7 @@ class RunLog {
   Training& run_;
   const std::string folder_;
   const bool keeps_recent_;
+  const bool counts_tokens_;  // a sample is a token
   const Group* group_ = nullptr;
   MetricsLog log_;
   TensorBoardLog events_;

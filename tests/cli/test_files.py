@@ -46,6 +46,12 @@ class Files(Case):
         for key in ("epoch", "seconds"):
             values = [m[key] for m in rounds]
             self.assertEqual(values, sorted(set(values)), key + " must grow")
+        # A sample of a text is a token: celgc's clients take 3 steps of 2 streams of about 5 positions each.
+        training = rounds[-1]["tokens"] / rounds[-1]["epoch"]
+        for m in rounds:
+            self.assertIsInstance(m["tokens"], int)
+            self.assertAlmostEqual(m["tokens"] / m["epoch"], training, 6)
+        self.assertAlmostEqual(training, 120 * 10, delta=4 * 2 * 3)  # less what fits in no stream
         self.assertGreaterEqual(rounds[-1]["epoch"], 2)
         self.assertLess(rounds[-2]["epoch"], 2)
         evaluations = self.metrics(self.run_folder, "eval")

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "figure/figure_data.h"
+#include "figure/figure_record.h"
 #include "figure/svg.h"
 #include "support/error_of.h"
 
@@ -32,7 +33,7 @@ struct FigureNumbers : testing::Test {
 
   FigureNumbers() { figure.source = "f.toml", figure.title = "A < B", figure.x = "rounds"; }
   void add(const std::string& label, const std::vector<tacet::Run>& of, std::optional<Value> value = {}) {
-    if (figure.curves.empty() || figure.curves.back().label != label) figure.curves.push_back({label, "", {}, {}, ""});
+    if (figure.curves.empty() || figure.curves.back().label != label) figure.curves.push_back({label, "", {}, {}, {}, ""});
     plan.groups.push_back({figure.curves.size() - 1, value, {}, {}});
     runs.push_back(of);
   }
@@ -111,6 +112,54 @@ TEST_F(FigureNumbers, SayWhichKeysARunHas) {
   EXPECT_EQ(
       test::error_of([&] { (void)data(); }),
       "runs/a/metrics.jsonl: must have lines with round and bleu for the figure f.toml, got round, seconds, train_loss");
+}
+
+// A text's tokens are an axis.
+TEST_F(FigureNumbers, AreOverTokens) {
+  figure.x = "tokens";
+  tacet::Run run = run_of({4, 2});
+  for (auto& line : run.rounds) line["tokens"] = 350 * line["round"].get<double>();
+  add("a", {run});
+  EXPECT_EQ(data().series[0].x, (Numbers{350, 700}));
+  EXPECT_EQ(data().x_label, "training tokens of all clients");
+}
+
+TEST_F(FigureNumbers, AreOfMeasuredGradientsAndOfTheTrainingSet) {
+  tacet::Run run = run_of({4, 2});
+  run.gradients = {{{"round", 0}, {"full_gradient_norm", 3}}, {{"round", 2}, {"full_gradient_norm", 0.5}}};
+  run.train_set = {{{"round", 2}, {"eval_loss", 1.5}}};
+  figure.y = "full_gradient_norm";
+  add("a", {run});
+  EXPECT_EQ(data().series[0].x, (Numbers{0, 2}));
+  EXPECT_EQ(data().series[0].mean, (Numbers{3, 0.5}));
+  figure.y = "train_set_loss";
+  EXPECT_EQ(data().series[0].mean, Numbers{1.5});
+  figure.y = "train_set_bleu";
+  EXPECT_TRUE(
+      test::error_of([&] { (void)data(); }).ends_with("got full_gradient_norm, round, seconds, train_loss, train_set_loss"));
+}
+
+TEST_F(FigureNumbers, AreKeptRunByRun) {
+  figure.kind = "final", figure.parameter = "algorithm.interval";
+  tacet::Run first = run_of({4, 2}), second = run_of({4, 1});
+  first.recipe = "[run]\nseed = 1\n", second.recipe = "[run]\nseed = 2\n";
+  second.folder = "runs/b";
+  first.summary = {{"seconds", 1.5}, {"versions", {{"tacet", "0.1.0"}}}};
+  second.summary = {{"seconds", 2}, {"versions", {{"tacet", "0.1.0"}}}};
+  add("a, b", {first, second}, int64_t{2});
+  EXPECT_EQ(figure_points_csv(figure, plan, runs),
+            "curve,value,seed,key,x,y\n\"a, b\",2,1,train_loss,1,4\n\"a, b\",2,1,train_loss,2,2\n"
+            "\"a, b\",2,2,train_loss,1,4\n\"a, b\",2,2,train_loss,2,1\n");
+  figure.also = {"seconds"}, figure.target = 1;
+  EXPECT_TRUE(figure_points_csv(figure, plan, runs).ends_with("\"a, b\",2,2,seconds,1,1\n\"a, b\",2,2,seconds,2,2\n"));
+  EXPECT_FALSE(with_key(figure, "seconds").target.has_value());
+  figure.target.reset();
+  const json facts = json::parse(figure_facts(figure, {"a note"}, runs));
+  EXPECT_EQ(facts["runs"], 2);
+  EXPECT_EQ(facts["training_seconds"], 4.0);  // 3.5, rounded
+  EXPECT_EQ(facts["versions"], json::array({"0.1.0"}));
+  EXPECT_EQ(facts["notes"], json::array({"a note"}));
+  EXPECT_TRUE(facts["target"].is_null());
 }
 
 TEST(Reaches, KnowsThatMoreAccuracyIsBetter) {

@@ -5,6 +5,8 @@
 
 #include "figure/figure_file.h"
 #include "figure/figure_runs.h"
+#include "figure/figure_tuning.h"
+#include "recipe/sweep_table.h"
 #include "support/error_of.h"
 #include "support/temp_folder.h"
 #include "sweep/sweep_fixture.h"
@@ -83,8 +85,82 @@ TEST_F(FigureFile, MistakesAreExplained) {
   EXPECT_EQ(error("[curves.a]\nset = [\"algorithm.eta=1\"]\n"),
             "f.toml:2: curves.a.set: the curve must have a recipe, figure.recipe or its own, or runs, got nothing");
   EXPECT_EQ(error("[curve.a]\n"), "f.toml:1: curve is not a table of a figure; the tables are [figure] and [curves.LABEL]");
-  EXPECT_EQ(error("[curves.a]\nruns = [\"x\"]\nset = [\"algorithm.eta=1\"]\n"),
-            "f.toml:2: curves.a.runs: runs must stand alone: they are there already, and have no recipe, set or parameter");
+  EXPECT_EQ(
+      error("[curves.a]\nruns = [\"x\"]\nset = [\"algorithm.eta=1\"]\n"),
+      "f.toml:2: curves.a.runs: runs must stand alone: they are there already, and have no recipe, set, grid or parameter");
+  EXPECT_EQ(error(with("values = [2, 4]", "values = [2, 2]")),
+            "f.toml:9: figure.values must have each value once, got 2 twice");
+  EXPECT_NE(error(with("seeds =", "best = \"loss\"\nseeds =")).find("f.toml:5: figure.best must be one of train_loss"),
+            std::string::npos);
+}
+
+TEST_F(FigureFile, GivesItsCurvesTheKeysThatTheyLack) {
+  const Figure figure = read(
+      "[figure]\nrecipe = \"r.toml\"\nset = [\"algorithm.interval=2\"]\ngrid = [\"algorithm.eta=1,2\"]\n"
+      "[curves.a]\nset = [\"algorithm.name=fedavg\"]\n[curves.b]\ngrid = [\"algorithm.eta=3,4\"]\n");
+  EXPECT_EQ(figure.curves[0].sets, (std::vector<std::string>{"algorithm.interval=2", "algorithm.name=fedavg"}));
+  EXPECT_EQ(figure.curves[0].grids, std::vector<std::string>{"algorithm.eta=1,2"});
+  EXPECT_EQ(figure.curves[1].sets, std::vector<std::string>{"algorithm.interval=2"});
+  EXPECT_EQ(figure.curves[1].grids, std::vector<std::string>{"algorithm.eta=3,4"});
+}
+
+// A curve whose η is found among three values.
+struct FigureTuning : FigureFile {
+  Figure figure;
+  std::vector<CurveTuning> tunings;
+  FigureTuning() {
+    figure = read(with("set = [\"algorithm.eta=0.02\"]", "grid = [\"algorithm.eta=0.01,0.02,0.04\"]"));
+    tunings = plan_tuning(figure, 1);
+  }
+  SweepFolder out() const { return {folder / "out"}; }
+  void ends(size_t point, double loss) {
+    folder.write("out/" + tuning_points(tunings)[point].name + "/summary.json",
+                 R"({"status": "done", "final": {"train_loss": )" + std::to_string(loss) + "}}");
+  }
+};
+
+TEST_F(FigureTuning, RunsEachGridWithTheFirstSeed) {
+  ASSERT_EQ(tunings.size(), 1u);
+  EXPECT_EQ(tunings[0].curve, 0u);
+  ASSERT_EQ(tuning_points(tunings).size(), 3u);
+  for (const Point& point : tuning_points(tunings)) EXPECT_EQ(point.seed, 1);
+}
+
+TEST_F(FigureTuning, TakesTheBestValuesForAllSeeds) {
+  ends(0, 3), ends(1, 1), ends(2, 2);
+  const std::vector<std::string> notes = tune(figure, tunings, out());
+  EXPECT_EQ(notes, std::vector<std::string>{"celgc, I: algorithm.eta=0.02 is the best of 3 by train_loss"});
+  EXPECT_EQ(figure.curves[0].sets, std::vector<std::string>{"algorithm.eta=0.02"});
+  EXPECT_TRUE(figure.curves[0].grids.empty());
+  EXPECT_TRUE(figure.curves[1].sets == std::vector<std::string>{"algorithm.name=fedavg"});
+  EXPECT_EQ(plan_figure(figure, 1).points.size(), 8u);
+}
+
+// The grid has the recipe's own value of the parameter, so its runs are the figure's where the figure shows that value too.
+TEST_F(FigureTuning, SharesItsRunsWithTheFigure) {
+  figure = read(with("values = [2, 4]", "values = [2, 8]"));
+  figure.curves[0].sets = {}, figure.curves[0].grids = {"algorithm.eta=0.01,0.02"};
+  tunings = plan_tuning(figure, 1);
+  ends(0, 1), ends(1, 2);
+  (void)tune(figure, tunings, out());
+  const FigurePlan plan = plan_figure(figure, 1);
+  EXPECT_EQ(plan.points[plan.groups[1].points[0]].digest, tuning_points(tunings)[0].digest);
+}
+
+TEST_F(FigureTuning, LeavesOutWhatHasDivergedAndNeedsAnEndOfAllOthers) {
+  ends(0, 3), ends(1, 5);
+  EXPECT_NE(test::error_of([&] { (void)tune(figure, tunings, out()); }).find("the curve celgc, I can't be tuned: eta=0.04"),
+            std::string::npos);
+  folder.write("out/failures/" + tuning_points(tunings)[2].digest + ".json", R"({"state": "diverged", "reason": "nan"})");
+  EXPECT_TRUE(tune(figure, tunings, out())[0].starts_with("celgc, I: algorithm.eta=0.01 "));
+}
+
+TEST_F(FigureTuning, NamesTheCurveWhoseGridIsWrong) {
+  figure.curves[0].grids = {"algorithm.eta=1,1"};
+  const std::string text = test::error_of([&] { (void)plan_tuning(figure, 1); });
+  EXPECT_TRUE(text.ends_with(
+      "the grid of the curve celgc, I is wrong: --grid algorithm.eta: must have each value once, got 1.0 twice"))
+      << text;
 }
 
 TEST_F(FigureFile, TellsWhichCurveIsNoRun) {
@@ -111,7 +187,11 @@ TEST(Shipped, EveryFigureIsOne) {
   int count = 0;
   for (const auto& entry : std::filesystem::directory_iterator(std::string(TACET_SOURCE_DIR) + "/recipes/figures")) {
     SCOPED_TRACE(entry.path().string());
-    EXPECT_FALSE(plan_figure(read_figure(entry.path().string()), 1).points.empty());
+    const Figure figure = read_figure(entry.path().string());
+    EXPECT_FALSE(plan_figure(figure, 1).points.empty());
+    for (const CurveTuning& tuning : plan_tuning(figure, 1)) EXPECT_GT(tuning.plan.points.size(), 1u);
+    const bool twin = entry.path().stem().string().ends_with("-small");
+    EXPECT_TRUE(!twin || seeds_of(figure.seeds).size() >= 3);
     ++count;
   }
   EXPECT_GT(count, 0);

@@ -274,6 +274,12 @@ T = "src/tasks/"
 
 # Rules of rounds that end with passes and of measurements, and the test that must fail.
 OTHERS = [
+    ("src/figure/figure_tuning.cc", "the grid's last values are taken", "results.groups[*results.best].settings", "results.groups.back().settings", "figure: FigureTuning.TakesTheBestValuesForAllSeeds"),
+    ("src/figure/figure_tuning.cc", "points that have not ended are passed over", "if (state.kind == PointState::Kind::done || state.kind == PointState::Kind::diverged) continue;", "if (state.kind != PointState::Kind::failed) continue;", "figure: FigureTuning.LeavesOutWhatHasDivergedAndNeedsAnEndOfAllOthers"),
+    ("src/figure/figure_file.cc", "a value twice", "if (std::find(given.list.begin(), value, *value) != value)", "if (given.list.empty())", "figure: FigureFile.MistakesAreExplained"),
+    ("src/report/run_groups.cc", "seeds make groups", '"run.seed",', '"run.side",', "report: Groups.HoldRunsThatDifferInTheirSeedOnly"),
+    ("src/report/live_page.cc", "any token will do", "return same_text(token, given);", "return !given.empty();", "report: Admitted.NeedsTheTokenOrANameOfThisMachine"),
+    ("src/report/live_page.cc", "any name of a host will do", 'return name == "localhost" ||', 'return !name.empty() ||', "report: Admitted.NeedsTheTokenOrANameOfThisMachine"),
     ("src/train/training.cc", "rounds end after I steps alone", "std::min(I - state.iteration % I, steps_to_pass_end())", "I - state.iteration % I", "tasks: Language.AveragesAtPassEndsAsThePublishedProgramDoes"),
     ("src/train/training.cc", "I counts from the begin of a pass", "std::min(I - state.iteration % I, ", "std::min(I, ", "tasks: Language.AveragesAtPassEndsAsThePublishedProgramDoes"),
     (D + "text/corpus_batches.cc", "passes of another seed", "if (seed != pass_.seed || iteration < pass_.first)", "if (iteration < pass_.first)", "data: TextBatches.KnowWhereThePassesOfAllClientsEnd"),

@@ -30,8 +30,8 @@ double noise(unsigned seed, int k, int purpose) {
 
 void write_run(const fs::path& folder, const Shape& s) {
   write(folder / "recipe.toml", "[data]\nname = \"" + std::string(s.accuracy ? "cifar10" : "ptb") +
-                                    "\"\n\n[model]\nname = \"" + (s.accuracy ? "resnet20" : "lstm") +
-                                    "\"\ndropout = 0.4\n\n[algorithm]\nname = \"" + s.algorithm +
+                                    "\"\n\n[model]\nname = \"" + (s.accuracy ? "resnet20" : "lstm") + "\"\nlayers = " +
+                                    std::to_string(s.layers) + "\ndropout = 0.4\n\n[algorithm]\nname = \"" + s.algorithm +
                                     "\"\neta = 20.0\ngamma = 5.0\ninterval = " + std::to_string(s.interval) +
                                     "\n\n[run]\nseed = " + std::to_string(s.seed) + "\n");
   constexpr double kModelBytes = 4 * 2.1e6;

@@ -25,6 +25,7 @@ struct Shape {
   double step_seconds = 0.05, message_seconds = 0.2;
   unsigned seed = 1;
   bool done = true;       // false: no summary, and a half-written last line
+  int layers = 1;         // of the model
   bool accuracy = false;  // a classifier: accuracy on the test set only
 };
 

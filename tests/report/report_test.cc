@@ -10,7 +10,9 @@
 
 #include "report/assets.h"
 #include "report/fixture.h"
+#include "report/live_page.h"
 #include "report/page_data.h"
+#include "report/run_groups.h"
 #include "tacet/error.h"
 
 namespace tacet::report_test {
@@ -93,6 +95,105 @@ TEST(Page, CarriesTheRunsNumbers) {
   EXPECT_EQ(data["runs"][0]["split"], "valid");
 }
 
+// A run that is read for a page alone gives the same page as one that is held whole.
+TEST(Page, OfRunsThatAreReadOneAtATimeIsTheSame) {
+  TempFolder temp;
+  Shape other;
+  other.seed = 2, other.epochs = 30;
+  write_run(temp / "a", {});
+  write_run(temp / "b", other);
+  EXPECT_EQ(report_page_of({temp / "a", temp / "b"}), report_page(read_runs({temp / "a", temp / "b"})));
+}
+
+TEST(LivePageOfRuns, FollowsTheirFiles) {
+  TempFolder temp;
+  Shape shape;
+  shape.done = false, shape.epochs = 2;
+  write_run(temp / "a", shape);
+  LivePage live({temp / "a"});
+  const std::string before = live.mark(), page = live.page();
+  EXPECT_NE(page.find("<meta name=\"tacet-live\" content=\"2\">"), std::string::npos);
+  EXPECT_NE(page.find("connect-src 'self'"), std::string::npos);
+  EXPECT_EQ(live.mark(), before);
+  shape.epochs = 3, shape.done = true;
+  write_run(temp / "a", shape);
+  EXPECT_NE(live.mark(), before);
+  EXPECT_EQ(embedded_data(live.page())["runs"][0]["epochs"]["lines"], 3);
+  // A page that is written to a file asks nobody.
+  EXPECT_EQ(report_page_of({temp / "a"}).find("connect-src"), std::string::npos);
+}
+
+TEST(LivePageOfRuns, KeepsTheLastPageWhereFilesAreInTheMiddleOfAChange) {
+  TempFolder temp;
+  write_run(temp / "a", {});
+  LivePage live({temp / "a"});
+  const std::string page = live.page();
+  write(temp / "a/summary.json", "{");
+  EXPECT_EQ(live.page(), page);
+  EXPECT_NE(live.new_trouble().find("summary.json: must be a JSON object"), std::string::npos);
+  EXPECT_EQ(live.page(), page);
+  EXPECT_EQ(live.new_trouble(), "");  // it was told
+  write(temp / "a/summary.json", "{}");
+  EXPECT_NE(live.page(), page);
+}
+
+TEST(Admitted, NeedsTheTokenOrANameOfThisMachine) {
+  EXPECT_TRUE(admitted("secret", "secret", "example.org"));
+  EXPECT_FALSE(admitted("secret", "secre", "localhost"));
+  EXPECT_FALSE(admitted("secret", "", "localhost"));
+  EXPECT_TRUE(admitted("", "", "localhost:8060"));
+  EXPECT_TRUE(admitted("", "", "127.0.0.1:8060"));
+  EXPECT_TRUE(admitted("", "", "[::1]:8060"));
+  EXPECT_FALSE(admitted("", "", "example.org:8060"));
+  EXPECT_FALSE(admitted("", "", "localhost.example.org"));
+  EXPECT_FALSE(admitted("", "", ""));
+  EXPECT_TRUE(is_loopback("127.0.0.1") && is_loopback("::1") && !is_loopback("0.0.0.0") && !is_loopback("192.0.2.1"));
+  EXPECT_EQ(random_token().size(), 32u);
+  EXPECT_NE(random_token(), random_token());
+}
+
+TEST(Page, OfManyRunsHasFewerPointsOfEach) {
+  EXPECT_EQ(points_of_page(1), 2000u);
+  EXPECT_EQ(points_of_page(20), 2000u);
+  EXPECT_EQ(points_of_page(100), 400u);
+  EXPECT_EQ(points_of_page(10000), 300u);
+}
+
+TEST(Page, SaysWhereRunsAreOfSeveralVersions) {
+  tacet::Run a = named("a"), b = named("b");
+  a.summary["versions"] = {{"tacet", "0.1.0"}}, b.summary["versions"] = {{"tacet", "0.1.0"}};
+  EXPECT_EQ(report_page({a, b}).find("several versions"), std::string::npos);
+  b.summary["versions"]["tacet"] = "0.2.0";
+  EXPECT_NE(report_page({a, b}).find("The runs were made by several versions of tacet: 0.1.0, 0.2.0."), std::string::npos);
+}
+
+Run with_recipe(const std::string& name, const std::string& method, int interval, int seed) {
+  Run run = named(name);
+  run.recipe = "[data]\nroot = \"/" + name + "\"\n[algorithm]\nname = \"" + method +
+               "\"\ninterval = " + std::to_string(interval) + "\n[run]\nseed = " + std::to_string(seed) + "\n";
+  return run;
+}
+
+TEST(Groups, HoldRunsThatDifferInTheirSeedOnly) {
+  const std::vector<tacet::Run> runs = {with_recipe("a", "celgc", 2, 1),
+                                        with_recipe("b", "celgc", 8, 1),
+                                        with_recipe("c", "celgc", 2, 2),
+                                        with_recipe("d", "episode", 2, 1),
+                                        named("e"),
+                                        named("f")};
+  const std::vector<RunGroup> groups = groups_of(runs);
+  ASSERT_EQ(groups.size(), 5u);
+  EXPECT_EQ(groups[0].runs, (std::vector<size_t>{0, 2}));
+  EXPECT_EQ(groups[0].label, "celgc, interval = 2");
+  EXPECT_EQ(groups[1].label, "celgc, interval = 8");
+  EXPECT_EQ(groups[2].label, "episode, interval = 2");
+  EXPECT_EQ(groups[3].label, "e");
+  const json data = page_data(runs);
+  EXPECT_EQ(data["groups"][1]["settings"]["algorithm.interval"], 8);
+  EXPECT_EQ(data["groups"][1]["settings"]["algorithm.name"], "celgc");
+  EXPECT_EQ(groups_of({runs[0], runs[2]})[0].label, "all runs");
+}
+
 TEST(Page, NoTextOfARunBecomesMarkup) {
   std::string plain = report_page({named("plain")});
   std::string evil = "</script><img src=x onerror=alert(1)>\"'<!--";
@@ -130,6 +231,7 @@ TEST(Page, AssetsAreTheFilesByteForByte) {
   EXPECT_EQ(kUplotJs, content(root / "third_party/uplot/uPlot.iife.min.js"));
   EXPECT_EQ(kUplotCss, content(root / "third_party/uplot/uPlot.min.css"));
   EXPECT_EQ(kUplotLicense, content(root / "third_party/uplot/LICENSE"));
+  EXPECT_EQ(kSeriesJs, content(root / "src/report/page_series.js"));
   EXPECT_EQ(kPageJs, content(root / "src/report/page.js"));
   EXPECT_EQ(kPageCss, content(root / "src/report/page.css"));
 }

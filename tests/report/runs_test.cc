@@ -74,6 +74,21 @@ TEST_F(Runs, RepeatedRoundsReplaceTheOnesRolledBack) {
   EXPECT_TRUE(run.evals.empty());  // it was taken at iteration 12, after the point that training went back to
 }
 
+TEST_F(Runs, MeasuredGradientsAndTheTrainingSetAreKeptApart) {
+  const std::string lines = R"({"event":"gradient","iteration":4,"full_gradient_norm":2})"
+                            "\n"
+                            R"({"event":"train","split":"train","iteration":4,"eval_loss":3})"
+                            "\n";
+  auto run = read_run(with_metrics(round_line(1) + lines + round_line(2)));
+  ASSERT_EQ(run.gradients.size(), 1u);
+  EXPECT_EQ(number(run.gradients[0], "full_gradient_norm"), 2);
+  ASSERT_EQ(run.train_set.size(), 1u);
+  EXPECT_TRUE(run.evals.empty());
+  // They go with what is rolled back.
+  run = read_run(with_metrics(round_line(1) + lines + round_line(1)));
+  EXPECT_EQ(run.gradients.size() + run.train_set.size(), 0u);
+}
+
 TEST_F(Runs, AMalformedLineIsNamed) {
   EXPECT_NE(
       mistake(with_metrics(round_line(1) + "{oops}\n" + round_line(2))).find("metrics.jsonl:2: must be one JSON object"),

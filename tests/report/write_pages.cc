@@ -1,13 +1,15 @@
-// Writes the pages that page_check.sh opens in a browser: one run, four, ten, an empty one, and one with hostile names.
-// Usage: tacet_report_pages FOLDER. Not a test by itself.
+// Writes the pages that page_check.sh opens in a browser: one run, four, ten, a hundred long ones, an empty one, and one
+// with hostile names. Usage: tacet_report_pages FOLDER. Not a test by itself.
 #include <cstdio>
 
 #include "report/compare.h"
 #include "report/fixture.h"
 #include "report/page.h"
+#include "report/page_data.h"
 
 using namespace tacet;
 using namespace tacet::report_test;
+using nlohmann::json;
 
 int main(int argc, char** argv) {
   if (argc != 2) {
@@ -37,6 +39,24 @@ int main(int argc, char** argv) {
   write_report(read_runs({four[2]}), (root / "one.html").string());
   write_report(read_runs(four), (root / "four.html").string());
   write_report(read_runs(ten), (root / "ten.html").string());
+
+  // A hundred runs of 10,000 rounds, of 20 settings with five seeds each. They are read one at a time, and their files go.
+  std::vector<json> data;
+  std::vector<Run> hundred;
+  for (int k = 0; k < 100; ++k) {
+    Shape shape;
+    shape.epochs = 100, shape.steps = 800, shape.seed = static_cast<unsigned>(k), shape.interval = 8;
+    shape.algorithm = k % 2 ? "episode" : "celgc", shape.floor = 3.8 + 0.01 * (k / 5);
+    shape.layers = 1 + k / 10;
+    write_run(root / "long", shape);
+    Run run = read_run((root / "long").string());
+    run.name = "run-" + std::to_string(k);
+    data.push_back(run_data(run, points_of_page(100)));
+    shorten(run);
+    hundred.push_back(std::move(run));
+    std::filesystem::remove_all(root / "long");
+  }
+  write((root / "hundred.html").string(), report_page(hundred, std::move(data)));
 
   write(root / "empty" / "metrics.jsonl", "");
   write_report(read_runs({(root / "empty").string()}), (root / "empty.html").string());

@@ -1,0 +1,399 @@
+#!/usr/bin/env python3
+"""Computes every number of docs/results.md from the metrics that are kept in docs/results, and the verdicts with them. Nothing is
+run or drawn here; it needs python3 and nothing else.
+
+    scripts/verdicts.py                     compares the page with the kept metrics; exit code 1 where they differ
+    scripts/verdicts.py --write             writes the page's numbers anew
+    scripts/verdicts.py --keep FOLDER...    keeps the metrics of figures that `tacet figure` has drawn into these folders
+
+For a figure NAME, docs/results/NAME.json has the facts and docs/results/NAME.csv.xz all points of its runs: curve, value of the
+parameter, seed, key, x, y. A number is a mean over seeds with the deviation of a sample behind ±.
+"""
+
+import argparse
+import collections
+import csv
+import io
+import json
+import lzma
+import math
+import pathlib
+import re
+import statistics
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+BLOCK = re.compile(r"<!-- generated: ([\w-]+) -->\n(.*?)<!-- end of generated: \1 -->\n", re.S)
+ALIKE = 0.05  # two means match where they differ by at most this share of the second
+
+
+class Kept:
+    """The kept metrics of one figure: runs by curve, value and key, each a list of (x, y) in the order of x."""
+
+    def __init__(self, folder, name):
+        self.facts = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+        text = lzma.decompress((folder / f"{name}.csv.xz").read_bytes()).decode("utf-8")
+        seeds = collections.defaultdict(lambda: collections.defaultdict(list))
+        for row in csv.DictReader(io.StringIO(text)):
+            place = (row["curve"], row["value"], row["key"])
+            seeds[place][row["seed"]].append((float(row["x"]), float(row["y"])))
+        self.runs = {place: list(runs.values()) for place, runs in seeds.items()}
+        self.key = self.facts["y"]
+
+    def curves(self):
+        return list(dict.fromkeys(curve for curve, _, _ in self.runs))
+
+    def values(self):
+        return list(dict.fromkeys(value for _, value, _ in self.runs))
+
+    def of(self, curve, value="", key=None):
+        """The runs of a curve. A curve or key that is not kept is an error of this program."""
+        return self.runs[(curve, value, key or self.key)]
+
+
+class Mean:
+    """A mean over runs with the deviation of a sample, 0 for one run."""
+
+    def __init__(self, values):
+        self.n, self.mean = len(values), statistics.fmean(values)
+        self.deviation = statistics.stdev(values) if len(values) > 1 else 0.0
+
+    def text(self, factor=1.0):
+        return f"{self.mean * factor:.4g} ± {self.deviation * factor:.2g}"
+
+
+def last(runs):
+    return Mean([run[-1][1] for run in runs])
+
+
+def over_all(runs):
+    """The mean of y over each run, then over the runs."""
+    return Mean([statistics.fmean(y for _, y in run) for run in runs])
+
+
+def reaches(run, target, higher):
+    """The first x at which y has reached the target; None where it never does."""
+    return next((x for x, y in run if (y >= target if higher else y <= target)), None)
+
+
+def matches(a, b, share=ALIKE):
+    return abs(a.mean - b.mean) <= share * abs(b.mean)
+
+
+def differs(a, b):
+    """True where a is below b by more than two standard errors of the difference."""
+    error = math.sqrt(a.deviation**2 / a.n + b.deviation**2 / b.n)
+    return b.mean - a.mean > 2 * error
+
+
+def table(head, rows):
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows]) + "\n"
+
+
+def verdict(holds, why):
+    """`holds` is a list of truths: all, some or none of them."""
+    word = "holds" if all(holds) else "holds in part" if any(holds) else "does not hold"
+    return f"**Verdict: {word}.** {why}\n"
+
+
+# -- claims: each takes the kept metrics of its figures and returns Markdown ---------------------------------------------------
+
+
+def ends_table(kept, keys):
+    """The last value of each key on each curve."""
+    rows = []
+    for curve in kept.curves():
+        means = [last(kept.of(curve, key=key)) for key in keys]
+        rows.append([curve, str(means[0].n)] + [mean.text() for mean in means])
+    return table(["curve", "n"] + [f"last {key}" for key in keys], rows)
+
+
+def same_as_baseline(baseline, metric):
+    """CELGC's curves end where the baseline does: loss and metric within 5 % of it, or better."""
+
+    def claim(kept):
+        higher = metric.endswith("accuracy")
+        loss, score = last(kept.of(baseline)), last(kept.of(baseline, key=metric))
+        holds, worst = [], []
+        for curve in kept.curves():
+            if curve == baseline or not curve.startswith("celgc"):
+                continue
+            own, own_score = last(kept.of(curve)), last(kept.of(curve, key=metric))
+            better = own_score.mean >= score.mean if higher else own_score.mean <= score.mean
+            holds.append((own.mean <= loss.mean or matches(own, loss)) and (better or matches(own_score, score)))
+            worst.append(f"{curve}: loss {(own.mean / loss.mean - 1) * 100:+.1f} %, "
+                         f"{metric} {(own_score.mean / score.mean - 1) * 100:+.1f} %")
+        why = f"Against {baseline}, where 5 % count as a match: " + "; ".join(worst) + "."
+        return ends_table(kept, [kept.key, metric]) + "\n" + verdict(holds, why)
+
+    return claim
+
+
+def clipped_more(images, *texts):
+    """The share of clipped steps: higher in celgc than in naive-clip, and higher in texts than in images."""
+    rows, holds, shares = [], [], []
+    for kept in (images, *texts):
+        of = {curve: over_all(kept.of(curve, key="clipped_fraction")) for curve in kept.curves()}
+        rows += [[kept.facts["title"], curve, str(mean.n), mean.text(100)] for curve, mean in of.items()]
+        local = [mean for curve, mean in of.items() if curve.startswith("celgc")]
+        holds += [differs(of["naive-clip"], mean) for mean in local]
+        shares.append(statistics.fmean(mean.mean for mean in local))
+    more = all(share > 2 * shares[0] for share in shares[1:])
+    why = (f"{sum(holds)} of {len(holds)} celgc curves clip more than naive-clip by over two standard errors; celgc clips "
+           + ", ".join(f"{share * 100:.3g} %" for share in shares[1:]) + f" of steps on texts, {shares[0] * 100:.3g} % on images.")
+    return table(["figure", "curve", "n", "clipped steps, %"], rows) + "\n" + verdict(holds + [more], why)
+
+
+def speeds_up(kept):
+    """Steps to the target fall about N-fold: the speed-up is between 0.6 N and 1.5 N."""
+    rows, holds = [], []
+    target, values = kept.facts["target"], kept.values()
+    higher = kept.key.endswith("accuracy")
+    for curve in kept.curves():
+        steps = {}
+        for value in values:
+            found = [x for run in kept.of(curve, value) if (x := reaches(run, target, higher)) is not None]
+            steps[value] = Mean(found) if len(found) == len(kept.of(curve, value)) else None
+        base = steps[values[0]]
+        for value in values:
+            ratio = base.mean / steps[value].mean if base and steps[value] else None
+            rows.append([curve, value, str(len(kept.of(curve, value))), steps[value].text() if steps[value] else "not reached",
+                         f"{ratio:.3g}" if ratio else "–"])
+            if value != values[0]:
+                holds.append(ratio is not None and 0.6 * float(value) <= ratio <= 1.5 * float(value))
+    why = f"{sum(holds)} of {len(holds)} speed-ups lie between 0.6 and 1.5 times the number of clients N."
+    return table(["curve", "N", "n", f"steps to {kept.key} = {target:g}", "speed-up"], rows) + "\n" + verdict(holds, why)
+
+
+def finals_table(kept, keys):
+    rows = []
+    for curve in kept.curves():
+        for value in kept.values():
+            means = [last(kept.of(curve, value, key)) for key in keys]
+            rows.append([curve, value, str(means[0].n)] + [mean.text() for mean in means])
+    return table(["curve", kept.facts["parameter"], "n"] + [f"last {key}" for key in keys], rows)
+
+
+def best_where_hard(method, hard, alike=None):
+    """The method's last loss is below all others' at the hard values, and like theirs at the value `alike`."""
+
+    def claim(kept):
+        holds, said = [], []
+        others = [curve for curve in kept.curves() if curve != method]
+        for value in hard:
+            own = last(kept.of(method, value))
+            beaten = [curve for curve in others if differs(own, last(kept.of(curve, value)))]
+            holds.append(len(beaten) == len(others))
+            said.append(f"at {value} it beats {', '.join(beaten) or 'none'}")
+        if alike is not None:
+            own = last(kept.of(method, alike))
+            same = [curve for curve in others if matches(own, last(kept.of(curve, alike)))]
+            holds.append(len(same) == len(others))
+            said.append(f"at {alike} it is within 5 % of {', '.join(same) or 'none'}")
+        why = f"{method}, by more than two standard errors of the loss: " + "; ".join(said) + "."
+        return finals_table(kept, [kept.key, "eval_accuracy"]) + "\n" + verdict(holds, why)
+
+    return claim
+
+
+def mean_curve(runs):
+    """The mean of runs that have the same x."""
+    return [(points[0][0], statistics.fmean(y for _, y in points)) for points in zip(*runs)]
+
+
+def half_the_rounds(order):
+    """fed-lamb reaches fed-ams's best accuracy in at most 0.6 of its rounds, and the methods end in the stated order."""
+
+    def claim(kept):
+        ams = mean_curve(kept.of("fed-ams"))
+        target = max(y for _, y in ams)
+        needs, own = reaches(ams, target, True), reaches(mean_curve(kept.of("fed-lamb")), target, True)
+        ends = [last(kept.of(curve)).mean for curve in order]
+        ordered = all(a > b for a, b in zip(ends, ends[1:]))
+        rounds = f"fed-lamb reaches it in {own:g}" if own is not None else "fed-lamb does not reach it"
+        why = (f"fed-ams's best mean accuracy is {target * 100:.3g} % in round {needs:g}, {rounds}; the order "
+               f"{' > '.join(order)} at the end is {'seen' if ordered else 'not seen'}.")
+        return ends_table(kept, [kept.key]) + "\n" + verdict([own is not None and own <= 0.6 * needs, ordered], why)
+
+    return claim
+
+
+def on_par_with_adam(kept):
+    """sign-sgd-gen and clipped Adam end within 5 % of Adam's loss, or below."""
+    adam = last(kept.of("adam"))
+    holds = [own.mean <= adam.mean or matches(own, adam)
+             for own in (last(kept.of("sign-sgd-gen")), last(kept.of("adam, clipped at 1")))]
+    why = "Within 5 % of Adam's loss, or below: " + ", ".join(
+        f"{curve} {'yes' if fine else 'no'}" for curve, fine in zip(("sign-sgd-gen", "adam, clipped at 1"), holds)) + "."
+    return ends_table(kept, [kept.key, "eval_perplexity"]) + "\n" + verdict(holds, why)
+
+
+def nearly_bounded(kept):
+    """99 of 100 updates of Adam have no coordinate above 3 η, and clipping changes the last loss by at most 5 %."""
+    eta, rows, holds = 1e-3, [], []
+    for curve in kept.curves():
+        sizes = sorted(y / eta for run in kept.of(curve, key="update_max") for _, y in run)
+        high = sizes[min(len(sizes) - 1, math.floor(0.99 * len(sizes)))]
+        holds.append(high <= 3)
+        rows.append([curve, str(len(kept.of(curve))), f"{statistics.median(sizes):.3g}", f"{high:.3g}", f"{sizes[-1]:.3g}"])
+    ends = [Mean([statistics.fmean(y for _, y in run[-100:]) for run in kept.of(curve)]) for curve in kept.curves()]
+    holds.append(matches(ends[1], ends[0]))
+    why = (f"The 99th percentile of the largest coordinate is at most 3 η for {sum(holds[:-1])} of {len(holds) - 1} curves; mean "
+           f"loss of the last 100 steps {ends[0].text()} without and {ends[1].text()} with clipping.")
+    head = ["curve", "n", "largest coordinate of an update / η: median", "99th percentile", "most"]
+    return table(head, rows) + "\n" + verdict(holds, why)
+
+
+def falls_under_a_tenth(kept):
+    """The norm of the full gradient is under 0.1 on average over the last five measurements of every run."""
+    rows, holds = [], []
+    for curve in kept.curves():
+        runs = kept.of(curve)
+        late = [statistics.fmean(y for _, y in run[-5:]) for run in runs]
+        holds += [value < 0.1 for value in late]
+        rows.append([curve, str(len(runs)), Mean([run[0][1] for run in runs]).text(), Mean(late).text()])
+    why = f"{sum(holds)} of {len(holds)} runs are under 0.1 on average over their last five measurements."
+    return table(["curve", "n", "norm at the start", "norm late"], rows) + "\n" + verdict(holds, why)
+
+
+def near_each_other(*pairs):
+    """In each pair the first curve's last loss is at most 5 % above the second's."""
+
+    def claim(kept):
+        holds, said = [], []
+        for own, other in pairs:
+            a, b = last(kept.of(own)), last(kept.of(other))
+            holds.append(a.mean <= b.mean or matches(a, b))
+            said.append(f"{own} against {other} {(a.mean / b.mean - 1) * 100:+.1f} %")
+        return ends_table(kept, [kept.key, *kept.facts["also"]]) + "\n" + verdict(
+            holds, "Last loss, where at most 5 % more count as little: " + "; ".join(said) + ".")
+
+    return claim
+
+
+def below_all(method):
+    """The method's last value is below that of every other curve by more than two standard errors."""
+
+    def claim(kept):
+        own = last(kept.of(method))
+        others = [curve for curve in kept.curves() if curve != method]
+        beaten = [curve for curve in others if differs(own, last(kept.of(curve)))]
+        why = f"{method} ends below {', '.join(beaten) or 'none'} by more than two standard errors, of {', '.join(others)}."
+        return ends_table(kept, [kept.key]) + "\n" + verdict([curve in beaten for curve in others], why)
+
+    return claim
+
+
+FEDERATED = ["fed-lamb", "fed-adam", "fed-ams", "fedavg"]
+CLAIMS = {  # the block's name: its figures, and what computes it of them
+    "a-images": (["celgc-images-small"], same_as_baseline("naive-clip", "eval_accuracy")),
+    "a-ptb": (["celgc-ptb-small"], same_as_baseline("naive-clip", "eval_perplexity")),
+    "a-wikitext2": (["celgc-wikitext2-small"], same_as_baseline("naive-clip", "eval_perplexity")),
+    "b-images": (["speedup-images-small"], speeds_up),
+    "b-text": (["speedup-text-small"], speeds_up),
+    "c": (["celgc-images-small", "celgc-ptb-small", "celgc-wikitext2-small"], clipped_more),
+    "d-shards": (["unequal-shards-ptb-small"], near_each_other(("celgc, I = 4", "naive-clip"),
+                                                               ("celgc, I = 4", "celgc, I = 4, equal shards"))),
+    "d-six": (["six-of-eight-ptb-small"], near_each_other(("celgc, I = 4, 6 of 8", "naive-clip, 6 of 8"),
+                                                          ("celgc, I = 4, 6 of 8", "celgc, I = 4, 8 of 8"))),
+    "d-batch": (["large-batch-images-small"], near_each_other(("celgc, I = 2", "naive-clip"), ("celgc, I = 8", "naive-clip"))),
+    "e": (["episode-similarity-small"], best_where_hard("episode", ["0", "10"], "100")),
+    "e-synthetic": (["synthetic-heterogeneity"], below_all("episode")),
+    "f-participation": (["episode-pp-participation-small"], best_where_hard("episode++", ["2", "4"])),
+    "f-similarity": (["episode-pp-similarity-small"], best_where_hard("episode++", ["0", "10"])),
+    "g-mnist": (["fed-lamb-mnist-small"], half_the_rounds(FEDERATED)),
+    "g-fashion": (["fed-lamb-fashion-small"], half_the_rounds(FEDERATED)),
+    "g-resnet9": (["fed-lamb-resnet9-small"], half_the_rounds(FEDERATED)),
+    "h": (["sign-sgd-transformer-small"], on_par_with_adam),
+    "h-updates": (["adam-updates-small"], nearly_bounded),
+    "i": (["gradient-norm-small"], falls_under_a_tenth),
+}
+
+
+def source_of(kept):
+    facts = kept.facts
+    lines = [f"`tacet figure {facts['figure']}`: {facts['runs']} runs, {facts['training_seconds'] / 60:.3g} minutes of training in "
+             f"all, tacet {', '.join(facts['versions'])}."]
+    lines += [f"{note}." for note in facts["notes"]]
+    return " ".join(lines) + "\n"
+
+
+def block(name, folder):
+    """The text between a block's marks."""
+    figures, claim = CLAIMS[name]
+    missing = [figure for figure in figures if not (folder / f"{figure}.json").exists()]
+    if missing:
+        return "**Verdict: not run yet.** " + " ".join(f"`tacet figure {figure}` runs it." for figure in missing) + "\n"
+    kept = [Kept(folder, figure) for figure in figures]
+    return "\n".join(source_of(one) for one in kept) + "\n" + claim(*kept)
+
+
+def page_of(text, folder):
+    """The page with every block written anew. An unknown block, and a claim without one, are errors."""
+    names = [match.group(1) for match in BLOCK.finditer(text)]
+    for name in names:
+        if name not in CLAIMS:
+            raise SystemExit(f"verdicts: docs/results.md: {name} is no claim; the claims are {', '.join(CLAIMS)}")
+    lacking = [name for name in CLAIMS if names.count(name) != 1]
+    if lacking:
+        raise SystemExit(f"verdicts: docs/results.md must have one block for each claim, has not for {', '.join(lacking)}")
+
+    def fresh(match):
+        name = match.group(1)
+        return f"<!-- generated: {name} -->\n{block(name, folder)}<!-- end of generated: {name} -->\n"
+
+    return BLOCK.sub(fresh, text)
+
+
+def unused(folder):
+    """Kept files of which no claim makes use."""
+    known = {figure for figures, _ in CLAIMS.values() for figure in figures}
+    return [path.name for path in sorted(folder.glob("*")) if path.name.split(".")[0] not in known]
+
+
+def keep(source, folder):
+    """Keeps the metrics of a figure that was drawn into `source`."""
+    facts_file, points = source / "figure.json", source / "points.csv"
+    for path in (facts_file, points):
+        if not path.exists():
+            raise SystemExit(f"verdicts: {path} must be a file that `tacet figure` has written, got none")
+    name = json.loads(facts_file.read_text(encoding="utf-8"))["figure"]
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.json").write_bytes(facts_file.read_bytes())
+    packed = lzma.compress(points.read_bytes(), preset=9 | lzma.PRESET_EXTREME)
+    (folder / f"{name}.csv.xz").write_bytes(packed)
+    print(f"kept {name}: {len(packed)} bytes")
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--write", action="store_true", help="write the page's numbers anew")
+    parser.add_argument("--keep", nargs="+", type=pathlib.Path, metavar="FOLDER", help="keep the metrics of these figures")
+    parser.add_argument("--page", type=pathlib.Path, default=ROOT / "docs" / "results.md", help="default: %(default)s")
+    options = parser.parse_args(arguments)
+    folder = options.page.with_suffix("")
+    if options.keep:
+        for source in options.keep:
+            keep(source, folder)
+        return 0
+    strays = unused(folder)
+    if strays:
+        print(f"verdicts: no claim uses {', '.join(strays)} of {folder}")
+        return 1
+    text = options.page.read_text(encoding="utf-8")
+    fresh = page_of(text, folder)
+    if fresh == text:
+        return 0
+    if options.write:
+        options.page.write_text(fresh, encoding="utf-8")
+        return 0
+    for was, now in zip(BLOCK.finditer(text), BLOCK.finditer(fresh)):
+        if was.group(2) != now.group(2):
+            print(f"verdicts: {options.page}: the block {was.group(1)} differs from what the kept metrics give:\n{now.group(2)}")
+    print("scripts/verdicts.py --write writes the page's numbers anew")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

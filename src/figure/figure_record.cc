@@ -1,0 +1,65 @@
+// See figure_record.h.
+#include "figure/figure_record.h"
+
+#include <cmath>
+#include <filesystem>
+#include <set>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "figure/figure_data.h"
+#include "report/facts.h"
+#include "sweep/results.h"
+
+namespace tacet {
+namespace {
+
+std::string value_text(const std::optional<Value>& value) { return value ? csv_cell(to_toml(*value)) : ""; }
+
+void add_points(std::string& out, const Figure& figure, const FigureGroup& group, const Run& run) {
+  const std::string begin = csv_cell(figure.curves[group.curve].label) + "," + value_text(group.value) + "," +
+                            csv_cell(recipe_value(run.recipe, "run", "seed")) + "," + csv_cell(figure.y) + ",";
+  const FigurePoints points = points_of(figure, run);
+  for (size_t i = 0; i < points.x.size(); ++i) out += fmt::format("{}{},{}\n", begin, points.x[i], points.y[i]);
+}
+
+}  // namespace
+
+std::string figure_points_csv(const Figure& figure, const FigurePlan& plan, const std::vector<std::vector<Run>>& runs) {
+  std::vector<Figure> figures = {figure};
+  for (const std::string& key : figure.also) figures.push_back(with_key(figure, key));
+  std::string out = "curve,value,seed,key,x,y\n";
+  for (const Figure& one : figures)
+    for (size_t k = 0; k < plan.groups.size(); ++k)
+      for (const Run& run : runs[k]) add_points(out, one, plan.groups[k], run);
+  return out;
+}
+
+std::string figure_facts(const Figure& figure, const std::vector<std::string>& notes,
+                         const std::vector<std::vector<Run>>& runs) {
+  std::set<std::string> folders, versions;
+  double seconds = 0;
+  for (const std::vector<Run>& group : runs)
+    for (const Run& run : group) {
+      if (!folders.insert(run.folder).second) continue;
+      seconds += or_else(number(run.summary, "seconds"), 0);
+      if (run.summary.contains("versions")) versions.insert(text(run.summary["versions"], "tacet", "unknown"));
+    }
+  const nlohmann::ordered_json facts = {
+      {"figure", std::filesystem::path(figure.source).stem().string()},
+      {"title", figure.title},
+      {"kind", figure.kind},
+      {"x", figure.x},
+      {"y", figure.y},
+      {"also", figure.also},
+      {"target", figure.target ? nlohmann::ordered_json(*figure.target) : nlohmann::ordered_json(nullptr)},
+      {"parameter", figure.parameter},
+      {"notes", notes},
+      {"runs", folders.size()},
+      {"training_seconds", std::round(seconds)},
+      {"versions", versions}};
+  return facts.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace tacet

@@ -1,0 +1,90 @@
+// See figure_tuning.h.
+#include "figure/figure_tuning.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "recipe/sweep_table.h"
+#include "sweep/results.h"
+#include "tacet/error.h"
+#include "tacet/recipe.h"
+
+namespace tacet {
+namespace {
+
+std::string first_seed(const Figure& figure, const FigureCurve& curve) {
+  if (figure.seeds.empty()) return std::to_string(load_recipe(curve.recipe, curve.sets).run.integer("seed"));
+  return std::to_string(seeds_of(figure.seeds).front());
+}
+
+// Throws UserError for a point of which it is not known how well it does.
+void require_ended(const SweepPlan& plan, const SweepFolder& folder, const std::string& label) {
+  for (const Point& point : plan.points) {
+    const PointState state = state_of(folder, point);
+    if (state.kind == PointState::Kind::done || state.kind == PointState::Kind::diverged) continue;
+    throw UserError("the curve " + label + " can't be tuned: " + point.name + " is " + state_name(state.kind) +
+                    (state.reason.empty() ? "" : ": " + state.reason));
+  }
+}
+
+// Returns the settings of the best point as sets: "algorithm.eta=0.3".
+std::vector<std::string> best_sets(const SweepPlan& plan, const SweepResults& results, const std::string& label) {
+  if (!results.best)
+    throw UserError(fmt::format("the curve {} can't be tuned: none of the {} runs of its grid has {}", label,
+                                plan.points.size(), results.figure));
+  std::vector<std::string> out;
+  for (const Setting& setting : results.groups[*results.best].settings) out.push_back(setting.key + "=" + setting.value);
+  return out;
+}
+
+}  // namespace
+
+std::vector<CurveTuning> plan_tuning(const Figure& figure, int workers) {
+  std::vector<CurveTuning> out;
+  for (size_t k = 0; k < figure.curves.size(); ++k) {
+    const FigureCurve& curve = figure.curves[k];
+    if (curve.grids.empty()) continue;
+    try {
+      SweepRequest request;
+      request.recipe = curve.recipe;
+      request.sets = curve.sets;
+      request.grids = curve.grids;
+      request.seeds = first_seed(figure, curve);
+      request.best = figure.best;
+      request.workers = workers;
+      out.push_back({k, plan_sweep(request)});
+    } catch (const UserError& error) {
+      throw UserError(curve.place + ": the grid of the curve " + curve.label + " is wrong: " + error.what());
+    }
+  }
+  return out;
+}
+
+std::vector<Point> tuning_points(const std::vector<CurveTuning>& tunings) {
+  std::vector<Point> out;
+  for (const CurveTuning& tuning : tunings)
+    for (const Point& point : tuning.plan.points)
+      if (std::none_of(out.begin(), out.end(), [&](const Point& other) { return other.digest == point.digest; }))
+        out.push_back(point);
+  return out;
+}
+
+std::vector<std::string> tune(Figure& figure, const std::vector<CurveTuning>& tunings, const SweepFolder& folder) {
+  std::vector<std::string> notes;
+  for (const CurveTuning& tuning : tunings) {
+    FigureCurve& curve = figure.curves[tuning.curve];
+    require_ended(tuning.plan, folder, curve.label);
+    const SweepResults results = results_of(tuning.plan, folder);
+    std::string text;
+    for (const std::string& set : best_sets(tuning.plan, results, curve.label)) {
+      curve.sets.push_back(set);
+      text += " " + set;
+    }
+    curve.grids.clear();
+    notes.push_back(fmt::format("{}:{} is the best of {} by {}", curve.label, text, tuning.plan.points.size(), figure.best));
+  }
+  return notes;
+}
+
+}  // namespace tacet

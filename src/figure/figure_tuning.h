@@ -1,0 +1,30 @@
+// Tunes the curves of a figure as papers do: each curve's grid is run with the figure's first seed, at the recipe's own
+// value of the parameter, and the best values are taken for all seeds. Nothing is run here.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "figure/figure_file.h"
+#include "sweep/plan.h"
+#include "sweep/point_state.h"
+
+namespace tacet {
+
+// The grid of one curve.
+struct CurveTuning {
+  size_t curve = 0;  // of the figure
+  SweepPlan plan;
+};
+
+// Returns the grids of all curves that have one. Throws UserError that names the curve where a grid is wrong.
+std::vector<CurveTuning> plan_tuning(const Figure& figure, int workers);
+
+// Returns the points of all grids, each once.
+std::vector<Point> tuning_points(const std::vector<CurveTuning>& tunings);
+
+// Sets the values that are best in each grid, takes the grids away, and returns a line for each curve. Points that have
+// diverged count as worse than all others. Throws UserError where a point has not been run to its end, or all have diverged.
+std::vector<std::string> tune(Figure& figure, const std::vector<CurveTuning>& tunings, const SweepFolder& folder);
+
+}  // namespace tacet

@@ -1,0 +1,97 @@
+// See run_groups.h.
+#include "report/run_groups.h"
+
+#include <algorithm>
+#include <set>
+#include <sstream>
+
+namespace tacet {
+namespace {
+
+const std::set<std::string> kLeftOut = {"run.seed",      "data.root",  "data.vectors",
+                                        "data.subwords", "model.init", "model.file"};
+
+std::string trimmed(const std::string& text) {
+  const size_t from = text.find_first_not_of(" \t\r"), to = text.find_last_not_of(" \t\r");
+  return from == std::string::npos ? "" : text.substr(from, to - from + 1);
+}
+
+// Returns the keys whose values differ between groups that have them.
+std::set<std::string> differing(const std::vector<std::map<std::string, std::string>>& all) {
+  std::map<std::string, std::set<std::string>> values;
+  for (const auto& settings : all)
+    for (const auto& [key, value] : settings) values[key].insert(value);
+  std::set<std::string> out;
+  for (const auto& [key, found] : values)
+    if (found.size() > 1) out.insert(key);
+  return out;
+}
+
+std::string unquoted_value(const std::string& value) {
+  return value.size() > 1 && value.front() == '"' && value.back() == '"' ? value.substr(1, value.size() - 2) : value;
+}
+
+// Returns "celgc, interval = 8".
+std::string label_of(const std::map<std::string, std::string>& settings) {
+  std::string names, others;
+  for (const auto& [key, value] : settings) {
+    const std::string last = key.substr(key.find('.') + 1);
+    std::string& out = last == "name" ? names : others;
+    out += (out.empty() ? "" : ", ") + (last == "name" ? unquoted_value(value) : last + " = " + unquoted_value(value));
+  }
+  return names + (names.empty() || others.empty() ? "" : ", ") + others;
+}
+
+void make_distinct(std::vector<RunGroup>& groups) {
+  std::map<std::string, int> seen;
+  for (RunGroup& group : groups)
+    if (const int copy = ++seen[group.label]; copy > 1) group.label += " (" + std::to_string(copy) + ")";
+}
+
+}  // namespace
+
+std::map<std::string, std::string> settings_of(const std::string& recipe) {
+  std::map<std::string, std::string> out;
+  std::istringstream in(recipe);
+  std::string line, table;
+  while (std::getline(in, line)) {
+    line = trimmed(line);
+    if (line.empty() || line[0] == '#') continue;
+    if (line[0] == '[') {
+      table = trimmed(line.substr(1, line.find(']') - 1));
+      continue;
+    }
+    const size_t equal = line.find('=');
+    if (equal == std::string::npos) continue;
+    const std::string key = table + "." + trimmed(line.substr(0, equal));
+    if (kLeftOut.count(key) == 0) out[key] = trimmed(line.substr(equal + 1));
+  }
+  return out;
+}
+
+std::vector<RunGroup> groups_of(const std::vector<Run>& runs) {
+  std::vector<RunGroup> out;
+  std::vector<std::map<std::string, std::string>> all;
+  for (size_t k = 0; k < runs.size(); ++k) {
+    const auto settings = settings_of(runs[k].recipe);
+    const auto found = settings.empty() ? all.end() : std::find(all.begin(), all.end(), settings);
+    if (found != all.end()) {
+      out[static_cast<size_t>(found - all.begin())].runs.push_back(k);
+      continue;
+    }
+    all.push_back(settings);
+    out.push_back({"", {k}, {}});
+  }
+  const std::set<std::string> keys = differing(all);
+  for (size_t g = 0; g < out.size(); ++g) {
+    for (const auto& [key, value] : all[g])
+      if (keys.count(key) != 0) out[g].settings[key] = value;
+    out[g].label = label_of(out[g].settings);
+    if (out[g].label.empty())
+      out[g].label = out.size() == 1 && out[g].runs.size() > 1 ? "all runs" : runs[out[g].runs[0]].name;
+  }
+  make_distinct(out);
+  return out;
+}
+
+}  // namespace tacet

@@ -1,0 +1,26 @@
+// Groups of runs that differ in their seed only, and the settings by which groups differ, as the runs' resolved recipes tell
+// them. Nothing is averaged here.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "report/runs.h"
+
+namespace tacet {
+
+struct RunGroup {
+  std::string label;                            // names the settings by which it differs; distinct
+  std::vector<size_t> runs;                     // in the order given
+  std::map<std::string, std::string> settings;  // values that differ between groups, by "table.key", as TOML
+};
+
+// Returns the values of a resolved recipe by "table.key", without the seed and without paths, which may differ between
+// machines.
+std::map<std::string, std::string> settings_of(const std::string& recipe);
+
+// Returns the groups in the order of their first runs. A run without a recipe is a group of its own.
+std::vector<RunGroup> groups_of(const std::vector<Run>& runs);
+
+}  // namespace tacet

@@ -1,0 +1,101 @@
+"""tacet figure as a user meets it: what is run, what is drawn and kept, what a second call does, and what is said about mistakes.
+The runs are those of a function, which take no time beside their start. Every figure of recipes/figures is looked at without a
+run."""
+
+import csv
+import os
+import pathlib
+import unittest
+
+import program
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+RECIPE = """
+[data]
+name = "noise"
+noise.kind = "uniform"
+noise.scale = 1
+[model]
+name = "quartic-pair"
+[algorithm]
+name = "celgc"
+eta = 0.01
+gamma = 0.05
+interval = 4
+[clients]
+count = 2
+[schedule]
+rounds = 40
+[run]
+checkpoint_every = 0
+"""
+HEAD = """
+[figure]
+title = "Two clients"
+recipe = "r.toml"
+x = "rounds"
+y = "eval_loss"
+seeds = "1..2"
+grid = ["algorithm.eta=0.001,0.02"]
+also = ["eval_gradient_norm"]
+"""
+
+
+class Figure(program.Case):
+    def write(self, name, text):
+        with open(self.path(name), "w", encoding="utf-8") as f:
+            f.write(text)
+        return self.path(name)
+
+    def figure(self, name, curves='[curves.celgc]\nset = ["algorithm.interval=2"]\n'):
+        self.write("r.toml", RECIPE)
+        return self.write(name, HEAD + curves)
+
+    def test_a_figure_is_tuned_run_drawn_and_kept(self):
+        file, out = self.figure("tuned.toml"), self.path("tuned")
+        listed = self.tacet("figure", file, "--dry-run", "--out", out)
+        self.assertEqual(listed.returncode, 0, listed.stderr)
+        self.assertEqual(listed.stdout.count("open "), 2)
+        self.assertTrue(listed.stdout.endswith("2 runs of grids; then at most 2 runs with the best values\n"), listed.stdout)
+        self.assertFalse(os.path.exists(out))
+        done = self.tacet("figure", file, "--out", out)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stderr, r"\ncelgc: algorithm.eta=0.02 is the best of 2 by train_loss\n")
+        self.assertEqual(done.stderr.count("] done: "), 3)  # two of the grid, one more seed
+        for name in ("figure.svg", "figure.csv", "figure-eval_gradient_norm.svg", "figure.json", "points.csv", "report.html"):
+            self.assertTrue(os.path.getsize(os.path.join(out, name)) > 0, name)
+        facts = program.read_json(os.path.join(out, "figure.json"))
+        self.assertEqual((facts["figure"], facts["runs"], facts["y"]), ("tuned", 2, "eval_loss"))
+        self.assertEqual(facts["notes"], ["celgc: algorithm.eta=0.02 is the best of 2 by train_loss"])
+        # The mean that is drawn is that of the points.
+        with open(os.path.join(out, "points.csv"), encoding="utf-8", newline="") as f:
+            points = [row for row in csv.DictReader(f) if row["key"] == "eval_loss"]
+        self.assertEqual({row["seed"] for row in points}, {"1", "2"})
+        with open(os.path.join(out, "figure.csv"), encoding="utf-8", newline="") as f:
+            last = list(csv.DictReader(f))[-1]
+        ends = [float(row["y"]) for row in points if row["x"] == last["x"]]
+        self.assertEqual(len(ends), 2)
+        self.assertAlmostEqual(float(last["mean"]), sum(ends) / 2, places=9)
+        again = self.tacet("figure", file, "--out", out)
+        self.assertEqual((again.returncode, again.stderr.count("] done: ")), (0, 0), again.stderr)
+        self.assertEqual(again.stdout, done.stdout)
+
+    def test_a_grid_whose_runs_all_diverge_has_no_curve(self):
+        file = self.figure("wild.toml", curves='[curves.fedavg]\nset = ["algorithm.name=fedavg"]\ngrid = ["algorithm.eta=1e30,1e31"]\n')
+        done = self.tacet("figure", file, "--out", self.path("wild"))
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertIn("the curve fedavg can't be tuned: none of the 2 runs of its grid has train_loss", done.stderr)
+
+    def test_every_figure_of_the_recipes_is_listed(self):
+        figures = sorted((ROOT / "recipes" / "figures").glob("*.toml"))
+        self.assertGreater(len(figures), 0)
+        for figure in figures:
+            with self.subTest(figure=figure.stem):
+                listed = self.tacet("figure", str(figure), "--dry-run", "--out", self.path("none"))
+                self.assertEqual(listed.returncode, 0, listed.stderr)
+                self.assertGreaterEqual(listed.stdout.count("open "), 3)
+        self.assertFalse(os.path.exists(self.path("none")))
+
+
+if __name__ == "__main__":
+    unittest.main()

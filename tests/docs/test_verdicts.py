@@ -1,0 +1,225 @@
+"""Compares docs/results.md with the metrics that are kept in docs/results, and tries scripts/verdicts.py on metrics that are made up
+so that every number and verdict is known."""
+
+import contextlib
+import csv
+import importlib.util
+import io
+import json
+import pathlib
+import re
+import tempfile
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SPEC = importlib.util.spec_from_file_location("verdicts", ROOT / "scripts" / "verdicts.py")
+verdicts = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(verdicts)
+PAGE = (ROOT / "docs" / "results.md").read_text()
+
+
+class ThePage(unittest.TestCase):
+    def test_its_numbers_are_those_of_the_kept_metrics(self):
+        with contextlib.redirect_stdout(io.StringIO()) as said:
+            self.assertEqual(verdicts.main([]), 0, said.getvalue())
+
+    def test_no_number_of_a_run_stands_outside_of_the_blocks(self):
+        prose = verdicts.BLOCK.sub("", PAGE)
+        self.assertNotRegex(prose, r"±\s*\d|\d\s*%|\d+\.\d\d")
+
+    def test_each_figure_of_a_claim_is_there_and_each_small_twin_is_one_of_a_claim(self):
+        claimed = {figure for figures, _ in verdicts.CLAIMS.values() for figure in figures}
+        there = {path.stem for path in (ROOT / "recipes" / "figures").glob("*.toml")}
+        self.assertEqual(claimed - there, set())
+        self.assertEqual({name for name in there if name.endswith("-small")} - claimed, set())
+
+    def test_each_claim_from_a_to_i_has_a_block(self):
+        self.assertEqual({name[0] for name in verdicts.CLAIMS}, set("abcdefghi"))
+
+    def test_kept_metrics_are_small(self):
+        for path in (ROOT / "docs" / "results").glob("*"):
+            self.assertLess(path.stat().st_size, 300_000, path.name)
+
+
+class Keeps(unittest.TestCase):
+    """Kept metrics of one's own: {(curve, value, key): [[y of seed 1 at x = 1, 2, …], [of seed 2], …]}."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+
+    def kept(self, runs, **facts):
+        drawn = self.folder / "drawn"
+        drawn.mkdir(exist_ok=True)
+        text = io.StringIO()
+        rows = csv.writer(text)
+        rows.writerow(["curve", "value", "seed", "key", "x", "y"])
+        for (curve, value, key), seeds in runs.items():
+            for seed, ys in enumerate(seeds, 1):
+                for x, y in enumerate(ys, 1):
+                    rows.writerow([curve, value, seed, key, x, y])
+        (drawn / "points.csv").write_text(text.getvalue())
+        facts = {"figure": "made-up", "title": "made up", "y": "train_loss", "also": [], "target": None, "parameter": "",
+                 "notes": [], "runs": 2, "training_seconds": 120, "versions": ["0.1.0"], **facts}
+        (drawn / "figure.json").write_text(json.dumps(facts))
+        with contextlib.redirect_stdout(io.StringIO()):
+            verdicts.keep(drawn, self.folder / "results")
+        return verdicts.Kept(self.folder / "results", facts["figure"])
+
+
+class MadeUp(Keeps):
+    def test_means_and_deviations(self):
+        kept = self.kept({("a", "", "train_loss"): [[9, 4], [9, 6]]})
+        mean = verdicts.last(kept.of("a"))
+        self.assertEqual((mean.n, mean.mean), (2, 5))
+        self.assertAlmostEqual(mean.deviation, 2**0.5)
+        self.assertEqual(mean.text(), "5 ± 1.4")
+        self.assertEqual(verdicts.over_all(kept.of("a")).mean, 7)
+        self.assertEqual(verdicts.source_of(kept), "`tacet figure made-up`: 2 runs, 2 minutes of training in all, tacet 0.1.0.\n")
+
+    def test_a_curve_matches_its_baseline_or_not(self):
+        claim = verdicts.same_as_baseline("naive-clip", "eval_accuracy")
+        runs = {("naive-clip", "", "train_loss"): [[2.0]], ("naive-clip", "", "eval_accuracy"): [[0.80]],
+                ("celgc, I = 2", "", "train_loss"): [[2.09]], ("celgc, I = 2", "", "eval_accuracy"): [[0.77]]}
+        self.assertIn("**Verdict: holds.**", claim(self.kept(runs)))
+        self.assertIn("celgc, I = 2: loss +4.5 %, eval_accuracy -3.7 %.", claim(self.kept(runs)))
+        runs[("celgc, I = 2", "", "train_loss")] = [[2.11]]
+        self.assertIn("**Verdict: does not hold.**", claim(self.kept(runs)))
+
+    def test_speed_ups_are_ratios_of_steps(self):
+        def at(step):
+            return [[3.0] * (step - 1) + [1.0]] * 2
+
+        runs = {("a", str(n), "eval_loss"): at(240 // n) for n in (1, 2, 4)}
+        said = verdicts.speeds_up(self.kept(runs, y="eval_loss", target=2, parameter="clients.count"))
+        self.assertIn("| a | 4 | 2 | 60 ± 0 | 4 |", said)
+        self.assertIn("**Verdict: holds.** 2 of 2 speed-ups", said)
+        runs[("a", "4", "eval_loss")] = at(200)
+        said = verdicts.speeds_up(self.kept(runs, y="eval_loss", target=2, parameter="clients.count"))
+        self.assertIn("**Verdict: holds in part.** 1 of 2 speed-ups", said)
+        runs[("a", "4", "eval_loss")] = [[3.0], [1.0]]
+        said = verdicts.speeds_up(self.kept(runs, y="eval_loss", target=2, parameter="clients.count"))
+        self.assertIn("| a | 4 | 2 | not reached | – |", said)
+
+    def test_a_method_is_below_where_two_standard_errors_separate_it(self):
+        runs = {("episode", "0", "train_loss"): [[1.0], [1.2]], ("celgc", "0", "train_loss"): [[2.0], [2.2]],
+                ("episode", "100", "train_loss"): [[1.0], [1.0]], ("celgc", "100", "train_loss"): [[1.04], [1.04]]}
+        runs.update({(curve, value, "eval_accuracy"): [[0.5], [0.5]] for curve, value, _ in list(runs)})
+        claim = verdicts.best_where_hard("episode", ["0"], "100")
+        said = claim(self.kept(runs, parameter="data.partition.similarity"))
+        self.assertIn("at 0 it beats celgc; at 100 it is within 5 % of celgc.", said)
+        self.assertIn("**Verdict: holds.**", said)
+        # A deviation of 0.71 each: the difference of 1 is 1.4 standard errors.
+        runs[("episode", "0", "train_loss")], runs[("celgc", "0", "train_loss")] = [[0.6], [1.6]], [[1.6], [2.6]]
+        self.assertIn("at 0 it beats none", claim(self.kept(runs, parameter="data.partition.similarity")))
+
+    def test_rounds_to_the_accuracy_of_fed_ams(self):
+        def accuracies(*values):
+            return [list(values)] * 2
+
+        runs = {("fed-lamb", "", "eval_accuracy"): accuracies(0.2, 0.9, 0.9, 0.95),
+                ("fed-adam", "", "eval_accuracy"): accuracies(0.1, 0.2, 0.3, 0.9),
+                ("fed-ams", "", "eval_accuracy"): accuracies(0.1, 0.3, 0.5, 0.8),
+                ("fedavg", "", "eval_accuracy"): accuracies(0.1, 0.1, 0.1, 0.2)}
+        claim = verdicts.half_the_rounds(verdicts.FEDERATED)
+        said = claim(self.kept(runs, y="eval_accuracy"))
+        self.assertIn("fed-ams's best mean accuracy is 80 % in round 4, fed-lamb reaches it in 2; the order "
+                      "fed-lamb > fed-adam > fed-ams > fedavg at the end is seen.", said)
+        self.assertIn("**Verdict: holds.**", said)
+        runs[("fed-lamb", "", "eval_accuracy")] = accuracies(0.2, 0.3, 0.9, 0.95)
+        self.assertIn("**Verdict: holds in part.**", claim(self.kept(runs, y="eval_accuracy")))
+
+    def test_clipped_shares(self):
+        def share(naive, local):
+            return self.kept({("naive-clip", "", "clipped_fraction"): [[naive], [naive]],
+                              ("celgc, I = 2", "", "clipped_fraction"): [[local], [local]]})
+
+        images, text = share(0.1, 0.2), share(0.5, 0.6)
+        said = verdicts.clipped_more(images, text)
+        self.assertIn("2 of 2 celgc curves clip more than naive-clip", said)
+        self.assertIn("celgc clips 60 % of steps on texts, 20 % on images.", said)
+        self.assertIn("**Verdict: holds.**", said)
+        self.assertIn("**Verdict: holds in part.**", verdicts.clipped_more(images, share(0.3, 0.35)))
+
+    def test_a_norm_under_a_tenth(self):
+        runs = {("a", "", "train_loss"): [[3, 1, 0.1, 0.1, 0.05, 0.05, 0.05], [3, 1, 0.3, 0.3, 0.3, 0.3, 0.3]]}
+        said = verdicts.falls_under_a_tenth(self.kept(runs))
+        self.assertIn("**Verdict: holds in part.** 1 of 2 runs", said)
+        self.assertIn("| a | 2 | 3 ± 0 | 0.185 ± 0.16 |", said)
+
+    def test_updates_in_units_of_the_step_size(self):
+        runs = {(curve, "", key): [[value] * 100] for curve in ("adam", "adam, clipped at 1")
+                for key, value in (("train_loss", 5.0), ("update_max", 0.002))}
+        said = verdicts.nearly_bounded(self.kept(runs))
+        self.assertIn("| adam | 1 | 2 | 2 | 2 |", said)
+        self.assertIn("**Verdict: holds.**", said)
+        runs[("adam", "", "update_max")] = [[0.002] * 98 + [0.02] * 2]
+        self.assertIn("**Verdict: holds in part.**", verdicts.nearly_bounded(self.kept(runs)))
+
+    def test_losses_near_each_other(self):
+        runs = {("adam", "", "train_loss"): [[2.0]], ("sign-sgd-gen", "", "train_loss"): [[2.08]],
+                ("adam, clipped at 1", "", "train_loss"): [[1.0]]}
+        claim = verdicts.near_each_other(("sign-sgd-gen", "adam"), ("adam, clipped at 1", "adam"))
+        said = claim(self.kept(runs))
+        self.assertIn("sign-sgd-gen against adam +4.0 %; adam, clipped at 1 against adam -50.0 %.", said)
+        self.assertIn("**Verdict: holds.**", said)
+        runs.update({(curve, "", "eval_perplexity"): [[9.0]] for curve, _, _ in list(runs)})
+        self.assertIn("sign-sgd-gen yes, adam, clipped at 1 yes.", verdicts.on_par_with_adam(self.kept(runs)))
+        runs[("sign-sgd-gen", "", "train_loss")] = [[2.12]]
+        self.assertIn("sign-sgd-gen no, adam, clipped at 1 yes.", verdicts.on_par_with_adam(self.kept(runs)))
+        self.assertIn("**Verdict: holds in part.**", claim(self.kept(runs)))
+
+
+class ThePagesCheck(Keeps):
+    def setUp(self):
+        super().setUp()
+        self.page = self.folder / "results.md"
+        self.page.write_text(PAGE)
+
+    def run_on_page(self, *arguments):
+        with contextlib.redirect_stdout(io.StringIO()) as said:
+            code = verdicts.main([*arguments, "--page", str(self.page)])
+        return code, said.getvalue()
+
+    def keep_synthetic(self, loss):
+        runs = {(curve, "", "eval_loss"): [[value], [value]]
+                for curve, value in (("episode", loss), ("celgc", 2.0), ("fedavg", 2.0), ("scaffold", 2.0))}
+        self.kept(runs, figure="synthetic-heterogeneity", y="eval_loss")
+
+    def test_a_number_that_is_not_that_of_the_metrics_is_noticed(self):
+        self.keep_synthetic(1.0)
+        self.assertEqual(self.run_on_page("--write")[0], 0)
+        self.assertEqual(self.run_on_page(), (0, ""))
+        text = self.page.read_text()
+        self.assertIn("| episode | 2 | 1 ± 0 |", text)
+        self.page.write_text(text.replace("| episode | 2 | 1 ± 0 |", "| episode | 2 | 0.9 ± 0 |"))
+        code, said = self.run_on_page()
+        self.assertEqual(code, 1)
+        self.assertIn("the block e-synthetic differs", said)
+        # Other metrics under the same page are noticed as well.
+        self.page.write_text(text)
+        self.keep_synthetic(3.0)
+        self.assertEqual(self.run_on_page()[0], 1)
+
+    def test_blocks_and_metrics_without_a_claim_are_errors(self):
+        self.page.write_text(re.sub(r"<!-- generated: i -->.*?<!-- end of generated: i -->\n", "", PAGE, flags=re.S))
+        with self.assertRaisesRegex(SystemExit, "must have one block for each claim, has not for i"):
+            self.run_on_page()
+        self.page.write_text(PAGE.replace("generated: i -->", "generated: j -->"))
+        with self.assertRaisesRegex(SystemExit, "j is no claim; the claims are a-images, "):
+            self.run_on_page()
+        self.page.write_text(PAGE)
+        (self.folder / "results").mkdir()
+        (self.folder / "results" / "other.json").write_text("{}")
+        code, said = self.run_on_page()
+        self.assertEqual(code, 1)
+        self.assertIn("no claim uses other.json", said)
+
+    def test_a_folder_without_a_figure_is_named(self):
+        with self.assertRaisesRegex(SystemExit, "figure.json must be a file that `tacet figure` has written, got none"):
+            self.run_on_page("--keep", str(self.folder))
+
+
+if __name__ == "__main__":
+    unittest.main()
