@@ -105,8 +105,8 @@ void RunLog::acquire() {
 
 void RunLog::write_intervals() {
   if (!run_.measures_interval()) return;
-  const IntervalRecord so_far{run_.first_interval(), decisions_in(run_.state.intervals)};
-  write_interval_record(file("interval.json"), so_far, run_.state.round);
+  write_interval_record(file("interval.json"), {run_.first_interval(), decisions_in(run_.state.intervals)},
+                        run_.state.round);
 }
 
 std::optional<IntervalDecision> RunLog::interval_decision(int64_t round) const {
