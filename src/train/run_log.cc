@@ -311,18 +311,16 @@ void RunLog::record_membership(int64_t term, const std::vector<std::string>& los
 }
 
 void RunLog::flush() {
-  bool decided = false;
   for (const json& line : pending_) {
-    decided = decided || line["event"] == "interval";
     lines_ += 1;
     if (keeps_recent_) recent_.push_back(line.dump());
     if (!writes()) continue;
     log_.write(line);
     events_.write(line);
     run_.state.metrics_bytes = log_.bytes();
+    if (line["event"] == "interval") write_intervals();
   }
   pending_.clear();
-  if (decided && writes()) write_intervals();
   if (recent_.size() > kMostRecent) recent_.erase(recent_.begin(), recent_.end() - kMostRecent);
 }
 
