@@ -12,6 +12,7 @@
 #include <httplib.h>
 
 #include "base/utf8.h"
+#include "launch/environment.h"
 #include "report/live_page.h"
 #include "tacet/error.h"
 
@@ -89,7 +90,7 @@ int bind_live(httplib::Server& server, const LiveOptions& options) {
 
 int serve_live(const LiveOptions& options) {
   LivePage live(options.dirs);
-  const bool open = !is_loopback(options.address);
+  const bool open = !is_loopback(options.address) && options.address != "localhost" && options.address != "::1";
   const std::string token = options.token.empty() && open ? random_token() : options.token;
   const EndingSignals signals;
   httplib::Server server;

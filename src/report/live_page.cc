@@ -58,10 +58,6 @@ std::string LivePage::new_trouble() {
   return trouble_;
 }
 
-bool is_loopback(const std::string& address) {
-  return address == "localhost" || address == "::1" || address == "[::1]" || address.starts_with("127.");
-}
-
 std::string random_token() {
   std::random_device device;
   std::string out;

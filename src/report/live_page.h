@@ -26,9 +26,6 @@ class LivePage {
   std::string made_of_, page_, trouble_, told_;
 };
 
-// Returns true for an address that only this machine reaches: 127.0.0.1, ::1, localhost.
-bool is_loopback(const std::string& address);
-
 // Returns 32 hexadecimal digits of the system's randomness.
 std::string random_token();
 

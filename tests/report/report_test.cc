@@ -147,7 +147,6 @@ TEST(Admitted, NeedsTheTokenOrANameOfThisMachine) {
   EXPECT_FALSE(admitted("", "", "example.org:8060"));
   EXPECT_FALSE(admitted("", "", "localhost.example.org"));
   EXPECT_FALSE(admitted("", "", ""));
-  EXPECT_TRUE(is_loopback("127.0.0.1") && is_loopback("::1") && !is_loopback("0.0.0.0") && !is_loopback("192.0.2.1"));
   EXPECT_EQ(random_token().size(), 32u);
   EXPECT_NE(random_token(), random_token());
 }
