@@ -104,10 +104,11 @@ TEST(RoundsProbe, FindsEpisodesCorrectionsExactWithoutNoise) {
   }
 }
 
-// SCAFFOLD's are means along the last round's steps. On ½·2x² + t x the tilts are exact, while the common part was longer:
-// with z = 1 − 2η the steps had slopes 2x·z^t, t < I, and now it is 2x·z^I.
+// SCAFFOLD's are means along the last round's steps. On ½·2x² + t x with z = 1 − 2η these had slopes 2x·z^t, t < I, and now
+// it is 2x·z^I. What is not corrected of a tilt, a share 1 − ρ, is answered by the steps but for the share
+// m = (1 + z + … + z^{I−1})/I of it: 1 − ρ falls as (1 − m)^k with the rounds.
 TEST(RoundsProbe, FindsHowFarScaffoldsCorrectionsAreBehind) {
-  constexpr double z = 0.8;
+  constexpr double z = 0.8, m = (1 + z + z * z + z * z * z) / 4;
   const auto objective = make_function_objective(tilted(16, 2, {-3, -1, 4}), {}, 1);
   const Followed run = follow(recipe_with("name = \"scaffold\", eta = 0.1, interval = 4", 3, 5), *objective);
   EXPECT_FALSE(run.rounds[0].heterogeneity) << "nothing is known of a gradient's time before the first one";
@@ -115,10 +116,9 @@ TEST(RoundsProbe, FindsHowFarScaffoldsCorrectionsAreBehind) {
     ASSERT_TRUE(run.rounds[k].heterogeneity->corrections) << k;
     const CorrectionQuality& q = *run.rounds[k].heterogeneity->corrections;
     EXPECT_NEAR(q.mean_cosine, 1, 1e-4) << k;
-    EXPECT_NEAR(q.mean_ratio, (1 + z + z * z + z * z * z) / 4 / std::pow(z, 4), 1e-3) << k;
-    if (k == 1) continue;  // the first round's steps went apart, as nothing corrected them
+    EXPECT_NEAR(q.mean_ratio, m / std::pow(z, 4), 1e-3) << k;
     EXPECT_NEAR(q.cosine, 1, 1e-4) << k;
-    EXPECT_NEAR(q.ratio, 1, 1e-4) << k;
+    EXPECT_NEAR(q.ratio, 1 - std::pow(1 - m, static_cast<double>(k)), 1e-4) << k;
   }
 }
 

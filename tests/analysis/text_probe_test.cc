@@ -119,7 +119,8 @@ TEST_F(TextProbe, TheHessianIsSymmetric) {
       size += of_u[j] * of_u[j];
     }
     EXPECT_GT(std::sqrt(size), 0) << tables;
-    EXPECT_NEAR(left, right, 0.01 * std::sqrt(size)) << tables;
+    // The translator has rectifiers, whose kinks lie within a step of a difference.
+    EXPECT_NEAR(left, right, (tables == translation ? 0.03 : 0.01) * std::sqrt(size)) << tables;
   }
 }
 
