@@ -10,6 +10,7 @@
 #include <ATen/ops/zeros.h>
 
 #include "averages.h"
+#include "engine/auto_interval.h"
 #include "tacet/error.h"
 #include "tacet/objective.h"
 #include "tacet/registry.h"
@@ -21,6 +22,14 @@ namespace {
 // The exceptions by which the method's thread leaves a round that the program gives up. They never leave run().
 struct Ending {};
 struct Cutting {};
+
+int interval_of(const Values& algorithm) {
+  const auto fixed = interval_options(algorithm).fixed;
+  if (!fixed)
+    throw UserError(
+        "algorithm.interval must be an integer in a loop of one's own, got \"auto\": tacet.train measures what it asks for");
+  return static_cast<int>(*fixed);
+}
 
 }  // namespace
 
@@ -54,7 +63,7 @@ LocalLoop::LocalLoop(const Recipe& recipe, std::vector<Layer> layers, Vec parame
                      std::shared_ptr<Group> group)
     : recipe_(with_clients(recipe, group->size())),
       row_(find_algorithm(recipe.algorithm.text("name"))),
-      interval_(recipe.algorithm.has("interval") ? static_cast<int>(recipe.algorithm.integer("interval")) : 1),
+      interval_(interval_of(recipe.algorithm)),
       group_(std::move(group)),
       objective_(std::make_unique<Handover>(*this, std::move(layers), parameters, std::move(gradients))),
       threads_(at::get_num_threads()),

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "algorithms/builtin_algorithms.h"
+#include "engine/auto_interval.h"
 #include "tacet/error.h"
 #include "tacet/registry.h"
 
@@ -15,10 +16,22 @@ namespace {
 // Holds the values of options that the driver reads.
 struct Shared {
   double eta = 0, gamma = 0;
-  int64_t interval = 1;
   std::optional<int64_t> local_epochs;
   std::string message;
 };
+
+// Binds interval, and where a larger one saves messages what measures it.
+void add_interval(OptionList& o, const AlgorithmInfo& row) {
+  int64_t unused = 1;
+  const bool measured = saves_messages(row);
+  std::string doc = row.draws_steps ? "local steps I in a round, on average" : "local steps I in a round";
+  if (measured) doc += "; auto: as many as the run's own times ask for, which interval_file alone repeats";
+  Option& interval = o.integer("interval", unused, 1, within(1, 1e9), doc);
+  if (row.own_steps) interval.not_with = {{"local_epochs"}};
+  if (measured) interval.one_of = {"auto"};
+  IntervalOptions keys;
+  if (measured) keys.options(o);
+}
 
 // Lists the row's options: eta, gamma, interval and local_epochs, those that the method binds itself, and message.
 std::vector<Option> all_options(const AlgorithmInfo& row) {
@@ -29,11 +42,7 @@ std::vector<Option> all_options(const AlgorithmInfo& row) {
     o.number("gamma", unused.gamma,
              row.clips == Clips::always ? std::nullopt : std::optional(std::numeric_limits<double>::infinity()),
              above_or_infinite(0), "clipping parameter γ: the longest step; inf never clips");
-  if (!row.single_client) {
-    Option& interval = o.integer("interval", unused.interval, 1, within(1, 1e9),
-                                 row.draws_steps ? "local steps I in a round, on average" : "local steps I in a round");
-    if (row.own_steps) interval.not_with = {{"local_epochs"}};
-  }
+  if (!row.single_client) add_interval(o, row);
   if (row.own_steps)
     o.maybe_integer("local_epochs", unused.local_epochs, within(1, 1e6),
                     "local epochs E in a round, in place of interval: a client takes ⌈E n/b⌉ steps, with n its samples and "

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "engine/auto_interval.h"
 #include "tacet/error.h"
 
 namespace tacet {
@@ -31,9 +32,7 @@ ExchangePlan way(const ClusterCosts& costs, const std::string& message, bool ove
   // Slices go out and sums come back, and each of the two waits for a way there and back at most.
   plan.seconds = costs.workers > 1 ? plan.bytes / costs.bytes_per_second + 2 * costs.round_trip : 0;
   plan.step_seconds = costs.step_seconds;
-  const double ratio = plan.seconds / costs.step_seconds;
-  const double least = overlap ? share * ratio : share / (1 - share) * ratio;
-  plan.interval = static_cast<int64_t>(std::clamp(std::ceil(least * (1 - 1e-12)), 1.0, 9e15));
+  plan.interval = least_interval({plan.step_seconds, plan.seconds}, share, overlap);
   return plan;
 }
 

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 #include <optional>
+#include <tuple>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -21,6 +22,7 @@
 #include "data/catalog/sources.h"
 #include "data/catalog/stand_in.h"
 #include "data/files/locate.h"
+#include "engine/auto_interval.h"
 #include "engine/client_sampling.h"
 #include "engine/message_coding.h"
 #include "machine/processor.h"
@@ -29,6 +31,7 @@
 #include "tacet/error.h"
 #include "tacet/registry.h"
 #include "tacet/train.h"
+#include "train/interval_record.h"
 #include "train/process.h"
 
 namespace tacet {
@@ -157,9 +160,12 @@ struct DryRun {
   int64_t training = 0;
   std::string unit = "samples";
   std::vector<std::string> notes;
-  std::string missing;                         // the reason why a stand-in took the data's place; empty: they are there
-  int clients = 1, workers = 1, interval = 1;  // interval: with local epochs the most steps of a client
-  double vectors = 0, bytes = 0;               // of one client's messages in a round
+  std::string missing;  // the reason why a stand-in took the data's place; empty: they are there
+  int clients = 1, workers = 1,
+      interval = 1;               // interval: with local epochs the most steps of a client; the first I of "auto"
+  int longest = 1;                // the largest I of "auto"; else the interval
+  bool measured = false;          // interval = "auto"
+  double vectors = 0, bytes = 0;  // of one client's messages in a round
   Cost cost;
   double round_seconds = 0;
   int64_t guessed_from = 0;  // largest batch that was measured where the step was not; 0: the step itself was measured
@@ -186,12 +192,16 @@ void print_dry_run(const DryRun& r) {
   fmt::print("data        {}, {} training {}{}\n", data, r.training, r.unit, r.missing.empty() ? " an epoch" : "");
   for (const std::string& note : r.notes) fmt::print("            {}\n", note);
   if (!r.missing.empty()) print_missing(find_dataset(r.data), r.missing);
-  fmt::print("method      {}, {} clients, I = {}\n", r.method, r.clients, r.interval);
+  fmt::print("method      {}, {} clients, I = {}\n", r.method, r.clients,
+             r.measured ? fmt::format("auto, {} … {}", r.interval, r.longest) : std::to_string(r.interval));
   fmt::print("{}", setting_text(r.setting));
   fmt::print("a round     {:g} vectors a client, {}\n", r.vectors, human_bytes(r.bytes));
   fmt::print("time        {:.3g} s a local step here{}, about {:.3g} s a round on {} worker{}\n", r.cost.seconds,
              r.guessed_from > 0 ? " (extrapolated from smaller batches)" : "", r.round_seconds, r.workers,
              r.workers == 1 ? "" : "s");
+  if (r.measured)
+    fmt::print("            with the first I, {}; about {:.3g} s with I = {}. The run's own times decide between them\n",
+               r.interval, r.round_seconds / r.interval * r.longest, r.longest);
   if (r.guessed_from > 0)
     fmt::print("memory      more than the {} of a step with data.batch_size = {}; this machine has {}\n",
                human_bytes(r.cost.bytes), r.guessed_from, human_bytes(this_memory().total));
@@ -218,6 +228,9 @@ nlohmann::json json_of(const DryRun& r) {
                       {"round_seconds", r.round_seconds},
                       {"extrapolated", r.guessed_from > 0},
                       {"memory_bytes", r.cost.bytes}};
+  if (r.measured)
+    j["interval_auto"] = {
+        {"first", r.interval}, {"largest", r.longest}, {"round_seconds", r.round_seconds / r.interval * r.longest}};
   j.update(setting_json(r.setting));
   if (!r.own) j["data"] = r.data;
   if (!r.missing.empty()) j["data_missing"] = r.missing;
@@ -229,11 +242,20 @@ bool deals_to_present(const Recipe& recipe) {
   return recipe.data.has("partition.every_round") && recipe.data.flag("partition.every_round");
 }
 
+// Returns the first and the largest I where the run's own times decide: those of the recipe, or of an earlier run.
+std::pair<int, int> measured_bounds(const IntervalOptions& interval) {
+  if (!interval.file) return {static_cast<int>(interval.least), static_cast<int>(interval.most)};
+  const IntervalRecord record = read_interval_record(*interval.file);
+  int64_t most = record.first;
+  for (const IntervalDecision& d : record.decisions) most = std::max(most, d.interval);
+  return {static_cast<int>(record.first), static_cast<int>(most)};
+}
+
 // Returns the most local steps of a client in the first round. Where a stand-in took the data's place, or none was made,
 // those of a client with the mean share.
 int steps_a_round(const Recipe& recipe, Objective* objective, const DryRun& r, const std::vector<int>& present) {
   const Values& algorithm = recipe.algorithm;
-  if (!algorithm.has("local_epochs")) return algorithm.has("interval") ? static_cast<int>(algorithm.integer("interval")) : 1;
+  if (!algorithm.has("local_epochs")) return static_cast<int>(interval_options(algorithm).fixed.value_or(1));
   const int64_t E = algorithm.integer("local_epochs");
   int64_t most = 1;
   if (r.missing.empty() && objective)
@@ -277,7 +299,11 @@ DryRun examine(const Recipe& recipe, int workers) {
     if (!guess) objective = stand_in.objective(recipe.data.integer("batch_size"));
   }
 
-  r.interval = steps_a_round(recipe, objective.get(), r, present);
+  r.interval = r.longest = steps_a_round(recipe, objective.get(), r, present);
+  if (const IntervalOptions interval = interval_options(recipe.algorithm); !interval.fixed) {
+    r.measured = true;
+    std::tie(r.interval, r.longest) = measured_bounds(interval);
+  }
   r.parameters = objective ? parameter_count(*objective) : guess->parameters;
   r.vectors = r.clients > 1 ? method.vectors_sent(r.interval) : 0;
   const MessageKind kind =

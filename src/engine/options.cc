@@ -61,6 +61,11 @@ std::string join_or(const std::vector<std::string>& words) {
   return out;
 }
 
+// Returns `, or "auto"` for an integer in whose place a word may stand; empty for any other option.
+std::string or_words(const Option& option) {
+  return option.kind != Kind::integer || option.one_of.empty() ? "" : ", or " + join_or(option.one_of);
+}
+
 const char* kind_name(Kind kind) {
   switch (kind) {
     case Kind::flag:
@@ -297,7 +302,7 @@ std::string describe_given(const Value& value) {
 }
 
 std::string kind_complaint(const Option& option, const std::string& got) {
-  return std::string("must be ") + kind_name(option.kind) + ", got " + got;
+  return std::string("must be ") + kind_name(option.kind) + or_words(option) + ", got " + got;
 }
 
 std::optional<std::string> complaint(const Option& option, const Value& value) {
@@ -307,6 +312,8 @@ std::optional<std::string> complaint(const Option& option, const Value& value) {
       if (!std::holds_alternative<bool>(value)) return wrong_kind();
       return {};
     case Kind::integer: {
+      const auto* word = std::get_if<std::string>(&value);
+      if (word && std::count(option.one_of.begin(), option.one_of.end(), *word)) return {};
       const auto* v = std::get_if<int64_t>(&value);
       if (!v) {
         const auto* real = std::get_if<double>(&value);
@@ -314,7 +321,8 @@ std::optional<std::string> complaint(const Option& option, const Value& value) {
         const bool whole = real && *real == std::floor(*real) && std::abs(*real) < 1e15;
         return wrong_kind() + (whole ? " (write " + plain(*real) + ")" : "");
       }
-      if (!inside(option, static_cast<double>(*v))) return "must be " + bounds(option) + ", got " + std::to_string(*v);
+      if (!inside(option, static_cast<double>(*v)))
+        return "must be " + bounds(option) + or_words(option) + ", got " + std::to_string(*v);
       return {};
     }
     case Kind::number:
@@ -341,7 +349,7 @@ std::string describe_range(const Option& option) {
     case Kind::flag:
       return "true or false";
     case Kind::integer:
-      return "integer" + range;
+      return "integer" + range + or_words(option);
     case Kind::number:
       return "number" + range + (option.max == infinity && !option.max_open ? ", or inf" : "");
     case Kind::text:

@@ -53,6 +53,7 @@ struct Client::Turn {
   int64_t draws = 0, steps = 0;  // gradients drawn in this round; local steps among them
   bool skip = false;             // true if the last gradient was not finite
   Counters counters;
+  double gradient_seconds = 0;  // in the gradients of its local steps
 };
 
 struct Round::Inside {
@@ -98,8 +99,10 @@ Gradient Client::draw(const Vec& y, bool local_step) {
   const RoundSetup& s = turn.setup;
   if (s.broken && *s.broken) throw PeerLost(-1, "a worker was lost during round " + std::to_string(s.number + 1));
   if (is_late(s)) throw Late{};
+  const auto start = Clock::now();
   const BatchLoss sample =
       s.objective->gradient({s.seed, id_, s.number, s.first_draw + turn.draws, s.first_iteration + turn.steps}, y);
+  if (local_step) turn.gradient_seconds += since(start);
   Vec g = s.objective->gradient_buffer();
   const double norm = l2_norm(g);
   const bool loss_ok = std::isfinite(sample.loss);
@@ -201,7 +204,7 @@ bool Round::Inside::turn(int id, const std::function<void(Client&)>& f, float* t
   const auto [turns, is_first] = drawn.try_emplace(id);
   if (is_first && setup.before) setup.before(id);
   Drawn& so_far = turns->second;
-  Client::Turn turn{setup, so_far.draws, so_far.steps, false, {}};
+  Client::Turn turn{setup, so_far.draws, so_far.steps, false, {}, 0};
   Client client;
   client.id_ = id;
   client.turn_ = &turn;
@@ -215,6 +218,7 @@ bool Round::Inside::turn(int id, const std::function<void(Client&)>& f, float* t
     turn.counters = {};
   }
   report.busy_seconds += since(start);
+  report.gradient_seconds += turn.gradient_seconds;
   so_far = {turn.draws, turn.steps};
   if (setup.stop && *setup.stop) turn.counters.stop = 1;
   pack(turn.counters, tail);
@@ -375,6 +379,7 @@ Round::Pending Round::start_mean(const Vec& reference, const ClientFn& f) {
   const Coding coding{coded_messages(setup), 1, reference};
   const SumShape shape = shape_of(1, d, 0, 0, static_cast<int64_t>(setup.sampled.size()));
   inside_->count_message(1, 0);
+  inside_->report.overlaps = true;
   inside_->started = std::async(std::launch::async, [=, &group = *setup.group, &memory] {
     const auto sent = [&](int64_t p) {
       return Sent{started->clients[p - first], &started->vectors[p - first], nullptr, started->tail.data()};

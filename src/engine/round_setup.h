@@ -64,10 +64,12 @@ struct RoundReport {
   Counters counters;
   std::map<std::string, double> notes;  // by name; equal on all ranks
   int collectives = 0;
-  int64_t client_bytes = 0;  // bytes of one client's messages as coded, parameters and buffers
-  std::vector<int> late;     // clients that did not come in time, ascending
-  Drift drift;               // of this rank's clients
-  double busy_seconds = 0;   // this rank's own time in its clients' turns
+  int64_t client_bytes = 0;     // bytes of one client's messages as coded, parameters and buffers
+  std::vector<int> late;        // clients that did not come in time, ascending
+  Drift drift;                  // of this rank's clients
+  double busy_seconds = 0;      // this rank's own time in its clients' turns, waiting for a started mean included
+  double gradient_seconds = 0;  // of it, in the gradients of local steps
+  bool overlaps = false;        // an exchange ran beside local steps (Round::start_mean)
 };
 
 // The exception of a mean whose deadline passed before any client had finished its turn. Every rank throws it.

@@ -1,6 +1,7 @@
 // Implements misfits.h.
 #include "recipe/misfits.h"
 
+#include "engine/auto_interval.h"
 #include "engine/client_sampling.h"
 #include "engine/schedule.h"
 #include "tacet/algorithm.h"
@@ -17,6 +18,28 @@ void check_clients(const Recipe& recipe, Misfits& out) {
   if (!clients.count) return;
   const auto N = static_cast<int>(*clients.count);
   if (const auto wrong = sampling_complaint(clients, N)) out.push_back({"clients", "participating", *wrong, {}});
+}
+
+// Checks the bounds of a measured I, and what has to fit into I.
+void check_interval(const Recipe& recipe, Misfits& out) {
+  const Values& algorithm = recipe.algorithm;
+  if (!algorithm.has("interval")) return;
+  const IntervalOptions interval = interval_options(algorithm);
+  const bool bounded = !interval.fixed && !interval.file;
+  if (bounded && interval.least > interval.most)
+    out.push_back(
+        {"algorithm",
+         "interval_min",
+         "must be <= algorithm.interval_max = " + std::to_string(interval.most) + ", got " + std::to_string(interval.least),
+         {}});
+  if (!algorithm.has("delay") || (!interval.fixed && interval.file)) return;  // a file is not read here
+  const int64_t least = interval.fixed.value_or(interval.least), delay = algorithm.integer("delay");
+  if (delay > least)
+    out.push_back({"algorithm",
+                   "delay",
+                   "must be <= algorithm." + std::string(bounded ? "interval_min = " : "interval = ") +
+                       std::to_string(least) + ", got " + std::to_string(delay),
+                   {}});
 }
 
 // Checks what only some methods can do.
@@ -37,12 +60,7 @@ void check_method(const Recipe& recipe, Misfits& out) {
                          ", where every client takes part in every step, got " + std::to_string(S),
                      {}});
   }
-  if (algorithm.has("delay") && algorithm.has("interval") && algorithm.integer("delay") > algorithm.integer("interval"))
-    out.push_back({"algorithm",
-                   "delay",
-                   "must be <= algorithm.interval = " + std::to_string(algorithm.integer("interval")) + ", got " +
-                       std::to_string(algorithm.integer("delay")),
-                   {}});
+  check_interval(recipe, out);
   if (algorithm.has("phi_min") && algorithm.has("phi_max") && algorithm.number("phi_min") > algorithm.number("phi_max"))
     out.push_back({"algorithm",
                    "phi_min",

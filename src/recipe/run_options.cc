@@ -63,9 +63,10 @@ void RunOptions::options(OptionList& list) {
                  "checkpoint"));
   free(list.integer("min_workers", min_workers, 1, within(1, 1e6),
                     "with fewer workers left the run ends with a checkpoint and exit code 3"));
-  list.number("round_deadline", round_deadline, 0, within(0, 1e6),
-              "seconds after which a round goes on without the clients that have not finished; the one option under which "
-              "the clock decides about results (0: none)");
+  list.number(
+      "round_deadline", round_deadline, 0, within(0, 1e6),
+      "seconds after which a round goes on without the clients that have not finished, so that the clock decides about "
+      "results (0: none)");
 }
 
 }  // namespace tacet

@@ -8,6 +8,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "base/digest.h"
 #include "data/record/data_record.h"
 #include "recipe/tables.h"
 #include "tacet/error.h"
@@ -37,6 +38,8 @@ Fingerprint fingerprint_of(const Recipe& recipe, Objective& objective, int clien
   for (const Used& used : used_values(recipe))
     if (!used.option || !used.option->per_machine)
       f.emplace_back("recipe's " + used.table + "." + used.key, to_toml(used.value));
+  if (recipe.algorithm.has("interval_file"))
+    f.emplace_back("file algorithm.interval_file", sha256_file(recipe.algorithm.text("interval_file")));
   for (const Layer& l : objective.layers()) f.emplace_back("model's " + l.name, shape_text(l.shape));
   if (const std::string record = objective.data_record(); !record.empty())
     for (const auto& [name, value] : facts_of(parse_data_record(record, "data"))) f.emplace_back("data's " + name, value);

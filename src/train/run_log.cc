@@ -70,6 +70,7 @@ void RunLog::open(bool resume) {
                            : s.metrics_bytes);
   s.metrics_bytes = log_.bytes();
   events_ = TensorBoardLog(folder_, read_lines(path));
+  write_intervals();
   write_summary("running", json::object());
 }
 
@@ -91,7 +92,18 @@ void RunLog::acquire() {
   log_ = MetricsLog(path, static_cast<int64_t>(text.size()));
   run_.state.metrics_bytes = log_.bytes();
   events_ = TensorBoardLog(folder_, lines);
+  write_intervals();
   write_summary("running", json::object());
+}
+
+void RunLog::write_intervals() {
+  if (!run_.measures_interval()) return;
+  const IntervalRecord so_far{run_.first_interval(), decisions_in(run_.state.intervals)};
+  write_interval_record(file("interval.json"), so_far, run_.state.round);
+}
+
+std::optional<IntervalDecision> RunLog::interval_decision(int64_t round) const {
+  return writes() ? decision_in_file(file("interval.json"), round) : std::nullopt;
 }
 
 void RunLog::write_summary(const std::string& status, const json& more) {
@@ -100,7 +112,7 @@ void RunLog::write_summary(const std::string& status, const json& more) {
   for (const Layer& l : run_.objective->layers()) parameters += l.size;
   json j = {{"status", status},
             {"algorithm", run_.method.name},
-            {"interval", run_.local_epochs > 0 ? json(nullptr) : json(run_.interval)},
+            {"interval", run_.local_epochs > 0 ? json(nullptr) : json(run_.interval())},
             {"parameters", parameters},
             {"workers", group_->size()},
             {"clients", run_.clients},
@@ -112,6 +124,10 @@ void RunLog::write_summary(const std::string& status, const json& more) {
             {"kernels", paths_of(run_.kernels)},
             {"versions", {{"tacet", version()}, {"torch", TORCH_VERSION}, {"onednn", or_null(onednn_version())}}}};
   if (run_.local_epochs > 0) j["local_epochs"] = run_.local_epochs;
+  if (run_.measures_interval())
+    j["interval_auto"] = {{"first", run_.first_interval()},
+                          {"decisions", decisions_in(run_.state.intervals).size()},
+                          {"repeated", run_.repeated.has_value()}};
   add_subject(run_.recipe, j);
   const FaultTotals& f = run_.state.faults;
   if (status != "running")
@@ -142,7 +158,7 @@ void RunLog::finish(Result& result, double page_faults) {
                                 {"iterations", result.iterations},
                                 {"epochs", result.epoch},
                                 {"extra_samples", result.extra_samples},
-                                {"warnings", run_.overlong_round()},
+                                {"warnings", run_.warnings()},
                                 {"communications", result.communications},
                                 {"bytes_sent", result.bytes_sent},
                                 {"client_bytes", result.client_bytes},
@@ -265,6 +281,14 @@ void RunLog::record_gradient(double norm, const Score& total, double part) {
   pending_.push_back(std::move(line));
 }
 
+void RunLog::record_interval(const IntervalDecision& d, int before, bool repeated) {
+  if (!on()) return;
+  json line = this->line("interval");
+  line.update({{"old", before}, {"new", d.interval}, {"repeated", repeated}});
+  line.update({{"step_seconds", d.step_seconds}, {"exchange_seconds", d.exchange_seconds}});
+  pending_.push_back(std::move(line));
+}
+
 void RunLog::record_membership(int64_t term, const std::vector<std::string>& lost, double seconds, int64_t repeated) {
   if (!on()) return;
   json line = this->line("membership");
@@ -277,7 +301,9 @@ void RunLog::record_membership(int64_t term, const std::vector<std::string>& los
 }
 
 void RunLog::flush() {
+  bool decided = false;
   for (const json& line : pending_) {
+    decided = decided || line["event"] == "interval";
     lines_ += 1;
     if (keeps_recent_) recent_.push_back(line.dump());
     if (!writes()) continue;
@@ -286,6 +312,7 @@ void RunLog::flush() {
     run_.state.metrics_bytes = log_.bytes();
   }
   pending_.clear();
+  if (decided && writes()) write_intervals();
   if (recent_.size() > kMostRecent) recent_.erase(recent_.begin(), recent_.end() - kMostRecent);
 }
 

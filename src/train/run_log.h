@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "engine/round_setup.h"
 #include "tacet/membership.h"
 #include "tacet/train.h"
+#include "train/interval_record.h"
 #include "train/run_folder.h"
 #include "train/tensorboard.h"
 #include "train/training.h"
@@ -60,6 +62,8 @@ class RunLog {
   void record_evaluation(const char* event, const std::string& split);
   // Writes the norm of the gradient over `part` of the training set, whose sums are `total`.
   void record_gradient(double norm, const Score& total, double part);
+  // Writes what a decision on I made of `before`. `repeated` says that it was made before.
+  void record_interval(const IntervalDecision& d, int before, bool repeated);
   void record_membership(int64_t term, const std::vector<std::string>& lost, double seconds, int64_t repeated);
 
   void mark() { marked_ = lines_; }  // marks the begin of a round
@@ -67,6 +71,10 @@ class RunLog {
   void flush();                      // writes the lines that wait
   void roll_back();                  // forgets the lines since the mark
   void forget_pending() { pending_.clear(); }
+
+  // Returns the decision on I after that round where this worker owns the files and interval.json has it: the run has been
+  // there before, and goes on from an earlier checkpoint.
+  std::optional<IntervalDecision> interval_decision(int64_t round) const;
 
   // ---- for the workers of a new group, who must all count the same lines ----
 
@@ -81,6 +89,7 @@ class RunLog {
   nlohmann::json figures(const Evaluation& e, const std::string& prefix) const;
   nlohmann::json final_figures(const Result& result) const;
   nlohmann::json best_figures() const;
+  void write_intervals();
 
   Training& run_;
   const std::string folder_;

@@ -10,6 +10,7 @@ void RunState::visit(StateVisitor& v, bool fresh_models) {
   fresh_models ? v.value("x", x) : v.global("x", x);
   v.global("average", average);
   v.global("selection_losses", selection_losses);
+  v.global("interval_decisions", intervals);
   v.count("round", round);
   v.count("iteration", iteration);
   v.count("samples", samples);

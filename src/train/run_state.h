@@ -33,6 +33,7 @@ struct RunState {
   Vec average;                                                   // NT-ASGD's average; defined once that was triggered
   int64_t averaged = 0;                                          // iterates in the average
   Vec selection_losses;                                          // float64: the selecting split's loss at every evaluation
+  Vec intervals;                                                 // float64: the decisions on I; undefined without any
   double best_loss = nan, best_accuracy = nan, best_epoch = nan;
   int64_t best_round = -1;                       // −1: none yet
   double eval_loss = nan, eval_accuracy = nan;   // the selecting split's last evaluation

@@ -29,6 +29,8 @@ class TimedGroup : public Group {
   std::vector<int> hosts() const override { return group_->hosts(); }
   PeerLost lost(int peer, const std::string& how, bool silent) override { return group_->lost(peer, how, silent); }
 
+  // Returns the seconds in exchanges since take_seconds() was called last.
+  double seconds() const { return seconds_; }
   // Returns the seconds in exchanges since the last call.
   double take_seconds() { return std::exchange(seconds_, 0); }
 

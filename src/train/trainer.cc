@@ -18,6 +18,7 @@
 #include "tacet/group.h"
 #include "tacet/membership.h"
 #include "tacet/train.h"
+#include "train/interval_control.h"
 #include "train/measurements.h"
 #include "train/model_selection.h"
 #include "train/process.h"
@@ -42,7 +43,8 @@ class Trainer {
         log_(run_, options.out, membership != nullptr),
         session_(run_, log_, observer, options, group, std::move(own), membership, [this] { begin(); }),
         selection_(run_, log_, observer),
-        measurements_(run_, log_, observer) {
+        measurements_(run_, log_, observer),
+        intervals_(run_, log_, observer) {
     if (group.rank() > 0) return;
     for (const std::string& note : run_.objective->notes()) observer_.warning(note);
     for (const std::string& refusal : run_.kernels.refusals()) observer_.warning(refusal);
@@ -52,7 +54,10 @@ class Trainer {
     try {
       std::string lost = session_.start();
       for (;;) {
-        if (!lost.empty()) session_.regroup(std::exchange(lost, ""));
+        if (!lost.empty()) {
+          session_.regroup(std::exchange(lost, ""));
+          intervals_.forget();
+        }
         try {
           loop();
           return finish();
@@ -83,7 +88,7 @@ class Trainer {
     setup.number = run_.state.round;
     setup.first_iteration = run_.state.iteration;
     setup.interval = run_.round_interval(run_.state.round);
-    setup.mean_interval = run_.interval;
+    setup.mean_interval = run_.interval();
     setup.clients = run_.clients;
     setup.sampled = std::move(sampled);
     if (run_.local_epochs > 0) set_steps(setup);
@@ -161,12 +166,16 @@ class Trainer {
       const auto sampled = sample_clients(run_.sampling, static_cast<uint64_t>(run_.options.seed), s.round);
       Round r(guarded_setup(sampled));
       measurements_.before_round();
+      const double exchanged = session_.timed().seconds();
       compute(r, sampled);
-      s.seconds += since(start);
+      const double spent = since(start);
+      s.seconds += spent;
+      intervals_.add(r.report(), r.I, spent, session_.timed().seconds() - exchanged);
       s.bytes_sent = bytes_so_far + session_.group().bytes_sent() - bytes_before - others;
       std::map<std::string, double> figures;
       uncounted([&] { figures = measurements_.after_round(session_.group(), r.report()); });
       record(r.report(), epoch_before, figures);
+      uncounted([&] { intervals_.decide(session_.group()); });
       s.stop = r.report().counters.stop > 0;
       uncounted([&] { session_.commit(r.report().busy_seconds); });
       progress(r.report());
@@ -316,6 +325,7 @@ class Trainer {
   Session session_;
   ModelSelection selection_;
   Measurements measurements_;
+  IntervalControl intervals_;
   SumBuffers buffers_;
   RoundBackup turns_;  // state of late clients from before their turns; used with a deadline
   RoundUsage usage_;

@@ -18,8 +18,8 @@
 namespace tacet {
 namespace {
 
-int interval_of(const Values& algorithm) {
-  return algorithm.has("interval") ? static_cast<int>(algorithm.integer("interval")) : 1;
+std::optional<IntervalRecord> repeated_of(const IntervalOptions& intervals) {
+  return intervals.file ? std::optional(read_interval_record(*intervals.file)) : std::nullopt;
 }
 
 int64_t local_epochs_of(const Values& algorithm) {
@@ -40,13 +40,15 @@ Training::Training(const Recipe& given_recipe, int workers, Objective* given)
     : recipe(with_clients(given_recipe, workers)),
       options(read_options<RunOptions>(recipe.run)),
       ends(read_options<ScheduleOptions>(recipe.schedule)),
-      interval(interval_of(recipe.algorithm)),
+      intervals(interval_options(recipe.algorithm)),
       local_epochs(local_epochs_of(recipe.algorithm)),
       pass_ends(pass_ends_of(recipe.algorithm)),
       method(find_algorithm(recipe.algorithm.text("name"))),
       clients(clients_of(recipe, workers)),
       sampling(client_sampling(recipe.clients, clients)),
-      schedule(make_schedule(recipe.schedule, recipe.algorithm, clients)) {
+      schedule(make_schedule(recipe.schedule, recipe.algorithm, clients)),
+      repeated(repeated_of(intervals)) {
+  require_delay();
   set_threads(options.threads);
   release_large_blocks();
   if (!given) own_objective = make_objective(recipe, clients);
@@ -57,6 +59,25 @@ Training::Training(const Recipe& given_recipe, int workers, Objective* given)
   kernels = check_kernels(*objective, recipe);
   make_algorithm();
   first_buffers = objective->buffers().clone();
+}
+
+int Training::first_interval() const {
+  if (intervals.fixed) return static_cast<int>(*intervals.fixed);
+  return static_cast<int>(repeated ? repeated->first : intervals.least);
+}
+
+int Training::interval() const {
+  const auto decisions = decisions_in(state.intervals);
+  return decisions.empty() ? first_interval() : static_cast<int>(decisions.back().interval);
+}
+
+void Training::require_delay() const {
+  if (!repeated || !recipe.algorithm.has("delay")) return;
+  int64_t least = repeated->first;
+  for (const IntervalDecision& d : repeated->decisions) least = std::min(least, d.interval);
+  if (const int64_t delay = recipe.algorithm.integer("delay"); delay > least)
+    throw UserError("algorithm.delay must be <= the smallest interval in " + *intervals.file + ", which is " +
+                    std::to_string(least) + ", got " + std::to_string(delay));
 }
 
 void Training::require_passes() {
@@ -95,9 +116,10 @@ int64_t Training::steps_to_pass_end() const {
 int Training::round_interval(int64_t round) const {
   if (method.draws_steps)
     return algorithm->draw_steps({static_cast<uint64_t>(options.seed), Stream::everyone, Purpose::round_length, round, 0},
-                                 interval);
-  if (!pass_ends) return interval;
-  return static_cast<int>(std::min(interval - state.iteration % interval, steps_to_pass_end()));
+                                 interval());
+  const int64_t I = interval();
+  if (!pass_ends) return static_cast<int>(I);
+  return static_cast<int>(std::min(I - state.iteration % I, steps_to_pass_end()));
 }
 
 int Training::steps_of(int client, int64_t round) const {
@@ -111,7 +133,7 @@ int Training::steps_of(int client, int64_t round) const {
 }
 
 double Training::round_steps() const {
-  if (local_epochs == 0 && !pass_ends) return interval;
+  if (local_epochs == 0 && !pass_ends && intervals.fixed) return interval();
   return state.round > 0 ? static_cast<double>(state.iteration) / static_cast<double>(state.round) : 0;
 }
 
@@ -139,6 +161,16 @@ std::vector<std::string> Training::overlong_round() const {
          << (local_epochs > 0 ? "local_epochs" : "interval") << " makes rounds shorter";
     lines.push_back(text.str());
   }
+  return lines;
+}
+
+std::vector<std::string> Training::warnings() const {
+  std::vector<std::string> lines = overlong_round();
+  if (measures_interval() && !repeated)
+    lines.push_back(
+        "algorithm.interval = \"auto\": I followed this run's own times, so another run may take other intervals and end "
+        "with "
+        "another model; algorithm.interval_file = the interval.json of this folder repeats them");
   return lines;
 }
 

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/auto_interval.h"
 #include "engine/client_sampling.h"
 #include "engine/message_coding.h"
 #include "engine/schedule.h"
@@ -18,6 +19,7 @@
 #include "tacet/algorithm.h"
 #include "tacet/recipe.h"
 #include "tacet/train.h"
+#include "train/interval_record.h"
 #include "train/run_state.h"
 #include "train/state_codec.h"
 
@@ -39,13 +41,14 @@ struct Training {
   Recipe recipe;
   const RunOptions options;
   const ScheduleOptions ends;  // and NT-ASGD
-  const int interval;          // I
+  const IntervalOptions intervals;
   const int64_t local_epochs;  // E, in place of I; 0: I counts
   const bool pass_ends;        // rounds end with a pass too (algorithm.average_at_pass_end)
   const AlgorithmInfo& method;
   const int clients;
   const ClientSampling sampling;
   const Schedule schedule;
+  const std::optional<IntervalRecord> repeated;  // the decisions on I of an earlier run, which this one repeats
   std::unique_ptr<Objective> own_objective;
   Objective* objective = nullptr;
   KernelReport kernels;  // the paths that the objective's products and convolutions take in this process
@@ -56,6 +59,10 @@ struct Training {
   std::map<std::string, SplitFigures> evaluated;  // by split; not saved
   Vec first_buffers;                              // the objective's, at the start
 
+  // Returns true if I follows the run's own times, or those of an earlier run.
+  bool measures_interval() const { return !intervals.fixed; }
+  int first_interval() const;  // I of the first rounds
+  int interval() const;        // I now
   bool has_deadline() const { return options.round_deadline > 0; }
   double epoch() const { return static_cast<double>(state.samples) / static_cast<double>(objective->training_samples()); }
   double round_epochs() const { return state.round > 0 ? epoch() / static_cast<double>(state.round) : 0; }
@@ -68,6 +75,8 @@ struct Training {
   int steps_of(int client, int64_t round) const;
   // Returns a line for each end of the schedule that one round alone goes beyond, by the rounds so far.
   std::vector<std::string> overlong_round() const;
+  // Returns lines for people: those of overlong_round(), and on an interval that followed the clock.
+  std::vector<std::string> warnings() const;
   // Returns true if the epoch that `next` waits for has come, and moves `next` on. `every` is 0 for never.
   bool due(double every, double& next) const;
   // Returns true if the validation set is to be evaluated before the next round.
@@ -85,6 +94,8 @@ struct Training {
   void place_client_state(const Group& group, const std::string& folder);
 
  private:
+  // Throws UserError where the method's delay is longer than an interval that is repeated.
+  void require_delay() const;
   // Throws UserError where local epochs are asked for and the data have no passes that end.
   void require_passes();
   int64_t steps_to_pass_end() const;  // from the run's local step on; 0 where passes don't end together

@@ -36,7 +36,7 @@ json options_for_numpy(const AlgorithmInfo& method, const Values& options) {
   json o = json::object();
   for (const auto& [key, value] : options.all()) {
     // The driver decides when rounds end, and tells the program each round's steps.
-    if (key == "eta" || key == "gamma" || key == "interval" || key == "name" || key == "bias_correction" ||
+    if (key == "eta" || key == "gamma" || key.starts_with("interval") || key == "name" || key == "bias_correction" ||
         key == "message" || key == "average_at_pass_end")
       continue;
     std::visit(

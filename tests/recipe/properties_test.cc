@@ -35,6 +35,7 @@ Value random_value(const Option& option) {
     case Kind::flag:
       return *rc::gen::arbitrary<bool>();
     case Kind::integer: {
+      if (!option.one_of.empty() && *rc::gen::arbitrary<bool>()) return *rc::gen::elementOf(option.one_of);
       const auto low = static_cast<int64_t>(option.min);
       const int64_t high = option.max < 1e15 ? static_cast<int64_t>(option.max) : std::numeric_limits<int64_t>::max();
       return *rc::gen::oneOf(rc::gen::just(low), rc::gen::just(high),
@@ -85,9 +86,14 @@ Recipe random_recipe() {
   r.model.set("name", model.name);
   r.algorithm = random_values(method.options);
   r.algorithm.set("name", method.name);
-  if (r.algorithm.has("delay"))
-    r.algorithm.set("interval", std::max(r.algorithm.has("interval") ? r.algorithm.integer("interval") : int64_t{1},
-                                         r.algorithm.integer("delay")));
+  if (r.algorithm.has("delay")) {
+    const int64_t* I = r.algorithm.has("interval") ? std::get_if<int64_t>(&r.algorithm.all().at("interval")) : nullptr;
+    r.algorithm.set("interval", std::max(I ? *I : 1, r.algorithm.integer("delay")));
+  }
+  if (r.algorithm.has("interval_min"))
+    r.algorithm.set("interval_max",
+                    std::max(r.algorithm.has("interval_max") ? r.algorithm.integer("interval_max") : int64_t{64},
+                             r.algorithm.integer("interval_min")));
   if (r.algorithm.has("phi_min"))
     r.algorithm.set(
         "phi_max", std::max(r.algorithm.has("phi_max") ? r.algorithm.number("phi_max") : 10, r.algorithm.number("phi_min")));

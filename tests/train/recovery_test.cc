@@ -319,6 +319,7 @@ struct Outcome {
   Vec x;
   std::vector<json> lines;  // of metrics.jsonl
   json summary;
+  std::string folder;
 
   std::vector<int> rounds() const {
     std::vector<int> found;
@@ -337,6 +338,7 @@ class Runs : public testing::Test {
     StoreServer store("127.0.0.1", 0);
     Events events;
     Outcome outcome;
+    outcome.folder = out;
     outcome.ended.resize(static_cast<size_t>(workers));
     std::vector<std::thread> threads;
     std::mutex mutex;
@@ -456,6 +458,29 @@ TEST_F(Runs, NeighboursLostTogetherSendTheRunBackToWhatIsSaved) {
   expect_undisturbed(o, straight(), "two at once");
   ASSERT_EQ(o.summary["faults"]["lost"], 2);
   EXPECT_GT(o.summary["faults"]["rounds_repeated"], 0);
+}
+
+// I follows the run's own times, and a worker is lost around the decision of round 8. Each decision is there once, and one
+// worker that repeats them ends with the same bits.
+TEST_F(Runs, DecisionsOnTheIntervalOutliveALoss) {
+  const std::string keys = "name = \"celgc\"\neta = 0.05\ngamma = 0.1\nmomentum = 0.9\ninterval = \"auto\"\n";
+  recipe_ = run_recipe(keys + "interval_max = 8\n");
+  recipe_.schedule.set("rounds", int64_t{18});
+  std::vector<std::vector<Fault>> all;
+  for (int exchange = 20; exchange <= 60; exchange += 4) all.push_back({{exchange % 3, 1, exchange}});
+  side_by_side(all, [&](const auto& faults) {
+    const Outcome o = run(3, faults);
+    ASSERT_TRUE(o.x.defined()) << text_of(faults) << json(o.ended);
+    std::vector<int> rounds;
+    for (const json& line : o.lines)
+      if (line["event"] == "interval") rounds.push_back(line["round"]);
+    EXPECT_EQ(rounds, (std::vector<int>{8, 16})) << text_of(faults);
+    EXPECT_EQ(o.summary["faults"]["lost"], 1) << text_of(faults);
+    Recipe repeating = run_recipe(keys + "interval_file = \"" + o.folder + "/interval.json\"\n");
+    repeating.schedule.set("rounds", int64_t{18});
+    Observer quiet;
+    EXPECT_TRUE(at::equal(train(repeating, *single_group(), {}, quiet).x, o.x)) << text_of(faults);
+  });
 }
 
 TEST_F(Runs, TheSummaryAddsUpTheFaults) {
