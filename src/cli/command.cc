@@ -72,10 +72,13 @@ void add_sweep(CLI::App& app, Commands& commands) {
 void add_compare(CLI::App& app, Commands& commands) {
   auto* c = app.add_subcommand("compare", "table of runs: final and best figures, rounds, bytes, seconds");
   const auto dirs = std::make_shared<std::vector<std::string>>();
+  const auto target = std::make_shared<std::string>();
   const auto json = std::make_shared<bool>(false);
   c->add_option("runs", *dirs, "folders of runs")->required()->option_text("DIR...");
+  c->add_option("--target", *target, "local steps, rounds and seconds until a key of metrics.jsonl has this value")
+      ->option_text("KEY=NUMBER");
   declare_json(*c, *json);
-  commands.push_back({c, [=] { return cmd_compare(*dirs, *json); }});
+  commands.push_back({c, [=] { return cmd_compare(*dirs, *target, *json); }});
 }
 
 void add_report(CLI::App& app, Commands& commands) {

@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "base/merit.h"
 #include "recipe/sweep_table.h"
 #include "report/facts.h"
 #include "sweep/results.h"

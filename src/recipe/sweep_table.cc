@@ -365,6 +365,4 @@ void check_sweep_figure(const std::string& figure, const std::string& at) {
                   describe_given(Value(figure)) + (near ? "; did you mean " + *near + "?" : ""));
 }
 
-bool higher_is_better(const std::string& figure) { return figure.ends_with("accuracy") || figure.ends_with("bleu"); }
-
 }  // namespace tacet

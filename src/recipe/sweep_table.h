@@ -58,7 +58,5 @@ std::vector<int64_t> seeds_of(const std::string& text);
 const std::vector<std::string>& sweep_figures();
 // Throws UserError for a text that is no such figure, nor one of them behind "best.". `at` is the begin of the message.
 void check_sweep_figure(const std::string& figure, const std::string& at);
-// Returns true if more of the figure is better.
-bool higher_is_better(const std::string& figure);
 
 }  // namespace tacet

@@ -16,6 +16,7 @@
 #include "report/compare_json.h"
 #include "report/json_text.h"
 #include "report/text_table.h"
+#include "report/time_to_target.h"
 
 namespace tacet {
 namespace {
@@ -310,11 +311,21 @@ std::string compare_table(const std::vector<Run>& runs, int width) {
   return out;
 }
 
-int cmd_compare(const std::vector<std::string>& dirs, bool as_json) {
+int cmd_compare(const std::vector<std::string>& dirs, const std::string& target, bool as_json) {
   const int columns = std::atoi(variable("COLUMNS").c_str());
   const int width = terminal_width(STDOUT_FILENO, columns > 0 ? columns : 80);
   const std::vector<Run> runs = read_runs(dirs);
-  const std::string text = as_json ? json_text(compare_json(runs)) : compare_table(runs, width);
+  json figures = as_json ? compare_json(runs) : json();
+  std::string text = as_json ? "" : compare_table(runs, width);
+  if (!target.empty()) {
+    const RunTarget to = parse_target(target);
+    const std::vector<SpeedUpGroup> groups = speed_ups(to, runs);
+    if (as_json)
+      figures["target"] = target_json(to, groups);
+    else
+      text += target_text(to, groups, width);
+  }
+  if (as_json) text = json_text(figures);
   std::fputs(text.c_str(), stdout);
   return 0;
 }

@@ -36,7 +36,8 @@ bool uneven(const std::vector<Run>& runs);
 std::string compare_table(const std::vector<Run>& runs, int width);
 
 // Runs `tacet compare DIR...`: prints compare_table for the terminal's width (80 when there is no terminal), or with
-// `as_json` the figures of compare_json.h. Returns the exit code; throws UserError as read_runs does.
-int cmd_compare(const std::vector<std::string>& dirs, bool as_json);
+// `as_json` the figures of compare_json.h. A `target` that is not empty adds the times to it (time_to_target.h). Returns the
+// exit code; throws UserError as read_runs does.
+int cmd_compare(const std::vector<std::string>& dirs, const std::string& target, bool as_json);
 
 }  // namespace tacet

@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/files.h"
+#include "base/merit.h"
 #include "recipe/sweep_table.h"
 #include "tacet/error.h"
 

@@ -44,6 +44,29 @@ class Json(Case):
                              [m["train_loss"] for m in self.metrics(folder, "epoch")])
         self.assertGreater(len(found["runs"][0]["epochs"]), 1)
 
+    def test_compare_with_a_target(self):
+        """The runs' own lines say when a training loss was reached: here by both in some round, and by none."""
+        losses = [[m["train_loss"] for m in self.metrics(run, "round")] for run in self.runs]
+        target = max(min(of_run) for of_run in losses)
+        found = self.object("compare", "--json", "--target", "train_loss=%.17g" % target, *self.runs)["target"]
+        self.assertEqual((found["key"], found["value"]), ("train_loss", target))
+        for group, of_run, folder in zip(found["groups"], losses, self.runs):
+            k = next(k for k, loss in enumerate(of_run) if loss <= target)
+            line = self.metrics(folder, "round")[k]
+            self.assertEqual((group["runs"], group["reached"]), ([os.path.basename(folder)], 1))
+            self.assertEqual((group["clients"], group["interval"], group["rounds"]["mean"]), (4, 3, k + 1))
+            self.assertEqual((group["iterations"]["mean"], group["seconds"]["mean"]), (3 * (k + 1), line["seconds"]))
+        first, second = found["groups"]
+        self.assertAlmostEqual(second["rounds"]["ratio"], first["rounds"]["mean"] / second["rounds"]["mean"])
+        self.assertEqual(second["rounds"]["ideal"], 1)
+        text = self.tacet("compare", "--target", "train_loss=0", *self.runs)
+        self.assertEqual(text.returncode, 0, text.stderr)
+        self.assertIn("one: 1 of 1 runs did not reach it", text.stdout)
+        for wrong in ("train_loss", "train_los=1"):
+            done = self.tacet("compare", "--target", wrong, *self.runs)
+            self.assertEqual(done.returncode, 2)
+            self.assertIn("--target", done.stderr)
+
     def test_compare_with_a_name_that_would_act_on_the_terminal(self):
         odd = self.path("odd\x1b[2J\u00fc")
         os.rename(self.train(self.file, "odd"), odd)
@@ -103,10 +126,11 @@ class Json(Case):
 
     def test_what_is_documented_is_there(self):
         """No key of the page is a key of the past: each is in one of the objects above, or only in those of other data."""
-        objects = {"compare --json": self.object("compare", "--json", *self.runs),
+        objects = {"compare --json": self.object("compare", "--json", "--target", "train_loss=100", *self.runs),
                    "train RECIPE --dry-run --json": self.object("train", self.file, "--dry-run", "--json")}
         rare = {"runs[].final.eval_accuracy", "runs[].final.test_accuracy", "runs[].best.eval_accuracy", "runs[].best.test_accuracy",
-                "objective", "data_missing", "measured_batch_size"}
+                "objective", "data_missing", "measured_batch_size", "interval_auto", "interval_auto.first", "interval_auto.largest",
+                "interval_auto.round_seconds"}
         for command, value in objects.items():
             self.assertEqual(documented(command) - keys_in(value) - rare, set(), command)
 

@@ -180,7 +180,7 @@ SILENT = [
     ("src/analysis/theory.cc", "plan: the heterogeneity is left out", "const double noise = p.sigma + p.kappa;", "const double noise = p.sigma;", "analysis: Differing.HasTheNumbersOfItsTheorem"),
     ("src/analysis/theory.cc", "plan: the narrow neighbourhood is kept", "p.c_min > plan.B * plan.B / 4", "p.c_min > 2", "analysis: Plans.TheConditionsOfTheLemmasFollow"),
     ("src/analysis/theory.cc", "plan: another condition is said to bind", "s.strain() > worst.strain()", "s.strain() < worst.strain()", "analysis: Plans.NameWhatBindsAndTheNearestValue"),
-    ("src/analysis/wall_clock.cc", "plan: the smallest interval is one too small", "std::ceil(least", "std::floor(least", "analysis: ExchangePlan.FindsTheSmallestIntervalOfNinetyFivePercent"),
+    ("src/engine/auto_interval.cc", "plan: the smallest interval is one too small", "std::ceil(least", "std::floor(least", "analysis: ExchangePlan.FindsTheSmallestIntervalOfNinetyFivePercent"),
     ("src/analysis/dip_test.cc", "probe: every sample has one mode", "as_far += dip_of_sorted(uniform) >= test.dip;", "as_far += dip_of_sorted(uniform) > 0;", "analysis: DipTestLevel.IsAtMostFivePercentAndSeesTwoModes"),
     ("src/analysis/symmetry_test.cc", "probe: triples don't depend on each other", "3 * (N - 3) * (N - 4) / 2 * z1", "0 * z1", "analysis: SymmetryTestLevel.IsNearFivePercentAndSeesSkewness"),
     ("src/analysis/line_fit.cc", "probe: resamples are the sample", "const size_t j = stream.below(x.size());", "const size_t j = k;", "analysis: LineFitLevel.IntervalsHoldTheTruthAboutAsOftenAsTheySay"),
@@ -223,8 +223,8 @@ T = "src/tasks/"
 
 # Rules of rounds that end with passes and of measurements, and the test that must fail.
 OTHERS = [
-    ("src/train/training.cc", "rounds end after I steps alone", "std::min(interval - state.iteration % interval, steps_to_pass_end())", "interval - state.iteration % interval", "tasks: Language.AveragesAtPassEndsAsThePublishedProgramDoes"),
-    ("src/train/training.cc", "I counts from the begin of a pass", "std::min(interval - state.iteration % interval, ", "std::min(int64_t{interval}, ", "tasks: Language.AveragesAtPassEndsAsThePublishedProgramDoes"),
+    ("src/train/training.cc", "rounds end after I steps alone", "std::min(I - state.iteration % I, steps_to_pass_end())", "I - state.iteration % I", "tasks: Language.AveragesAtPassEndsAsThePublishedProgramDoes"),
+    ("src/train/training.cc", "I counts from the begin of a pass", "std::min(I - state.iteration % I, ", "std::min(I, ", "tasks: Language.AveragesAtPassEndsAsThePublishedProgramDoes"),
     (D + "text/corpus_batches.cc", "passes of another seed", "if (seed != pass_.seed || iteration < pass_.first)", "if (iteration < pass_.first)", "data: TextBatches.KnowWhereThePassesOfAllClientsEnd"),
     (D + "text/corpus_batches.cc", "an iteration of a pass before", "if (seed != pass_.seed || iteration < pass_.first)", "if (seed != pass_.seed)", "data: TextBatches.KnowWhereThePassesOfAllClientsEnd"),
     (T + "language_modelling.cc", "batches weigh alike in the gradient", "(loss * count).backward()", "loss.backward()", "tasks: Language.TheGradientOverTheTrainingSetIsTheSlopeOfItsLoss"),
@@ -234,6 +234,11 @@ OTHERS = [
     ("src/train/measurements.cc", "an update that is the model", "run_.state.x - before_;", "run_.state.x - 0 * before_;", "train: Measurements.TheSizeOfAnUpdateIsThatOfTheStep"),
     ("src/train/measurements.cc", "a violated bound lets the run go on", "d.distance > 1.0001 * d.bound + slack", "d.distance < 0", "train: Measurements.AViolatedBoundStopsTheRunWithRoundAndNumbers"),
     ("src/train/trainer.cc", "clients take the steps of the one that takes most", "setup.steps = [steps = std::move(steps)](int client) { return steps[static_cast<size_t>(client)]; };", "(void)steps;", "train: Deadline.WhoComesTooLateWasNotThere"),
+    ("src/engine/auto_interval.cc", "I grows beyond its bound", "std::min(wanted, options.most)", "wanted", "engine: AutoInterval.GrowsFourfoldAtMostAndNeverShrinks"),
+    ("src/train/run_state.cc", "decisions on I are not saved", 'v.global("interval_decisions", intervals);', "", "interval: Grown.ADecisionBeforeTheCheckpointIsPartOfIt"),
+    ("src/train/interval_record.cc", "decisions that are to be repeated are dropped", "if (d.round > round) so_far.decisions.push_back(d);", "(void)d;", "interval: Grown.AResumedRunRepeatsWhatItsFolderHas"),
+    ("src/train/interval_control.cc", "the file's decisions are measured anew", "run_.repeated ? decision_after(*run_.repeated, run_.state.round) : nullptr", "nullptr", "interval: Grown.AnotherPlacementRepeatsTheDecisionsAndHasTheSameBits"),
+    ("src/report/time_to_target.cc", "a speed-up has the error of one mean alone", "std::sqrt(a + b)", "std::sqrt(b)", "report: SpeedUps.HaveTheIntervalsOfTheirSeeds"),
 ]
 
 
