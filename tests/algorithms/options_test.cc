@@ -354,13 +354,14 @@ TEST(Invariants, ClientsStayWithinTwoGammaI) {
               {"minibatch-clip", {}, 0},
               {"muloco", {{"inner", std::string("sgd")}, {"weight_decay", 0.0}}, 0},
               {"diloco", {{"inner", std::string("sgd")}, {"weight_decay", 0.0}}, 0},
+              {"sparseloco", {{"inner", std::string("sgd")}, {"weight_decay", 0.0}}, 0},
               {"fed-exp", {}, 0},
               {"fed-exp", decay, 0},
               {"dp-fedavg", {}, 0},
               {"feddyn", {}, 0}};
-  std::set<std::string> covered = {"celgc-partial", "naive-clip-partial",  // clients keep their models
-                                   "naive-clip",    "mixed-clip",         "sgd-clip", "clip21",
-                                   "scaffnew"};  // or random lengths  // one model for all
+  std::set<std::string> covered = {"celgc-partial", "naive-clip-partial", "diloco-streaming",  // clients keep their models
+                                   "naive-clip",    "mixed-clip",         "sgd-clip",         "clip21",  // one model for all
+                                   "scaffnew"};  // rounds of random lengths
   for (const auto& row : rows) {
     covered.insert(row.name);
     auto options = row.options;

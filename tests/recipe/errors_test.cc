@@ -67,7 +67,8 @@ const std::vector<Mistake> value_mistakes = {
     {"word_not_allowed",
      with("count = 8", "sampling = \"random\""),
      {},
-     "r.toml:15: clients.sampling must be \"uniform\", \"fixed\", \"periodic\", \"dirichlet\" or \"poisson\", got \"random\""},
+     "r.toml:15: clients.sampling must be \"uniform\", \"fixed\", \"periodic\", \"dirichlet\" or \"poisson\", got "
+     "\"random\""},
     {"only_one_word_allowed",
      good_recipe + "[run]\ndevice = \"cuda\"",
      {},

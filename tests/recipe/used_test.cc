@@ -165,7 +165,8 @@ const std::vector<Case> cases = {
     {"not_told_when_the_other_key_is_wrong",
      with("count = 8", "count = 8\nsampling = \"random\"\nalpha = 3"),
      {},
-     "r.toml:16: clients.sampling must be \"uniform\", \"fixed\", \"periodic\", \"dirichlet\" or \"poisson\", got \"random\""},
+     "r.toml:16: clients.sampling must be \"uniform\", \"fixed\", \"periodic\", \"dirichlet\" or \"poisson\", got "
+     "\"random\""},
     {"wrong_before_the_set",
      with("count = 8", "count = 8\nalpha = 3"),
      {"clients.sampling=fixed"},
