@@ -343,8 +343,8 @@ INSTANTIATE_TEST_SUITE_P(EveryMethod, OnQuadratics, testing::ValuesIn(variants()
 
 class WithTorch : public WithNumpy, public testing::WithParamInterface<Variant> {};
 
-// 3 clients that disagree, 6 rounds of 4 steps: AdamW's counts and moments, and momentum, go on over rounds. With an ε of
-// 1e-8 a gradient near 0 would show AdamW as many of its float's rounded digits as it has.
+// 3 clients that disagree, 6 rounds of 4 steps: AdamW's counts and moments, and momentum, go on over rounds. AdamW
+// divides by the root of v, so an ε of 1e-8 would blow up the rounding of a gradient near 0.
 TEST_P(WithTorch, EveryRoundAgrees) {
   const Variant& v = GetParam();
   auto options = v.options;
