@@ -67,7 +67,8 @@ const std::vector<Mistake> value_mistakes = {
     {"word_not_allowed",
      with("count = 8", "sampling = \"random\""),
      {},
-     "r.toml:15: clients.sampling must be \"uniform\", \"fixed\", \"periodic\" or \"dirichlet\", got \"random\""},
+     "r.toml:15: clients.sampling must be \"uniform\", \"fixed\", \"periodic\", \"dirichlet\" or \"poisson\", got "
+     "\"random\""},
     {"only_one_word_allowed",
      good_recipe + "[run]\ndevice = \"cuda\"",
      {},
@@ -126,7 +127,7 @@ const std::vector<Mistake> name_mistakes = {
      "r.toml:20: run.colour is not a key of [run]; its keys are seed, threads, dtype, eval_every, eval_rounds, eval_train, "
      "gradient_every, gradient_part, update_size, check, checkpoint_every, checkpoint_keep, log_every, non_finite, "
      "client_state, "
-     "device, exchange, peer_timeout, restarts, second_copy, min_workers, round_deadline"},
+     "device, exchange, peer_timeout, restarts, second_copy, even_work, min_workers, round_deadline"},
     {"unknown_key_of_a_method",
      with("gamma = 7.5", "gamma = 7.5\n\"a b\\n\" = 1"),
      {},
