@@ -102,7 +102,7 @@ TEST(WhyUnused, wants_all_of_the_first_and_one_of_the_second) {
   o.only_with = {{"warmup"}};
   EXPECT_EQ(why(), "");
   o.only_with.push_back({"clients.sampling", {"periodic", "dirichlet"}});
-  EXPECT_EQ(why(), "is used with clients.sampling = \"periodic\", \"dirichlet\" or \"poisson\" only, which is \"fixed\"");
+  EXPECT_EQ(why(), "is used with clients.sampling = \"periodic\" or \"dirichlet\" only, which is \"fixed\"");
   o.only_with = {};
   o.only_with_one_of = {{"cosine"}, {"milestones"}};
   EXPECT_EQ(why(), "is used with schedule.cosine = true or schedule.milestones only, and the recipe has none of them");
