@@ -59,7 +59,8 @@ struct Option {
   double min = -std::numeric_limits<double>::infinity();
   double max = std::numeric_limits<double>::infinity();
   bool min_open = false, max_open = false;  // true: the bound itself is not allowed
-  std::vector<std::string> one_of = {};     // kind text: the allowed words; empty: any text
+  std::vector<std::string> one_of = {};     // kind text: the allowed words, or any text where empty; kind integer: words
+                                            // that may stand in its place
   bool required = true;                     // a recipe must give it; only without a default
   bool ascending = false;                   // kind numbers: each must be greater than the one before
   // The conditions of use: all of `only_with`, and one of `only_with_one_of`. A recipe that gives an unused option is
