@@ -33,6 +33,7 @@ std::string cost(const AlgorithmInfo& m) {
                      : many == 8 * one ? (one == 1 ? "I vectors" : number(one) + " times I")
                                        : number(one) + " (I = 1) or " + number(many) + " (I = 8)";
   if (m.numbers_sent > 0) sent += " and " + std::to_string(m.numbers_sent) + (m.numbers_sent == 1 ? " number" : " numbers");
+  if (!m.parts.empty()) sent += " divided by `" + m.parts + "`";
   const std::string talks = m.collectives(8) == 8 ? "every step" : m.collectives(8) == 2 ? "twice a round" : "once a round";
   return "Talks " + talks + "; a client sends " + sent + " a round.";
 }

@@ -158,6 +158,8 @@ class Algorithms(unittest.TestCase):
             self.assertTrue(file and (ROOT / file.group(1)).is_file(), rows[0])
             talks = {"0 / 0": "never talks", "1 / 1": "Talks once a round; a client sends 1 vector",
                      "1 / 1 and a number": "Talks once a round; a client sends 1 vector and 1 number",
+                     "1 / 1/P; with `delay` 3 / 1/P": "Talks once a round; a client sends 1 vector divided by `fragments`",
+                     "1 / 1, of which 1/64 of the values": "Talks once a round; a client sends 1 vector",
                      "1 / 1.5": "Talks once a round; a client sends 1.5 vectors",
                      "1 / 3": "Talks once a round; a client sends 3 vectors",
                      "1 / 2": "Talks once a round; a client sends 2 vectors",
