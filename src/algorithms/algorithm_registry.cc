@@ -29,10 +29,12 @@ void add_interval(OptionList& o, const AlgorithmInfo& row) {
   std::string doc = row.draws_steps ? "local steps I in a round, on average" : "local steps I in a round";
   if (measured) doc += "; auto: as many as the run's own times ask for, which interval_file alone repeats";
   Option& interval = o.integer("interval", unused, 1, within(1, 1e9), doc);
-  if (row.own_steps) interval.not_with = {{"local_epochs"}};
   if (measured) interval.one_of = {"auto"};
   IntervalOptions keys;
   if (measured) keys.options(o);
+  if (!row.own_steps) return;
+  for (Option& option : o.all())
+    if (option.name.starts_with("interval")) option.not_with.push_back({"local_epochs"});
 }
 
 // Lists the row's options: eta, gamma, interval and local_epochs, those that the method binds itself, message and its own.
