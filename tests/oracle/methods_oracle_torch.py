@@ -7,7 +7,7 @@
 CONFIG.json is a configuration of methods_oracle.py (README.md beside this file) for diloco or muloco on quadratics, with all
 clients in every round and rates that stay as they are. The output has `x`, the common model after every round. torch takes
 the steps, in float64: no formula of an optimiser stands here but Muon's, which is written from its authors' description.
-(torch.optim.Muon, from 2.9 on, iterates in bfloat16, which 1e-6 could not be asked of.) It shares no code with tacet or with
+(torch.optim.Muon, from 2.9 on, iterates in bfloat16, which cannot be compared as closely.) It shares no code with tacet or with
 methods_oracle.py. Exit codes: 0 done, 1 the self-check failed, 2 the configuration is not one of these, 77 PyTorch is missing.
 """
 

@@ -325,7 +325,7 @@ INSTANTIATE_TEST_SUITE_P(EveryMethod, OnQuadratics, testing::ValuesIn(variants()
 
 class WithTorch : public WithNumpy, public testing::WithParamInterface<Variant> {};
 
-// 3 clients that disagree, 4 rounds of 4 steps: AdamW's counts and moments, and momentum, go on over rounds. AdamW
+// 3 clients that disagree, 6 rounds of 4 steps: AdamW's counts and moments, and momentum, go on over rounds. AdamW
 // divides by the root of v, so an ε of 1e-8 would blow up the rounding of a gradient near 0.
 TEST_P(WithTorch, EveryRoundAgrees) {
   const Variant& v = GetParam();
@@ -333,19 +333,19 @@ TEST_P(WithTorch, EveryRoundAgrees) {
   options["gamma"] = infinite;
   options["max_norm"] = 1.5;
   options["weight_decay"] = 0.1;
-  options["epsilon"] = 0.1;
+  options["epsilon"] = 0.01;
   const Trial t = test::trial(v.method, 3, 4, options);
   Noted objective(12, {1, 0.5, 2}, {1, -1, 0.5});
   const auto algorithm = t.method->make(t.options);
   Vec x = objective.initial();
-  json config = {{"method", v.method}, {"clients", 3}, {"interval", 4}, {"rounds", 4}};
+  json config = {{"method", v.method}, {"clients", 3}, {"interval", 4}, {"rounds", 6}};
   for (int64_t j = 0; j < 12; ++j) {
     x.data_ptr<float>()[j] = 0.5f * static_cast<float>(j) - 1;
     config["x0"].push_back(0.5 * static_cast<double>(j) - 1);
   }
-  const Trace trace = test::run_on(*single_group(), t, objective, *algorithm, x, 0, 4);
+  const Trace trace = test::run_on(*single_group(), t, objective, *algorithm, x, 0, 6);
   config["options"] = options_for_numpy(*t.method, t.options);
-  for (int r = 0; r < 4; ++r) {
+  for (int r = 0; r < 6; ++r) {
     config["sampled"].push_back({0, 1, 2});
     config["rates"].push_back(std::vector<json>(4, json::array({0.1, nullptr})));
   }
@@ -356,7 +356,7 @@ TEST_P(WithTorch, EveryRoundAgrees) {
   config["problem"] = {{"kind", "quadratic"}, {"a", objective.a}, {"b", objective.b}, {"noise", objective.drawn}};
   const double apart = difference(trace.x, ask_torch(config).at("x"));
   std::printf("%s, %s: within %.1e of torch.optim\n", v.method.c_str(), v.name.c_str(), apart);
-  EXPECT_LT(apart, 1e-6);
+  EXPECT_LT(apart, 2e-6);  // rounding of float32 in 24 steps of AdamW
   // A weight decay that is 1 % off is seen.
   config["options"]["weight_decay"] = 0.101;
   EXPECT_GT(difference(trace.x, ask_torch(config).at("x")), 1e-5);
