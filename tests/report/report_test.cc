@@ -218,7 +218,7 @@ TEST(Page, WorksForRunsWithoutAnything) {
 TEST(Page, AsksNothingOfANetwork) {
   std::string page = report_page({named("a")});
   EXPECT_EQ(page.find("src="), std::string::npos);
-  EXPECT_EQ(page.find("url("), std::string::npos);
+  EXPECT_EQ(count(page, "url("), count(page, "url(#plot)"));  // a part of a picture names another part of it
   EXPECT_EQ(page.find("@import"), std::string::npos);
   EXPECT_EQ(count(page, "<link"), 1u);  // the empty icon, which keeps browsers from asking for one
   EXPECT_NE(page.find("<link rel=\"icon\" href=\"data:,\">"), std::string::npos);
