@@ -56,7 +56,7 @@ inside() {
   mount -t proc proc "$root/proc"
   mount -t sysfs sysfs "$root/sys"
   mount --rbind /dev "$root/dev"
-  [ -e "$root/etc/hosts" ] || echo "127.0.0.1 localhost" >"$root/etc/hosts"  # as every installer leaves it
+  [ -e "$root/etc/hosts" ] || printf '127.0.0.1 localhost\n127.0.1.1 %s\n' "$(uname -n)" >"$root/etc/hosts"  # as Debian's installer leaves it
   mkdir -p "$root/srv"
   [ -z "$shared" ] || cp -r "$shared" "$root/srv/shared"
   part "clone" git clone --quiet --no-hardlinks "$sources" "$root/srv/tacet"
