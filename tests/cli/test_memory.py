@@ -19,12 +19,6 @@ def run(*words):
     return os.waitstatus_to_exitcode(status), usage.ru_maxrss * 1024
 
 
-def has_avx512():
-    """Whether tacet's kernels multiply in their own panels."""
-    with open("/proc/cpuinfo") as f:
-        return "avx512f" in f.read()
-
-
 def write_idx(folder, count, side=4):
     os.makedirs(folder)
     for stem, n in (("train", count), ("t10k", 20)):
@@ -57,15 +51,15 @@ class Memory(Case):
     def test_copies_of_the_model(self):
         """Parameters, their gradient, the mean that a round starts from, which a checkpoint is written from as well, and the one
         that it makes: four copies of the model. Eight layers more of 256 are 4 * 256 * (2 * 256 + 2) * 8 floats, 16.8 MB; they
-        add 0.3 MB to what a step of one sequence and five positions keeps. Without AVX-512 products are oneDNN's, which takes
-        memory of its own a layer: 4.13 to 4.34 copies were measured there."""
+        add 0.3 MB to what a step of one sequence and five positions keeps. Heaps of equal runs differ, and
+        oneDNN's products, without AVX-512, take memory of their own a layer: 4.02 to 4.34 copies were measured. One more is 5."""
         tables = {"data": {"batch_size": 1}, "algorithm": {"gamma": 1}, "clients": {"count": 1}, "schedule": {"rounds": 12}}
         model = {"embedding": 256, "hidden": 256, "weight_drop": 0}
         less = self.peak("less", model={"layers": 8, **model}, **tables)
         more = self.peak("more", model={"layers": 16, **model}, **tables)
         copies = (more - less) / (4 * 4 * 256 * (2 * 256 + 2) * 8)
         print("\n%.2f copies of the model" % copies)
-        self.assertLess(copies, 4 + (1 / 6 if has_avx512() else 1 / 2))  # heaps
+        self.assertLess(copies, 4.5)
 
 
 class Threads(Case):
