@@ -2,10 +2,10 @@
 #include "report/live_page.h"
 
 #include <filesystem>
-#include <random>
 
 #include <fmt/format.h>
 
+#include "base/system_random.h"
 #include "report/page.h"
 #include "tacet/error.h"
 
@@ -58,12 +58,7 @@ std::string LivePage::new_trouble() {
   return trouble_;
 }
 
-std::string random_token() {
-  std::random_device device;
-  std::string out;
-  for (int k = 0; k < 4; ++k) out += fmt::format("{:08x}", device());
-  return out;
-}
+std::string random_token() { return fmt::format("{:016x}{:016x}", system_random_word(), system_random_word()); }
 
 bool admitted(const std::string& token, const std::string& given, const std::string& host) {
   if (!token.empty()) return same_text(token, given);

@@ -31,8 +31,8 @@ Run read_run(const std::string& folder);
 // Reads several; runs whose folders end alike get as many leading folders in their names as tell them apart.
 // Throws UserError when `folders` is empty, and what read_run throws.
 std::vector<Run> read_runs(const std::vector<std::string>& folders);
-// The same. `each` sees every run after it was read and before the next one is, and may take lines away: many long runs need
-// not be in memory at once.
+// Reads them in the same way. `each` sees every run after it was read and before the next one is, and may take lines away,
+// so that many long runs need not be in memory at once.
 std::vector<Run> read_runs(const std::vector<std::string>& folders, const std::function<void(Run&)>& each);
 
 // The number under `key`; NaN when it is absent, null or not a number (JSON has no NaN or infinity: they are written as

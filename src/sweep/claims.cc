@@ -8,12 +8,12 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <random>
 #include <sstream>
 
 #include <nlohmann/json.hpp>
 
 #include "base/files.h"
+#include "base/system_random.h"
 #include "tacet/error.h"
 
 namespace tacet {
@@ -68,15 +68,13 @@ std::string whole_text(const std::string& path) {
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
-std::string random_token() {
-  std::random_device device;
-  return std::to_string(device()) + "-" + std::to_string(device());
-}
-
 }  // namespace
 
 Claims::Claims(std::string folder, double lost_after)
-    : folder_(std::move(folder)), lost_after_(lost_after), place_(this_place()), token_(random_token()) {}
+    : folder_(std::move(folder)),
+      lost_after_(lost_after),
+      place_(this_place()),
+      token_(std::to_string(system_random_word())) {}
 
 std::string Claims::file(const std::string& point, int number) const {
   return folder_ + "/" + point + "." + std::to_string(number);

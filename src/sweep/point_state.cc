@@ -3,12 +3,12 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <random>
 #include <set>
 
 #include <nlohmann/json.hpp>
 
 #include "base/files.h"
+#include "base/system_random.h"
 #include "tacet/error.h"
 
 namespace tacet {
@@ -112,8 +112,7 @@ std::string SweepFolder::failure(const Point& point) const { return path + "/fai
 std::string SweepFolder::claims() const { return path + "/claims"; }
 
 void write_shared(const std::string& path, const std::string& text) {
-  std::random_device device;
-  AtomicFile file(path, path + "." + std::to_string(device()) + ".part");
+  AtomicFile file(path, path + "." + std::to_string(system_random_word()) + ".part");
   file.write(text);
   file.commit();
 }

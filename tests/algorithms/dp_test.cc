@@ -9,17 +9,13 @@
 namespace tacet::dp_test {
 namespace {
 
+using test::Options;
 using test::Quadratic;
 using test::run_alone;
 using test::Trace;
 using test::Trial;
 using test::trial;
-using Options = std::map<std::string, Value>;
-
-Options with(Options a, const Options& more) {
-  for (const auto& [key, value] : more) a[key] = value;
-  return a;
-}
+using test::with;
 
 const Options unclipped = {{"gamma", test::infinite}};
 const Options fixed = with(unclipped, {{"clip_rate", 0.0}});
@@ -82,7 +78,7 @@ TEST(DpFedAvg, ChangesOfNothingStayNothing) {
 
 // ---- noise ----
 
-// Where no gradient moves x, a round moves each coordinate by N(0, (z_Δ C/S)²).
+// Returns how far a round moves coordinates that no gradient moves: each goes by N(0, (z_Δ C/S)²).
 double deviation_of_a_round(const Options& options, int clients) {
   const int64_t d = 40000;
   const Quadratic flat{d, std::vector<double>(static_cast<size_t>(clients), 0),

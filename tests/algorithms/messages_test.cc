@@ -181,9 +181,9 @@ struct Slow : Group {
   int least;
 };
 
-// With a delay of 3 the first three steps of a round are taken while its message is on its way.
-TEST(Overlap, StepsAreTakenWhileTheMessageTravels) {
-  const Trial t = test::trial("celgc-overlap", 2, 4, {{"delay", int64_t{3}}});
+// Expects four rounds of four steps on two ranks of a slow network to take their steps in time, and to end as one rank does.
+template <typename SlowGroup>
+void expect_steps_beside(const Trial& t, int least) {
   const auto run = [&](Group& group, Steps& steps) {
     Counting objective(steps);
     const auto algorithm = t.method->make(t.options);
@@ -194,13 +194,19 @@ TEST(Overlap, StepsAreTakenWhileTheMessageTravels) {
   const Trace alone = run(*single_group(), unused);
   for (const Trace& trace : test::on_ranks<Trace>(2, [&](Group& g) {
          Steps steps;
-         Slow slow(g, steps, 3);
+         SlowGroup slow(g, steps, least);
          const Trace mine = run(slow, steps);
          EXPECT_TRUE(steps.in_time);
          EXPECT_EQ(steps.taken, 16);
          return mine;
        }))
     EXPECT_TRUE(same_bits(trace.x.back(), alone.x.back()));
+}
+
+// With a delay of 3 the first three steps of a round are taken while its message is on its way.
+TEST(Overlap, StepsAreTakenWhileTheMessageTravels) {
+  const Trial t = test::trial("celgc-overlap", 2, 4, {{"delay", int64_t{3}}});
+  expect_steps_beside<Slow>(t, 3);
 }
 
 // A network on which nothing large arrives before all four steps of a round have been taken.
@@ -223,23 +229,7 @@ struct SlowToTheEnd : Slow {
 TEST(Overlap, StepsAreTakenWhileAPartTravels) {
   const Trial t = test::trial("diloco-streaming", 2, 4,
                               {{"delay", int64_t{3}}, {"fragments", int64_t{2}}, {"merge", std::string("add")}});
-  const auto run = [&](Group& group, Steps& steps) {
-    Counting objective(steps);
-    const auto algorithm = t.method->make(t.options);
-    Vec x = objective.initial();
-    return test::run_on(group, t, objective, *algorithm, x, 0, 4);
-  };
-  Steps unused;
-  const Trace alone = run(*single_group(), unused);
-  for (const Trace& trace : test::on_ranks<Trace>(2, [&](Group& g) {
-         Steps steps;
-         SlowToTheEnd slow(g, steps, 0);
-         const Trace mine = run(slow, steps);
-         EXPECT_TRUE(steps.in_time);
-         EXPECT_EQ(steps.taken, 16);
-         return mine;
-       }))
-    EXPECT_TRUE(same_bits(trace.x.back(), alone.x.back()));
+  expect_steps_beside<SlowToTheEnd>(t, 0);
 }
 
 // A group on which the first exchange fails.

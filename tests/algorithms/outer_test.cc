@@ -15,21 +15,17 @@ namespace tacet::outer_test {
 namespace {
 
 using test::expect_same_bits;
+using test::Options;
 using test::Quadratic;
 using test::run_alone;
 using test::Trace;
 using test::Trial;
 using test::trial;
-using Options = std::map<std::string, Value>;
+using test::with;
 
 constexpr double inf = test::infinite;
 
 Quadratic three() { return {5, {1, 0.5, 2}, {1, -1, 3}, 0.5}; }
-
-Options with(Options a, const Options& more) {
-  for (const auto& [key, value] : more) a[key] = value;
-  return a;
-}
 
 void expect_close(const Trace& a, const Trace& b, double relative = 1e-5) {
   for (size_t r = 0; r < a.x.size(); ++r)

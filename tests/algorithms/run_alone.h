@@ -3,6 +3,7 @@
 
 #include <cstring>
 #include <limits>
+#include <map>
 #include <string>
 
 #include <gtest/gtest.h>
@@ -12,6 +13,14 @@
 namespace tacet::test {
 
 inline constexpr double infinite = std::numeric_limits<double>::infinity();
+
+using Options = std::map<std::string, Value>;
+
+// Returns the options with more of them, which count where both have a key.
+inline Options with(Options a, const Options& more) {
+  for (const auto& [key, value] : more) a[key] = value;
+  return a;
+}
 
 // Runs so many rounds from the objective's first model plus `start`.
 inline Trace run_alone(const Trial& t, Quadratic objective, int64_t rounds, double start = 0) {

@@ -13,20 +13,16 @@ namespace tacet::streaming_test {
 namespace {
 
 using test::expect_same_bits;
+using test::Options;
 using test::Quadratic;
 using test::run_alone;
 using test::Snapshot;
 using test::Trace;
 using test::Trial;
 using test::trial;
-using Options = std::map<std::string, Value>;
+using test::with;
 
 constexpr double inf = test::infinite;
-
-Options with(Options a, const Options& more) {
-  for (const auto& [key, value] : more) a[key] = value;
-  return a;
-}
 
 void expect_close(const Trace& a, const Trace& b, double relative = 1e-5) {
   ASSERT_EQ(a.x.size(), b.x.size());
@@ -55,8 +51,8 @@ TEST(Streaming, WithoutDelayBothMergesAreOne) {
                run_alone(trial("diloco-streaming", 3, 4, two), three(), 6));
 }
 
-// Where no coordinate sees another one, each part runs a DiLoCo of its own, of P times as many steps in a round: the last
-// part from the start, the first one after a first round of I steps.
+// Each part runs a DiLoCo of its own, of P times as many steps in a round, as no coordinate sees another one: the last part
+// from the start, the first one after a first round of I steps.
 TEST(Streaming, OfTwoPartsIsTwoInterleavedDilocos) {
   const Options adamw = {{"gamma", inf}, {"max_norm", inf}, {"epsilon", 0.1}, {"outer_eta", 0.5}};
   const Trace both = run_alone(trial("diloco-streaming", 3, 2, with(adamw, {{"fragments", int64_t{2}}})), three(0), 6);

@@ -146,7 +146,7 @@ TEST(RoundsProbe, HasTheNoiseScaleOfFirstGradients) {
   EXPECT_NE(test::error_of([&] { (void)round_scale({.clients = 1}); }), "");
 }
 
-// Of one round by hand: ‖g‖² of 9 and 5 and a mean of square 4 with batches of 3 and 6 samples.
+// One round by hand has ‖g‖² of 9 and 5, and a mean of square 4, with batches of 3 and 6 samples.
 TEST(RoundsProbe, SolvesARoundsNoiseScale) {
   const NoiseScale s = round_scale({.clients = 2, .batch = 3, .small_square = 7, .big_square = 4});
   EXPECT_DOUBLE_EQ(s.gradient_square, (6 * 4 - 3 * 7) / 3.0);

@@ -176,7 +176,7 @@ TEST_F(Grown, ADecisionBeforeTheCheckpointIsPartOfIt) {
   EXPECT_EQ(of_key(interval_lines(bare), "round"), (std::vector<int64_t>{8}));
 }
 
-// Where nothing is gained, nothing is changed, and that is written down too.
+// Nothing is changed where nothing is gained, and that is written down too.
 TEST(AutoIntervalRun, StaysWhereItIsOnOneWorker) {
   const test::TempFolder f;
   model_of(

@@ -1,4 +1,4 @@
-// What a run says of its privacy, what it refuses, and rounds whose number of clients varies.
+// Tests of a run's words on its privacy, of the settings that it refuses, and of rounds whose number of clients varies.
 #include "train/run_privacy.h"
 
 #include <cmath>

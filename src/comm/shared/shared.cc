@@ -13,7 +13,6 @@
 #include <filesystem>
 #include <fstream>
 #include <optional>
-#include <random>
 #include <set>
 #include <sstream>
 #include <stdexcept>
@@ -21,6 +20,7 @@
 
 #include "base/clock.h"
 #include "base/files.h"
+#include "base/system_random.h"
 #include "comm/check_exchange.h"
 #include "comm/collectives.h"
 #include "comm/shared/segment.h"
@@ -333,8 +333,7 @@ std::unique_ptr<Group> share_memory(std::unique_ptr<Group> group, const SharedOp
     if (keys[q] == keys[me] && q != me) here.push_back(q);
   }
 
-  std::random_device random;
-  const uint64_t nonce = (uint64_t{random()} << 16 ^ random()) >> 1;
+  const uint64_t nonce = system_random_word() >> 1;
   std::optional<Segment> mine = here.empty() ? std::nullopt : Segment::create(static_cast<int>(here.size()), nonce);
   const std::vector<int64_t> nonces = all_gather_values(*group, {static_cast<int64_t>(nonce)});
   const std::vector<int64_t> pids = all_gather_values(*group, {mine ? ::getpid() : -1});
