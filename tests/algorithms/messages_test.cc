@@ -2,6 +2,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstring>
+#include <functional>
 #include <mutex>
 
 #include <gtest/gtest.h>
@@ -158,9 +159,12 @@ struct Counting : Quadratic {
   Steps& steps;
 };
 
-// A network on which nothing large arrives before `least` steps more have been taken.
+// Returns true when the message that began after `before` steps may arrive, as `now` have been taken.
+using MayArrive = std::function<bool(int before, int now)>;
+
+// A network on which nothing large arrives earlier than that.
 struct Slow : Group {
-  Slow(Group& g, Steps& s, int n) : group(g), steps(s), least(n) {}
+  Slow(Group& g, Steps& s, const MayArrive& m) : group(g), steps(s), may_arrive(m) {}
   int rank() const override { return group.rank(); }
   int size() const override { return group.size(); }
   int64_t bytes_sent() const override { return group.bytes_sent(); }
@@ -171,19 +175,19 @@ struct Slow : Group {
       for (const Piece& piece : pieces) floats += piece.bytes / static_cast<int64_t>(sizeof(float));
     if (floats > 100) {
       std::unique_lock lock(steps.mutex);
-      const int until = steps.taken / 4 * 4 + least;  // of a round's four
-      steps.in_time = steps.changed.wait_for(lock, std::chrono::seconds(20), [&] { return steps.taken >= until; });
+      const int before = steps.taken;
+      steps.in_time = steps.in_time && steps.changed.wait_for(lock, std::chrono::seconds(20),
+                                                              [&] { return may_arrive(before, steps.taken); });
     }
     group.exchange(to, from);
   }
   Group& group;
   Steps& steps;
-  int least;
+  const MayArrive& may_arrive;
 };
 
 // Expects four rounds of four steps on two ranks of a slow network to take their steps in time, and to end as one rank does.
-template <typename SlowGroup>
-void expect_steps_beside(const Trial& t, int least) {
+void expect_steps_beside(const Trial& t, const MayArrive& may_arrive) {
   const auto run = [&](Group& group, Steps& steps) {
     Counting objective(steps);
     const auto algorithm = t.method->make(t.options);
@@ -194,7 +198,7 @@ void expect_steps_beside(const Trial& t, int least) {
   const Trace alone = run(*single_group(), unused);
   for (const Trace& trace : test::on_ranks<Trace>(2, [&](Group& g) {
          Steps steps;
-         SlowGroup slow(g, steps, least);
+         Slow slow(g, steps, may_arrive);
          const Trace mine = run(slow, steps);
          EXPECT_TRUE(steps.in_time);
          EXPECT_EQ(steps.taken, 16);
@@ -206,30 +210,14 @@ void expect_steps_beside(const Trial& t, int least) {
 // With a delay of 3 the first three steps of a round are taken while its message is on its way.
 TEST(Overlap, StepsAreTakenWhileTheMessageTravels) {
   const Trial t = test::trial("celgc-overlap", 2, 4, {{"delay", int64_t{3}}});
-  expect_steps_beside<Slow>(t, 3);
+  expect_steps_beside(t, [](int before, int now) { return now >= before / 4 * 4 + 3; });
 }
-
-// A network on which nothing large arrives before all four steps of a round have been taken.
-struct SlowToTheEnd : Slow {
-  using Slow::Slow;
-  void exchange(const std::vector<std::vector<Piece>>& to, const std::vector<std::vector<Piece>>& from) override {
-    int64_t floats = 0;
-    for (const auto& pieces : to)
-      for (const Piece& piece : pieces) floats += piece.bytes / static_cast<int64_t>(sizeof(float));
-    if (floats > 100) {
-      std::unique_lock lock(steps.mutex);
-      steps.in_time = steps.in_time && steps.changed.wait_for(lock, std::chrono::seconds(20),
-                                                              [&] { return steps.taken > 0 && steps.taken % 4 == 0; });
-    }
-    group.exchange(to, from);
-  }
-};
 
 // With a delay of 3, a part of the model is sent after the first step of a round, and the other three are taken meanwhile.
 TEST(Overlap, StepsAreTakenWhileAPartTravels) {
   const Trial t = test::trial("diloco-streaming", 2, 4,
                               {{"delay", int64_t{3}}, {"fragments", int64_t{2}}, {"merge", std::string("add")}});
-  expect_steps_beside<SlowToTheEnd>(t, 0);
+  expect_steps_beside(t, [](int, int now) { return now > 0 && now % 4 == 0; });
 }
 
 // A group on which the first exchange fails.

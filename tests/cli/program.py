@@ -44,6 +44,29 @@ def environment(**more):
     return out
 
 
+def quartic_pair(rounds):
+    """A recipe of celgc on two functions that disagree, whose runs take no time beside their start."""
+    return """
+[data]
+name = "noise"
+noise.kind = "uniform"
+noise.scale = 1
+[model]
+name = "quartic-pair"
+[algorithm]
+name = "celgc"
+eta = 0.01
+gamma = 0.05
+interval = 4
+[clients]
+count = 2
+[schedule]
+rounds = %d
+[run]
+checkpoint_every = 0
+""" % rounds
+
+
 def write_corpus(folder, lines=120):
     """30 words, 9 and an end a line; the same text every time."""
     os.makedirs(folder)

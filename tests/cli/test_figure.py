@@ -10,25 +10,7 @@ import unittest
 import program
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-RECIPE = """
-[data]
-name = "noise"
-noise.kind = "uniform"
-noise.scale = 1
-[model]
-name = "quartic-pair"
-[algorithm]
-name = "celgc"
-eta = 0.01
-gamma = 0.05
-interval = 4
-[clients]
-count = 2
-[schedule]
-rounds = 40
-[run]
-checkpoint_every = 0
-"""
+RECIPE = program.quartic_pair(rounds=40)
 HEAD = """
 [figure]
 title = "Two clients"

@@ -261,6 +261,7 @@ SILENT = [
     (D + "files/npy.cc", "9: headers of Python 2 have no shape", "\\\\(([0-9L, ]*)\\\\)", "\\\\(([0-9, ]*)\\\\)", "data: Npy.ReadsHeadersOfPython2"),
     (D + "images/image_arrays.cc", "9: channels may come last", "if (t.dim() == 4 && !channels_first) require_channels_first(images);", "if (t.dim() == 5 && !channels_first) require_channels_first(images);", "data: ArrayFolder.ChannelsThatComeLastAreRefusedWithTheMend"),
     ("src/train/tensorboard.cc", "10: the event files of before stay", "if (old.filename() != name) fs::remove(old, ignored);", "if (old.filename() == name) fs::remove(old, ignored);", "train: EventFiles.GoOnWithOnePointAStepAfterAResume"),
+    ("src/launch/launch.cc", "signals are read after the look at the workers", "      wait_for_news();\n      pass_signals_on();", "      wait_for_news();\n      reap();\n      pass_signals_on();\n      if (false)", "launch: Launch.TheEndOfAWorkerIsNeverMissed"),
     ("src/launch/environment.cc", "11: a loopback address is not told", "unset these variables)\" + doubt_about(place);", "unset these variables)\" + doubt_about(place).substr(0, 0);", "cli: Complaints.test_gloo_loopback"),
     (D + "files/lines.cc", "12: CR alone ends no line", "while (ends_ == LineEnds::any) {", "while (ends_ == LineEnds::any && false) {", "data: LineEndsOf.EveryConventionGivesTheSameLines"),
     (D + "text/corpus.cc", "12: CR alone ends no line of a corpus", "text[i] != '\\n' && text[i] != '\\r'", "text[i] != '\\n'", "data: LineEndsOf.ACorpusHasTheSameTokensInEachConvention"),
