@@ -147,6 +147,7 @@ void Claims::release(const PointClaim& claim) {
   std::error_code ignored;
   for (int number = 1; number <= claim.number; ++number) {
     fs::remove(recipe({claim.point, number}), ignored);
+    fs::remove(file(claim.point, number) + ".part", ignored);  // of a heartbeat whose writer was killed
     fs::remove(file(claim.point, number), ignored);
   }
 }

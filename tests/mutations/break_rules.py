@@ -278,6 +278,7 @@ OTHERS = [
     ("src/figure/figure_tuning.cc", "the grid's last values are taken", "results.groups[*results.best].settings", "results.groups.back().settings", "figure: FigureTuning.TakesTheBestValuesForAllSeeds"),
     ("src/figure/figure_tuning.cc", "points that have not ended are passed over", "if (state.kind == PointState::Kind::done || state.kind == PointState::Kind::diverged) continue;", "if (state.kind != PointState::Kind::failed) continue;", "figure: FigureTuning.LeavesOutWhatHasDivergedAndNeedsAnEndOfAllOthers"),
     ("src/figure/figure_file.cc", "a value twice", "if (std::find(given.list.begin(), value, *value) != value)", "if (given.list.empty())", "figure: FigureFile.MistakesAreExplained"),
+    ("src/sweep/claims.cc", "half a heartbeat stays", 'fs::remove(file(claim.point, number) + ".part", ignored);', "", "sweep: ClaimsTest.LeaveNothingBehindOfAHeartbeatThatWasCutShort"),
     ("src/report/run_groups.cc", "seeds make groups", '"run.seed",', '"run.side",', "report: Groups.HoldRunsThatDifferInTheirSeedOnly"),
     ("src/report/live_page.cc", "any token will do", "return same_text(token, given);", "return !given.empty();", "report: Admitted.NeedsTheTokenOrANameOfThisMachine"),
     ("src/report/live_page.cc", "any name of a host will do", 'return name == "localhost" ||', 'return !name.empty() ||', "report: Admitted.NeedsTheTokenOrANameOfThisMachine"),

@@ -5,6 +5,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <filesystem>
+
 #include "support/temp_folder.h"
 #include "sweep/claims.h"
 
@@ -32,6 +34,15 @@ TEST_F(ClaimsTest, AreFreeAfterRelease) {
   const auto claim = b.take("p");
   ASSERT_TRUE(claim);
   EXPECT_FALSE(claim->taken_over);
+}
+
+// A process that is killed in the middle of a heartbeat leaves the half written file beside its claim.
+TEST_F(ClaimsTest, LeaveNothingBehindOfAHeartbeatThatWasCutShort) {
+  Claims a = claims();
+  const auto claim = a.take("p");
+  folder.write("p.1.part", "{");
+  a.release(*claim);
+  EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
 }
 
 // A claim of another machine is lost only after it has been watched without a change for the stated time.
