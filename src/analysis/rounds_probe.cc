@@ -9,11 +9,10 @@
 #include <ATen/core/Tensor.h>
 
 #include "analysis/saved_state.h"
+#include "engine/round_setup.h"
 
 namespace tacet {
 namespace {
-
-constexpr int64_t begin_draws = int64_t{1} << 31;  // draws of Algorithm::begin start here
 
 // Finds the vectors of SCAFFOLD, EPISODE and EPISODE++ among a method's state.
 struct CorrectionFinder : StateVisitor {

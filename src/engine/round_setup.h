@@ -20,6 +20,9 @@ class Group;
 class MessageCoder;
 class SumBuffers;
 
+// First draw of Algorithm::begin, far from those of round 0, so that no mini-batch comes twice.
+constexpr int64_t begin_draws = int64_t{1} << 31;
+
 struct RoundSetup {
   Objective* objective = nullptr;
   Group* group = nullptr;
@@ -33,10 +36,9 @@ struct RoundSetup {
   std::vector<int> sampled;              // S_r, ascending client ids; empty only where each client is drawn by itself
   std::vector<int64_t> bounds = {};  // bounds of the ranks among the positions of S_r; empty: turns are where clients live
   double mean_sampled = 0;           // |S_r| on average, where clients are drawn by themselves; 0: |S_r|
-  int64_t first_draw =
-      0;  // number of the round's first draw; begin() draws far from round 0, so that no mini-batch comes twice
-  bool system_noise = false;                  // Round::normals draws from the system's random numbers, not from the seed
-  bool skip_non_finite = false;               // skip a step whose loss or gradient is not finite, instead of stopping
+  int64_t first_draw = 0;            // number of the round's first draw; begin_draws in begin()
+  bool system_noise = false;         // Round::normals draws from the system's random numbers, not from the seed
+  bool skip_non_finite = false;      // skip a step whose loss or gradient is not finite, instead of stopping
   const std::atomic<bool>* stop = nullptr;    // true after a signal; the next mean tells all ranks; may be null
   const std::atomic<bool>* broken = nullptr;  // true when a worker is lost; the next gradient throws PeerLost; may be null
   MessageCoder* messages = nullptr;           // coder of clients' vectors; null: they are sent as floats

@@ -165,7 +165,7 @@ class Trainer {
     std::vector<int> all(static_cast<size_t>(run_.clients));
     std::iota(all.begin(), all.end(), 0);
     RoundSetup setup = round_setup(std::move(all));
-    setup.first_draw = int64_t{1} << 31;
+    setup.first_draw = begin_draws;
     Round everyone(std::move(setup));
     run_.algorithm->begin(everyone, run_.state.x);
     account(everyone.report());
