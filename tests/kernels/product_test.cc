@@ -3,6 +3,8 @@
 #include "kernels/product/product.h"
 
 #include <limits>
+#include <sstream>
+#include <string>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -30,6 +32,14 @@ at::Tensor any_matrix(int64_t rows, int64_t columns) {
   return torch::randn({columns, rows + beyond}).narrow(1, 0, rows).t();
 }
 
+// Returns the shapes and strides of a product, for messages.
+std::string shapes_of(const at::Tensor& a, const at::Tensor& b, bool add) {
+  std::ostringstream text;
+  text << a.sizes() << " strides " << a.strides() << " by " << b.sizes() << " strides " << b.strides()
+       << (add ? " added" : "");
+  return text.str();
+}
+
 RC_GTEST_PROP(Product, IsLibtorchsForAllShapesAndOrders, ()) {
   torch::manual_seed(*rc::gen::inRange<uint64_t>(0, 1000));
   const auto size = [] { return *rc::gen::inRange<int64_t>(1, 150); };
@@ -39,14 +49,45 @@ RC_GTEST_PROP(Product, IsLibtorchsForAllShapesAndOrders, ()) {
   const auto factor = [&](const at::Tensor& t) { return (round ? t.to(at::kBFloat16) : t).to(at::kDouble); };
   const at::Tensor wanted = factor(a).mm(factor(b)) + (add ? y.to(at::kDouble) : torch::zeros({m, n}, at::kDouble));
   const Precision precision = round ? Precision::bf16 : Precision::f32;
+  const std::string shapes = shapes_of(a, b, add) + (round ? " in bf16" : "");
   const at::Tensor out = y.clone();
   product(a, b, out, add, precision);
-  expect_close(out, wanted, tolerance(k + 1), "product");
+  expect_close(out, wanted, tolerance(k + 1), "product " + shapes);
   const at::Tensor shared = y.clone();
   SharedFactor(b, m + *rc::gen::inRange<int64_t>(0, 5), precision)
       .multiply(a.contiguous().data_ptr<float>(), m, shared.data_ptr<float>(), add);
-  expect_close(shared, wanted, tolerance(k + 1), "shared factor");
+  expect_close(shared, wanted, tolerance(k + 1), "shared factor " + shapes);
   RC_ASSERT(!testing::Test::HasFailure());
+}
+
+// Vectors whose numbers lie apart: with a single row or column a library may read an order's two distances either way.
+// oneDNN 3.7 takes the numbers of a single row for neighbours.
+TEST(Product, OfVectorsSpreadInMemoryIsLibtorchs) {
+  torch::manual_seed(1);
+  const auto spread = [](int64_t rows, int64_t columns, int64_t beyond, bool by_rows) {
+    return by_rows ? torch::randn({rows, columns + beyond}).narrow(1, 0, columns)
+                   : torch::randn({columns, rows + beyond}).narrow(1, 0, rows).t();
+  };
+  for (const int64_t m : {1, 2, 65})
+    for (const int64_t k : {1, 2, 77})
+      for (const int64_t n : {1, 2, 132}) {
+        if (m > 1 && k > 1 && n > 1) continue;
+        for (int orders = 0; orders < 72; ++orders) {
+          const bool add = orders % 2, a_rows = orders / 2 % 2, b_rows = orders / 4 % 2;
+          const at::Tensor a = spread(m, k, orders / 8 % 3, a_rows), b = spread(k, n, orders / 24, b_rows),
+                           y = torch::randn({m, n});
+          for (const Precision precision : {Precision::f32, Precision::bf16}) {
+            if (precision == Precision::bf16 && !bf16_products()) continue;
+            const auto factor = [&](const at::Tensor& t) {
+              return (precision == Precision::bf16 ? t.to(at::kBFloat16) : t).to(at::kDouble);
+            };
+            const at::Tensor wanted = factor(a).mm(factor(b)) + y.to(at::kDouble) * (add ? 1 : 0);
+            const at::Tensor out = y.clone();
+            product(a, b, out, add, precision);
+            expect_close(out, wanted, tolerance(k + 1), shapes_of(a, b, add));
+          }
+        }
+      }
 }
 
 // Dropped weights leave a factor whose panels hold no zeros: the same bits as with them, in either direction. A fifth kept

@@ -162,6 +162,8 @@ std::string onednn_version() { return onednn::version(); }
 void product(const at::Tensor& a, const at::Tensor& b, const at::Tensor& y, bool add, Precision precision) {
   const bool round = precision == Precision::bf16;
   if (round && refused(Kernel::products_bf16)) return product(rounded(a), rounded(b), y, add, Precision::f32);
+  // oneDNN 3.7 takes the numbers of a single row for neighbours, whatever their distance.
+  if (!round && a.size(0) == 1 && a.size(1) > 1 && a.stride(1) != 1) return product(a.contiguous(), b, y, add, precision);
   const int64_t m = a.size(0), k = a.size(1), n = b.size(1);
   const Order left = order(a), right = order(b), out = order(y);
   const memory::desc y_order = described(m, n, memory::data_type::f32, {true, out.distance});
