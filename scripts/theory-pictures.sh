@@ -8,7 +8,7 @@
 # `tacet train` looks; a data set that is missing ends the script.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-seconds=900 out=probes/theory dry=no
+seconds=900 out=probes/theory dry=no missing=0
 while [ $# -gt 0 ]; do
   case "$1" in
     --seconds) seconds=$2; shift 2 ;;
@@ -23,7 +23,7 @@ pictures=docs/guide/pictures
 # probe NAME "PICTURE ..." RECIPE [SETTING ...]
 probe() {
   local name=$1 wanted=$2 recipe=$3; shift 3
-  local command=("$tacet" probe "$recipe" --out "$out/$name" --seconds "$seconds" --points 120 --every 4 --units 2 --samples 300)
+  local command=("$tacet" probe "$recipe" --out "$out/$name" --seconds "$seconds" --points 60 --every 2 --units 1 --samples 100 --rounds 5)
   local setting
   for setting in "$@"; do command+=(--set "$setting"); done
   if [ "$dry" = yes ]; then echo "${command[*]}"; return; fi
@@ -31,14 +31,17 @@ probe() {
   mkdir -p "$pictures"
   local picture
   for picture in $wanted; do
+    if [ ! -e "$out/$name/$picture.svg" ]; then echo "theory-pictures: $name has no $picture: give more --seconds" >&2; missing=1; continue; fi
     cp "$out/$name/$picture.svg" "$pictures/$name-$picture.svg"
     cp "$out/$name/$picture.picture.csv" "$pictures/$name-$picture.csv"
   done
 }
 
-probe awd-lstm-ptb "smoothness layers noise" recipes/celgc/ptb-awd-lstm-small.toml
-probe awd-lstm-wikitext2 "smoothness layers" recipes/celgc/wikitext2-awd-lstm.toml \
-  model.layers=2 model.embedding=200 model.hidden=200 data.batch_size=20 clients.count=4
-probe transformer-wikitext2 "smoothness layers" recipes/sign-sgd/wikitext2-transformer.toml
+# The LSTMs and the Transformer are as small as those of recipes/figures, so that a gradient costs a tenth of a second.
+small_lstm=(model.embedding=128 model.hidden=128 data.batch_size=5 data.bptt=35)
+probe awd-lstm-ptb "smoothness layers noise" recipes/celgc/ptb-awd-lstm-small.toml "${small_lstm[@]}" data.max_tokens=250000
+probe awd-lstm-wikitext2 "smoothness layers" recipes/celgc/ptb-awd-lstm-small.toml "${small_lstm[@]}" data.name=wikitext-2 data.max_tokens=150000
+probe transformer-wikitext2 "smoothness layers" recipes/sign-sgd/wikitext2-transformer.toml data.max_tokens=150000
 probe transformer-multi30k "smoothness layers" recipes/sign-sgd/multi30k-transformer-small.toml
-probe resnet-cifar10 "smoothness noise" recipes/celgc/cifar10-resnet20-small.toml
+probe resnet-cifar10 "smoothness noise" recipes/celgc/cifar10-resnet20-small.toml data.max_samples=6400 data.batch_size=32
+exit "$missing"
