@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -19,8 +20,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Returns the intervals of the curves: powers of two up to twice all that is marked, the marked ones, and the first that
-// hides the whole exchange, where an overlap's curve bends.
+// Returns the intervals of the curves: quarters of octaves up to twice all that is marked, the marked ones, and the first
+// that hides the whole exchange, where an overlap's curve bends.
 std::vector<int64_t> curve_intervals(const PlanFacts& facts) {
   double most = 64;
   std::vector<int64_t> all;
@@ -32,7 +33,9 @@ std::vector<int64_t> curve_intervals(const PlanFacts& facts) {
   for (const TheoremPlan& t : facts.theorems)
     if (t.feasible) most = std::max(most, std::min(t.interval_limit, 1e15));
   int64_t power = 1;
-  for (; static_cast<double>(power) < 2 * most; power *= 2) all.push_back(power);
+  for (; static_cast<double>(power) < 2 * most; power *= 2)
+    for (const int64_t quarters : {4, 5, 6, 7})
+      if (power * quarters % 4 == 0) all.push_back(power * quarters / 4);
   all.push_back(power);
   std::sort(all.begin(), all.end());
   all.erase(std::unique(all.begin(), all.end()), all.end());
@@ -42,8 +45,9 @@ std::vector<int64_t> curve_intervals(const PlanFacts& facts) {
 // Returns the line of the smallest intervals with and without overlap.
 std::string smallest_intervals(const PlanFacts& facts, bool overlap) {
   std::string text = overlap ? "with overlap" : "without overlap";
+  const char* separator = ": ";
   for (const ExchangePlan& e : facts.exchanges)
-    if (e.overlap == overlap) text += fmt::format("  {} {}", e.message, e.interval);
+    if (e.overlap == overlap) text += fmt::format("{}{} {}", std::exchange(separator, ", "), e.message, e.interval);
   return text;
 }
 
@@ -69,6 +73,7 @@ PanelSheet plan_sheet(const PlanFacts& facts) {
     }
     p.series.push_back(std::move(curve));
     p.series.push_back({.label = way_name(e),
+                        .mark = PanelMark::dots,
                         .x = {static_cast<double>(e.interval)},
                         .y = {e.seconds_a_step(e.interval)},
                         .colour = colour});

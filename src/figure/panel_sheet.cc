@@ -107,13 +107,14 @@ std::string panel_axes(const Panel& panel, const PanelScales& s, const PanelLayo
 }
 
 std::string points_path(const PanelSeries& series, const PanelScales& s) {
+  const bool large = series.mark == PanelMark::dots;
   std::string d;
   for (size_t k = 0; k < series.x.size(); ++k)
     if (s.holds(series.x[k], series.y[k])) d += fmt::format("M{:.1f} {:.1f}h0", s.x.at(series.x[k]), s.y.at(series.y[k]));
   return fmt::format(
-      "<path class=\"points c{}\" d=\"{}\" fill=\"none\" stroke=\"currentColor\" stroke-width=\"4.5\" "
-      "stroke-linecap=\"round\" stroke-opacity=\"0.7\"/>\n",
-      series.colour, d);
+      "<path class=\"{} c{}\" d=\"{}\" fill=\"none\" stroke=\"currentColor\" stroke-width=\"{}\" stroke-linecap=\"round\" "
+      "stroke-opacity=\"{}\"/>\n",
+      large ? "dots" : "points", series.colour, d, large ? 8 : 4.5, large ? 1 : 0.7);
 }
 
 std::string line_path(const PanelSeries& series, const PanelScales& s) {
@@ -140,11 +141,11 @@ std::string bar_shapes(const PanelSeries& series, const PanelScales& s) {
 }
 
 std::string guide_lines(const PanelSeries& series, const PanelScales& s) {
-  constexpr double gap = 4;
+  constexpr double gap = 4, letters = 8;
   std::string out;
   for (const double x : series.x) {
     if (!s.holds(x, s.y.high)) continue;
-    const double at = s.x.at(x), text = at - gap, top = s.y.to + gap;
+    const double at = s.x.at(x), text = at + gap + letters, top = s.y.to + gap;
     out += fmt::format(
         "<path class=\"guide c{}\" d=\"M{:.1f} {:.1f}V{:.1f}\" fill=\"none\" stroke=\"currentColor\" stroke-width=\"1.4\" "
         "stroke-dasharray=\"2 3\"/>\n",
@@ -160,7 +161,7 @@ std::string guide_lines(const PanelSeries& series, const PanelScales& s) {
 
 std::string shapes_of(const PanelSeries& series, const PanelScales& s) {
   if (series.mark == PanelMark::guide) return guide_lines(series, s);
-  if (series.mark == PanelMark::points) return points_path(series, s);
+  if (series.mark == PanelMark::points || series.mark == PanelMark::dots) return points_path(series, s);
   return series.mark == PanelMark::line ? line_path(series, s) : bar_shapes(series, s);
 }
 
@@ -190,7 +191,7 @@ std::string panel_svg(const Panel& panel, const PanelLayout& layout) {
                       kNoteSize, "soft", "start");
   out += panel_axes(panel, scales, layout);
   // Points lie over bars, and lines over both.
-  for (const PanelMark mark : {PanelMark::guide, PanelMark::bars, PanelMark::points, PanelMark::line})
+  for (const PanelMark mark : {PanelMark::guide, PanelMark::bars, PanelMark::points, PanelMark::line, PanelMark::dots})
     for (const PanelSeries& series : panel.series)
       if (series.mark == mark) out += shapes_of(series, scales);
   return out + legend_of(panel, layout);
@@ -220,7 +221,7 @@ std::string panels_svg(const PanelSheet& sheet) {
 }
 
 std::string panels_csv(const PanelSheet& sheet) {
-  constexpr const char* marks[] = {"points", "line", "bars", "guide"};
+  constexpr const char* marks[] = {"points", "line", "bars", "guide", "dots"};
   std::string out = "panel,series,mark,x,y\n";
   for (const Panel& panel : sheet.panels)
     for (const PanelSeries& s : panel.series)

@@ -11,7 +11,8 @@ enum class PanelMark {
   points,
   line,
   bars,
-  guide  // a dashed line from top to bottom at each x, with the label along it; it has no y
+  guide,  // a dashed line from top to bottom at each x, with the label along it; it has no y
+  dots    // large points over all others
 };
 
 struct PanelSeries {
