@@ -12,7 +12,8 @@ import unittest
 from program import Case
 from test_data import write_idx
 
-ALL = ["--set", "run.eval_train=true", "--set", "run.gradient_every=0.5", "--set", "run.update_size=true", "--set", "run.check=true"]
+ALL = ["--set", "run.eval_train=true", "--set", "run.gradient_every=0.5", "--set", "run.update_size=true", "--set", "run.check=true",
+       "--set", "run.noise_scale=true"]
 SIDE, CLASSES, IMAGES = 18, 3, 60
 
 
@@ -85,7 +86,7 @@ checkpoint_every = 1
 
     def test_no_bit_changes_and_no_byte(self):
         plain = self.train(self.file, "plain")
-        for k, flags in enumerate([ALL, ALL[:2], ALL[2:4], ALL[4:6], ALL[6:]]):
+        for k, flags in enumerate([ALL, ALL[:2], ALL[2:4], ALL[4:6], ALL[6:8], ALL[8:]]):
             measured = self.train(self.file, "measured-%d" % k, *flags)
             self.assertEqual(self.sha(measured), self.sha(plain), flags)
             self.assertEqual(self.summary(measured)["bytes_sent"], self.summary(plain)["bytes_sent"])
