@@ -5,6 +5,7 @@ workers, stopped or not."""
 import json
 import math
 import os
+import re
 import signal
 import struct
 import unittest
@@ -97,6 +98,17 @@ checkpoint_every = 1
             other = self.train(self.file, "w" + workers, *ALL, "--workers", workers)
             self.assertEqual(self.sha(other), self.sha(one))
             self.assertEqual(self.results(other), self.results(one))
+
+    def test_the_report_has_the_noise_scale(self):
+        folder = self.train(self.file, "reported", "--set", "run.noise_scale=true")
+        page = self.path("report.html")
+        self.assertEqual(self.tacet("report", folder, "-o", page).returncode, 0)
+        with open(page, encoding="utf-8") as f:
+            data = re.search(r'<script[^>]*type="application/json"[^>]*>(.*?)</script>', f.read(), re.S).group(1)
+        rounds = json.loads(data)["runs"][0]["rounds"]
+        for key in ("noise_trace", "noise_gradient_square"):
+            for shown, m in zip(rounds[key], self.metrics(folder, "round"), strict=True):
+                self.assertAlmostEqual(shown / m[key], 1, 8)
 
     def test_the_gradient_over_the_training_set(self):
         folder = self.train(self.file, "gradient", "--set", "run.gradient_every=1", "--set", "run.eval_train=true")
