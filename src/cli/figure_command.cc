@@ -1,9 +1,6 @@
 // See figure_command.h.
 #include "cli/figure_command.h"
 
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
@@ -19,6 +16,7 @@
 #include "figure/figure_runs.h"
 #include "figure/figure_tuning.h"
 #include "figure/svg.h"
+#include "figure/svg_png.h"
 #include "report/page.h"
 #include "sweep/runner.h"
 #include "tacet/error.h"
@@ -27,29 +25,6 @@ namespace tacet {
 namespace {
 
 namespace fs = std::filesystem;
-
-// Runs a program found in $PATH and returns true if it ended with 0.
-bool succeeds(const std::vector<std::string>& words) {
-  std::vector<std::string> texts = words;
-  std::vector<char*> arguments;
-  for (std::string& text : texts) arguments.push_back(text.data());
-  arguments.push_back(nullptr);
-  const pid_t child = ::fork();
-  if (child == 0) {
-    ::execvp(arguments[0], arguments.data());
-    ::_exit(127);
-  }
-  int status = 0;
-  return child > 0 && ::waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
-}
-
-// Makes a PNG of an SVG by librsvg's own program.
-void write_png(const std::string& svg, const std::string& png) {
-  if (succeeds({"rsvg-convert", "--zoom", "2", "--output", png, svg}))
-    fmt::print("{}\n", png);
-  else
-    fmt::print(stderr, "no PNG: rsvg-convert (Debian's librsvg2-bin) is missing or has failed\n");
-}
 
 // Runs what is missing of the points. Returns the signal that has stopped it, or 0.
 int run_missing(const FigureArguments& a, const Figure& figure, const std::vector<Point>& points,
@@ -97,7 +72,10 @@ FigureData draw_key(const Figure& figure, const FigurePlan& plan, const std::vec
   write_atomically(base + ".csv", figure_csv(data));
   fmt::print("{0}.svg\n{0}.csv\n", base);
   std::fflush(stdout);
-  write_png(base + ".svg", base + ".png");
+  if (write_png(base + ".svg", base + ".png"))
+    fmt::print("{}.png\n", base);
+  else
+    fmt::print(stderr, "{}\n", kNoPng);
   return data;
 }
 

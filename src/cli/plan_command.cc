@@ -1,4 +1,5 @@
-// See plan_command.h. The plan in words is in plan_text.cc, as JSON in plan_json.cc.
+// See plan_command.h. The plan in words is in plan_text.cc, as JSON in plan_json.cc, as a chart in
+// plan_picture.cc.
 #include "cli/plan_command.h"
 
 #include <algorithm>
@@ -114,8 +115,14 @@ ProblemConstants problem_of(const PlanArguments& a, const ProbeFigures& probe, P
   return p;
 }
 
+// Returns true for an option that only the theorems have. Clients may be there for their number, and a probe for its model.
+bool says_of_theory(const PlanArguments& a) {
+  return a.L0 || a.L1 || a.sigma || a.kappa || a.delta || a.epsilon || a.c_min || a.M || a.participating || a.interval;
+}
+
 bool says_of_cluster(const PlanArguments& a) {
-  return a.bandwidth || a.loopback || a.step_seconds || a.parameters || a.round_trip || a.workers || a.vectors;
+  return !a.picture.empty() || a.bandwidth || a.loopback || a.step_seconds || a.parameters || a.round_trip || a.workers ||
+         a.vectors;
 }
 
 template <typename T>
@@ -124,7 +131,7 @@ T needed(std::optional<T> given, const std::string& option) {
   return *given;
 }
 
-ClusterCosts costs_of(const PlanArguments& a, const ProbeFigures& probe, int64_t clients, PlanFacts& facts) {
+ClusterCosts costs_of(const PlanArguments& a, const ProbeFigures& probe, PlanFacts& facts) {
   ClusterCosts c;
   c.step_seconds = needed(a.step_seconds ? a.step_seconds : probe.number("step_seconds"), "--step-seconds");
   std::optional<int64_t> parameters = a.parameters;
@@ -135,7 +142,9 @@ ClusterCosts costs_of(const PlanArguments& a, const ProbeFigures& probe, int64_t
     parameters = static_cast<int64_t>(*d);
   }
   c.parameters = needed(parameters, "--parameters");
-  c.workers = static_cast<int>(std::clamp<int64_t>(a.workers.value_or(clients), -1, 1 << 20));
+  std::optional<int64_t> clients = a.clients;
+  if (const auto of_probe = probe.constant("clients"); of_probe && !clients) clients = static_cast<int64_t>(of_probe->value);
+  c.workers = static_cast<int>(std::clamp<int64_t>(needed(a.workers ? a.workers : clients, "--workers"), -1, 1 << 20));
   c.vectors = static_cast<int>(std::clamp<int64_t>(a.vectors.value_or(1), -1, 1 << 20));
   c.round_trip = a.round_trip.value_or(0);
   facts.bandwidth_origin = "given";
@@ -180,24 +189,30 @@ void declare(CLI::App& command, PlanArguments& a) {
       ->option_text("X");
   command.add_option("--workers", a.workers, "workers, one client each (default: as many as clients)")->option_text("P");
   command.add_option("--vectors", a.vectors, "vectors that the method sends in a round (default: 1)")->option_text("N");
+  command.add_option("--picture", a.picture, "draw what an interval costs; its numbers go into NAME.csv")
+      ->option_text("NAME.svg|NAME.png");
   declare_json(command, a.json);
 }
 
 PlanFacts plan_facts(const PlanArguments& a) {
   const ProbeFigures probe(a.probe);
   PlanFacts facts;
-  const ProblemConstants problem = problem_of(a, probe, facts);
-  facts.theorems = {plan_similar(problem), plan_differing(problem)};
-  facts.orders = complexity_orders(problem);
+  if (says_of_theory(a) || !says_of_cluster(a)) {
+    const ProblemConstants problem = problem_of(a, probe, facts);
+    facts.theorems = {plan_similar(problem), plan_differing(problem)};
+    facts.orders = complexity_orders(problem);
+  }
   if (says_of_cluster(a)) {
-    facts.costs = costs_of(a, probe, problem.clients, facts);
+    facts.costs = costs_of(a, probe, facts);
     facts.exchanges = exchange_plans(*facts.costs);
   }
   return facts;
 }
 
 int cmd_plan(const PlanArguments& arguments) {
+  if (!arguments.picture.empty()) check_plan_picture(arguments.picture);
   const PlanFacts facts = plan_facts(arguments);
+  if (!arguments.picture.empty()) write_plan_picture(facts, arguments.picture);
   const std::string text =
       arguments.json ? plan_json(facts) : plan_text(facts, std::clamp(terminal_width(STDOUT_FILENO), 40, 110));
   std::fputs(text.c_str(), stdout);

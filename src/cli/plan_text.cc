@@ -95,8 +95,6 @@ std::vector<int64_t> intervals_of(const PlanFacts& facts) {
   return all;
 }
 
-std::string way_name(const ExchangePlan& e) { return e.message + (e.overlap ? " overlap" : ""); }
-
 std::string speeds_table(const PlanFacts& facts, int width) {
   Table table{{{.head = "I", .words = true}}};
   for (const int64_t I : intervals_of(facts)) {
@@ -145,10 +143,17 @@ std::string cluster_text(const PlanFacts& facts, int width) {
 
 }  // namespace
 
+std::string way_name(const ExchangePlan& e) { return e.message + (e.overlap ? " overlap" : ""); }
+
 std::string plan_text(const PlanFacts& facts, int width) {
-  std::string text = constants_table(facts, width);
-  for (const TheoremPlan& t : facts.theorems) text += theorem_text(t, width);
-  text += orders_table(facts, width);
+  std::string text;
+  if (facts.theorems.empty()) {
+    text = "the theorems are left out, as none of their constants is given\n";
+  } else {
+    text = constants_table(facts, width);
+    for (const TheoremPlan& t : facts.theorems) text += theorem_text(t, width);
+    text += orders_table(facts, width);
+  }
   if (facts.costs) text += cluster_text(facts, width);
   return text;
 }

@@ -31,16 +31,22 @@ struct PanelLayout {
   double height() const { return head() + plot + kPanelFoot + kPanelLine * static_cast<double>(legend) + 10; }
 };
 
-size_t legend_lines(const Panel& panel) {
-  return static_cast<size_t>(
-      std::count_if(panel.series.begin(), panel.series.end(), [](const PanelSeries& s) { return !s.label.empty(); }));
+// Returns the series that the legend names. A guide's label stands beside it, and of several with one label the first is
+// there.
+std::vector<const PanelSeries*> legend_series(const Panel& panel) {
+  std::vector<const PanelSeries*> named;
+  for (const PanelSeries& s : panel.series)
+    if (!s.label.empty() && s.mark != PanelMark::guide &&
+        std::none_of(named.begin(), named.end(), [&](const PanelSeries* other) { return other->label == s.label; }))
+      named.push_back(&s);
+  return named;
 }
 
 PanelLayout layout_of(const PanelSheet& sheet) {
   PanelLayout layout{sheet.columns == 1 ? 640.0 : 340.0, sheet.columns == 1 ? 320.0 : 180.0};
   for (const Panel& panel : sheet.panels) {
     layout.notes = std::max(layout.notes, panel.notes.size());
-    layout.legend = std::max(layout.legend, legend_lines(panel));
+    layout.legend = std::max(layout.legend, legend_series(panel).size());
   }
   return layout;
 }
@@ -101,13 +107,14 @@ std::string panel_axes(const Panel& panel, const PanelScales& s, const PanelLayo
 }
 
 std::string points_path(const PanelSeries& series, const PanelScales& s) {
+  const bool large = series.mark == PanelMark::dots;
   std::string d;
   for (size_t k = 0; k < series.x.size(); ++k)
     if (s.holds(series.x[k], series.y[k])) d += fmt::format("M{:.1f} {:.1f}h0", s.x.at(series.x[k]), s.y.at(series.y[k]));
   return fmt::format(
-      "<path class=\"points c{}\" d=\"{}\" fill=\"none\" stroke=\"currentColor\" stroke-width=\"4.5\" "
-      "stroke-linecap=\"round\" stroke-opacity=\"0.7\"/>\n",
-      series.colour, d);
+      "<path class=\"{} c{}\" d=\"{}\" fill=\"none\" stroke=\"currentColor\" stroke-width=\"{}\" stroke-linecap=\"round\" "
+      "stroke-opacity=\"{}\"/>\n",
+      large ? "dots" : "points", series.colour, d, large ? 8 : 4.5, large ? 1 : 0.7);
 }
 
 std::string line_path(const PanelSeries& series, const PanelScales& s) {
@@ -133,16 +140,36 @@ std::string bar_shapes(const PanelSeries& series, const PanelScales& s) {
   return out;
 }
 
+std::string guide_lines(const PanelSeries& series, const PanelScales& s) {
+  constexpr double gap = 4, letters = 8;
+  std::string out;
+  for (const double x : series.x) {
+    if (!s.holds(x, s.y.high)) continue;
+    const double at = s.x.at(x), text = at + gap + letters, top = s.y.to + gap;
+    out += fmt::format(
+        "<path class=\"guide c{}\" d=\"M{:.1f} {:.1f}V{:.1f}\" fill=\"none\" stroke=\"currentColor\" stroke-width=\"1.4\" "
+        "stroke-dasharray=\"2 3\"/>\n",
+        series.colour, at, s.y.from, s.y.to);
+    out +=
+        text_at(text, top, svg_fitted(series.label, s.y.from - top, kNoteSize),
+                fmt::format("class=\"soft\" font-size=\"{:g}\" text-anchor=\"end\" transform=\"rotate(-90 {:.1f} {:.1f})\"",
+                            kNoteSize, text, top)
+                    .c_str());
+  }
+  return out;
+}
+
 std::string shapes_of(const PanelSeries& series, const PanelScales& s) {
-  if (series.mark == PanelMark::points) return points_path(series, s);
+  if (series.mark == PanelMark::guide) return guide_lines(series, s);
+  if (series.mark == PanelMark::points || series.mark == PanelMark::dots) return points_path(series, s);
   return series.mark == PanelMark::line ? line_path(series, s) : bar_shapes(series, s);
 }
 
 std::string legend_of(const Panel& panel, const PanelLayout& layout) {
   std::string out;
   double y = layout.head() + layout.plot + kPanelFoot + 8;
-  for (const PanelSeries& series : panel.series) {
-    if (series.label.empty()) continue;
+  for (const PanelSeries* named : legend_series(panel)) {
+    const PanelSeries& series = *named;
     out += fmt::format(
         "<line class=\"c{}\" x1=\"{:g}\" x2=\"{:g}\" y1=\"{:.1f}\" y2=\"{:.1f}\" stroke=\"currentColor\" "
         "stroke-width=\"{}\"{}/>\n",
@@ -164,7 +191,7 @@ std::string panel_svg(const Panel& panel, const PanelLayout& layout) {
                       kNoteSize, "soft", "start");
   out += panel_axes(panel, scales, layout);
   // Points lie over bars, and lines over both.
-  for (const PanelMark mark : {PanelMark::bars, PanelMark::points, PanelMark::line})
+  for (const PanelMark mark : {PanelMark::guide, PanelMark::bars, PanelMark::points, PanelMark::line, PanelMark::dots})
     for (const PanelSeries& series : panel.series)
       if (series.mark == mark) out += shapes_of(series, scales);
   return out + legend_of(panel, layout);
@@ -194,13 +221,13 @@ std::string panels_svg(const PanelSheet& sheet) {
 }
 
 std::string panels_csv(const PanelSheet& sheet) {
-  constexpr const char* marks[] = {"points", "line", "bars"};
+  constexpr const char* marks[] = {"points", "line", "bars", "guide", "dots"};
   std::string out = "panel,series,mark,x,y\n";
   for (const Panel& panel : sheet.panels)
     for (const PanelSeries& s : panel.series)
       for (size_t k = 0; k < s.x.size(); ++k)
         out += fmt::format("{},{},{},{},{}\n", csv_cell(panel.title), csv_cell(s.label), marks[static_cast<size_t>(s.mark)],
-                           s.x[k], s.y[k]);
+                           s.x[k], s.mark == PanelMark::guide ? "" : fmt::format("{}", s.y[k]));
   return out;
 }
 

@@ -7,10 +7,16 @@
 
 namespace tacet {
 
-enum class PanelMark { points, line, bars };
+enum class PanelMark {
+  points,
+  line,
+  bars,
+  guide,  // a dashed line from top to bottom at each x, with the label along it; it has no y
+  dots    // large points over all others
+};
 
 struct PanelSeries {
-  std::string label;  // of the legend; empty: it is not in there
+  std::string label;  // of the legend, where one of a panel stands once; empty: it is not in there
   PanelMark mark = PanelMark::points;
   std::vector<double> x, y;
   int colour = 0;  // number of one of the four colours, or kPanelGrey
@@ -36,7 +42,7 @@ struct PanelSheet {
 // where a panel has no others.
 std::string panels_svg(const PanelSheet& sheet);
 
-// Returns every number of the sheet as CSV: panel, series, mark, x, y.
+// Returns every number of the sheet as CSV: panel, series, mark, x, y. A guide's y is empty.
 std::string panels_csv(const PanelSheet& sheet);
 
 }  // namespace tacet

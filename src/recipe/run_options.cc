@@ -35,6 +35,9 @@ void RunOptions::options(OptionList& list) {
   free(part);
   free(list.flag("update_size", update_size, false,
                  "write how far a round moved the model: the largest coordinate, and the root of the mean square"));
+  list.flag("noise_scale", noise_scale, false,
+            "write each round's estimates for the gradient noise scale, from the clients' first gradients, and into "
+            "summary.json the batch at which noise and gradient are equal");
   free(list.flag(
       "check", check, false,
       "after every round compare what must hold: all workers have the same model, and with clipped steps no client "

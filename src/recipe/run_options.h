@@ -14,7 +14,7 @@ struct RunOptions {
   std::string dtype;
   double eval_every = 1, checkpoint_every = 1;  // epochs
   int64_t eval_rounds = 0;
-  bool eval_train = false, update_size = false, check = false;
+  bool eval_train = false, update_size = false, noise_scale = false, check = false;
   double gradient_every = 0;  // epochs
   double gradient_part = 1;   // of the training set
   int checkpoint_keep = 2;

@@ -212,6 +212,12 @@ function figures() {
       caption: `Share of a round's local steps whose gradient was clipped (%).${more}` },
     { id: 'norm', title: 'Gradient norm', unit: 'ℓ2', source: 'rounds', key: 'gradient_norm', smooth, log: state.log.norm, logChoice: true,
       caption: `ℓ2 norm of the stochastic gradient, mean over each round.${more}` },
+    ...(has('rounds', 'noise_trace') ? [
+      { id: 'noise', title: 'Gradient noise', unit: 'trace of a covariance', source: 'rounds', key: 'noise_trace', smooth,
+        caption: `Trace S of a sample's covariance, estimated in each round.${more}` },
+      { id: 'square', title: 'Squared gradient', unit: '', source: 'rounds', key: 'noise_gradient_square', smooth,
+        caption: `Square |G|² of the true gradient's norm, estimated in each round.${more}` },
+    ] : []),
   ];
 }
 

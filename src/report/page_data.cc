@@ -62,7 +62,9 @@ json run_data(const Run& run, size_t limit) {
   std::vector<json> evals = held_out(run);
   json one;
   one["name"] = run.name;
-  one["rounds"] = columns(run.rounds, with_counters({"train_loss", "clipped_fraction", "gradient_norm"}), limit);
+  one["rounds"] = columns(
+      run.rounds, with_counters({"train_loss", "clipped_fraction", "gradient_norm", "noise_trace", "noise_gradient_square"}),
+      limit);
   one["epochs"] = columns(run.epochs, with_counters({"train_loss"}), limit);
   one["evals"] = columns(evals,
                          with_counters({"eval_loss", "eval_perplexity", "eval_accuracy", "eval_gradient_norm", "eval_bleu",

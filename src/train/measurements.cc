@@ -8,6 +8,7 @@
 #include <sstream>
 #include <stdexcept>
 #include <string_view>
+#include <utility>
 
 #include "base/digest.h"
 #include "data/clients/partition.h"
@@ -71,6 +72,7 @@ Measurements::Measurements(Training& run, RunLog& log, Observer& observer) : run
   const Objective& objective = *run.objective;
   if (o.eval_train && !objective.evaluates_training())
     throw UserError("run.eval_train must be false for this task, which does not evaluate its training set, got true");
+  if (o.noise_scale) noise_ = std::make_unique<RoundNoise>(run);
   if (o.gradient_every == 0) return;
   if (objective.gradient_units() == 0)
     throw UserError(
@@ -83,6 +85,7 @@ Measurements::Measurements(Training& run, RunLog& log, Observer& observer) : run
 void Measurements::ask(RoundSetup& setup) const {
   if (run_.options.check) setup.drift_models = run_.clients;
   setup.bounded_drift = has_bounded_drift();
+  if (noise_) setup.objective = &noise_->objective();
 }
 
 // Returns true if no local step is longer than γ: without momentum and decay, which step beyond the clipped gradient, and
@@ -95,15 +98,26 @@ bool Measurements::has_bounded_drift() const {
          !by_part && (!a.has("message") || a.text("message") == "f32");
 }
 
-void Measurements::before_round() {
+void Measurements::before_round(const std::vector<int>& sampled, const std::vector<int64_t>& bounds, int rank) {
   if (run_.options.update_size) before_ = run_.state.x.clone();
+  if (noise_) noise_->begin(sampled, bounds, rank);
 }
 
 std::map<std::string, double> Measurements::after_round(Group& group, const RoundReport& report) {
   std::map<std::string, double> figures;
   if (run_.options.update_size) add_update(figures);
+  if (noise_) add_noise(group, figures);
   if (run_.options.check) check(group, report.drift, figures);
   return figures;
+}
+
+void Measurements::add_noise(Group& group, std::map<std::string, double>& figures) {
+  const auto noise = noise_->end(group);
+  figures.insert(noise.begin(), noise.end());
+  if (noise.size() > 1 || std::exchange(told_, true) || group.rank() > 0) return;
+  observer_.warning("run.noise_scale: round " + std::to_string(run_.state.round) +
+                    " has no estimate, as fewer than two clients of " + run_.method.name +
+                    " began it with a gradient at its model; summary.json counts such rounds");
 }
 
 void Measurements::add_update(std::map<std::string, double>& figures) const {

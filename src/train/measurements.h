@@ -1,15 +1,18 @@
-// Figures of a run that the method does not make: the gradient over the training set, the size of a round's update, and
-// checks of what must hold. They read the model and change nothing that a round reads, so a run has the same bits with them.
+// Figures of a run that the method does not make: the gradient over the training set, the size of a round's update, the
+// noise scale, and checks of what must hold. They read the model and change nothing that a round reads, so a run has the
+// same bits with them.
 #pragma once
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "engine/round_setup.h"
 #include "tacet/objective.h"
 #include "tacet/train.h"
+#include "train/round_noise.h"
 #include "train/run_log.h"
 #include "train/training.h"
 
@@ -32,9 +35,10 @@ class Measurements {
   // Borrows all of them. Throws UserError where [run] asks for what the objective does not have.
   Measurements(Training& run, RunLog& log, Observer& observer);
 
-  // Keeps the model from which the round starts, where its update is measured.
-  void before_round();
-  // Asks the round for the drift of its clients, where it is checked.
+  // Keeps the model from which the round starts, where its update is measured. `bounds` are the workers' among the round's
+  // clients.
+  void before_round(const std::vector<int>& sampled, const std::vector<int64_t>& bounds, int rank);
+  // Asks the round for the drift of its clients and for their first gradients, where these are looked at.
   void ask(RoundSetup& setup) const;
   // Returns the figures of the round just finished. Throws std::runtime_error where something that must hold does not.
   // Collective.
@@ -45,13 +49,16 @@ class Measurements {
  private:
   void add_update(std::map<std::string, double>& figures) const;
   void check(Group& group, const Drift& own, std::map<std::string, double>& figures) const;
+  void add_noise(Group& group, std::map<std::string, double>& figures);
   bool has_bounded_drift() const;
 
   Training& run_;
   RunLog& log_;
   Observer& observer_;
-  std::vector<int64_t> units_;  // of the training set, that a gradient is measured over
-  Vec before_;                  // the model before the round under way
+  std::vector<int64_t> units_;         // of the training set, that a gradient is measured over
+  Vec before_;                         // the model before the round under way
+  std::unique_ptr<RoundNoise> noise_;  // null unless run.noise_scale
+  bool told_ = false;                  // the user has heard of a round without a noise scale
 };
 
 }  // namespace tacet

@@ -18,6 +18,7 @@
 #include "tacet/error.h"
 #include "tacet/group.h"
 #include "tacet/registry.h"
+#include "train/round_noise.h"
 #include "train/run_privacy.h"
 
 namespace tacet {
@@ -140,6 +141,7 @@ void RunLog::write_summary(const std::string& status, const json& more) {
   if (status != "running")
     j["faults"] = {{"groups", f.groups}, {"lost", f.lost}, {"rounds_repeated", f.rounds_repeated}, {"seconds", f.seconds}};
   if (const auto claim = privacy_summary(run_)) j["privacy"] = *claim;
+  if (const auto scale = noise_summary(run_); scale && status != "running") j["noise_scale"] = *scale;
   j.update(more);
   write_atomically(file("summary.json"), j.dump(1) + "\n");
 }

@@ -50,6 +50,13 @@ void RunState::visit(StateVisitor& v, bool fresh_models) {
   v.number("faults.seconds", faults.seconds);
 }
 
+void NoiseTotals::visit(StateVisitor& v) {
+  v.count("noise.rounds", rounds);
+  v.count("noise.left_out", left_out);
+  v.number("noise.gradient_square", gradient_square);
+  v.number("noise.trace", noise_trace);
+}
+
 double RunState::train_loss() const {
   return std::isnan(last_epoch_loss) ? epoch_loss / static_cast<double>(epoch_losses) : last_epoch_loss;
 }

@@ -15,6 +15,14 @@ struct FaultTotals {
   double seconds = 0;                                 // seconds without computing
 };
 
+// The sums of the rounds' estimates of the gradient noise scale.
+struct NoiseTotals {
+  int64_t rounds = 0, left_out = 0;  // rounds with an estimate, and without
+  double gradient_square = 0, noise_trace = 0;
+
+  void visit(StateVisitor& v);
+};
+
 struct RunState {
   static constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
@@ -43,6 +51,7 @@ struct RunState {
   int64_t skipped = 0;  // gradients that were not finite
   int64_t late = 0;     // clients' turns that were unfinished at the deadline
   FaultTotals faults;
+  NoiseTotals noise;  // saved with run.noise_scale only
 
   bool stop = false;  // a worker was asked to stop; not saved, so a resumed run goes on
 

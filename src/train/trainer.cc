@@ -201,7 +201,7 @@ class Trainer {
       WorkPlan plan;
       uncounted([&] { plan = deal(sampled); });
       Round r(guarded_setup(sampled, plan));
-      measurements_.before_round();
+      measurements_.before_round(sampled, plan.bounds, session_.group().rank());
       compute(r, sampled, plan);
       if (!plan.guests.empty()) uncounted([&] { give_back(session_.group(), run_.visitor(), plan.guests); });
       const double spent = since(start);

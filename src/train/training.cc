@@ -196,6 +196,7 @@ double Training::data_wait_seconds() const {
 Visit Training::visitor() {
   return [this](StateVisitor& v) {
     state.visit(v, method.fresh_models);
+    if (options.noise_scale) state.noise.visit(v);
     algorithm->state(v);
     messages->state(v);
     objective->state(v);

@@ -5,6 +5,7 @@ workers, stopped or not."""
 import json
 import math
 import os
+import re
 import signal
 import struct
 import unittest
@@ -12,7 +13,8 @@ import unittest
 from program import Case
 from test_data import write_idx
 
-ALL = ["--set", "run.eval_train=true", "--set", "run.gradient_every=0.5", "--set", "run.update_size=true", "--set", "run.check=true"]
+ALL = ["--set", "run.eval_train=true", "--set", "run.gradient_every=0.5", "--set", "run.update_size=true", "--set", "run.check=true",
+       "--set", "run.noise_scale=true"]
 SIDE, CLASSES, IMAGES = 18, 3, 60
 
 
@@ -85,7 +87,7 @@ checkpoint_every = 1
 
     def test_no_bit_changes_and_no_byte(self):
         plain = self.train(self.file, "plain")
-        for k, flags in enumerate([ALL, ALL[:2], ALL[2:4], ALL[4:6], ALL[6:]]):
+        for k, flags in enumerate([ALL, ALL[:2], ALL[2:4], ALL[4:6], ALL[6:8], ALL[8:]]):
             measured = self.train(self.file, "measured-%d" % k, *flags)
             self.assertEqual(self.sha(measured), self.sha(plain), flags)
             self.assertEqual(self.summary(measured)["bytes_sent"], self.summary(plain)["bytes_sent"])
@@ -96,6 +98,17 @@ checkpoint_every = 1
             other = self.train(self.file, "w" + workers, *ALL, "--workers", workers)
             self.assertEqual(self.sha(other), self.sha(one))
             self.assertEqual(self.results(other), self.results(one))
+
+    def test_the_report_has_the_noise_scale(self):
+        folder = self.train(self.file, "reported", "--set", "run.noise_scale=true")
+        page = self.path("report.html")
+        self.assertEqual(self.tacet("report", folder, "-o", page).returncode, 0)
+        with open(page, encoding="utf-8") as f:
+            data = re.search(r'<script[^>]*type="application/json"[^>]*>(.*?)</script>', f.read(), re.S).group(1)
+        rounds = json.loads(data)["runs"][0]["rounds"]
+        for key in ("noise_trace", "noise_gradient_square"):
+            for shown, m in zip(rounds[key], self.metrics(folder, "round"), strict=True):
+                self.assertAlmostEqual(shown / m[key], 1, 8)
 
     def test_the_gradient_over_the_training_set(self):
         folder = self.train(self.file, "gradient", "--set", "run.gradient_every=1", "--set", "run.eval_train=true")

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import pathlib
+import shutil
 import subprocess
 import unittest
 from xml.etree import ElementTree
@@ -13,6 +14,7 @@ from xml.etree import ElementTree
 from program import Case, documented, environment, keys_in, read_json
 
 EXAMPLE = ["--L0", "1", "--L1", "0.5", "--sigma", "1", "--kappa", "1", "--delta", "2", "--clients", "4", "--epsilon", "0.05"]
+COSTS = ["--step-seconds", "1", "--parameters", "1048576", "--bandwidth", "1048576", "--workers", "2"]
 
 
 def recipe_of_a_function(folder, extra=""):
@@ -66,13 +68,105 @@ class Plan(Case):
         self.assertIn("ε ≤ 0.1 must hold, got 0.3 against 0.1; nearest: epsilon = 0.1", done.stderr)
 
     def test_cost_of_an_interval(self):
-        costs = ["--step-seconds", "1", "--parameters", "1048576", "--bandwidth", "1048576", "--workers", "2"]
-        found = self.plan(*EXAMPLE, *costs)
+        found = self.plan(*EXAMPLE, *COSTS)
         self.assertEqual(keys_in(found) - documented("plan --json"), set())
         f32 = found["cluster"]["exchanges"][0]
         self.assertEqual((f32["message"], f32["overlap"], f32["seconds"], f32["interval"]), ("f32", False, 4, 76))
-        self.assertIn("int8 overlap", self.tacet("plan", *EXAMPLE, *costs).stdout)
-        self.assertIn("127.0.0.1", self.plan(*EXAMPLE, *costs[:4], "--loopback")["cluster"]["bandwidth_origin"])
+        self.assertIn("int8 overlap", self.tacet("plan", *EXAMPLE, *COSTS).stdout)
+        self.assertIn("127.0.0.1", self.plan(*EXAMPLE, *COSTS[:4], "--loopback")["cluster"]["bandwidth_origin"])
+
+    def drawn(self, *args, picture="chart.svg", code=0):
+        """Returns the rows of the picture's numbers: {(series, mark): {x: y}}, of a guide its x."""
+        done = self.tacet("plan", *args, "--picture", self.path(picture))
+        self.assertEqual(done.returncode, code, done.stderr)
+        rows = {}
+        with open(self.path(os.path.splitext(picture)[0] + ".csv"), encoding="utf-8") as f:
+            for r in csv.DictReader(f):
+                rows.setdefault((r["series"], r["mark"]), {})[float(r["x"])] = float(r["y"]) if r["y"] else None
+        return rows
+
+    def test_picture_of_an_interval(self):
+        """c = 1 s; 2^20 floats at 2^20 bytes a second: f32 takes 4 s, bf16 2 s, int8 (2^20 + 4 · 4096)/2^20 = 1.015625 s, and
+        topk 256 · 88 · 4 bytes, 0.0859375 s. A step takes c + e/I, with overlap max(c, e/I); 95 % need I ≥ 19e/c, with overlap
+        0.95e/c. Theory: σ/(Nε) = 1/(4 · 0.05) = 5 and 1/(2Nε) = 2.5."""
+        rows = self.drawn(*EXAMPLE, *COSTS)
+        for message, seconds, plain, beside in (("f32", 4, 76, 4), ("bf16", 2, 38, 2), ("int8", 1.015625, 20, 1),
+                                                ("topk", 0.0859375, 2, 1)):
+            curve, overlap = rows[message, "line"], rows[message + " overlap", "line"]
+            self.assertEqual(curve, {I: 1 + seconds / I for I in curve})
+            self.assertEqual(overlap, {I: max(1, seconds / I) for I in overlap})
+            self.assertEqual(set(curve) & set(range(11)), {1, 2, 3, 4, 5, 6, 7, 8, 10})
+            self.assertEqual((set(curve) >= {20, 38, 76}, max(curve)), (True, 256))
+            self.assertEqual(rows[message, "dots"], {plain: 1 + seconds / plain})
+            self.assertEqual(rows[message + " overlap", "dots"], {beside: max(1, seconds / beside)})
+        self.assertEqual({key: list(x) for key, x in rows.items() if key[1] == "guide"},
+                         {("theory, similar clients: I ≤ 5", "guide"): [5], ("theory, differing clients: I ≤ 2.5", "guide"): [2.5]})
+        self.assertEqual(len(rows), 4 * 2 * 2 + 2)
+        svg = ElementTree.parse(self.path("chart.svg")).getroot()
+        self.assertEqual(svg.tag, "{http://www.w3.org/2000/svg}svg")
+        texts = [t.text for t in svg.iter("{http://www.w3.org/2000/svg}text")]
+        for text in ("f32", "int8 overlap", "theory, differing clients: I ≤ 2.5", "without overlap: f32 76, bf16 38, int8 20, topk 2",
+                     "with overlap: f32 4, bf16 2, int8 1, topk 1"):
+            self.assertIn(text, texts)
+
+    def test_a_cluster_alone_is_a_plan(self):
+        found = self.plan(*COSTS)
+        self.assertEqual((found["constants"], found["theorems"], found["orders"]), ([], [], []))
+        self.assertEqual(found["cluster"]["exchanges"][0]["interval"], 76)
+        self.assertIn("the theorems are left out", self.tacet("plan", *COSTS).stdout)
+        rows = self.drawn(*COSTS, picture="alone.svg")
+        self.assertEqual([key for key in rows if key[1] == "guide"], [])
+        self.assertEqual(self.plan(*COSTS[:-2], "--clients", "4")["cluster"]["workers"], 4)
+
+    def test_a_picture_says_where_theory_has_no_limit(self):
+        rows = self.drawn(*EXAMPLE[:-1], "0.3", *COSTS, picture="none.svg", code=2)
+        self.assertEqual([key for key in rows if key[1] == "guide"], [])
+        with open(self.path("none.svg"), encoding="utf-8") as f:
+            text = f.read()
+        for name in ("similar", "differing"):
+            self.assertIn("theory, %s clients: no limit on I, as a condition fails" % name, text)
+
+    @unittest.skipUnless(shutil.which("rsvg-convert"), "no rsvg-convert")
+    def test_a_picture_as_png(self):
+        self.drawn(*COSTS, picture="chart-of-pixels.png")
+        with open(self.path("chart-of-pixels.png"), "rb") as f:
+            self.assertEqual(f.read(8), b"\x89PNG\r\n\x1a\n")
+        self.assertFalse(os.path.exists(self.path("chart-of-pixels.svg")))
+
+    def test_no_png_without_its_program(self):
+        args = ("plan", *COSTS, "--picture", self.path("absent.png"))
+        done = self.tacet(*args, env=environment(PATH="/nonexistent"))
+        self.assertEqual((done.returncode, done.stdout), (2, ""), done.stderr)
+        self.assertIn("rsvg-convert", done.stderr)
+        self.assertFalse(os.path.exists(self.path("absent.csv")))
+
+    def test_a_picture_is_never_written_over(self):
+        for there in ("kept.svg", "beside.csv"):
+            with open(self.path(there), "w", encoding="utf-8") as f:
+                f.write("mine")
+            done = self.tacet("plan", *COSTS, "--picture", self.path(there[:-4] + ".svg"))
+            self.assertEqual((done.returncode, done.stdout), (2, ""), done.stderr)
+            self.assertIn(there + " is there", done.stderr)
+            with open(self.path(there), encoding="utf-8") as f:
+                self.assertEqual(f.read(), "mine")
+        self.assertFalse(os.path.exists(self.path("beside.svg")) or os.path.exists(self.path("kept.csv")))
+
+    def test_mistakes_with_a_picture(self):
+        for args, *parts in (
+                (["--picture", "chart.pdf"], "--picture: must end in .svg or .png, got chart.pdf"),
+                (["--picture", "chart"], ".svg or .png", "got chart"),
+                ([*EXAMPLE, "--picture", "bare.svg"], "--step-seconds: is needed"),
+                ([*COSTS[2:], "--picture", "bare.svg"], "--step-seconds: is needed"),
+                ([*COSTS[:2], *COSTS[4:], "--picture", "bare.svg"], "--parameters: is needed"),
+                ([*COSTS[:4], *COSTS[6:], "--picture", "bare.svg"], "--bandwidth: is needed"),
+                ([*COSTS[:6], "--picture", "bare.svg"], "--workers: is needed"),
+                ([*COSTS, "--picture", "nowhere/bare.svg"], "nowhere/bare.svg")):
+            with self.subTest(args=args):
+                done = self.tacet("plan", *args)
+                self.assertEqual((done.returncode, done.stdout), (2, ""), done.stderr)
+                for part in parts:
+                    self.assertIn(part, done.stderr)
+        self.assertFalse(os.path.exists(self.path("bare.svg")))
 
     def test_mistakes(self):
         def without(name):

@@ -70,7 +70,9 @@ class Commands(unittest.TestCase):
                 if word.startswith("-"):
                     self.assertIn(word, help_text)
         else:
-            ran = subprocess.run([TACET, *words], cwd=ROOT, capture_output=True, text=True, timeout=60)
+            with tempfile.TemporaryDirectory() as folder:  # for a picture, which is never written over
+                there = folder if "--picture" in words else ROOT
+                ran = subprocess.run([TACET, *words], cwd=there, capture_output=True, text=True, timeout=60)
             self.assertEqual(ran.returncode, 0, ran.stderr)
 
 

@@ -102,6 +102,38 @@ TEST(Panels, HaveAllTheirNumbersInATable) {
             "a < b,fit,line,0,0\na < b,fit,line,10,2\n");
 }
 
+// 5 stands at 334.2, as above. The guide has its label beside it and no line in the legend.
+TEST(Panels, HaveGuidesFromTopToBottom) {
+  Panel p = small_panel();
+  p.series.push_back({.label = "I ≤ 5", .mark = PanelMark::guide, .x = {5}, .colour = kPanelGrey});
+  const PanelSheet sheet{.title = "t", .panels = {p}};
+  const std::string svg = panels_svg(sheet);
+  EXPECT_EQ(times(svg, "class=\"guide c4\" d=\"M334.2 "), 1u) << svg;
+  EXPECT_EQ(times(svg, ">I ≤ 5<"), 1u);
+  EXPECT_EQ(times(svg, "rotate(-90 346.2"), 1u);
+  const std::string csv = panels_csv(sheet);
+  EXPECT_EQ(csv.substr(csv.find("a < b,I")), "a < b,I ≤ 5,guide,5,\n");
+  p.log_x = true;
+  p.series.back().x = {0};
+  EXPECT_EQ(times(panels_svg({.title = "t", .panels = {p}}), "class=\"guide"), 0u) << "a log axis has no 0";
+}
+
+TEST(Panels, HaveDotsOverTheirLines) {
+  Panel p = small_panel();
+  p.series[0].mark = PanelMark::dots;
+  const PanelSheet sheet{.title = "t", .panels = {p}};
+  const std::string svg = panels_svg(sheet);
+  EXPECT_GT(svg.find("class=\"dots c0\""), svg.find("class=\"line c1\"")) << "what comes later lies over it";
+  EXPECT_EQ(times(svg, "class=\"dots c0\"") + times(svg, "h0"), 4u);
+  EXPECT_NE(panels_csv(sheet).find("a < b,measured,dots,5,1\n"), std::string::npos);
+}
+
+TEST(Panels, NameALabelOnceInTheLegend) {
+  Panel p = small_panel();
+  p.series[1].label = p.series[0].label;
+  EXPECT_EQ(times(panels_svg({.title = "t", .panels = {p}}), ">measured<"), 1u);
+}
+
 TEST(SvgFitted, CutsBetweenCharacters) {
   EXPECT_EQ(svg_fitted("κκκκ", 4 * kSvgGlyph * 10 + 1, 10), "κκκκ");
   EXPECT_EQ(svg_fitted("κκκκκ", 4 * kSvgGlyph * 10 + 1, 10), "κκκ…");
