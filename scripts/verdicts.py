@@ -39,16 +39,22 @@ class Kept:
             seeds[place][row["seed"]].append((float(row["x"]), float(row["y"])))
         self.runs = {place: list(runs.values()) for place, runs in seeds.items()}
         self.key = self.facts["y"]
+        self.diverged = {(group["curve"], group["value"]): group["runs"] for group in self.facts.get("diverged", [])}
 
     def curves(self):
-        return list(dict.fromkeys(curve for curve, _, _ in self.runs))
+        """Those with points first, then those whose runs all diverged."""
+        return list(dict.fromkeys([curve for curve, _, _ in self.runs] + [curve for curve, _ in self.diverged]))
 
     def values(self):
         return list(dict.fromkeys(value for _, value, _ in self.runs))
 
     def of(self, curve, value="", key=None):
-        """The runs of a curve. A curve or key that is not kept is an error of this program."""
-        return self.runs[(curve, value, key or self.key)]
+        """The runs of a curve that did not diverge. A claim that needs some where there is none is an error."""
+        place = (curve, value, key or self.key)
+        if place not in self.runs:
+            name = " at ".join(part for part in place[:2] if part)
+            raise SystemExit(f"verdicts: {self.facts['figure']}: a claim needs a run of {name} with {place[2]}, got none")
+        return self.runs[place]
 
 
 class Mean:
@@ -285,6 +291,28 @@ def below_all(method):
     return claim
 
 
+def trains_when_clipped(pairs, classes):
+    """In each pair the clipped curve fails in no run, and the other one in every run. A run fails where it diverged, or where its
+    last loss is not more than 5 % below that of guessing, ln(classes)."""
+    bound = (1 - ALIKE) * math.log(classes)
+
+    def claim(kept):
+        rows, holds, said = [], [], []
+        for curve, clipped in ((curve, curve == pair[0]) for pair in pairs for curve in pair):
+            runs, diverged = kept.runs.get((curve, "", kept.key), []), kept.diverged.get((curve, ""), 0)
+            every = len(runs) + diverged
+            failed = diverged + sum(run[-1][1] > bound for run in runs)
+            holds.append(failed == 0 if clipped else failed == every)
+            said.append(f"{curve} {failed} of {every}")
+            ends = [last(kept.of(curve, key=key)).text() if runs else "–" for key in (kept.key, "eval_accuracy")]
+            rows.append([curve, str(every), str(diverged), str(failed), *ends])
+        why = f"Runs that diverged, or ended with a loss above {bound:.3g}, 5 % below that of guessing: " + "; ".join(said) + "."
+        head = ["curve", "runs", "diverged", "failed", f"last {kept.key}", "last eval_accuracy"]
+        return table(head, rows) + "\n" + verdict(holds, why)
+
+    return claim
+
+
 FEDERATED = ["fed-lamb", "fed-adam", "fed-ams", "fedavg"]
 CLAIMS = {  # the block's name: its figures, and what computes it of them
     "a-images": (["celgc-images-small"], same_as_baseline("naive-clip", "eval_accuracy")),
@@ -308,6 +336,7 @@ CLAIMS = {  # the block's name: its figures, and what computes it of them
     "h": (["sign-sgd-transformer-small"], on_par_with_adam),
     "h-updates": (["adam-updates-small"], nearly_bounded),
     "i": (["gradient-norm-small"], falls_under_a_tenth),
+    "j": (["clipped-corrections-small"], trains_when_clipped((("scaffold, clipped", "scaffold"), ("feddyn, clipped", "feddyn")), 10)),
 }
 
 

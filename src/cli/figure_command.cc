@@ -72,7 +72,8 @@ int run_missing(const FigureArguments& a, const Figure& figure, const std::vecto
 
 std::vector<std::vector<Run>> runs_of(const FigurePlan& plan) {
   std::vector<std::vector<Run>> out;
-  for (const FigureGroup& group : plan.groups) out.push_back(read_runs(group.runs));
+  for (const FigureGroup& group : plan.groups)
+    out.push_back(group.runs.empty() ? std::vector<Run>{} : read_runs(group.runs));
   return out;
 }
 
@@ -106,7 +107,7 @@ void draw_figure(const Figure& figure, const FigurePlan& plan, std::vector<std::
   const FigureData data = draw_key(figure, plan, runs, out + "/figure");
   notes.insert(notes.end(), data.notes.begin(), data.notes.end());
   for (const std::string& key : figure.also) draw_key(with_key(figure, key), plan, runs, out + "/figure-" + key);
-  write_atomically(out + "/figure.json", figure_facts(figure, notes, runs));
+  write_atomically(out + "/figure.json", figure_facts(figure, plan, notes, runs));
   write_atomically(out + "/points.csv", figure_points_csv(figure, plan, runs));
   std::vector<std::string> folders;
   for (const FigureGroup& group : plan.groups)
@@ -152,7 +153,10 @@ int cmd_figure(const FigureArguments& a) {
     plan = plan_figure(figure, a.workers);
   }
   if (const int signal = stopped_by(plan.points)) return 128 + signal;
-  find_runs(plan, folder);
+  for (const std::string& note : find_runs(figure, plan, folder)) {
+    fmt::print(stderr, "{}\n", visible(note));
+    notes.push_back(note);
+  }
   draw_figure(figure, plan, notes, folder.path);
   return 0;
 }

@@ -148,10 +148,10 @@ std::vector<double> targets(FigureData& data, const Figure& figure, const std::s
 FigureSeries& series_of(FigureData& data, const std::string& label, size_t n) {
   for (FigureSeries& series : data.series)
     if (series.label == label) {
-      series.n = std::min(series.n, n);
+      series.n = series.x.empty() ? n : std::min(series.n, n);
       return series;
     }
-  data.series.push_back({label, n, {}, {}, {}, {}});
+  data.series.push_back({label, n, 0, {}, {}, {}, {}});
   return data.series.back();
 }
 
@@ -175,9 +175,9 @@ void add_histogram(FigureData& data, const Figure& figure, const std::string& la
   }
 }
 
-// Adds one group to the figure. `first` has the mean of the curve's first group, to which a speed-up is relative.
-void add_group_data(FigureData& data, const Figure& figure, const FigureGroup& group, const std::vector<Run>& runs,
-                    std::map<size_t, double>& first) {
+// Adds the runs of one group. `first` has the mean of the curve's first group, to which a speed-up is relative.
+void add_runs(FigureData& data, const Figure& figure, const FigureGroup& group, const std::vector<Run>& runs,
+              std::map<size_t, double>& first) {
   const std::string& label = figure.curves[group.curve].label;
   if (figure.kind == "curves") {
     data.series.push_back(mean_of(all_points(figure, runs)));
@@ -201,6 +201,19 @@ void add_group_data(FigureData& data, const Figure& figure, const FigureGroup& g
     }
     add_mean(series_of(data, label, reached.size()), x, reached);
   }
+}
+
+// Adds one group to the figure. One that has diverged as a whole adds no point, but its curve's name and count stay.
+void add_group_data(FigureData& data, const Figure& figure, const FigureGroup& group, const std::vector<Run>& runs,
+                    std::map<size_t, double>& first) {
+  const std::string& label = figure.curves[group.curve].label;
+  const bool to_target = figure.kind == "bars" || figure.kind == "speed-up";
+  if (!runs.empty())
+    add_runs(data, figure, group, runs, first);
+  else if (!to_target)
+    series_of(data, label, 0);
+  for (FigureSeries& series : data.series)
+    if (series.label == label) series.diverged += group.diverged;
 }
 
 void add_labels(FigureData& data, const Figure& figure) {

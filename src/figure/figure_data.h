@@ -14,6 +14,7 @@ namespace tacet {
 struct FigureSeries {
   std::string label;
   size_t n = 0;                            // runs in the mean
+  size_t diverged = 0;                     // runs that have no place in it
   std::vector<double> x, mean, low, high;  // the band is the mean ± the deviation of a sample
 };
 
@@ -38,7 +39,8 @@ double reaches(const FigurePoints& points, double target, bool higher);
 // Returns the mean of several runs where all of them have points. Runs with other x are interpolated.
 FigureSeries mean_of(const std::vector<FigurePoints>& runs);
 
-// Returns the figure's numbers, with one list of runs for each group of the plan.
+// Returns the figure's numbers, with one list of runs for each group of the plan. A curve whose runs have all diverged has
+// no points.
 FigureData figure_data(const Figure& figure, const FigurePlan& plan, const std::vector<std::vector<Run>>& runs);
 
 // Returns the numbers as CSV: curve, n, x, mean, low, high.

@@ -36,7 +36,7 @@ std::string figure_points_csv(const Figure& figure, const FigurePlan& plan, cons
   return out;
 }
 
-std::string figure_facts(const Figure& figure, const std::vector<std::string>& notes,
+std::string figure_facts(const Figure& figure, const FigurePlan& plan, const std::vector<std::string>& notes,
                          const std::vector<std::vector<Run>>& runs) {
   std::set<std::string> folders, versions;
   double seconds = 0;
@@ -46,6 +46,11 @@ std::string figure_facts(const Figure& figure, const std::vector<std::string>& n
       seconds += or_else(number(run.summary, "seconds"), 0);
       if (run.summary.contains("versions")) versions.insert(text(run.summary["versions"], "tacet", "unknown"));
     }
+  nlohmann::ordered_json diverged = nlohmann::ordered_json::array();
+  for (const FigureGroup& group : plan.groups)
+    if (group.diverged > 0)
+      diverged.push_back(
+          {{"curve", figure.curves[group.curve].label}, {"value", value_text(group.value)}, {"runs", group.diverged}});
   const nlohmann::ordered_json facts = {
       {"figure", std::filesystem::path(figure.source).stem().string()},
       {"title", figure.title},
@@ -58,6 +63,7 @@ std::string figure_facts(const Figure& figure, const std::vector<std::string>& n
       {"notes", notes},
       {"runs", folders.size()},
       {"training_seconds", std::round(seconds)},
+      {"diverged", diverged},
       {"versions", versions}};
   return facts.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }

@@ -16,8 +16,8 @@ namespace tacet {
 std::string figure_points_csv(const Figure& figure, const FigurePlan& plan, const std::vector<std::vector<Run>>& runs);
 
 // Returns the facts as JSON: kind, axes, target, parameter, the notes of tuning and drawing, the number of runs, their
-// training seconds in all, and the versions that they were made with.
-std::string figure_facts(const Figure& figure, const std::vector<std::string>& notes,
+// training seconds in all, the groups with runs that diverged and how many, and the versions that they were made with.
+std::string figure_facts(const Figure& figure, const FigurePlan& plan, const std::vector<std::string>& notes,
                          const std::vector<std::vector<Run>>& runs);
 
 }  // namespace tacet

@@ -62,11 +62,30 @@ class Figure(program.Case):
         self.assertEqual((again.returncode, again.stderr.count("] done: ")), (0, 0), again.stderr)
         self.assertEqual(again.stdout, done.stdout)
 
-    def test_a_grid_whose_runs_all_diverge_has_no_curve(self):
-        file = self.figure("wild.toml", curves='[curves.fedavg]\nset = ["algorithm.name=fedavg"]\ngrid = ["algorithm.eta=1e30,1e31"]\n')
-        done = self.tacet("figure", file, "--out", self.path("wild"))
+    def test_runs_that_diverge_are_counted(self):
+        wild = '[curves.fedavg]\nset = ["algorithm.name=fedavg"]\ngrid = ["algorithm.eta=1e30,1e31"]\n'
+        file, out = self.figure("wild.toml", curves='[curves.celgc]\nset = ["algorithm.interval=2"]\n' + wild), self.path("wild")
+        done = self.tacet("figure", file, "--out", out)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stderr, r"\nfedavg: algorithm.eta=1e\+?30 is the first of 2, all of which diverged\n")
+        self.assertIn("\nfedavg: 2 of 2 runs diverged\n", done.stderr)
+        facts = program.read_json(os.path.join(out, "figure.json"))
+        self.assertEqual(facts["diverged"], [{"curve": "fedavg", "value": "", "runs": 2}])
+        self.assertEqual((facts["runs"], facts["notes"][-1]), (2, "fedavg: 2 of 2 runs diverged"))
+        with open(os.path.join(out, "figure.svg"), encoding="utf-8") as f:
+            self.assertIn(">fedavg (n = 0, 2 diverged)<", f.read())
+        with open(os.path.join(out, "points.csv"), encoding="utf-8", newline="") as f:
+            self.assertEqual({row["curve"] for row in csv.DictReader(f)}, {"celgc"})
+        # A run that has diverged is not run again.
+        again = self.tacet("figure", file, "--out", out)
+        self.assertEqual((again.returncode, again.stdout), (0, done.stdout), again.stderr)
+        self.assertEqual(again.stderr.count("] diverged: "), 0)
+
+    def test_a_figure_whose_runs_all_diverge_has_nothing_to_draw(self):
+        file = self.figure("empty.toml", curves='[curves.fedavg]\nset = ["algorithm.name=fedavg"]\ngrid = ["algorithm.eta=1e30,1e31"]\n')
+        done = self.tacet("figure", file, "--out", self.path("empty"))
         self.assertEqual(done.returncode, 2, done.stderr)
-        self.assertIn("the curve fedavg can't be tuned: none of the 2 runs of its grid has train_loss", done.stderr)
+        self.assertIn("the figure has nothing to draw: all runs diverged", done.stderr)
 
     def test_every_figure_of_the_recipes_is_listed(self):
         figures = sorted((ROOT / "recipes" / "figures").glob("*.toml"))

@@ -33,8 +33,8 @@ class ThePage(unittest.TestCase):
         self.assertEqual(claimed - there, set())
         self.assertEqual({name for name in there if name.endswith("-small")} - claimed, set())
 
-    def test_each_claim_from_a_to_i_has_a_block(self):
-        self.assertEqual({name[0] for name in verdicts.CLAIMS}, set("abcdefghi"))
+    def test_each_claim_from_a_to_j_has_a_block(self):
+        self.assertEqual({name[0] for name in verdicts.CLAIMS}, set("abcdefghij"))
 
     def test_kept_metrics_are_small(self):
         for path in (ROOT / "docs" / "results").glob("*"):
@@ -148,6 +148,30 @@ class MadeUp(Keeps):
         self.assertIn("**Verdict: holds in part.** 1 of 2 runs", said)
         self.assertIn("| a | 2 | 3 ± 0 | 0.185 ± 0.16 |", said)
 
+    def test_runs_that_diverge_or_learn_nothing_fail(self):
+        claim = verdicts.trains_when_clipped([("clipped", "free")], 10)
+        # ln 10 = 2.303, and 5 % below it 2.187.
+        runs = {("clipped", "", "train_loss"): [[2.3, 1.0], [2.3, 2.0], [2.3, 2.18]], ("free", "", "train_loss"): [[2.3, 2.2]]}
+        runs.update({(curve, "", "eval_accuracy"): [[0.5]] * len(seeds) for (curve, _, _), seeds in list(runs.items())})
+        said = claim(self.kept(runs, diverged=[{"curve": "free", "value": "", "runs": 2}]))
+        self.assertIn("| clipped | 3 | 0 | 0 | 1.727 ± 0.64 | 0.5 ± 0 |", said)
+        self.assertIn("| free | 3 | 2 | 3 | 2.2 ± 0 | 0.5 ± 0 |", said)
+        self.assertIn("**Verdict: holds.** Runs that diverged, or ended with a loss above 2.19, 5 % below that of guessing: "
+                      "clipped 0 of 3; free 3 of 3.", said)
+        # One run that trains is enough for another verdict, and a curve without any needs no points.
+        runs[("free", "", "train_loss")] = [[2.3, 1.0]]
+        self.assertIn("**Verdict: holds in part.**", claim(self.kept(runs, diverged=[{"curve": "free", "value": "", "runs": 2}])))
+        runs = {place: seeds for place, seeds in runs.items() if place[0] == "clipped"}
+        said = claim(self.kept(runs, diverged=[{"curve": "free", "value": "", "runs": 3}]))
+        self.assertIn("| free | 3 | 3 | 3 | – | – |", said)
+        self.assertIn("**Verdict: holds.**", said)
+
+    def test_a_claim_that_compares_needs_runs_that_did_not_diverge(self):
+        kept = self.kept({("adam", "", "train_loss"): [[2.0]]}, diverged=[{"curve": "sgd", "value": "", "runs": 3}])
+        self.assertEqual(kept.curves(), ["adam", "sgd"])
+        with self.assertRaisesRegex(SystemExit, "made-up: a claim needs a run of sgd with train_loss, got none"):
+            verdicts.below_all("adam")(kept)
+
     def test_updates_in_units_of_the_step_size(self):
         runs = {(curve, "", key): [[value] * 100] for curve in ("adam", "adam, clipped at 1")
                 for key, value in (("train_loss", 5.0), ("update_max", 0.002))}
@@ -206,8 +230,8 @@ class ThePagesCheck(Keeps):
         self.page.write_text(re.sub(r"<!-- generated: i -->.*?<!-- end of generated: i -->\n", "", PAGE, flags=re.S))
         with self.assertRaisesRegex(SystemExit, "must have one block for each claim, has not for i"):
             self.run_on_page()
-        self.page.write_text(PAGE.replace("generated: i -->", "generated: j -->"))
-        with self.assertRaisesRegex(SystemExit, "j is no claim; the claims are a-images, "):
+        self.page.write_text(PAGE.replace("generated: i -->", "generated: z -->"))
+        with self.assertRaisesRegex(SystemExit, "z is no claim; the claims are a-images, "):
             self.run_on_page()
         self.page.write_text(PAGE)
         (self.folder / "results").mkdir()
