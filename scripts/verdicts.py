@@ -7,7 +7,7 @@ run or drawn here; it needs python3 and nothing else.
     scripts/verdicts.py --keep FOLDER...    keeps the metrics of figures that `tacet figure` has drawn into these folders
 
 For a figure NAME, docs/results/NAME.json has the facts and docs/results/NAME.csv.xz all points of its runs: curve, value of the
-parameter, seed, key, x, y. A number is a mean over seeds with the deviation of a sample behind ±.
+parameter, seed, key, x, y, and the places on further axes. A number is a mean over seeds with the deviation of a sample behind ±.
 """
 
 import argparse
@@ -34,10 +34,14 @@ class Kept:
         self.facts = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
         text = lzma.decompress((folder / f"{name}.csv.xz").read_bytes()).decode("utf-8")
         seeds = collections.defaultdict(lambda: collections.defaultdict(list))
+        ends = collections.defaultdict(dict)
         for row in csv.DictReader(io.StringIO(text)):
             place = (row["curve"], row["value"], row["key"])
             seeds[place][row["seed"]].append((float(row["x"]), float(row["y"])))
+            for axis in self.facts.get("over", []):
+                ends[(*place, axis)][row["seed"]] = float(row[axis] or "nan")
         self.runs = {place: list(runs.values()) for place, runs in seeds.items()}
+        self.ends = {place: list(runs.values()) for place, runs in ends.items()}
         self.key = self.facts["y"]
         self.diverged = {(group["curve"], group["value"]): group["runs"] for group in self.facts.get("diverged", [])}
 
@@ -55,6 +59,14 @@ class Kept:
             name = " at ".join(part for part in place[:2] if part)
             raise SystemExit(f"verdicts: {self.facts['figure']}: a claim needs a run of {name} with {place[2]}, got none")
         return self.runs[place]
+
+
+    def end(self, curve, axis):
+        """The mean over a curve's runs of the last place on an axis, the figure's own or a further one."""
+        if axis == self.facts["x"]:
+            return Mean([run[-1][0] for run in self.of(curve)])
+        self.of(curve)
+        return Mean(self.ends[(curve, "", self.key, axis)])
 
 
 class Mean:
@@ -313,6 +325,53 @@ def trains_when_clipped(pairs, classes):
     return claim
 
 
+def costs_table(kept, keys):
+    """The last value of each key on each curve, and what the runs cost."""
+    rows = []
+    for curve in kept.curves():
+        means = [last(kept.of(curve, key=key)) for key in keys]
+        rows.append([curve, str(means[0].n)] + [mean.text() for mean in means] +
+                    [f"{kept.end(curve, 'bytes').mean / 1e6:.4g}", f"{kept.end(curve, 'seconds').mean:.3g}"])
+    return table(["curve", "n"] + [f"last {key}" for key in keys] + ["MB of a client", "seconds"], rows)
+
+
+def keeps_the_loss(method, rival, baseline, intervals):
+    """At each interval the method's last validation loss is at most 5 % above that of the baseline, which talks at every step, and
+    below that of the rival, which sends as much, by more than two standard errors."""
+
+    def claim(kept):
+        base = last(kept.of(baseline, key="eval_loss"))
+        holds, said = [], []
+        for interval in intervals:
+            own, other = (last(kept.of(f"{name}, I = {interval}", key="eval_loss")) for name in (method, rival))
+            near, below = own.mean <= base.mean or matches(own, base), differs(own, other)
+            holds += [near, below]
+            said.append(f"at I = {interval} {(own.mean / base.mean - 1) * 100:+.1f} % against {baseline}, "
+                        f"{'' if below else 'not '}below {rival}")
+        why = f"Validation loss of {method}, where at most 5 % more count as kept: " + "; ".join(said) + "."
+        return costs_table(kept, [kept.key, "eval_loss"]) + "\n" + verdict(holds, why)
+
+    return claim
+
+
+def few_values_suffice(full):
+    """Each other curve's last validation loss is at most 5 % above that of full messages, and its bytes at most a tenth of theirs."""
+
+    def claim(kept):
+        base, most = last(kept.of(full, key="eval_loss")), kept.end(full, "bytes").mean
+        holds, said = [], []
+        for curve in kept.curves():
+            if curve == full:
+                continue
+            own, share = last(kept.of(curve, key="eval_loss")), kept.end(curve, "bytes").mean / most
+            holds += [own.mean <= base.mean or matches(own, base), share <= 0.1]
+            said.append(f"{curve} {(own.mean / base.mean - 1) * 100:+.1f} % with {share * 100:.3g} % of the bytes")
+        why = f"Validation loss against {full}, where at most 5 % more count as little: " + "; ".join(said) + "."
+        return costs_table(kept, [kept.key, "eval_loss"]) + "\n" + verdict(holds, why)
+
+    return claim
+
+
 FEDERATED = ["fed-lamb", "fed-adam", "fed-ams", "fedavg"]
 CLAIMS = {  # the block's name: its figures, and what computes it of them
     "a-images": (["celgc-images-small"], same_as_baseline("naive-clip", "eval_accuracy")),
@@ -337,6 +396,8 @@ CLAIMS = {  # the block's name: its figures, and what computes it of them
     "h-updates": (["adam-updates-small"], nearly_bounded),
     "i": (["gradient-norm-small"], falls_under_a_tenth),
     "j": (["clipped-corrections-small"], trains_when_clipped((("scaffold, clipped", "scaffold"), ("feddyn, clipped", "feddyn")), 10)),
+    "k": (["diloco-text-small"], keeps_the_loss("diloco", "celgc", "naive-clip", [4, 30, 100])),
+    "l": (["topk-text-small"], few_values_suffice("full messages")),
 }
 
 

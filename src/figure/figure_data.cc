@@ -34,8 +34,8 @@ constexpr FigureAxis kAxes[] = {{"epoch", "epoch", "epoch"},
                                 {"tokens", "tokens", "training tokens of all clients"}};
 const std::string kOfTrainSet = "train_set_";  // the begin of keys of evaluations of the training set
 
-const FigureAxis& axis_of(const Figure& figure) {
-  return *std::find_if(std::begin(kAxes), std::end(kAxes), [&](const FigureAxis& axis) { return figure.x == axis.name; });
+const FigureAxis& axis_of(const std::string& name) {
+  return *std::find_if(std::begin(kAxes), std::end(kAxes), [&](const FigureAxis& axis) { return name == axis.name; });
 }
 
 bool has_number(const Lines& lines, const std::string& key) {
@@ -217,7 +217,7 @@ void add_group_data(FigureData& data, const Figure& figure, const FigureGroup& g
 }
 
 void add_labels(FigureData& data, const Figure& figure) {
-  const std::string axis = axis_of(figure).label, target = figure.target ? fmt::format("{:g}", *figure.target) : "";
+  const std::string axis = axis_of(figure.x).label, target = figure.target ? fmt::format("{:g}", *figure.target) : "";
   data.x_label = axis, data.y_label = figure.y;
   if (figure.kind == "histogram") data.x_label = figure.y, data.y_label = "share of rounds";
   if (figure.kind == "final" || figure.kind == "speed-up") data.x_label = figure.parameter;
@@ -232,7 +232,7 @@ void add_labels(FigureData& data, const Figure& figure) {
 
 FigurePoints points_of(const Figure& figure, const Run& run) {
   FigurePoints out;
-  const std::string x_key = axis_of(figure).key;
+  const std::string x_key = axis_of(figure.x).key;
   const std::string y_key = figure.y.starts_with(kOfTrainSet) ? "eval_" + figure.y.substr(kOfTrainSet.size()) : figure.y;
   for (const auto& line : lines_with(figure, run)) {
     const double x = number(line, x_key), y = number(line, y_key);
@@ -243,6 +243,8 @@ FigurePoints points_of(const Figure& figure, const Run& run) {
     }
     out.x.push_back(x);
     out.y.push_back(y);
+    out.over.emplace_back();
+    for (const std::string& axis : figure.over) out.over.back().push_back(number(line, axis_of(axis).key));
   }
   if (out.x.empty())
     throw UserError(run.folder + "/metrics.jsonl: must have lines with " + x_key + " and " + figure.y + " for the figure " +

@@ -27,6 +27,7 @@ struct FigureData {
 // Points of one run in the order of x.
 struct FigurePoints {
   std::vector<double> x, y;
+  std::vector<std::vector<double>> over;  // of each point, its places on the figure's further axes; NaN where it has none
 };
 
 // Returns the points of a run for the figure's axes. Throws UserError naming the run and the keys it has where one is

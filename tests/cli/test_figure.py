@@ -20,6 +20,7 @@ y = "eval_loss"
 seeds = "1..2"
 grid = ["algorithm.eta=0.001,0.02"]
 also = ["eval_gradient_norm"]
+over = ["bytes"]
 """
 
 
@@ -44,7 +45,7 @@ class Figure(program.Case):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertRegex(done.stderr, r"\ncelgc: algorithm.eta=0.02 is the best of 2 by train_loss\n")
         self.assertEqual(done.stderr.count("] done: "), 3)  # two of the grid, one more seed
-        for name in ("figure.svg", "figure.csv", "figure-eval_gradient_norm.svg", "figure.json", "points.csv", "report.html"):
+        for name in ("figure.svg", "figure.csv", "figure-eval_gradient_norm.svg", "figure-over-bytes.svg", "figure-eval_gradient_norm-over-bytes.csv", "figure.json", "points.csv", "report.html"):
             self.assertTrue(os.path.getsize(os.path.join(out, name)) > 0, name)
         facts = program.read_json(os.path.join(out, "figure.json"))
         self.assertEqual((facts["figure"], facts["runs"], facts["y"]), ("tuned", 2, "eval_loss"))
@@ -58,6 +59,8 @@ class Figure(program.Case):
         ends = [float(row["y"]) for row in points if row["x"] == last["x"]]
         self.assertEqual(len(ends), 2)
         self.assertAlmostEqual(float(last["mean"]), sum(ends) / 2, places=9)
+        # Each round sends one vector of one number, so bytes are 4 times rounds.
+        self.assertEqual({float(row["bytes"]) / float(row["x"]) for row in points if float(row["x"]) > 0}, {4.0})
         again = self.tacet("figure", file, "--out", out)
         self.assertEqual((again.returncode, again.stderr.count("] done: ")), (0, 0), again.stderr)
         self.assertEqual(again.stdout, done.stdout)

@@ -33,8 +33,8 @@ class ThePage(unittest.TestCase):
         self.assertEqual(claimed - there, set())
         self.assertEqual({name for name in there if name.endswith("-small")} - claimed, set())
 
-    def test_each_claim_from_a_to_j_has_a_block(self):
-        self.assertEqual({name[0] for name in verdicts.CLAIMS}, set("abcdefghij"))
+    def test_each_claim_from_a_to_l_has_a_block(self):
+        self.assertEqual({name[0] for name in verdicts.CLAIMS}, set("abcdefghijkl"))
 
     def test_kept_metrics_are_small(self):
         for path in (ROOT / "docs" / "results").glob("*"):
@@ -49,18 +49,20 @@ class Keeps(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = pathlib.Path(folder.name)
 
-    def kept(self, runs, **facts):
+    def kept(self, runs, places=(), **facts):
+        """`places` has what each run's last point has on the further axes: {curve: {axis: number}}."""
         drawn = self.folder / "drawn"
         drawn.mkdir(exist_ok=True)
         text = io.StringIO()
         rows = csv.writer(text)
-        rows.writerow(["curve", "value", "seed", "key", "x", "y"])
+        rows.writerow(["curve", "value", "seed", "key", "x", "y", *facts.get("over", [])])
         for (curve, value, key), seeds in runs.items():
             for seed, ys in enumerate(seeds, 1):
                 for x, y in enumerate(ys, 1):
-                    rows.writerow([curve, value, seed, key, x, y])
+                    ends = [places[curve][axis] * x / len(ys) for axis in facts.get("over", [])]
+                    rows.writerow([curve, value, seed, key, x, y, *ends])
         (drawn / "points.csv").write_text(text.getvalue())
-        facts = {"figure": "made-up", "title": "made up", "y": "train_loss", "also": [], "target": None, "parameter": "",
+        facts = {"figure": "made-up", "title": "made up", "x": "rounds", "y": "train_loss", "also": [], "target": None, "parameter": "",
                  "notes": [], "runs": 2, "training_seconds": 120, "versions": ["0.1.0"], **facts}
         (drawn / "figure.json").write_text(json.dumps(facts))
         with contextlib.redirect_stdout(io.StringIO()):
@@ -171,6 +173,40 @@ class MadeUp(Keeps):
         self.assertEqual(kept.curves(), ["adam", "sgd"])
         with self.assertRaisesRegex(SystemExit, "made-up: a claim needs a run of sgd with train_loss, got none"):
             verdicts.below_all("adam")(kept)
+
+    def test_a_loss_that_is_kept_with_rare_messages(self):
+        losses = {"naive-clip": 5.0, "celgc, I = 4": 5.1, "celgc, I = 30": 5.6, "diloco, I = 4": 4.9, "diloco, I = 30": 5.2}
+        runs = {(curve, "", key): [[9.0, loss], [9.0, loss]] for curve, loss in losses.items() for key in ("train_loss", "eval_loss")}
+        cost = {curve: {"bytes": 8e6 if curve == "naive-clip" else 2e6, "seconds": 12.0} for curve in losses}
+        claim = verdicts.keeps_the_loss("diloco", "celgc", "naive-clip", [4, 30])
+        said = claim(self.kept(runs, cost, over=["bytes", "seconds"]))
+        self.assertIn("| naive-clip | 2 | 5 ± 0 | 5 ± 0 | 8 | 12 |", said)
+        self.assertIn("| diloco, I = 30 | 2 | 5.2 ± 0 | 5.2 ± 0 | 2 | 12 |", said)
+        self.assertIn("at I = 4 -2.0 % against naive-clip, below celgc; at I = 30 +4.0 % against naive-clip, below celgc.", said)
+        self.assertIn("**Verdict: holds.**", said)
+        # 6 % above the baseline, and no longer below the rival.
+        runs[("diloco, I = 30", "", "eval_loss")], runs[("celgc, I = 30", "", "eval_loss")] = [[5.3], [5.3]], [[5.3], [5.3]]
+        said = claim(self.kept(runs, cost, over=["bytes", "seconds"]))
+        self.assertIn("at I = 30 +6.0 % against naive-clip, not below celgc.", said)
+        self.assertIn("**Verdict: holds in part.**", said)
+
+    def test_few_values_suffice_with_little_loss_and_few_bytes(self):
+        runs = {(curve, "", key): [[9.0, loss]] for curve, loss in (("full", 5.0), ("top", 5.2)) for key in ("train_loss", "eval_loss")}
+        claim = verdicts.few_values_suffice("full")
+
+        def said(share):
+            cost = {"full": {"bytes": 1e8, "seconds": 3.0}, "top": {"bytes": share * 1e8, "seconds": 4.0}}
+            return claim(self.kept(runs, cost, over=["bytes", "seconds"]))
+
+        self.assertIn("| top | 1 | 5.2 ± 0 | 5.2 ± 0 | 4 | 4 |", said(0.04))
+        self.assertIn("**Verdict: holds.** Validation loss against full, where at most 5 % more count as little: top +4.0 % with 4 % of "
+                      "the bytes.", said(0.04))
+        self.assertIn("**Verdict: holds in part.**", said(0.2))
+        runs[("top", "", "eval_loss")] = [[5.3]]
+        self.assertIn("**Verdict: does not hold.**", said(0.2))
+        # Where the figure is over bytes, they are its x.
+        own = self.kept(runs, {curve: {"seconds": 1.0} for curve in ("full", "top")}, x="bytes", over=["seconds"])
+        self.assertEqual((own.end("top", "bytes").mean, own.end("top", "seconds").mean), (2, 1))
 
     def test_updates_in_units_of_the_step_size(self):
         runs = {(curve, "", key): [[value] * 100] for curve in ("adam", "adam, clipped at 1")

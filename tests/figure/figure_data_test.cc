@@ -168,6 +168,25 @@ TEST_F(FigureNumbers, AreOverTokens) {
   EXPECT_EQ(data().x_label, "training tokens of all clients");
 }
 
+// A run's points are drawn over another axis as well, and kept with their places on it.
+TEST_F(FigureNumbers, AreOverFurtherAxes) {
+  figure.over = {"seconds", "bytes"};
+  tacet::Run run = run_of({4, 2}, 0.5);
+  run.recipe = "[run]\nseed = 1\n";
+  run.rounds[1]["client_bytes"] = 80;
+  add("a", {run});
+  EXPECT_EQ(figure_points_csv(figure, plan, runs),
+            "curve,value,seed,key,x,y,seconds,bytes\na,,1,train_loss,1,4,0.5,\na,,1,train_loss,2,2,1,80\n");
+  EXPECT_EQ(json::parse(figure_facts(figure, plan, {}, runs))["over"], json::array({"seconds", "bytes"}));
+  figure.log_x = true, figure.x_label = "rounds so far";
+  const Figure other = with_axis(figure, "seconds");
+  EXPECT_FALSE(other.log_x);
+  const FigureData numbers = figure_data(other, plan, runs);
+  EXPECT_EQ(numbers.series[0].x, (Numbers{0.5, 1}));
+  EXPECT_EQ(numbers.series[0].mean, (Numbers{4, 2}));
+  EXPECT_EQ(numbers.x_label, "training time (s)");
+}
+
 TEST_F(FigureNumbers, AreOfMeasuredGradientsAndOfTheTrainingSet) {
   tacet::Run run = run_of({4, 2});
   run.gradients = {{{"round", 0}, {"full_gradient_norm", 3}}, {{"round", 2}, {"full_gradient_norm", 0.5}}};
@@ -208,7 +227,7 @@ TEST_F(FigureNumbers, AreKeptRunByRun) {
 }
 
 TEST(Reaches, KnowsThatMoreAccuracyIsBetter) {
-  const FigurePoints points{{1, 2, 3}, {0.1, 0.5, 0.9}};
+  const FigurePoints points{{1, 2, 3}, {0.1, 0.5, 0.9}, {}};
   EXPECT_EQ(reaches(points, 0.5, true), 2);
   EXPECT_EQ(reaches(points, 0.5, false), 1);
   EXPECT_TRUE(std::isnan(reaches(points, 0.95, true)));

@@ -81,6 +81,11 @@ TEST_F(FigureFile, MistakesAreExplained) {
             "f.toml: figure.parameter and figure.values must be given with kind = \"final\"");
   EXPECT_EQ(error(with("kind = \"final\"", "kind = \"bars\"")),
             "f.toml: figure.parameter and figure.values are used with kind = \"final\" or \"speed-up\" only");
+  EXPECT_EQ(error(with("seeds =", "over = [\"bytes\", \"hours\"]\nseeds =")),
+            "f.toml:5: figure.over must have only epoch, iterations, rounds, seconds, bytes, tokens, got "
+            "the string \"hours\"");
+  EXPECT_EQ(error(with("seeds =", "over = [\"bytes\"]\nseeds =")),
+            "f.toml: figure.over is used with kind = \"curves\" only");
   EXPECT_EQ(error("[figure]\ntitle = \"x\"\n"), "f.toml: a figure must have curves, [curves.LABEL], got none");
   EXPECT_EQ(error("[curves.a]\nset = [\"algorithm.eta=1\"]\n"),
             "f.toml:2: curves.a.set: the curve must have a recipe, figure.recipe or its own, or runs, got nothing");
