@@ -372,6 +372,23 @@ def few_values_suffice(full):
     return claim
 
 
+def stuck_or_not(stuck, free):
+    """The stuck curve never changes; the others end at the minimum, within a thousandth."""
+
+    def claim(kept):
+        rows, holds, said = [], [], []
+        for curve in (stuck, *free):
+            ys = [y for _, y in kept.of(curve)[0]]
+            holds.append(len(set(ys)) == 1 and ys[0] > 0 if curve == stuck else ys[-1] < 1e-3)
+            reached = reaches(kept.of(curve)[0], 1e-3, False)
+            said.append(f"{curve} " + (f"in round {reached:g}" if reached is not None else "never"))
+            rows.append([curve, *(f"{y:.4g}" for y in (*ys[:3], ys[-1]))])
+        why = "At the minimum, within a thousandth: " + ", ".join(said) + "."
+        return table(["distance to the minimum", "round 1", "round 2", "round 3", "last round"], rows) + "\n" + verdict(holds, why)
+
+    return claim
+
+
 FEDERATED = ["fed-lamb", "fed-adam", "fed-ams", "fedavg"]
 CLAIMS = {  # the block's name: its figures, and what computes it of them
     "a-images": (["celgc-images-small"], same_as_baseline("naive-clip", "eval_accuracy")),
@@ -387,6 +404,7 @@ CLAIMS = {  # the block's name: its figures, and what computes it of them
     "d-batch": (["large-batch-images-small"], near_each_other(("celgc, I = 2", "naive-clip"), ("celgc, I = 8", "naive-clip"))),
     "e": (["episode-similarity-small"], best_where_hard("episode", ["0", "10"], "100")),
     "e-synthetic": (["synthetic-heterogeneity"], below_all("episode")),
+    "e-stuck": (["stuck-pair"], stuck_or_not("celgc", ["episode", "clip21"])),
     "f-participation": (["episode-pp-participation-small"], best_where_hard("episode++", ["2", "4"])),
     "f-similarity": (["episode-pp-similarity-small"], best_where_hard("episode++", ["0", "10"])),
     "g-mnist": (["fed-lamb-mnist-small"], half_the_rounds(FEDERATED)),

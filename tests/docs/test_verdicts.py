@@ -208,6 +208,17 @@ class MadeUp(Keeps):
         own = self.kept(runs, {curve: {"seconds": 1.0} for curve in ("full", "top")}, x="bytes", over=["seconds"])
         self.assertEqual((own.end("top", "bytes").mean, own.end("top", "seconds").mean), (2, 1))
 
+    def test_a_method_that_is_stuck_and_one_that_is_not(self):
+        claim = verdicts.stuck_or_not("celgc", ["clip21"])
+        runs = {("celgc", "", "train_loss"): [[0.5, 0.5, 0.5, 0.5]], ("clip21", "", "train_loss"): [[0.5, 0.25, 0.0, 0.0]]}
+        said = claim(self.kept(runs))
+        self.assertIn("| clip21 | 0.5 | 0.25 | 0 | 0 |", said)
+        self.assertIn("**Verdict: holds.** At the minimum, within a thousandth: celgc never, clip21 in round 3.", said)
+        runs[("celgc", "", "train_loss")] = [[0.5, 0.5, 0.5, 0.4]]
+        self.assertIn("**Verdict: holds in part.**", claim(self.kept(runs)))
+        runs[("clip21", "", "train_loss")] = [[0.5, 0.4, 0.3, 0.2]]
+        self.assertIn("**Verdict: does not hold.**", claim(self.kept(runs)))
+
     def test_updates_in_units_of_the_step_size(self):
         runs = {(curve, "", key): [[value] * 100] for curve in ("adam", "adam, clipped at 1")
                 for key, value in (("train_loss", 5.0), ("update_max", 0.002))}
