@@ -7,7 +7,7 @@ run or drawn here; it needs python3 and nothing else.
     scripts/verdicts.py --keep FOLDER...    keeps the metrics of figures that `tacet figure` has drawn into these folders
 
 For a figure NAME, docs/results/NAME.json has the facts and docs/results/NAME.csv.xz all points of its runs: curve, value of the
-parameter, seed, key, x, y. A number is a mean over seeds with the deviation of a sample behind ±.
+parameter, seed, key, x, y, and the places on further axes. A number is a mean over seeds with the deviation of a sample behind ±.
 """
 
 import argparse
@@ -34,21 +34,39 @@ class Kept:
         self.facts = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
         text = lzma.decompress((folder / f"{name}.csv.xz").read_bytes()).decode("utf-8")
         seeds = collections.defaultdict(lambda: collections.defaultdict(list))
+        ends = collections.defaultdict(dict)
         for row in csv.DictReader(io.StringIO(text)):
             place = (row["curve"], row["value"], row["key"])
             seeds[place][row["seed"]].append((float(row["x"]), float(row["y"])))
+            for axis in self.facts.get("over", []):
+                ends[(*place, axis)][row["seed"]] = float(row[axis] or "nan")
         self.runs = {place: list(runs.values()) for place, runs in seeds.items()}
+        self.ends = {place: list(runs.values()) for place, runs in ends.items()}
         self.key = self.facts["y"]
+        self.diverged = {(group["curve"], group["value"]): group["runs"] for group in self.facts.get("diverged", [])}
 
     def curves(self):
-        return list(dict.fromkeys(curve for curve, _, _ in self.runs))
+        """Those with points first, then those whose runs all diverged."""
+        return list(dict.fromkeys([curve for curve, _, _ in self.runs] + [curve for curve, _ in self.diverged]))
 
     def values(self):
         return list(dict.fromkeys(value for _, value, _ in self.runs))
 
     def of(self, curve, value="", key=None):
-        """The runs of a curve. A curve or key that is not kept is an error of this program."""
-        return self.runs[(curve, value, key or self.key)]
+        """The runs of a curve that did not diverge. A claim that needs some where there is none is an error."""
+        place = (curve, value, key or self.key)
+        if place not in self.runs:
+            name = " at ".join(part for part in place[:2] if part)
+            raise SystemExit(f"verdicts: {self.facts['figure']}: a claim needs a run of {name} with {place[2]}, got none")
+        return self.runs[place]
+
+
+    def end(self, curve, axis):
+        """The mean over a curve's runs of the last place on an axis, the figure's own or a further one."""
+        if axis == self.facts["x"]:
+            return Mean([run[-1][0] for run in self.of(curve)])
+        self.of(curve)
+        return Mean(self.ends[(curve, "", self.key, axis)])
 
 
 class Mean:
@@ -285,6 +303,92 @@ def below_all(method):
     return claim
 
 
+def trains_when_clipped(pairs, classes):
+    """In each pair the clipped curve fails in no run, and the other one in every run. A run fails where it diverged, or where its
+    last loss is not more than 5 % below that of guessing, ln(classes)."""
+    bound = (1 - ALIKE) * math.log(classes)
+
+    def claim(kept):
+        rows, holds, said = [], [], []
+        for curve, clipped in ((curve, curve == pair[0]) for pair in pairs for curve in pair):
+            runs, diverged = kept.runs.get((curve, "", kept.key), []), kept.diverged.get((curve, ""), 0)
+            every = len(runs) + diverged
+            failed = diverged + sum(run[-1][1] > bound for run in runs)
+            holds.append(failed == 0 if clipped else failed == every)
+            said.append(f"{curve} {failed} of {every}")
+            ends = [last(kept.of(curve, key=key)).text() if runs else "–" for key in (kept.key, "eval_accuracy")]
+            rows.append([curve, str(every), str(diverged), str(failed), *ends])
+        why = f"Runs that diverged, or ended with a loss above {bound:.3g}, 5 % below that of guessing: " + "; ".join(said) + "."
+        head = ["curve", "runs", "diverged", "failed", f"last {kept.key}", "last eval_accuracy"]
+        return table(head, rows) + "\n" + verdict(holds, why)
+
+    return claim
+
+
+def costs_table(kept, keys):
+    """The last value of each key on each curve, and what the runs cost."""
+    rows = []
+    for curve in kept.curves():
+        means = [last(kept.of(curve, key=key)) for key in keys]
+        rows.append([curve, str(means[0].n)] + [mean.text() for mean in means] +
+                    [f"{kept.end(curve, 'bytes').mean / 1e6:.4g}", f"{kept.end(curve, 'seconds').mean:.3g}"])
+    return table(["curve", "n"] + [f"last {key}" for key in keys] + ["MB of a client", "seconds"], rows)
+
+
+def keeps_the_loss(method, rival, baseline, intervals):
+    """At each interval the method's last validation loss is at most 5 % above that of the baseline, which talks at every step, and
+    below that of the rival, which sends as much, by more than two standard errors."""
+
+    def claim(kept):
+        base = last(kept.of(baseline, key="eval_loss"))
+        holds, said = [], []
+        for interval in intervals:
+            own, other = (last(kept.of(f"{name}, I = {interval}", key="eval_loss")) for name in (method, rival))
+            near, below = own.mean <= base.mean or matches(own, base), differs(own, other)
+            holds += [near, below]
+            said.append(f"at I = {interval} {(own.mean / base.mean - 1) * 100:+.1f} % against {baseline}, "
+                        f"{'' if below else 'not '}below {rival}")
+        why = f"Validation loss of {method}, where at most 5 % more count as kept: " + "; ".join(said) + "."
+        return costs_table(kept, [kept.key, "eval_loss"]) + "\n" + verdict(holds, why)
+
+    return claim
+
+
+def few_values_suffice(full):
+    """Each other curve's last validation loss is at most 5 % above that of full messages, and its bytes at most a tenth of theirs."""
+
+    def claim(kept):
+        base, most = last(kept.of(full, key="eval_loss")), kept.end(full, "bytes").mean
+        holds, said = [], []
+        for curve in kept.curves():
+            if curve == full:
+                continue
+            own, share = last(kept.of(curve, key="eval_loss")), kept.end(curve, "bytes").mean / most
+            holds += [own.mean <= base.mean or matches(own, base), share <= 0.1]
+            said.append(f"{curve} {(own.mean / base.mean - 1) * 100:+.1f} % with {share * 100:.3g} % of the bytes")
+        why = f"Validation loss against {full}, where at most 5 % more count as little: " + "; ".join(said) + "."
+        return costs_table(kept, [kept.key, "eval_loss"]) + "\n" + verdict(holds, why)
+
+    return claim
+
+
+def stuck_or_not(stuck, free):
+    """The stuck curve never changes; the others end at the minimum, within a thousandth."""
+
+    def claim(kept):
+        rows, holds, said = [], [], []
+        for curve in (stuck, *free):
+            ys = [y for _, y in kept.of(curve)[0]]
+            holds.append(len(set(ys)) == 1 and ys[0] > 0 if curve == stuck else ys[-1] < 1e-3)
+            reached = reaches(kept.of(curve)[0], 1e-3, False)
+            said.append(f"{curve} " + (f"in round {reached:g}" if reached is not None else "never"))
+            rows.append([curve, *(f"{y:.4g}" for y in (*ys[:3], ys[-1]))])
+        why = "At the minimum, within a thousandth: " + ", ".join(said) + "."
+        return table(["distance to the minimum", "round 1", "round 2", "round 3", "last round"], rows) + "\n" + verdict(holds, why)
+
+    return claim
+
+
 FEDERATED = ["fed-lamb", "fed-adam", "fed-ams", "fedavg"]
 CLAIMS = {  # the block's name: its figures, and what computes it of them
     "a-images": (["celgc-images-small"], same_as_baseline("naive-clip", "eval_accuracy")),
@@ -300,6 +404,7 @@ CLAIMS = {  # the block's name: its figures, and what computes it of them
     "d-batch": (["large-batch-images-small"], near_each_other(("celgc, I = 2", "naive-clip"), ("celgc, I = 8", "naive-clip"))),
     "e": (["episode-similarity-small"], best_where_hard("episode", ["0", "10"], "100")),
     "e-synthetic": (["synthetic-heterogeneity"], below_all("episode")),
+    "e-stuck": (["stuck-pair"], stuck_or_not("celgc", ["episode", "clip21"])),
     "f-participation": (["episode-pp-participation-small"], best_where_hard("episode++", ["2", "4"])),
     "f-similarity": (["episode-pp-similarity-small"], best_where_hard("episode++", ["0", "10"])),
     "g-mnist": (["fed-lamb-mnist-small"], half_the_rounds(FEDERATED)),
@@ -308,6 +413,9 @@ CLAIMS = {  # the block's name: its figures, and what computes it of them
     "h": (["sign-sgd-transformer-small"], on_par_with_adam),
     "h-updates": (["adam-updates-small"], nearly_bounded),
     "i": (["gradient-norm-small"], falls_under_a_tenth),
+    "j": (["clipped-corrections-small"], trains_when_clipped((("scaffold, clipped", "scaffold"), ("feddyn, clipped", "feddyn")), 10)),
+    "k": (["diloco-text-small"], keeps_the_loss("diloco", "celgc", "naive-clip", [4, 30, 100])),
+    "l": (["topk-text-small"], few_values_suffice("full messages")),
 }
 
 

@@ -47,7 +47,8 @@ int run_missing(const FigureArguments& a, const Figure& figure, const std::vecto
 
 std::vector<std::vector<Run>> runs_of(const FigurePlan& plan) {
   std::vector<std::vector<Run>> out;
-  for (const FigureGroup& group : plan.groups) out.push_back(read_runs(group.runs));
+  for (const FigureGroup& group : plan.groups)
+    out.push_back(group.runs.empty() ? std::vector<Run>{} : read_runs(group.runs));
   return out;
 }
 
@@ -79,12 +80,19 @@ FigureData draw_key(const Figure& figure, const FigurePlan& plan, const std::vec
   return data;
 }
 
+// Draws one of a figure's keys over all of its axes. Returns the numbers over the first one.
+FigureData draw_axes(const Figure& figure, const FigurePlan& plan, const std::vector<std::vector<Run>>& runs,
+                     const std::string& base) {
+  for (const std::string& axis : figure.over) draw_key(with_axis(figure, axis), plan, runs, base + "-over-" + axis);
+  return draw_key(figure, plan, runs, base);
+}
+
 void draw_figure(const Figure& figure, const FigurePlan& plan, std::vector<std::string> notes, const std::string& out) {
   const std::vector<std::vector<Run>> runs = runs_of(plan);
-  const FigureData data = draw_key(figure, plan, runs, out + "/figure");
+  const FigureData data = draw_axes(figure, plan, runs, out + "/figure");
   notes.insert(notes.end(), data.notes.begin(), data.notes.end());
-  for (const std::string& key : figure.also) draw_key(with_key(figure, key), plan, runs, out + "/figure-" + key);
-  write_atomically(out + "/figure.json", figure_facts(figure, notes, runs));
+  for (const std::string& key : figure.also) draw_axes(with_key(figure, key), plan, runs, out + "/figure-" + key);
+  write_atomically(out + "/figure.json", figure_facts(figure, plan, notes, runs));
   write_atomically(out + "/points.csv", figure_points_csv(figure, plan, runs));
   std::vector<std::string> folders;
   for (const FigureGroup& group : plan.groups)
@@ -130,7 +138,10 @@ int cmd_figure(const FigureArguments& a) {
     plan = plan_figure(figure, a.workers);
   }
   if (const int signal = stopped_by(plan.points)) return 128 + signal;
-  find_runs(plan, folder);
+  for (const std::string& note : find_runs(figure, plan, folder)) {
+    fmt::print(stderr, "{}\n", visible(note));
+    notes.push_back(note);
+  }
   draw_figure(figure, plan, notes, folder.path);
   return 0;
 }

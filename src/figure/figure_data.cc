@@ -34,8 +34,8 @@ constexpr FigureAxis kAxes[] = {{"epoch", "epoch", "epoch"},
                                 {"tokens", "tokens", "training tokens of all clients"}};
 const std::string kOfTrainSet = "train_set_";  // the begin of keys of evaluations of the training set
 
-const FigureAxis& axis_of(const Figure& figure) {
-  return *std::find_if(std::begin(kAxes), std::end(kAxes), [&](const FigureAxis& axis) { return figure.x == axis.name; });
+const FigureAxis& axis_of(const std::string& name) {
+  return *std::find_if(std::begin(kAxes), std::end(kAxes), [&](const FigureAxis& axis) { return name == axis.name; });
 }
 
 bool has_number(const Lines& lines, const std::string& key) {
@@ -148,10 +148,10 @@ std::vector<double> targets(FigureData& data, const Figure& figure, const std::s
 FigureSeries& series_of(FigureData& data, const std::string& label, size_t n) {
   for (FigureSeries& series : data.series)
     if (series.label == label) {
-      series.n = std::min(series.n, n);
+      series.n = series.x.empty() ? n : std::min(series.n, n);
       return series;
     }
-  data.series.push_back({label, n, {}, {}, {}, {}});
+  data.series.push_back({label, n, 0, {}, {}, {}, {}});
   return data.series.back();
 }
 
@@ -175,9 +175,9 @@ void add_histogram(FigureData& data, const Figure& figure, const std::string& la
   }
 }
 
-// Adds one group to the figure. `first` has the mean of the curve's first group, to which a speed-up is relative.
-void add_group_data(FigureData& data, const Figure& figure, const FigureGroup& group, const std::vector<Run>& runs,
-                    std::map<size_t, double>& first) {
+// Adds the runs of one group. `first` has the mean of the curve's first group, to which a speed-up is relative.
+void add_runs(FigureData& data, const Figure& figure, const FigureGroup& group, const std::vector<Run>& runs,
+              std::map<size_t, double>& first) {
   const std::string& label = figure.curves[group.curve].label;
   if (figure.kind == "curves") {
     data.series.push_back(mean_of(all_points(figure, runs)));
@@ -203,8 +203,21 @@ void add_group_data(FigureData& data, const Figure& figure, const FigureGroup& g
   }
 }
 
+// Adds one group to the figure. One that has diverged as a whole adds no point, but its curve's name and count stay.
+void add_group_data(FigureData& data, const Figure& figure, const FigureGroup& group, const std::vector<Run>& runs,
+                    std::map<size_t, double>& first) {
+  const std::string& label = figure.curves[group.curve].label;
+  const bool to_target = figure.kind == "bars" || figure.kind == "speed-up";
+  if (!runs.empty())
+    add_runs(data, figure, group, runs, first);
+  else if (!to_target)
+    series_of(data, label, 0);
+  for (FigureSeries& series : data.series)
+    if (series.label == label) series.diverged += group.diverged;
+}
+
 void add_labels(FigureData& data, const Figure& figure) {
-  const std::string axis = axis_of(figure).label, target = figure.target ? fmt::format("{:g}", *figure.target) : "";
+  const std::string axis = axis_of(figure.x).label, target = figure.target ? fmt::format("{:g}", *figure.target) : "";
   data.x_label = axis, data.y_label = figure.y;
   if (figure.kind == "histogram") data.x_label = figure.y, data.y_label = "share of rounds";
   if (figure.kind == "final" || figure.kind == "speed-up") data.x_label = figure.parameter;
@@ -219,7 +232,7 @@ void add_labels(FigureData& data, const Figure& figure) {
 
 FigurePoints points_of(const Figure& figure, const Run& run) {
   FigurePoints out;
-  const std::string x_key = axis_of(figure).key;
+  const std::string x_key = axis_of(figure.x).key;
   const std::string y_key = figure.y.starts_with(kOfTrainSet) ? "eval_" + figure.y.substr(kOfTrainSet.size()) : figure.y;
   for (const auto& line : lines_with(figure, run)) {
     const double x = number(line, x_key), y = number(line, y_key);
@@ -230,6 +243,8 @@ FigurePoints points_of(const Figure& figure, const Run& run) {
     }
     out.x.push_back(x);
     out.y.push_back(y);
+    out.over.emplace_back();
+    for (const std::string& axis : figure.over) out.over.back().push_back(number(line, axis_of(axis).key));
   }
   if (out.x.empty())
     throw UserError(run.folder + "/metrics.jsonl: must have lines with " + x_key + " and " + figure.y + " for the figure " +

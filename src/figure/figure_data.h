@@ -14,6 +14,7 @@ namespace tacet {
 struct FigureSeries {
   std::string label;
   size_t n = 0;                            // runs in the mean
+  size_t diverged = 0;                     // runs that have no place in it
   std::vector<double> x, mean, low, high;  // the band is the mean ± the deviation of a sample
 };
 
@@ -26,6 +27,7 @@ struct FigureData {
 // Points of one run in the order of x.
 struct FigurePoints {
   std::vector<double> x, y;
+  std::vector<std::vector<double>> over;  // of each point, its places on the figure's further axes; NaN where it has none
 };
 
 // Returns the points of a run for the figure's axes. Throws UserError naming the run and the keys it has where one is
@@ -38,7 +40,8 @@ double reaches(const FigurePoints& points, double target, bool higher);
 // Returns the mean of several runs where all of them have points. Runs with other x are interpolated.
 FigureSeries mean_of(const std::vector<FigurePoints>& runs);
 
-// Returns the figure's numbers, with one list of runs for each group of the plan.
+// Returns the figure's numbers, with one list of runs for each group of the plan. A curve whose runs have all diverged has
+// no points.
 FigureData figure_data(const Figure& figure, const FigurePlan& plan, const std::vector<std::vector<Run>>& runs);
 
 // Returns the numbers as CSV: curve, n, x, mean, low, high.

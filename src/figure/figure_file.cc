@@ -18,7 +18,7 @@ const std::vector<std::string> kFigureKinds = {"curves", "final", "bars", "speed
 const std::vector<std::string> kFigureAxes = {"epoch", "iterations", "rounds", "seconds", "bytes", "tokens"};
 const std::vector<std::string> kKeys = {"title",  "caption", "kind",      "x",      "y",       "log",
                                         "target", "seeds",   "parameter", "values", "x_label", "y_label",
-                                        "recipe", "set",     "grid",      "best",   "also"};
+                                        "recipe", "set",     "grid",      "best",   "also",    "over"};
 const std::vector<std::string> kCurveKeys = {"set", "grid", "recipe", "runs"};
 // The keys of a figure that its curves have too.
 struct FigureDefaults {
@@ -58,6 +58,14 @@ std::vector<std::string> texts_of(const Given& given) {
   return out;
 }
 
+std::vector<std::string> axes_of(const Given& given) {
+  const std::vector<std::string> axes = texts_of(given);
+  for (const std::string& axis : axes)
+    if (std::find(kFigureAxes.begin(), kFigureAxes.end(), axis) == kFigureAxes.end())
+      throw UserError(given.at + " must have only " + list_of(kFigureAxes) + ", got " + describe_given(Value(axis)));
+  return axes;
+}
+
 double number_of(const Given& given) {
   if (const auto* number = given.value ? std::get_if<double>(&*given.value) : nullptr) return *number;
   if (const auto* whole = given.value ? std::get_if<int64_t>(&*given.value) : nullptr) return static_cast<double>(*whole);
@@ -92,6 +100,7 @@ void read_key(Figure& figure, FigureDefaults& defaults, const std::string& key, 
   if (key == "x") figure.x = one_of(given, kFigureAxes);
   if (key == "y") figure.y = text_of(given);
   if (key == "also") figure.also = texts_of(given);
+  if (key == "over") figure.over = axes_of(given);
   if (key == "target") figure.target = number_of(given);
   if (key == "seeds") figure.seeds = text_of(given);
   if (key == "parameter") figure.parameter = text_of(given);
@@ -166,6 +175,7 @@ void check_figure(Figure& figure, const FigureDefaults& defaults) {
     wrong("figure.target must be given with kind = \"" + figure.kind + "\"");
   if (!figure.also.empty() && figure.target && figure.kind != "curves")
     wrong("figure.also is not used with a target, which is one of figure.y, but got " + list_of(figure.also));
+  if (!figure.over.empty() && figure.kind != "curves") wrong("figure.over is used with kind = \"curves\" only");
   for (FigureCurve& curve : figure.curves) complete(curve, defaults, with_parameter);
 }
 
@@ -198,6 +208,13 @@ Figure with_key(Figure figure, const std::string& key) {
   figure.y_label.clear();
   figure.log_y = false;
   figure.target.reset();
+  return figure;
+}
+
+Figure with_axis(Figure figure, const std::string& axis) {
+  figure.x = axis;
+  figure.x_label.clear();
+  figure.log_x = false;
   return figure;
 }
 

@@ -27,6 +27,7 @@ struct Figure {
   std::string x = "epoch";        // see kFigureAxes
   std::string y = "train_loss";   // a key of metrics.jsonl, or train_set_loss and kin for those of "train" lines
   std::vector<std::string> also;  // further keys, each drawn as a figure of its own
+  std::vector<std::string> over;  // further axes, over each of which every key is drawn as well
   bool log_x = false, log_y = false;
   std::optional<double> target;     // value of y to be reached
   std::string seeds;                // "1..3"; empty: the recipes' own
@@ -42,6 +43,9 @@ Figure read_figure(const std::string& path);
 
 // Returns the figure of one of its further keys. Target and logarithm of y are those of its first key, and go.
 Figure with_key(Figure figure, const std::string& key);
+
+// Returns the figure over one of its further axes. The label of its first axis and a logarithm of x go.
+Figure with_axis(Figure figure, const std::string& axis);
 
 // Returns the path of the file that a name means: a file itself, or NAME.toml below recipes/figures here or where tacet is
 // installed. Throws UserError that lists the names there are.

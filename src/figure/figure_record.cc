@@ -21,7 +21,11 @@ void add_points(std::string& out, const Figure& figure, const FigureGroup& group
   const std::string begin = csv_cell(figure.curves[group.curve].label) + "," + value_text(group.value) + "," +
                             csv_cell(recipe_value(run.recipe, "run", "seed")) + "," + csv_cell(figure.y) + ",";
   const FigurePoints points = points_of(figure, run);
-  for (size_t i = 0; i < points.x.size(); ++i) out += fmt::format("{}{},{}\n", begin, points.x[i], points.y[i]);
+  for (size_t i = 0; i < points.x.size(); ++i) {
+    out += fmt::format("{}{},{}", begin, points.x[i], points.y[i]);
+    for (const double place : points.over[i]) out += "," + (std::isfinite(place) ? fmt::format("{}", place) : "");
+    out += "\n";
+  }
 }
 
 }  // namespace
@@ -29,14 +33,16 @@ void add_points(std::string& out, const Figure& figure, const FigureGroup& group
 std::string figure_points_csv(const Figure& figure, const FigurePlan& plan, const std::vector<std::vector<Run>>& runs) {
   std::vector<Figure> figures = {figure};
   for (const std::string& key : figure.also) figures.push_back(with_key(figure, key));
-  std::string out = "curve,value,seed,key,x,y\n";
+  std::string out = "curve,value,seed,key,x,y";
+  for (const std::string& axis : figure.over) out += "," + axis;
+  out += "\n";
   for (const Figure& one : figures)
     for (size_t k = 0; k < plan.groups.size(); ++k)
       for (const Run& run : runs[k]) add_points(out, one, plan.groups[k], run);
   return out;
 }
 
-std::string figure_facts(const Figure& figure, const std::vector<std::string>& notes,
+std::string figure_facts(const Figure& figure, const FigurePlan& plan, const std::vector<std::string>& notes,
                          const std::vector<std::vector<Run>>& runs) {
   std::set<std::string> folders, versions;
   double seconds = 0;
@@ -46,6 +52,11 @@ std::string figure_facts(const Figure& figure, const std::vector<std::string>& n
       seconds += or_else(number(run.summary, "seconds"), 0);
       if (run.summary.contains("versions")) versions.insert(text(run.summary["versions"], "tacet", "unknown"));
     }
+  nlohmann::ordered_json diverged = nlohmann::ordered_json::array();
+  for (const FigureGroup& group : plan.groups)
+    if (group.diverged > 0)
+      diverged.push_back(
+          {{"curve", figure.curves[group.curve].label}, {"value", value_text(group.value)}, {"runs", group.diverged}});
   const nlohmann::ordered_json facts = {
       {"figure", std::filesystem::path(figure.source).stem().string()},
       {"title", figure.title},
@@ -53,11 +64,13 @@ std::string figure_facts(const Figure& figure, const std::vector<std::string>& n
       {"x", figure.x},
       {"y", figure.y},
       {"also", figure.also},
+      {"over", figure.over},
       {"target", figure.target ? nlohmann::ordered_json(*figure.target) : nlohmann::ordered_json(nullptr)},
       {"parameter", figure.parameter},
       {"notes", notes},
       {"runs", folders.size()},
       {"training_seconds", std::round(seconds)},
+      {"diverged", diverged},
       {"versions", versions}};
   return facts.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }

@@ -12,12 +12,12 @@
 namespace tacet {
 
 // Returns all points of all runs as CSV, for each of the figure's keys: curve, value (the parameter's, empty where there is
-// none), seed, key, x, y.
+// none), seed, key, x, y, and the place on each further axis.
 std::string figure_points_csv(const Figure& figure, const FigurePlan& plan, const std::vector<std::vector<Run>>& runs);
 
 // Returns the facts as JSON: kind, axes, target, parameter, the notes of tuning and drawing, the number of runs, their
-// training seconds in all, and the versions that they were made with.
-std::string figure_facts(const Figure& figure, const std::vector<std::string>& notes,
+// training seconds in all, the groups with runs that diverged and how many, and the versions that they were made with.
+std::string figure_facts(const Figure& figure, const FigurePlan& plan, const std::vector<std::string>& notes,
                          const std::vector<std::vector<Run>>& runs);
 
 }  // namespace tacet

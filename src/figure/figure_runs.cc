@@ -5,6 +5,8 @@
 #include <filesystem>
 #include <map>
 
+#include <fmt/format.h>
+
 #include "recipe/sweep_table.h"
 #include "recipe/used_values.h"
 #include "tacet/error.h"
@@ -41,6 +43,12 @@ void add_group(FigurePlan& plan, const Figure& figure, size_t index, const std::
   plan.groups.push_back(std::move(group));
 }
 
+// Returns "celgc", or "celgc at algorithm.interval = 4".
+std::string group_name(const Figure& figure, const FigureGroup& group) {
+  const std::string& label = figure.curves[group.curve].label;
+  return group.value ? label + " at " + figure.parameter + " = " + to_toml(*group.value) : label;
+}
+
 std::map<std::string, std::string> values_of_run(const std::string& folder) {
   std::map<std::string, std::string> out;
   for (const Used& used : used_values(load_recipe(folder + "/recipe.toml"))) {
@@ -66,16 +74,25 @@ FigurePlan plan_figure(const Figure& figure, int workers) {
   return plan;
 }
 
-void find_runs(FigurePlan& plan, const SweepFolder& folder) {
-  for (FigureGroup& group : plan.groups)
+std::vector<std::string> find_runs(const Figure& figure, FigurePlan& plan, const SweepFolder& folder) {
+  std::vector<std::string> notes;
+  for (FigureGroup& group : plan.groups) {
     for (const size_t k : group.points) {
       const Point& point = plan.points[k];
       const PointState state = state_of(folder, point);
-      if (state.kind != PointState::Kind::done)
+      if (state.kind == PointState::Kind::done)
+        group.runs.push_back(folder.run(point));
+      else if (state.kind == PointState::Kind::diverged)
+        ++group.diverged;
+      else
         throw UserError("the figure can't be drawn: " + point.name + " is " + state_name(state.kind) +
                         (state.reason.empty() ? "" : ": " + state.reason));
-      group.runs.push_back(folder.run(point));
     }
+    if (group.diverged > 0)
+      notes.push_back(
+          fmt::format("{}: {} of {} runs diverged", group_name(figure, group), group.diverged, group.points.size()));
+  }
+  return notes;
 }
 
 void require_alike(const Figure& figure, const FigurePlan& plan) {

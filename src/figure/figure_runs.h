@@ -17,6 +17,7 @@ struct FigureGroup {
   std::optional<Value> value;     // the parameter's, where the figure has one
   std::vector<size_t> points;     // of the plan; empty where the curve names runs
   std::vector<std::string> runs;  // folders
+  size_t diverged = 0;            // points that have diverged, which are in no mean
 };
 
 struct FigurePlan {
@@ -27,8 +28,9 @@ struct FigurePlan {
 // Returns the runs of a figure. Throws UserError for a recipe or setting that is wrong.
 FigurePlan plan_figure(const Figure& figure, int workers);
 
-// Fills in the folders of the groups' points. Throws UserError for a point that is not done.
-void find_runs(FigurePlan& plan, const SweepFolder& folder);
+// Fills in the folders of the groups' points that are done, counts those that have diverged, and returns a line for each
+// group that has some of them. Throws UserError for a point that has not ended.
+std::vector<std::string> find_runs(const Figure& figure, FigurePlan& plan, const SweepFolder& folder);
 
 // Throws UserError where runs of one group differ in more than their seed; the message names the first such key.
 void require_alike(const Figure& figure, const FigurePlan& plan);

@@ -28,14 +28,23 @@ void require_ended(const SweepPlan& plan, const SweepFolder& folder, const std::
   }
 }
 
-// Returns the settings of the best point as sets: "algorithm.eta=0.3".
-std::vector<std::string> best_sets(const SweepPlan& plan, const SweepResults& results, const std::string& label) {
-  if (!results.best)
-    throw UserError(fmt::format("the curve {} can't be tuned: none of the {} runs of its grid has {}", label,
-                                plan.points.size(), results.figure));
+// Returns the settings of the best point as sets, "algorithm.eta=0.3"; those of the first one where all have diverged.
+std::vector<std::string> best_sets(const SweepResults& results) {
   std::vector<std::string> out;
-  for (const Setting& setting : results.groups[*results.best].settings) out.push_back(setting.key + "=" + setting.value);
+  for (const Setting& setting : results.groups[results.best.value_or(0)].settings)
+    out.push_back(setting.key + "=" + setting.value);
   return out;
+}
+
+// Returns the end of the line about a grid: how its values were chosen, and how many points have diverged.
+std::string choice_text(const SweepResults& results) {
+  const size_t count = results.points.size();
+  const auto diverged = std::count_if(results.points.begin(), results.points.end(), [](const PointResult& point) {
+    return point.state.kind == PointState::Kind::diverged;
+  });
+  if (!results.best) return fmt::format("is the first of {}, all of which diverged", count);
+  return fmt::format("is the best of {} by {}", count, results.figure) +
+         (diverged > 0 ? fmt::format(", of which {} diverged", diverged) : "");
 }
 
 }  // namespace
@@ -77,12 +86,12 @@ std::vector<std::string> tune(Figure& figure, const std::vector<CurveTuning>& tu
     require_ended(tuning.plan, folder, curve.label);
     const SweepResults results = results_of(tuning.plan, folder);
     std::string text;
-    for (const std::string& set : best_sets(tuning.plan, results, curve.label)) {
+    for (const std::string& set : best_sets(results)) {
       curve.sets.push_back(set);
       text += " " + set;
     }
     curve.grids.clear();
-    notes.push_back(fmt::format("{}:{} is the best of {} by {}", curve.label, text, tuning.plan.points.size(), figure.best));
+    notes.push_back(fmt::format("{}:{} {}", curve.label, text, choice_text(results)));
   }
   return notes;
 }

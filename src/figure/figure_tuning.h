@@ -24,7 +24,8 @@ std::vector<CurveTuning> plan_tuning(const Figure& figure, int workers);
 std::vector<Point> tuning_points(const std::vector<CurveTuning>& tunings);
 
 // Sets the values that are best in each grid, takes the grids away, and returns a line for each curve. Points that have
-// diverged count as worse than all others. Throws UserError where a point has not been run to its end, or all have diverged.
+// diverged count as worse than all others; where all have, the grid's first values are taken. Throws UserError where a
+// point has not been run to its end.
 std::vector<std::string> tune(Figure& figure, const std::vector<CurveTuning>& tunings, const SweepFolder& folder);
 
 }  // namespace tacet

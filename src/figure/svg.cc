@@ -63,13 +63,23 @@ std::string line_style(size_t k) {
                      *dash ? fmt::format(" stroke-dasharray=\"{}\"", dash) : "");
 }
 
+// Returns ", 2 diverged", or nothing.
+std::string diverged_text(const FigureSeries& series) {
+  return series.diverged == 0 ? "" : fmt::format(", {} diverged", series.diverged);
+}
+
+// Returns a series' text in the legend.
+std::string legend_text(const FigureSeries& series) {
+  return fmt::format("{} (n = {}{})", series.label, series.n, diverged_text(series));
+}
+
 std::string legend(const FigureData& data, double x) {
   std::string out = "<g font-size=\"12\" fill=\"#222\">\n";
   for (size_t k = 0; k < data.series.size(); ++k) {
     const double y = kTop + 10 + kLegendLine * static_cast<double>(k);
     out += fmt::format("<line x1=\"{:.1f}\" x2=\"{:.1f}\" y1=\"{:.1f}\" y2=\"{:.1f}\" stroke-width=\"2.4\" {}/>\n", x,
                        x + 26, y - 4, y - 4, line_style(k));
-    out += text_at(x + 32, y, fmt::format("{} (n = {})", data.series[k].label, data.series[k].n), "");
+    out += text_at(x + 32, y, legend_text(data.series[k]), "");
   }
   return out + "</g>\n";
 }
@@ -78,6 +88,7 @@ std::string lines(const Figure& figure, const FigureData& data, const SvgScale& 
   std::string out;
   for (size_t k = 0; k < data.series.size(); ++k) {
     const FigureSeries& series = data.series[k];
+    if (series.x.empty()) continue;
     if (series.low != series.high)
       out += fmt::format("<path class=\"band\" d=\"{}\" fill=\"{}\" fill-opacity=\"0.18\"/>\n", band_of(sx, sy, series),
                          kColours[k % kColours.size()]);
@@ -98,7 +109,8 @@ std::string lines(const Figure& figure, const FigureData& data, const SvgScale& 
 // Returns the right margin's width for a legend beside the plot.
 double legend_width(const FigureData& data) {
   size_t longest = 0;
-  for (const FigureSeries& series : data.series) longest = std::max(longest, series.label.size());
+  for (const FigureSeries& series : data.series)
+    longest = std::max(longest, series.label.size() + diverged_text(series).size());
   return 90 + 6.6 * static_cast<double>(std::min<size_t>(longest, 44));
 }
 
@@ -123,8 +135,7 @@ std::string bars(const FigureData& data, double bottom) {
           "<line x1=\"{0:.1f}\" x2=\"{0:.1f}\" y1=\"{1:.1f}\" y2=\"{2:.1f}\" stroke=\"#222\" stroke-width=\"1.5\"/>\n", x,
           sy.at(series.low[0]), sy.at(series.high[0]));
     out += text_at(x, y - 6, fmt::format("{:.4g}", series.mean[0]), "text-anchor=\"middle\" font-size=\"12\" fill=\"#222\"");
-    out += text_at(x, bottom + 18, fmt::format("{} (n = {})", series.label, series.n),
-                   "text-anchor=\"middle\" font-size=\"12\" fill=\"#222\"");
+    out += text_at(x, bottom + 18, legend_text(series), "text-anchor=\"middle\" font-size=\"12\" fill=\"#222\"");
   }
   return out;
 }
@@ -177,6 +188,8 @@ std::vector<double> axis_marks(double low, double high, bool log, int wanted) {
 
 std::string figure_svg(const Figure& figure, const FigureData& data) {
   if (data.series.empty()) throw UserError("the figure has nothing to draw: no run has reached the target");
+  if (std::all_of(data.series.begin(), data.series.end(), [](const FigureSeries& series) { return series.x.empty(); }))
+    throw UserError("the figure has nothing to draw: all runs diverged");
   const double legend_end = kTop + kLegendLine * static_cast<double>(data.series.size()) + kBottom;
   const double height = std::max(kHeight, legend_end), bottom = height - kBottom;
   std::string out = fmt::format(

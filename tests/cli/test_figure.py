@@ -20,6 +20,7 @@ y = "eval_loss"
 seeds = "1..2"
 grid = ["algorithm.eta=0.001,0.02"]
 also = ["eval_gradient_norm"]
+over = ["bytes"]
 """
 
 
@@ -44,7 +45,7 @@ class Figure(program.Case):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertRegex(done.stderr, r"\ncelgc: algorithm.eta=0.02 is the best of 2 by train_loss\n")
         self.assertEqual(done.stderr.count("] done: "), 3)  # two of the grid, one more seed
-        for name in ("figure.svg", "figure.csv", "figure-eval_gradient_norm.svg", "figure.json", "points.csv", "report.html"):
+        for name in ("figure.svg", "figure.csv", "figure-eval_gradient_norm.svg", "figure-over-bytes.svg", "figure-eval_gradient_norm-over-bytes.csv", "figure.json", "points.csv", "report.html"):
             self.assertTrue(os.path.getsize(os.path.join(out, name)) > 0, name)
         facts = program.read_json(os.path.join(out, "figure.json"))
         self.assertEqual((facts["figure"], facts["runs"], facts["y"]), ("tuned", 2, "eval_loss"))
@@ -58,15 +59,36 @@ class Figure(program.Case):
         ends = [float(row["y"]) for row in points if row["x"] == last["x"]]
         self.assertEqual(len(ends), 2)
         self.assertAlmostEqual(float(last["mean"]), sum(ends) / 2, places=9)
+        # Each round sends one vector of one number, so bytes are 4 times rounds.
+        self.assertEqual({float(row["bytes"]) / float(row["x"]) for row in points if float(row["x"]) > 0}, {4.0})
         again = self.tacet("figure", file, "--out", out)
         self.assertEqual((again.returncode, again.stderr.count("] done: ")), (0, 0), again.stderr)
         self.assertEqual(again.stdout, done.stdout)
 
-    def test_a_grid_whose_runs_all_diverge_has_no_curve(self):
-        file = self.figure("wild.toml", curves='[curves.fedavg]\nset = ["algorithm.name=fedavg"]\ngrid = ["algorithm.eta=1e30,1e31"]\n')
-        done = self.tacet("figure", file, "--out", self.path("wild"))
+    def test_runs_that_diverge_are_counted(self):
+        wild = '[curves.fedavg]\nset = ["algorithm.name=fedavg"]\ngrid = ["algorithm.eta=1e30,1e31"]\n'
+        file, out = self.figure("wild.toml", curves='[curves.celgc]\nset = ["algorithm.interval=2"]\n' + wild), self.path("wild")
+        done = self.tacet("figure", file, "--out", out)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stderr, r"\nfedavg: algorithm.eta=1e\+?30 is the first of 2, all of which diverged\n")
+        self.assertIn("\nfedavg: 2 of 2 runs diverged\n", done.stderr)
+        facts = program.read_json(os.path.join(out, "figure.json"))
+        self.assertEqual(facts["diverged"], [{"curve": "fedavg", "value": "", "runs": 2}])
+        self.assertEqual((facts["runs"], facts["notes"][-1]), (2, "fedavg: 2 of 2 runs diverged"))
+        with open(os.path.join(out, "figure.svg"), encoding="utf-8") as f:
+            self.assertIn(">fedavg (n = 0, 2 diverged)<", f.read())
+        with open(os.path.join(out, "points.csv"), encoding="utf-8", newline="") as f:
+            self.assertEqual({row["curve"] for row in csv.DictReader(f)}, {"celgc"})
+        # A run that has diverged is not run again.
+        again = self.tacet("figure", file, "--out", out)
+        self.assertEqual((again.returncode, again.stdout), (0, done.stdout), again.stderr)
+        self.assertEqual(again.stderr.count("] diverged: "), 0)
+
+    def test_a_figure_whose_runs_all_diverge_has_nothing_to_draw(self):
+        file = self.figure("empty.toml", curves='[curves.fedavg]\nset = ["algorithm.name=fedavg"]\ngrid = ["algorithm.eta=1e30,1e31"]\n')
+        done = self.tacet("figure", file, "--out", self.path("empty"))
         self.assertEqual(done.returncode, 2, done.stderr)
-        self.assertIn("the curve fedavg can't be tuned: none of the 2 runs of its grid has train_loss", done.stderr)
+        self.assertIn("the figure has nothing to draw: all runs diverged", done.stderr)
 
     def test_every_figure_of_the_recipes_is_listed(self):
         figures = sorted((ROOT / "recipes" / "figures").glob("*.toml"))

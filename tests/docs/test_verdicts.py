@@ -33,8 +33,8 @@ class ThePage(unittest.TestCase):
         self.assertEqual(claimed - there, set())
         self.assertEqual({name for name in there if name.endswith("-small")} - claimed, set())
 
-    def test_each_claim_from_a_to_i_has_a_block(self):
-        self.assertEqual({name[0] for name in verdicts.CLAIMS}, set("abcdefghi"))
+    def test_each_claim_from_a_to_l_has_a_block(self):
+        self.assertEqual({name[0] for name in verdicts.CLAIMS}, set("abcdefghijkl"))
 
     def test_kept_metrics_are_small(self):
         for path in (ROOT / "docs" / "results").glob("*"):
@@ -49,18 +49,20 @@ class Keeps(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = pathlib.Path(folder.name)
 
-    def kept(self, runs, **facts):
+    def kept(self, runs, places=(), **facts):
+        """`places` has what each run's last point has on the further axes: {curve: {axis: number}}."""
         drawn = self.folder / "drawn"
         drawn.mkdir(exist_ok=True)
         text = io.StringIO()
         rows = csv.writer(text)
-        rows.writerow(["curve", "value", "seed", "key", "x", "y"])
+        rows.writerow(["curve", "value", "seed", "key", "x", "y", *facts.get("over", [])])
         for (curve, value, key), seeds in runs.items():
             for seed, ys in enumerate(seeds, 1):
                 for x, y in enumerate(ys, 1):
-                    rows.writerow([curve, value, seed, key, x, y])
+                    ends = [places[curve][axis] * x / len(ys) for axis in facts.get("over", [])]
+                    rows.writerow([curve, value, seed, key, x, y, *ends])
         (drawn / "points.csv").write_text(text.getvalue())
-        facts = {"figure": "made-up", "title": "made up", "y": "train_loss", "also": [], "target": None, "parameter": "",
+        facts = {"figure": "made-up", "title": "made up", "x": "rounds", "y": "train_loss", "also": [], "target": None, "parameter": "",
                  "notes": [], "runs": 2, "training_seconds": 120, "versions": ["0.1.0"], **facts}
         (drawn / "figure.json").write_text(json.dumps(facts))
         with contextlib.redirect_stdout(io.StringIO()):
@@ -148,6 +150,75 @@ class MadeUp(Keeps):
         self.assertIn("**Verdict: holds in part.** 1 of 2 runs", said)
         self.assertIn("| a | 2 | 3 ± 0 | 0.185 ± 0.16 |", said)
 
+    def test_runs_that_diverge_or_learn_nothing_fail(self):
+        claim = verdicts.trains_when_clipped([("clipped", "free")], 10)
+        # ln 10 = 2.303, and 5 % below it 2.187.
+        runs = {("clipped", "", "train_loss"): [[2.3, 1.0], [2.3, 2.0], [2.3, 2.18]], ("free", "", "train_loss"): [[2.3, 2.2]]}
+        runs.update({(curve, "", "eval_accuracy"): [[0.5]] * len(seeds) for (curve, _, _), seeds in list(runs.items())})
+        said = claim(self.kept(runs, diverged=[{"curve": "free", "value": "", "runs": 2}]))
+        self.assertIn("| clipped | 3 | 0 | 0 | 1.727 ± 0.64 | 0.5 ± 0 |", said)
+        self.assertIn("| free | 3 | 2 | 3 | 2.2 ± 0 | 0.5 ± 0 |", said)
+        self.assertIn("**Verdict: holds.** Runs that diverged, or ended with a loss above 2.19, 5 % below that of guessing: "
+                      "clipped 0 of 3; free 3 of 3.", said)
+        # One run that trains is enough for another verdict, and a curve without any needs no points.
+        runs[("free", "", "train_loss")] = [[2.3, 1.0]]
+        self.assertIn("**Verdict: holds in part.**", claim(self.kept(runs, diverged=[{"curve": "free", "value": "", "runs": 2}])))
+        runs = {place: seeds for place, seeds in runs.items() if place[0] == "clipped"}
+        said = claim(self.kept(runs, diverged=[{"curve": "free", "value": "", "runs": 3}]))
+        self.assertIn("| free | 3 | 3 | 3 | – | – |", said)
+        self.assertIn("**Verdict: holds.**", said)
+
+    def test_a_claim_that_compares_needs_runs_that_did_not_diverge(self):
+        kept = self.kept({("adam", "", "train_loss"): [[2.0]]}, diverged=[{"curve": "sgd", "value": "", "runs": 3}])
+        self.assertEqual(kept.curves(), ["adam", "sgd"])
+        with self.assertRaisesRegex(SystemExit, "made-up: a claim needs a run of sgd with train_loss, got none"):
+            verdicts.below_all("adam")(kept)
+
+    def test_a_loss_that_is_kept_with_rare_messages(self):
+        losses = {"naive-clip": 5.0, "celgc, I = 4": 5.1, "celgc, I = 30": 5.6, "diloco, I = 4": 4.9, "diloco, I = 30": 5.2}
+        runs = {(curve, "", key): [[9.0, loss], [9.0, loss]] for curve, loss in losses.items() for key in ("train_loss", "eval_loss")}
+        cost = {curve: {"bytes": 8e6 if curve == "naive-clip" else 2e6, "seconds": 12.0} for curve in losses}
+        claim = verdicts.keeps_the_loss("diloco", "celgc", "naive-clip", [4, 30])
+        said = claim(self.kept(runs, cost, over=["bytes", "seconds"]))
+        self.assertIn("| naive-clip | 2 | 5 ± 0 | 5 ± 0 | 8 | 12 |", said)
+        self.assertIn("| diloco, I = 30 | 2 | 5.2 ± 0 | 5.2 ± 0 | 2 | 12 |", said)
+        self.assertIn("at I = 4 -2.0 % against naive-clip, below celgc; at I = 30 +4.0 % against naive-clip, below celgc.", said)
+        self.assertIn("**Verdict: holds.**", said)
+        # 6 % above the baseline, and no longer below the rival.
+        runs[("diloco, I = 30", "", "eval_loss")], runs[("celgc, I = 30", "", "eval_loss")] = [[5.3], [5.3]], [[5.3], [5.3]]
+        said = claim(self.kept(runs, cost, over=["bytes", "seconds"]))
+        self.assertIn("at I = 30 +6.0 % against naive-clip, not below celgc.", said)
+        self.assertIn("**Verdict: holds in part.**", said)
+
+    def test_few_values_suffice_with_little_loss_and_few_bytes(self):
+        runs = {(curve, "", key): [[9.0, loss]] for curve, loss in (("full", 5.0), ("top", 5.2)) for key in ("train_loss", "eval_loss")}
+        claim = verdicts.few_values_suffice("full")
+
+        def said(share):
+            cost = {"full": {"bytes": 1e8, "seconds": 3.0}, "top": {"bytes": share * 1e8, "seconds": 4.0}}
+            return claim(self.kept(runs, cost, over=["bytes", "seconds"]))
+
+        self.assertIn("| top | 1 | 5.2 ± 0 | 5.2 ± 0 | 4 | 4 |", said(0.04))
+        self.assertIn("**Verdict: holds.** Validation loss against full, where at most 5 % more count as little: top +4.0 % with 4 % of "
+                      "the bytes.", said(0.04))
+        self.assertIn("**Verdict: holds in part.**", said(0.2))
+        runs[("top", "", "eval_loss")] = [[5.3]]
+        self.assertIn("**Verdict: does not hold.**", said(0.2))
+        # Where the figure is over bytes, they are its x.
+        own = self.kept(runs, {curve: {"seconds": 1.0} for curve in ("full", "top")}, x="bytes", over=["seconds"])
+        self.assertEqual((own.end("top", "bytes").mean, own.end("top", "seconds").mean), (2, 1))
+
+    def test_a_method_that_is_stuck_and_one_that_is_not(self):
+        claim = verdicts.stuck_or_not("celgc", ["clip21"])
+        runs = {("celgc", "", "train_loss"): [[0.5, 0.5, 0.5, 0.5]], ("clip21", "", "train_loss"): [[0.5, 0.25, 0.0, 0.0]]}
+        said = claim(self.kept(runs))
+        self.assertIn("| clip21 | 0.5 | 0.25 | 0 | 0 |", said)
+        self.assertIn("**Verdict: holds.** At the minimum, within a thousandth: celgc never, clip21 in round 3.", said)
+        runs[("celgc", "", "train_loss")] = [[0.5, 0.5, 0.5, 0.4]]
+        self.assertIn("**Verdict: holds in part.**", claim(self.kept(runs)))
+        runs[("clip21", "", "train_loss")] = [[0.5, 0.4, 0.3, 0.2]]
+        self.assertIn("**Verdict: does not hold.**", claim(self.kept(runs)))
+
     def test_updates_in_units_of_the_step_size(self):
         runs = {(curve, "", key): [[value] * 100] for curve in ("adam", "adam, clipped at 1")
                 for key, value in (("train_loss", 5.0), ("update_max", 0.002))}
@@ -206,8 +277,8 @@ class ThePagesCheck(Keeps):
         self.page.write_text(re.sub(r"<!-- generated: i -->.*?<!-- end of generated: i -->\n", "", PAGE, flags=re.S))
         with self.assertRaisesRegex(SystemExit, "must have one block for each claim, has not for i"):
             self.run_on_page()
-        self.page.write_text(PAGE.replace("generated: i -->", "generated: j -->"))
-        with self.assertRaisesRegex(SystemExit, "j is no claim; the claims are a-images, "):
+        self.page.write_text(PAGE.replace("generated: i -->", "generated: z -->"))
+        with self.assertRaisesRegex(SystemExit, "z is no claim; the claims are a-images, "):
             self.run_on_page()
         self.page.write_text(PAGE)
         (self.folder / "results").mkdir()

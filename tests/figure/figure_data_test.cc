@@ -26,6 +26,12 @@ Run run_of(const Numbers& losses, double seconds = 1) {
   return run;
 }
 
+size_t count(const std::string& text, const std::string& part) {
+  size_t n = 0;
+  for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++n;
+  return n;
+}
+
 struct FigureNumbers : testing::Test {
   Figure figure;
   FigurePlan plan;
@@ -106,6 +112,44 @@ TEST_F(FigureNumbers, AreSharesOfRounds) {
   EXPECT_DOUBLE_EQ(series.x.front(), 1.5);
 }
 
+// A run that has diverged is in no mean and is counted. A curve of such runs alone is in the legend.
+TEST_F(FigureNumbers, CountRunsThatDiverged) {
+  add("a", {run_of({4, 2})});
+  add("b", {});
+  plan.groups[0].diverged = 2, plan.groups[1].diverged = 3;
+  const FigureData numbers = data();
+  ASSERT_EQ(numbers.series.size(), 2u);
+  EXPECT_EQ(numbers.series[0].n, 1u);
+  EXPECT_EQ(numbers.series[0].diverged, 2u);
+  EXPECT_TRUE(numbers.series[1].x.empty());
+  const std::string svg = figure_svg(figure, numbers);
+  EXPECT_NE(svg.find(">a (n = 1, 2 diverged)<"), std::string::npos);
+  EXPECT_NE(svg.find(">b (n = 0, 3 diverged)<"), std::string::npos);
+  EXPECT_EQ(count(svg, "class=\"line\""), 1u);
+  const json facts = json::parse(figure_facts(figure, plan, {}, runs));
+  EXPECT_EQ(facts["diverged"],
+            json::parse(R"([{"curve": "a", "value": "", "runs": 2}, {"curve": "b", "value": "", "runs": 3}])"));
+  EXPECT_EQ(facts["runs"], 1);
+  runs[0].clear();
+  EXPECT_EQ(test::error_of([&] { (void)figure_svg(figure, data()); }), "the figure has nothing to draw: all runs diverged");
+}
+
+// Where all runs at one value have diverged, the others stay.
+TEST_F(FigureNumbers, LeaveOutAValueAtWhichAllRunsDiverged) {
+  figure.kind = "final", figure.parameter = "algorithm.eta";
+  add("a", {}, 1.0);
+  add("a", {run_of({4, 2}), run_of({4, 4})}, 0.1);
+  plan.groups[0].diverged = 3, plan.groups[1].diverged = 1;
+  const FigureData numbers = data();
+  ASSERT_EQ(numbers.series.size(), 1u);
+  EXPECT_EQ(numbers.series[0].x, Numbers{0.1});
+  EXPECT_EQ(numbers.series[0].mean, Numbers{3});
+  EXPECT_EQ(numbers.series[0].n, 2u);
+  EXPECT_EQ(numbers.series[0].diverged, 4u);
+  figure.kind = "bars", figure.target = 3;
+  EXPECT_EQ(data().series[0].mean, Numbers{2});
+}
+
 TEST_F(FigureNumbers, SayWhichKeysARunHas) {
   figure.y = "bleu";
   add("a", {run_of({1})});
@@ -122,6 +166,25 @@ TEST_F(FigureNumbers, AreOverTokens) {
   add("a", {run});
   EXPECT_EQ(data().series[0].x, (Numbers{350, 700}));
   EXPECT_EQ(data().x_label, "training tokens of all clients");
+}
+
+// A run's points are drawn over another axis as well, and kept with their places on it.
+TEST_F(FigureNumbers, AreOverFurtherAxes) {
+  figure.over = {"seconds", "bytes"};
+  tacet::Run run = run_of({4, 2}, 0.5);
+  run.recipe = "[run]\nseed = 1\n";
+  run.rounds[1]["client_bytes"] = 80;
+  add("a", {run});
+  EXPECT_EQ(figure_points_csv(figure, plan, runs),
+            "curve,value,seed,key,x,y,seconds,bytes\na,,1,train_loss,1,4,0.5,\na,,1,train_loss,2,2,1,80\n");
+  EXPECT_EQ(json::parse(figure_facts(figure, plan, {}, runs))["over"], json::array({"seconds", "bytes"}));
+  figure.log_x = true, figure.x_label = "rounds so far";
+  const Figure other = with_axis(figure, "seconds");
+  EXPECT_FALSE(other.log_x);
+  const FigureData numbers = figure_data(other, plan, runs);
+  EXPECT_EQ(numbers.series[0].x, (Numbers{0.5, 1}));
+  EXPECT_EQ(numbers.series[0].mean, (Numbers{4, 2}));
+  EXPECT_EQ(numbers.x_label, "training time (s)");
 }
 
 TEST_F(FigureNumbers, AreOfMeasuredGradientsAndOfTheTrainingSet) {
@@ -154,25 +217,20 @@ TEST_F(FigureNumbers, AreKeptRunByRun) {
   EXPECT_TRUE(figure_points_csv(figure, plan, runs).ends_with("\"a, b\",2,2,seconds,1,1\n\"a, b\",2,2,seconds,2,2\n"));
   EXPECT_FALSE(with_key(figure, "seconds").target.has_value());
   figure.target.reset();
-  const json facts = json::parse(figure_facts(figure, {"a note"}, runs));
+  const json facts = json::parse(figure_facts(figure, plan, {"a note"}, runs));
   EXPECT_EQ(facts["runs"], 2);
   EXPECT_EQ(facts["training_seconds"], 4.0);  // 3.5, rounded
   EXPECT_EQ(facts["versions"], json::array({"0.1.0"}));
   EXPECT_EQ(facts["notes"], json::array({"a note"}));
   EXPECT_TRUE(facts["target"].is_null());
+  EXPECT_EQ(facts["diverged"], json::array());
 }
 
 TEST(Reaches, KnowsThatMoreAccuracyIsBetter) {
-  const FigurePoints points{{1, 2, 3}, {0.1, 0.5, 0.9}};
+  const FigurePoints points{{1, 2, 3}, {0.1, 0.5, 0.9}, {}};
   EXPECT_EQ(reaches(points, 0.5, true), 2);
   EXPECT_EQ(reaches(points, 0.5, false), 1);
   EXPECT_TRUE(std::isnan(reaches(points, 0.95, true)));
-}
-
-size_t count(const std::string& text, const std::string& part) {
-  size_t n = 0;
-  for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++n;
-  return n;
 }
 
 TEST_F(FigureNumbers, AreDrawnWithBandsAndLegend) {

@@ -81,6 +81,11 @@ TEST_F(FigureFile, MistakesAreExplained) {
             "f.toml: figure.parameter and figure.values must be given with kind = \"final\"");
   EXPECT_EQ(error(with("kind = \"final\"", "kind = \"bars\"")),
             "f.toml: figure.parameter and figure.values are used with kind = \"final\" or \"speed-up\" only");
+  EXPECT_EQ(error(with("seeds =", "over = [\"bytes\", \"hours\"]\nseeds =")),
+            "f.toml:5: figure.over must have only epoch, iterations, rounds, seconds, bytes, tokens, got "
+            "the string \"hours\"");
+  EXPECT_EQ(error(with("seeds =", "over = [\"bytes\"]\nseeds =")),
+            "f.toml: figure.over is used with kind = \"curves\" only");
   EXPECT_EQ(error("[figure]\ntitle = \"x\"\n"), "f.toml: a figure must have curves, [curves.LABEL], got none");
   EXPECT_EQ(error("[curves.a]\nset = [\"algorithm.eta=1\"]\n"),
             "f.toml:2: curves.a.set: the curve must have a recipe, figure.recipe or its own, or runs, got nothing");
@@ -152,7 +157,40 @@ TEST_F(FigureTuning, LeavesOutWhatHasDivergedAndNeedsAnEndOfAllOthers) {
   EXPECT_NE(test::error_of([&] { (void)tune(figure, tunings, out()); }).find("the curve celgc, I can't be tuned: eta=0.04"),
             std::string::npos);
   folder.write("out/failures/" + tuning_points(tunings)[2].digest + ".json", R"({"state": "diverged", "reason": "nan"})");
-  EXPECT_TRUE(tune(figure, tunings, out())[0].starts_with("celgc, I: algorithm.eta=0.01 "));
+  EXPECT_EQ(tune(figure, tunings, out())[0],
+            "celgc, I: algorithm.eta=0.01 is the best of 3 by train_loss, of which 1 diverged");
+}
+
+// The runs of the figure then tell whether other seeds diverge as well.
+TEST_F(FigureTuning, TakesTheFirstValuesWhereAllHaveDiverged) {
+  for (const Point& point : tuning_points(tunings))
+    folder.write("out/failures/" + point.digest + ".json", R"({"state": "diverged", "reason": "nan"})");
+  EXPECT_EQ(tune(figure, tunings, out())[0], "celgc, I: algorithm.eta=0.01 is the first of 3, all of which diverged");
+  EXPECT_EQ(figure.curves[0].sets, std::vector<std::string>{"algorithm.eta=0.01"});
+}
+
+// A run that has diverged is counted, one that has not ended is an error.
+TEST_F(FigureTuning, RunsAreFoundOrCountedAsDiverged) {
+  figure.curves[0].grids.clear();
+  FigurePlan plan = plan_figure(figure, 1);
+  const auto ends_as = [&](size_t group, size_t run, const std::string& state) {
+    const Point& point = plan.points[plan.groups[group].points[run]];
+    if (state == "done") folder.write("out/" + point.name + "/summary.json", R"({"status": "done"})");
+    if (state == "diverged") folder.write("out/failures/" + point.digest + ".json", R"({"state": "diverged"})");
+  };
+  for (const size_t group : {0u, 1u, 2u}) ends_as(group, 0, "done");
+  ends_as(0, 1, "done"), ends_as(1, 1, "diverged"), ends_as(2, 1, "done");
+  ends_as(3, 0, "diverged");
+  FigurePlan unended = plan;
+  EXPECT_NE(test::error_of([&] { (void)find_runs(figure, unended, out()); }).find(" is open"), std::string::npos);
+  ends_as(3, 1, "diverged");
+  EXPECT_EQ(find_runs(figure, plan, out()),
+            (std::vector<std::string>{"celgc, I at algorithm.interval = 4: 1 of 2 runs diverged",
+                                      "fedavg at algorithm.interval = 4: 2 of 2 runs diverged"}));
+  EXPECT_EQ(plan.groups[0].runs.size(), 2u);
+  EXPECT_EQ(plan.groups[1].runs.size(), 1u);
+  EXPECT_EQ(plan.groups[1].diverged, 1u);
+  EXPECT_TRUE(plan.groups[3].runs.empty());
 }
 
 TEST_F(FigureTuning, NamesTheCurveWhoseGridIsWrong) {

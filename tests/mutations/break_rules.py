@@ -275,8 +275,10 @@ T = "src/tasks/"
 
 # Rules of rounds that end with passes and of measurements, and the test that must fail.
 OTHERS = [
-    ("src/figure/figure_tuning.cc", "the grid's last values are taken", "results.groups[*results.best].settings", "results.groups.back().settings", "figure: FigureTuning.TakesTheBestValuesForAllSeeds"),
+    ("src/figure/figure_tuning.cc", "the grid's last values are taken", "results.groups[results.best.value_or(0)].settings", "results.groups.back().settings", "figure: FigureTuning.TakesTheBestValuesForAllSeeds"),
     ("src/figure/figure_tuning.cc", "points that have not ended are passed over", "if (state.kind == PointState::Kind::done || state.kind == PointState::Kind::diverged) continue;", "if (state.kind != PointState::Kind::failed) continue;", "figure: FigureTuning.LeavesOutWhatHasDivergedAndNeedsAnEndOfAllOthers"),
+    ("src/figure/figure_runs.cc", "a run that diverged is not counted", "++group.diverged;", "continue;", "figure: FigureTuning.RunsAreFoundOrCountedAsDiverged"),
+    ("src/figure/figure_data.cc", "the legend counts no run that diverged", "series.diverged += group.diverged;", "series.diverged = 0;", "figure: FigureNumbers.CountRunsThatDiverged"),
     ("src/figure/figure_file.cc", "a value twice", "if (std::find(given.list.begin(), value, *value) != value)", "if (given.list.empty())", "figure: FigureFile.MistakesAreExplained"),
     ("src/sweep/claims.cc", "half a heartbeat stays", 'fs::remove(file(claim.point, number) + ".part", ignored);', "", "sweep: ClaimsTest.LeaveNothingBehindOfAHeartbeatThatWasCutShort"),
     ("src/report/run_groups.cc", "seeds make groups", '"run.seed",', '"run.side",', "report: Groups.HoldRunsThatDifferInTheirSeedOnly"),
