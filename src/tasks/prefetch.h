@@ -22,6 +22,7 @@
 namespace tacet {
 
 // Guesses the draw after a draw: as it was the last time that the client stood at this step, else the client's next step.
+// A probe's draws are of rounds far ahead; the way back from them is no guess for a round of the run.
 class BatchOrder {
  public:
   BatchKey next(const BatchKey& now) {
@@ -29,7 +30,7 @@ class BatchOrder {
     last_ = now;
     BatchKey guess = now;
     const auto seen = after_.find({now.client, now.step});
-    if (seen == after_.end()) {
+    if (seen == after_.end() || now.round + seen->second.rounds_later < 0) {
       guess.step += 1;
     } else {
       guess.client = seen->second.client;

@@ -44,6 +44,16 @@ TEST(BatchOrder, RepeatsWhatItSawTheLastTime) {
   }
 }
 
+// A probe draws between two rounds of a run, in rounds far ahead: no guess may go back behind the run's begin.
+TEST(BatchOrder, IsOfNoRoundBeforeTheFirst) {
+  BatchOrder order;
+  order.next(draw_of(0, 0, 0));
+  order.next(draw_of(0, 1 << 30, 5));
+  order.next(draw_of(0, 1, 0));
+  const BatchKey guess = order.next(draw_of(0, 2, 5));  // as the last time behind step 5: 2³⁰ − 1 rounds back
+  EXPECT_EQ(std::tie(guess.client, guess.round, guess.step), std::make_tuple(0, int64_t{2}, int64_t{6}));
+}
+
 struct Made {
   Samples samples;
   int64_t step = 0;
