@@ -60,7 +60,6 @@ class Kept:
             raise SystemExit(f"verdicts: {self.facts['figure']}: a claim needs a run of {name} with {place[2]}, got none")
         return self.runs[place]
 
-
     def end(self, curve, axis):
         """The mean over a curve's runs of the last place on an axis, the figure's own or a further one."""
         if axis == self.facts["x"]:

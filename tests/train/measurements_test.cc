@@ -15,31 +15,14 @@
 #include "support/temp_folder.h"
 #include "tacet/algorithm.h"
 #include "tacet/registry.h"
+#include "train/noisy_exponential.h"
 
 namespace tacet {
 namespace {
 
 using nlohmann::json;
-
-// Eight clients with noise on an exponential, a round an epoch.
-Recipe exponential(const std::vector<std::string>& sets) {
-  return parse_recipe(R"(
-data = { name = "noise", samples = 32, noise.kind = "gaussian", noise.scale = 0.5 }
-model = { name = "exponential", dimension = 6, start = 2 }
-algorithm = { name = "celgc", eta = 0.1, gamma = 0.2, interval = 4 }
-clients = { count = 8 }
-schedule = { rounds = 6 }
-)",
-                      "r.toml", sets);
-}
-
-std::vector<json> lines_of(const std::string& folder, const std::string& event) {
-  std::ifstream in(folder + "/metrics.jsonl");
-  std::vector<json> found;
-  for (std::string line; std::getline(in, line);)
-    if (json j = json::parse(line); j["event"] == event) found.push_back(j);
-  return found;
-}
+using test::lines_of;
+using test::noisy_exponential;
 
 Result run_once(const Recipe& recipe, const std::string& out) {
   Observer quiet;
@@ -48,9 +31,9 @@ Result run_once(const Recipe& recipe, const std::string& out) {
 
 TEST(Measurements, ChangeNoBitOfTheRun) {
   const test::TempFolder f;
-  const Result plain = run_once(exponential({}), f / "plain");
+  const Result plain = run_once(noisy_exponential({}), f / "plain");
   for (const std::string set : {"run.gradient_every=1", "run.update_size=true", "run.check=true", "run.eval_rounds=2"}) {
-    const Result other = run_once(exponential({set}), f / set);
+    const Result other = run_once(noisy_exponential({set}), f / set);
     EXPECT_EQ(other.model_sha256, plain.model_sha256) << set;
     EXPECT_EQ(other.bytes_sent, plain.bytes_sent) << set;
   }
@@ -59,7 +42,7 @@ TEST(Measurements, ChangeNoBitOfTheRun) {
 // ‖∇f‖ of a function is known: what is measured is what the evaluation says.
 TEST(Measurements, TheGradientOfAFunctionIsTheExactOne) {
   const test::TempFolder f;
-  run_once(exponential({"run.gradient_every=2"}), f / "run");
+  run_once(noisy_exponential({"run.gradient_every=2"}), f / "run");
   const auto gradients = lines_of(f / "run", "gradient"), evals = lines_of(f / "run", "eval");
   ASSERT_EQ(gradients.size(), 4u);  // at epochs 0, 2, 4, 6
   for (const json& g : gradients)
@@ -74,7 +57,8 @@ TEST(Measurements, TheGradientOfAFunctionIsTheExactOne) {
 TEST(Measurements, TheSizeOfAnUpdateIsThatOfTheStep) {
   const test::TempFolder f;
   const auto recipe = [](const std::string& rounds) {
-    return exponential({"algorithm.gamma=inf", "algorithm.interval=1", "run.update_size=true", "schedule.rounds=" + rounds});
+    return noisy_exponential(
+        {"algorithm.gamma=inf", "algorithm.interval=1", "run.update_size=true", "schedule.rounds=" + rounds});
   };
   const Vec one = run_once(recipe("1"), f / "one").x, two = run_once(recipe("2"), f / "two").x;
   const json line = lines_of(f / "two", "round").at(1);
@@ -85,13 +69,13 @@ TEST(Measurements, TheSizeOfAnUpdateIsThatOfTheStep) {
 
 TEST(Measurements, ARunThatIsCheckedTellsItsDriftAndItsBound) {
   const test::TempFolder f;
-  run_once(exponential({"run.check=true"}), f / "run");
+  run_once(noisy_exponential({"run.check=true"}), f / "run");
   for (const json& line : lines_of(f / "run", "round")) {
     EXPECT_DOUBLE_EQ(line["drift_bound"].get<double>(), 2 * 0.2 * 4);
     EXPECT_GT(line["drift"].get<double>(), 0);
     EXPECT_LE(line["drift"].get<double>(), 1.6);
   }
-  run_once(exponential({"run.check=true", "algorithm.momentum=0.5"}), f / "momentum");
+  run_once(noisy_exponential({"run.check=true", "algorithm.momentum=0.5"}), f / "momentum");
   for (const json& line : lines_of(f / "momentum", "round")) EXPECT_FALSE(line.contains("drift_bound")) << "no such bound";
 }
 
@@ -120,7 +104,7 @@ TEST(Measurements, AViolatedBoundStopsTheRunWithRoundAndNumbers) {
   const test::TempFolder f;
   std::string said;
   try {
-    run_once(exponential({"algorithm.name=too-far", "algorithm.eta=0.05", "algorithm.gamma=0.001", "run.check=true"}),
+    run_once(noisy_exponential({"algorithm.name=too-far", "algorithm.eta=0.05", "algorithm.gamma=0.001", "run.check=true"}),
              f / "run");
   } catch (const UserError& error) {
     ADD_FAILURE() << "no mistake of the user's: " << error.what();
@@ -177,7 +161,7 @@ TEST(Measurements, AreRefusedWhereTheTaskHasNone) {
                       "(Objective::gradient_units is 0), got 0.5"),
             std::string::npos);
   const auto said = [](const std::vector<std::string>& sets) {
-    return test::error_of([&] { run_once(exponential(sets), ""); });
+    return test::error_of([&] { run_once(noisy_exponential(sets), ""); });
   };
   EXPECT_NE(said({"run.eval_train=true"}).find("run.eval_train must be false"), std::string::npos);
   EXPECT_NE(said({"run.gradient_part=0.5"}).find("run.gradient_part: is used with run.gradient_every only"),

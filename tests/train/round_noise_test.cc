@@ -13,6 +13,7 @@
 #include "support/placements.h"
 #include "support/temp_folder.h"
 #include "tacet/registry.h"
+#include "train/noisy_exponential.h"
 
 namespace tacet {
 namespace {
@@ -48,24 +49,10 @@ Recipe slopes_recipe(int clients, const std::vector<std::string>& sets = {}) {
       "slopes.toml", sets);
 }
 
-// Eight clients with noise on an exponential.
-Recipe noisy_recipe(const std::vector<std::string>& sets) {
-  return parse_recipe(R"(
-data = { name = "noise", samples = 32, noise.kind = "gaussian", noise.scale = 0.5 }
-model = { name = "exponential", dimension = 6, start = 2 }
-algorithm = { name = "celgc", eta = 0.1, gamma = 0.2, interval = 4 }
-clients = { count = 8 }
-schedule = { rounds = 6 }
-)",
-                      "r.toml", sets);
-}
-
 std::vector<json> noise_lines(const std::string& folder) {
-  std::ifstream in(folder + "/metrics.jsonl");
   std::vector<json> found;
-  for (std::string line; std::getline(in, line);)
-    if (const json j = json::parse(line); j["event"] == "round")
-      found.push_back({j["noise_clients"], j.value("noise_gradient_square", json()), j.value("noise_trace", json())});
+  for (const json& line : test::lines_of(folder, "round"))
+    found.push_back({line["noise_clients"], line.value("noise_gradient_square", json()), line.value("noise_trace", json())});
   return found;
 }
 
@@ -170,14 +157,14 @@ TEST(RoundNoise, ChangesNoBitAndDependsOnNoPlacement) {
   for (const std::string extra : {"clients.participating=8", "clients.participating=5", "algorithm.name=episode",
                                   "algorithm.name=naive-clip", "algorithm.name=scaffold"}) {
     std::vector<std::string> sets = {extra};
-    const Vec plain = train(noisy_recipe(sets), *single_group(), {}, quiet).x;
+    const Vec plain = train(test::noisy_exponential(sets), *single_group(), {}, quiet).x;
     sets.push_back("run.noise_scale=true");
     std::vector<json> first;
     for (const int ranks : {1, 2, 3}) {
       const std::string out = f / (extra + "-" + std::to_string(ranks));
       const auto x = test::on_ranks<Vec>(ranks, [&](Group& group) {
         Observer none;
-        return train(noisy_recipe(sets), group, {.out = out}, none).x;
+        return train(test::noisy_exponential(sets), group, {.out = out}, none).x;
       });
       for (const Vec& each : x) EXPECT_TRUE(at::equal(each, plain)) << extra << " on " << ranks;
       const auto lines = noise_lines(out);
@@ -191,7 +178,7 @@ TEST(RoundNoise, ChangesNoBitAndDependsOnNoPlacement) {
 
 TEST(RoundNoise, GoesOnAfterAStop) {
   const test::TempFolder f;
-  const Recipe recipe = noisy_recipe({"run.noise_scale=true"});
+  const Recipe recipe = test::noisy_exponential({"run.noise_scale=true"});
   Observer quiet;
   train(recipe, *single_group(), {.out = f / "whole"}, quiet);
   struct Stopper : Observer {
