@@ -46,6 +46,38 @@ class SquareCollector {
   NoiseFigures& figures_;
 };
 
+// The first principal direction of vectors that come one by one, less a centre. It holds one vector: incremental principal
+// components without covariance (Weng, Zhang, Hwang, IEEE Transactions on Pattern Analysis and Machine Intelligence 25(8),
+// 2003), with the old estimate's weight lowered by `forget`, as that began with nothing.
+class PrincipalDirection {
+ public:
+  explicit PrincipalDirection(const Vec& centre) : centre_(centre) {}
+  void add(const Vec& g) {
+    ++count_;
+    if (count_ == 1) {
+      v_ = g - centre_;
+      return;
+    }
+    const double n = static_cast<double>(count_), forget = count_ > 20 ? 2 : 0, length = l2_norm(v_);
+    if (length == 0) {
+      v_.copy_(g).sub_(centre_);
+      return;
+    }
+    const double along = (inner_product(g, v_) - inner_product(centre_, v_)) / length, weight = (1 + forget) / n;
+    v_.mul_(1 - weight).add_(g, weight * along).sub_(centre_, weight * along);
+  }
+  // Ends the search. Returns the direction as a unit vector, or nothing where there was no noise.
+  Vec unit() {
+    const double length = v_.defined() ? l2_norm(v_) : 0;
+    return length > 0 ? v_.div_(length) : Vec();
+  }
+
+ private:
+  const Vec& centre_;
+  Vec v_;
+  int64_t count_ = 0;
+};
+
 }  // namespace
 
 NoiseFigures measure_noise(Objective& objective, const Vec& x, const NoiseOptions& o) {
@@ -53,7 +85,7 @@ NoiseFigures measure_noise(Objective& objective, const Vec& x, const NoiseOption
   DrawnGradients gradients(objective, x, o.seed, 0);
   Vec reference = at::zeros_like(x);
   SquareCollector squares(x, o.group, f);
-  for (; f.reference < o.reference && (f.reference < 2 || o.time_left()); ++f.reference) {
+  for (; f.reference < o.reference && (f.reference < 2 || o.time_left(1.0 / 3)); ++f.reference) {
     const Vec g = gradients.next(o.client);
     squares.add(g, l2_norm(g));
     reference.add_(g);
@@ -61,18 +93,27 @@ NoiseFigures measure_noise(Objective& objective, const Vec& x, const NoiseOption
   reference.div_(static_cast<double>(f.reference));
   f.gradient = l2_norm(reference);
   f.batch = static_cast<double>(gradients.last().samples);
+  PrincipalDirection principal(reference);
+  for (; f.principal < o.principal && (f.principal < 2 || o.time_left(2.0 / 3)); ++f.principal) {
+    const Vec g = gradients.next(o.client);
+    squares.add(g, l2_norm(g));
+    principal.add(g);
+  }
+  const Vec v = principal.unit();
+  const double centre_along = v.defined() ? inner_product(reference, v) : 0;
   std::vector<double> centres;
   for (int j = 0; j < o.directions; ++j) centres.push_back(along_direction(reference, j, o.seed));
   f.projections.resize(centres.size());
   // ‖g − ḡ‖² has the noise of ḡ in it: a share of 1/(reference + 1).
   const double less = 1 / std::sqrt(1 + 1 / static_cast<double>(f.reference));
-  for (; f.samples < o.samples && (f.samples < 2 || o.time_left()); ++f.samples) {
+  for (; f.samples < o.samples && (f.samples < 2 || o.time_left(1)); ++f.samples) {
     const Vec g = gradients.next(o.client);
     const double norm = l2_norm(g), inner = inner_product(g, reference);
     squares.add(g, norm);
     f.gradient_norms.push_back(norm);
     f.along.push_back(f.gradient > 0 ? inner / f.gradient : 0);
     f.norms.push_back(less * std::sqrt(std::max(0.0, norm * norm - 2 * inner + f.gradient * f.gradient)));
+    if (v.defined()) f.along_principal.push_back(inner_product(g, v) - centre_along);
     for (size_t j = 0; j < centres.size(); ++j)
       f.projections[j].push_back(along_direction(g, static_cast<int>(j), o.seed) - centres[j]);
   }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <stdexcept>
 
 #include <ATen/TensorOperators.h>
 #include <ATen/core/Tensor.h>
@@ -65,10 +66,19 @@ void SmoothnessProbe::release() {
 
 void SmoothnessProbe::visit(int64_t round, const Vec& x) {
   const auto start = Clock::now();
-  if (round == before_round_ + 1) measure(x);
+  if (round == before_round_ + 1) points_.push_back(measure(x));
   before_round_ = -2;
   begin(round, x);
   seconds_ += since(start);
+}
+
+SmoothnessPoint SmoothnessProbe::close(int64_t round, const Vec& x) {
+  const auto start = Clock::now();
+  if (round != before_round_ + 1) throw std::logic_error("a pair must begin in the round before its end");
+  SmoothnessPoint p = measure(x);
+  before_round_ = -2;
+  seconds_ += since(start);
+  return p;
 }
 
 void SmoothnessProbe::begin(int64_t round, const Vec& x) {
@@ -112,7 +122,7 @@ void SmoothnessProbe::add_change(double part, double share, SmoothnessPoint& p,
     p.coordinate_smoothness[j] = std::max(p.coordinate_smoothness[j], changes[j] / (part * p.step));
 }
 
-void SmoothnessProbe::measure(const Vec& x) {
+SmoothnessPoint SmoothnessProbe::measure(const Vec& x) {
   here_ = x.clone();
   SmoothnessPoint p{.round = before_round_};
   sum_ = at::sub(here_, before_);
@@ -133,9 +143,9 @@ void SmoothnessProbe::measure(const Vec& x) {
     add_change(part, share, p, layer_steps);
   }
   p.rounding = p.step > 0 ? gradient_error * p.gradient / p.step : 0;
-  points_.push_back(std::move(p));
   objective_.workspace().copy_(here_);
   here_ = sum_ = Vec();
+  return p;
 }
 
 void SmoothnessCloud::add(double gradient, double smoothed, bool counts) {

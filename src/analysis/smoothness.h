@@ -46,9 +46,11 @@ class SmoothnessProbe {
   void begin(int64_t round, const Vec& x);
   // Gives up the pair that has begun, if any, and its vector.
   void release();
+  // Measures the pair that began in the round before, with x as its other end. Returns it, and adds it to no list.
+  SmoothnessPoint close(int64_t round, const Vec& x);
 
  private:
-  void measure(const Vec& x);
+  SmoothnessPoint measure(const Vec& x);
   // Adds `factor` times the units' gradients at before + part·(here − before) to the sum. Returns loss and count.
   Score add_gradients(double part, double factor);
   Score add_unit(int unit, double part, double factor);

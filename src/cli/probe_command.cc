@@ -95,13 +95,13 @@ void measure_clients(const ProbeSource& source, Objective& objective, const Vec&
 void measure_gradients(const ProbeSource& source, const ProbeArguments& a, Objective& objective, const Vec& x,
                        ProbeLine& line, ProbeResult& r) {
   NoiseOptions o;
-  o.samples = o.reference = a.samples;
+  o.samples = o.reference = o.principal = a.samples;
   o.seed = source.seed();
-  const double half = line.seconds() + noise_share * a.seconds / 2, whole = line.seconds() + noise_share * a.seconds;
+  const double start = line.seconds();
   int64_t drawn = 0;
-  o.time_left = [&, half, whole] {
-    line.draw(fmt::format("noise  {} of {} gradients", ++drawn, 2 * a.samples));
-    return line.seconds() < (drawn <= a.samples ? half : whole);
+  o.time_left = [&, start](double share) {
+    line.draw(fmt::format("noise  {} of {} gradients", ++drawn, 3 * a.samples));
+    return line.seconds() < start + share * noise_share * a.seconds;
   };
   r.noise = measure_noise(objective, x, o);
 }
@@ -164,7 +164,7 @@ void declare(CLI::App& command, ProbeArguments& a) {
   command.add_option("--every", a.every, "rounds from one pair to the next (default: 1)")
       ->check([](const std::string& text) { return outside(text, 1, 1000000000); })
       ->option_text("N");
-  command.add_option("--units", a.units, "evaluation batches of the training set at each end of a pair (default: 4)")
+  command.add_option("--units", a.units, "evaluation batches of the training set at each end of a pair (default: 1)")
       ->check([](const std::string& text) { return outside(text, 1, 1000000); })
       ->option_text("N");
   command

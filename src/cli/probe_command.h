@@ -26,7 +26,7 @@ struct ProbeArguments {
   double seconds = 60;    // budget of all measuring and training together
   int64_t points = 40;    // pairs of models
   int64_t every = 1;      // rounds from one pair to the next
-  int64_t units = 4;      // of the training set, that both ends of a pair see
+  int64_t units = 1;      // of the training set, that both ends of a pair see
   int64_t samples = 100;  // mini-batch gradients of the noise
   int64_t rounds = 10;    // rounds along the run whose clients are looked at
   int64_t products = 40;  // of the Hessian with a vector

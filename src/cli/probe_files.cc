@@ -85,6 +85,19 @@ json scale_json(const NoiseFigures& n) {
   });
 }
 
+// The direction was found in other gradients, so that it can't have been drawn to these.
+json principal_json(const NoiseFigures& n, uint64_t seed) {
+  json j = direction_json(n.along_principal, seed);
+  j["drawn"] = n.principal;
+  j["share"] = or_missing([&] {
+    require_samples("the share of a direction", 2, n.along_principal.size());
+    double along = 0, whole = 0;
+    for (size_t k = 0; k < n.norms.size(); ++k) along += std::pow(n.along_principal[k], 2), whole += std::pow(n.norms[k], 2);
+    return numeric(along / whole);
+  });
+  return j;
+}
+
 json noise_json(const ProbeResult& r, uint64_t seed) {
   const NoiseFigures& n = *r.noise;
   json j = {{"samples", n.samples},   {"reference", n.reference},
@@ -103,6 +116,7 @@ json noise_json(const ProbeResult& r, uint64_t seed) {
                                          })}});
   for (const auto& projection : n.projections) j["directions"].push_back(direction_json(projection, seed));
   j["along_gradient"] = direction_json(n.along, seed);
+  j["principal"] = principal_json(n, seed);
   return j;
 }
 
@@ -248,9 +262,11 @@ void write_probe_tables(const ProbeResult& r, const std::string& folder) {
   }
   const NoiseFigures& n = *r.noise;
   std::string head = "norm,gradient_norm,along_gradient";
+  if (!n.along_principal.empty()) head += ",principal";
   for (size_t j = 0; j < n.projections.size(); ++j) head += fmt::format(",direction_{}", j);
   for (size_t k = 0; k < n.norms.size(); ++k) {
     noise += fmt::format("{},{},{}", n.norms[k], n.gradient_norms[k], n.along[k]);
+    if (!n.along_principal.empty()) noise += fmt::format(",{}", n.along_principal[k]);
     for (const auto& projection : n.projections) noise += fmt::format(",{}", projection[k]);
     noise += "\n";
   }

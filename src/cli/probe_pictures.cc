@@ -135,14 +135,16 @@ Panel histogram_panel(const std::vector<double>& values, const std::string& titl
 
 PanelSheet noise_sheet(const ProbeResult& r) {
   const NoiseFigures& n = *r.noise;
-  PanelSheet sheet{
-      .title = about(r, fmt::format("Noise of {} gradients of batch {:g}", n.samples, n.batch)),
-      .caption = "Histograms of mini-batch gradients along their mean and random directions, with normal curves.",
-      .columns = 3};
+  PanelSheet sheet{.title = about(r, fmt::format("Noise of {} gradients of batch {:g}", n.samples, n.batch)),
+                   .caption =
+                       "Histograms of mini-batch gradients along their mean, the principal direction of others' noise and "
+                       "random directions, with normal curves.",
+                   .columns = 3};
   const auto add = [&](const std::vector<double>& values, const std::string& title) {
     if (values.size() >= 20 && deviation(values) > 0) sheet.panels.push_back(histogram_panel(values, title));
   };
   add(n.along, "along the mean gradient");
+  add(n.along_principal, "principal direction");
   for (size_t j = 0; j < n.projections.size(); ++j) add(n.projections[j], fmt::format("random direction {}", j));
   return sheet;
 }

@@ -72,6 +72,7 @@ std::string noise_rows(const json& noise, int width) {
     table.columns[4].cells.push_back(at_key(d["dip"], "p"));
   };
   row("the gradient", noise["along_gradient"]);
+  row("principal", noise["principal"]);
   for (size_t j = 0; j < noise["directions"].size(); ++j) row(fmt::format("direction {}", j), noise["directions"][j]);
   return draw(table, width);
 }

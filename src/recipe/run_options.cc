@@ -38,6 +38,20 @@ void RunOptions::options(OptionList& list) {
   list.flag("noise_scale", noise_scale, false,
             "write each round's estimates for the gradient noise scale, from the clients' first gradients, and into "
             "summary.json the batch at which noise and gradient are equal");
+  list.integer(
+      "smoothness_every", smoothness_every, 0, within(0, 1e9),
+      "rounds between measurements of smoothness, of which each takes gradients over training samples at the round's "
+      "first model, at the next one's and halfway; 0: none");
+  Option& batches = list.integer("smoothness_units", smoothness_units, 1, within(1, 1e6),
+                                 "evaluation batches of the training set that smoothness_every measures on, drawn once from "
+                                 "seed");
+  batches.only_with = {{"smoothness_every"}};
+  Option& share =
+      list.number("smoothness_share", smoothness_share, 0.1, left_open(0, 1e6),
+                  "time that smoothness_every may take, as a part of the training's: a pair that would go beyond "
+                  "it is left out and counted");
+  share.only_with = {{"smoothness_every"}};
+  free(share);
   free(list.flag(
       "check", check, false,
       "after every round compare what must hold: all workers have the same model, and with clipped steps no client "

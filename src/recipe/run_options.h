@@ -15,8 +15,10 @@ struct RunOptions {
   double eval_every = 1, checkpoint_every = 1;  // epochs
   int64_t eval_rounds = 0;
   bool eval_train = false, update_size = false, noise_scale = false, check = false;
-  double gradient_every = 0;  // epochs
-  double gradient_part = 1;   // of the training set
+  double gradient_every = 0;                           // epochs
+  double gradient_part = 1;                            // of the training set
+  int64_t smoothness_every = 0, smoothness_units = 1;  // rounds; evaluation batches of the training set
+  double smoothness_share = 0.1;                       // of the training time
   int checkpoint_keep = 2;
   int64_t log_every = 1;  // rounds
   std::string non_finite, client_state, device, exchange;

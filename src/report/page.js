@@ -565,15 +565,46 @@ function finalFigure() {
   if (parameters.length > 1) tools.append(choice('parameter', '', parameters.map((name) => [name, name]), state.parameter, (name) => { state.parameter = name; draw(); }));
   if (scores.length) tools.append(choice('final', '', [['score', score.name], ['train', 'training loss']], state.final, (name) => { state.final = name; draw(); }));
   tools.append(choice('final-scale', '', [['linear', 'linear'], ['log', 'log']], finalIsLog(lines) ? 'log' : 'linear', (name) => { state.finalLog = name === 'log'; draw(); }));
-  const body = element('div', { className: 'plot drawn' });
-  // The picture is parsed as XML and has no script; its texts are escaped.
-  if (svg) body.append(document.importNode(new DOMParser().parseFromString(svg, 'image/svg+xml').documentElement, true));
-  else body.append(element('p', { className: 'empty' }, 'No run has these values.'));
   const rows = () => ['line,x,mean,low,high', ...lines.flatMap((line) => line.xs.map((x, k) =>
     [`"${line.name.replaceAll('"', '""')}"`, x, line.ys[k], line.low[k], line.high[k]].join(',')))].join('\n') + '\n';
   const caption = element('figcaption', {}, `Last ${yLabel} of each run against ${state.parameter}: mean and one standard deviation over the seeds. `,
     downloads('final', rows, () => svg));
-  return element('figure', { id: 'figure-final' }, element('div', { className: 'figure-head' }, element('h3', {}, `Last ${yLabel}`), tools), body, caption);
+  return element('figure', { id: 'figure-final' }, element('div', { className: 'figure-head' }, element('h3', {}, `Last ${yLabel}`), tools), pictureBox(svg), caption);
+}
+
+// -- smoothness against the gradient's length -----------------------------------------------------------------------------------
+
+// The pairs of each visible run, as points.
+function pairClouds() {
+  return runs.map((run, k) => ({ run, k })).filter(({ run, k }) => 'smoothness' in run.pairs && !(state.mode === 'runs' && state.hidden.has(k)))
+    .map(({ run, k }) => {
+      const of = state.mode === 'runs' ? k : groupOf[k];
+      const both = run.pairs.smoothness.map((y, j) => [run.pairs.pair_gradient_norm[j], y]).filter(([x, y]) => x > 0 && y > 0);
+      return { name: run.name, colour: colour(of), dots: true, apart: true, xs: both.map(([x]) => x), ys: both.map(([, y]) => y) };
+    });
+}
+
+function smoothnessFigure() {
+  const lines = pairClouds(), xs = lines.flatMap((line) => line.xs), ys = lines.flatMap((line) => line.ys);
+  const ends = (values) => [Math.min(...values) / 1.15, Math.max(...values) * 1.15];
+  const axis = (values, wanted) => { const [min, max] = ends(values); return { min, max, log: true, marks: marksOf(min, max, true, wanted) }; };
+  const svg = xs.length ? svgOf({ title: 'Smoothness', xLabel: '‖∇f‖', yLabel: 'L̂', colours: colours(), lines, target: null, x: axis(xs, 6), y: axis(ys, 5) }) : null;
+  const left = runs.reduce((sum, run) => sum + run.pairs_left_out, 0);
+  const rows = () => ['run,gradient_norm,smoothness', ...lines.flatMap((line) => line.xs.map((x, k) =>
+    [`"${line.name.replaceAll('"', '""')}"`, x, line.ys[k]].join(',')))].join('\n') + '\n';
+  const caption = element('figcaption', {}, 'Change of the gradient over the length of the step, against the gradient\u2019s length, a point a measured round. '
+    + 'The samples are the same at both models. A rise says that curvature grows with the gradient. '
+    + (left ? `${left} pairs are left out, as rounding may have made them. ` : ''), downloads('smoothness', rows, () => svg));
+  return element('figure', { id: 'figure-smoothness' }, element('div', { className: 'figure-head' }, element('h3', {}, 'Smoothness against gradient norm')),
+    pictureBox(svg), caption);
+}
+
+// A picture on the page, or words where there is nothing to draw. It is parsed as XML and has no script; its texts are escaped.
+function pictureBox(svg) {
+  const body = element('div', { className: 'plot drawn' });
+  if (svg) body.append(document.importNode(new DOMParser().parseFromString(svg, 'image/svg+xml').documentElement, true));
+  else body.append(element('p', { className: 'empty' }, 'No run has these values.'));
+  return body;
 }
 
 function wholeRange(list) {
@@ -597,6 +628,7 @@ function draw() {
   const shells = list.map(shell);
   place.style.minHeight = `${place.clientHeight}px`;
   place.replaceChildren(...shells.map((s) => s.node));
+  if (has('pairs', 'smoothness')) place.append(smoothnessFigure());
   if (parameters.length) place.append(finalFigure());
   list.forEach((figure, k) => plot(figure, shells[k].body, all));
   place.style.minHeight = '';

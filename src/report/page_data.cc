@@ -70,6 +70,10 @@ json run_data(const Run& run, size_t limit) {
                          with_counters({"eval_loss", "eval_perplexity", "eval_accuracy", "eval_gradient_norm", "eval_bleu",
                                         "eval_top5_accuracy"}),
                          limit);
+  std::vector<json> pairs = run.pairs;
+  std::erase_if(pairs, [](const json& line) { return number(line, "counts") == 0; });
+  one["pairs"] = columns(pairs, with_counters({"smoothness", "pair_gradient_norm"}), kMaxPoints);
+  one["pairs_left_out"] = run.pairs.size() - pairs.size();
   one["split"] = evals.empty() ? "valid" : text(evals.front(), "split", "valid");
   one["averaged"] =
       std::any_of(evals.begin(), evals.end(), [](const json& line) { return line.value("averaged", json(false)) == true; });

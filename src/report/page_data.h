@@ -22,8 +22,9 @@ size_t points_of_page(size_t runs);
 nlohmann::json columns(const std::vector<nlohmann::json>& lines, const std::vector<std::string>& keys,
                        size_t limit = kMaxPoints);
 
-// Returns one run's data: {"name", "rounds": columns, "epochs": columns, "evals": columns, "split": "valid" | "test" |
-// "exact", "averaged": bool}.
+// Returns one run's data: {"name", "rounds": columns, "epochs": columns, "evals": columns, "pairs": columns,
+// "pairs_left_out": number, "split": "valid" | "test" | "exact", "averaged": bool}. Pairs are those of run.smoothness_every
+// whose change is not lost in rounding.
 nlohmann::json run_data(const Run& run, size_t limit);
 
 // Takes away the lines of a run that neither tables nor anything else behind run_data() needs.

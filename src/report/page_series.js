@@ -67,7 +67,7 @@ const escaped = (text) => String(text).replace(/[&<>"]/g, (c) => ({ '&': '&amp;'
   .replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f]/g, '\ufffd');
 
 // Returns a figure as a whole SVG file. `figure` has title, xLabel, yLabel, x and y (each { min, max, log, marks: [[value, text], …] }),
-// lines ({ name, colour, dash, xs, ys, low, high, dots }), target (or null) and colours ({ paper, ink, soft, rule }).
+// lines ({ name, colour, dash, xs, ys, low, high, dots, apart: points without a line }), target (or null) and colours ({ paper, ink, soft, rule }).
 function svgOf(figure) {
   const width = 820, left = 84, right = 250, top = 46, bottom = 60, step = 18;
   const height = Math.max(440, top + bottom + step * figure.lines.length + 10);
@@ -110,7 +110,7 @@ function svgOf(figure) {
   for (const line of figure.lines) {
     if (line.low) out += `<path class="band" d="${band(line)}" fill="${line.colour}" fill-opacity="0.16"/>\n`;
     const dash = line.dash && line.dash.length ? ` stroke-dasharray="${line.dash.join(' ')}"` : '';
-    out += `<path class="line" d="${path(line.xs, line.ys)}" fill="none" stroke="${line.colour}" stroke-width="1.8"${dash}/>\n`;
+    if (!line.apart) out += `<path class="line" d="${path(line.xs, line.ys)}" fill="none" stroke="${line.colour}" stroke-width="1.8"${dash}/>\n`;
     if (line.dots) {
       line.xs.forEach((x, k) => {
         if (shown(x, line.ys[k])) out += `<circle cx="${number(sx(x))}" cy="${number(sy(line.ys[k]))}" r="3" fill="${line.colour}"/>\n`;

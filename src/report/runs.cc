@@ -47,6 +47,7 @@ void add_line(Run& run, json line, const std::string& place) {
       rewind(run.epochs, iteration);
       rewind(run.gradients, iteration);
       rewind(run.train_set, iteration);
+      rewind(run.pairs, iteration);
     }
     run.rounds.push_back(std::move(line));
   } else if (*event == "eval" || *event == "test") {
@@ -55,6 +56,8 @@ void add_line(Run& run, json line, const std::string& place) {
     run.epochs.push_back(std::move(line));
   } else if (*event == "gradient") {
     run.gradients.push_back(std::move(line));
+  } else if (*event == "smoothness") {
+    run.pairs.push_back(std::move(line));
   } else if (*event == "train") {
     run.train_set.push_back(std::move(line));
   }

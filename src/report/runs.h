@@ -19,7 +19,8 @@ struct Run {
   std::vector<nlohmann::json> epochs;  // the "epoch" lines
   // The "gradient" lines (run.gradient_every), and the "train" lines, which are evaluations of the training set.
   std::vector<nlohmann::json> gradients, train_set;
-  std::string recipe;  // text of recipe.toml; empty when there is none
+  std::vector<nlohmann::json> pairs;  // the "smoothness" lines (run.smoothness_every)
+  std::string recipe;                 // text of recipe.toml; empty when there is none
 };
 
 // Reads one run folder. The last line of metrics.jsonl may be half written (no newline yet): it is left out. Where a resumed

@@ -73,6 +73,7 @@ Measurements::Measurements(Training& run, RunLog& log, Observer& observer) : run
   if (o.eval_train && !objective.evaluates_training())
     throw UserError("run.eval_train must be false for this task, which does not evaluate its training set, got true");
   if (o.noise_scale) noise_ = std::make_unique<RoundNoise>(run);
+  if (o.smoothness_every > 0) smoothness_ = std::make_unique<RoundSmoothness>(run);
   if (o.gradient_every == 0) return;
   if (objective.gradient_units() == 0)
     throw UserError(
@@ -98,9 +99,10 @@ bool Measurements::has_bounded_drift() const {
          !by_part && (!a.has("message") || a.text("message") == "f32");
 }
 
-void Measurements::before_round(const std::vector<int>& sampled, const std::vector<int64_t>& bounds, int rank) {
+void Measurements::before_round(const std::vector<int>& sampled, const std::vector<int64_t>& bounds, Group& group) {
   if (run_.options.update_size) before_ = run_.state.x.clone();
-  if (noise_) noise_->begin(sampled, bounds, rank);
+  if (noise_) noise_->begin(sampled, bounds, group.rank());
+  if (smoothness_) smoothness_->begin(group);
 }
 
 std::map<std::string, double> Measurements::after_round(Group& group, const RoundReport& report) {
@@ -154,13 +156,23 @@ void Measurements::check(Group& group, const Drift& own, std::map<std::string, d
   if (std::isfinite(worst.bound)) figures["drift_bound"] = worst.bound;
 }
 
+void Measurements::measure_smoothness(Group& group) {
+  if (!smoothness_) return;
+  if (const auto pair = smoothness_->end(group); !pair.empty()) log_.record("smoothness", pair);
+}
+
 void Measurements::measure_gradient(Group& group) {
   RunState& s = run_.state;
   if (units_.empty() || !run_.due(run_.options.gradient_every, s.next_gradient)) return;
   const MeasuredGradient found = measured_gradient(*run_.objective, group, units_, s.model());
   s.gradient_round = s.round;
   const double part = static_cast<double>(units_.size()) / run_.objective->gradient_units();
-  log_.record_gradient(found.norm, found.total, part);
+  std::map<std::string, double> figures = {{"full_gradient_norm", found.norm},
+                                           {"full_loss", found.total.loss / found.total.count},
+                                           {"samples", found.total.count},
+                                           {"part", part}};
+  if (run_.objective->has_accuracy()) figures["full_accuracy"] = found.total.correct / found.total.count;
+  log_.record("gradient", figures);
   if (group.rank() > 0) return;
   char text[120];
   std::snprintf(text, sizeof text, "epoch %.2f  gradient norm %.6g  over %.4g %% of the training set", run_.epoch(),

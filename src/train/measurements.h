@@ -1,6 +1,6 @@
 // Figures of a run that the method does not make: the gradient over the training set, the size of a round's update, the
-// noise scale, and checks of what must hold. They read the model and change nothing that a round reads, so a run has the
-// same bits with them.
+// noise scale, smoothness, and checks of what must hold. They read the model and change nothing that a round reads, so a run
+// has the same bits with them.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +13,7 @@
 #include "tacet/objective.h"
 #include "tacet/train.h"
 #include "train/round_noise.h"
+#include "train/round_smoothness.h"
 #include "train/run_log.h"
 #include "train/training.h"
 
@@ -36,13 +37,15 @@ class Measurements {
   Measurements(Training& run, RunLog& log, Observer& observer);
 
   // Keeps the model from which the round starts, where its update is measured. `bounds` are the workers' among the round's
-  // clients.
-  void before_round(const std::vector<int>& sampled, const std::vector<int64_t>& bounds, int rank);
+  // clients. Collective.
+  void before_round(const std::vector<int>& sampled, const std::vector<int64_t>& bounds, Group& group);
   // Asks the round for the drift of its clients and for their first gradients, where these are looked at.
   void ask(RoundSetup& setup) const;
   // Returns the figures of the round just finished. Throws std::runtime_error where something that must hold does not.
   // Collective.
   std::map<std::string, double> after_round(Group& group, const RoundReport& report);
+  // Measures the smoothness of the round just finished, where it is due. Collective.
+  void measure_smoothness(Group& group);
   // Measures the gradient over the training set, where it is due. Collective.
   void measure_gradient(Group& group);
 
@@ -55,10 +58,11 @@ class Measurements {
   Training& run_;
   RunLog& log_;
   Observer& observer_;
-  std::vector<int64_t> units_;         // of the training set, that a gradient is measured over
-  Vec before_;                         // the model before the round under way
-  std::unique_ptr<RoundNoise> noise_;  // null unless run.noise_scale
-  bool told_ = false;                  // the user has heard of a round without a noise scale
+  std::vector<int64_t> units_;                   // of the training set, that a gradient is measured over
+  Vec before_;                                   // the model before the round under way
+  std::unique_ptr<RoundNoise> noise_;            // null unless run.noise_scale
+  std::unique_ptr<RoundSmoothness> smoothness_;  // null unless run.smoothness_every
+  bool told_ = false;                            // the user has heard of a round without a noise scale
 };
 
 }  // namespace tacet

@@ -19,6 +19,7 @@
 #include "tacet/group.h"
 #include "tacet/registry.h"
 #include "train/round_noise.h"
+#include "train/round_smoothness.h"
 #include "train/run_privacy.h"
 
 namespace tacet {
@@ -142,6 +143,7 @@ void RunLog::write_summary(const std::string& status, const json& more) {
     j["faults"] = {{"groups", f.groups}, {"lost", f.lost}, {"rounds_repeated", f.rounds_repeated}, {"seconds", f.seconds}};
   if (const auto claim = privacy_summary(run_)) j["privacy"] = *claim;
   if (const auto scale = noise_summary(run_); scale && status != "running") j["noise_scale"] = *scale;
+  if (const auto pairs = smoothness_summary(run_); pairs && status != "running") j["smoothness"] = *pairs;
   j.update(more);
   write_atomically(file("summary.json"), j.dump(1) + "\n");
 }
@@ -282,14 +284,10 @@ void RunLog::record_evaluation(const char* event, const std::string& split) {
   pending_.push_back(std::move(line));
 }
 
-void RunLog::record_gradient(double norm, const Score& total, double part) {
+void RunLog::record(const char* event, const std::map<std::string, double>& figures) {
   if (!on()) return;
-  json line = this->line("gradient");
-  line["full_gradient_norm"] = finite(norm);
-  line["full_loss"] = finite(total.loss / total.count);
-  if (run_.objective->has_accuracy()) line["full_accuracy"] = finite(total.correct / total.count);
-  line["samples"] = total.count;
-  line["part"] = part;
+  json line = this->line(event);
+  for (const auto& [name, value] : figures) line[name] = finite(value);
   pending_.push_back(std::move(line));
 }
 

@@ -60,8 +60,8 @@ class RunLog {
   void record_straggler(int worker, double waited);
   void record_epoch();
   void record_evaluation(const char* event, const std::string& split);
-  // Writes the norm of the gradient over `part` of the training set, whose sums are `total`.
-  void record_gradient(double norm, const Score& total, double part);
+  // Writes a line of another kind, with figures of its own. Figures that are not finite become null.
+  void record(const char* event, const std::map<std::string, double>& figures);
   // Writes what a decision on I made of `before`. `repeated` says that it was made before.
   void record_interval(const IntervalDecision& d, int before, bool repeated);
   void record_membership(int64_t term, const std::vector<std::string>& lost, double seconds, int64_t repeated);

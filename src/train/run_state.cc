@@ -57,6 +57,12 @@ void NoiseTotals::visit(StateVisitor& v) {
   v.number("noise.trace", noise_trace);
 }
 
+void SmoothnessTotals::visit(StateVisitor& v) {
+  v.count("smoothness.pairs", pairs);
+  v.count("smoothness.left_out", left_out);
+  v.number("smoothness.seconds", seconds);
+}
+
 double RunState::train_loss() const {
   return std::isnan(last_epoch_loss) ? epoch_loss / static_cast<double>(epoch_losses) : last_epoch_loss;
 }

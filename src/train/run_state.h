@@ -23,6 +23,14 @@ struct NoiseTotals {
   void visit(StateVisitor& v);
 };
 
+// What the measured pairs of models cost.
+struct SmoothnessTotals {
+  int64_t pairs = 0, left_out = 0;  // measured; due and not measured, as there was no time
+  double seconds = 0;
+
+  void visit(StateVisitor& v);
+};
+
 struct RunState {
   static constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
@@ -51,7 +59,8 @@ struct RunState {
   int64_t skipped = 0;  // gradients that were not finite
   int64_t late = 0;     // clients' turns that were unfinished at the deadline
   FaultTotals faults;
-  NoiseTotals noise;  // saved with run.noise_scale only
+  NoiseTotals noise;            // saved with run.noise_scale only
+  SmoothnessTotals smoothness;  // saved with run.smoothness_every only
 
   bool stop = false;  // a worker was asked to stop; not saved, so a resumed run goes on
 

@@ -201,7 +201,7 @@ class Trainer {
       WorkPlan plan;
       uncounted([&] { plan = deal(sampled); });
       Round r(guarded_setup(sampled, plan));
-      measurements_.before_round(sampled, plan.bounds, session_.group().rank());
+      uncounted([&] { measurements_.before_round(sampled, plan.bounds, session_.group()); });
       compute(r, sampled, plan);
       if (!plan.guests.empty()) uncounted([&] { give_back(session_.group(), run_.visitor(), plan.guests); });
       const double spent = since(start);
@@ -212,6 +212,7 @@ class Trainer {
       uncounted([&] { figures = measurements_.after_round(session_.group(), r.report()); });
       if (run_.sampling.kind == "poisson") figures["came"] = static_cast<double>(sampled.size());
       record(r.report(), epoch_before, figures);
+      uncounted([&] { measurements_.measure_smoothness(session_.group()); });
       uncounted([&] { intervals_.decide(session_.group()); });
       s.stop = r.report().counters.stop > 0;
       uncounted([&] { session_.commit(r.report().busy_seconds); });

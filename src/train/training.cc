@@ -197,6 +197,7 @@ Visit Training::visitor() {
   return [this](StateVisitor& v) {
     state.visit(v, method.fresh_models);
     if (options.noise_scale) state.noise.visit(v);
+    if (options.smoothness_every > 0) state.smoothness.visit(v);
     algorithm->state(v);
     messages->state(v);
     objective->state(v);

@@ -17,6 +17,7 @@
 #include "support/temp_folder.h"
 #include "tacet/error.h"
 #include "tacet/group.h"
+#include "tacet/random.h"
 #include "tacet/task.h"
 #include "tacet/train.h"
 
@@ -141,7 +142,8 @@ TEST(Noise, OfAGaussianIsFoundAsItWasMade) {
                                                  {.kind = "gaussian", .scale = 0.5, .bound = 6}, 1);
   const NoiseFigures n = measure_noise(*objective, at::full({20}, 1.0), {.samples = 400, .reference = 400});
   EXPECT_NEAR(n.gradient, 2 * std::sqrt(20.0), 0.2);
-  EXPECT_NEAR(mean(n.norms), 0.5 * std::sqrt(20.0), 0.05);
+  // 0.5·√2·Γ(10.5)/Γ(10) is the mean length of 20 normal numbers; that of 400 such lengths deviates by 0.017.
+  EXPECT_NEAR(mean(n.norms), 2.208, 0.06);
   for (const auto& projection : n.projections) {
     EXPECT_NEAR(deviation(projection), 0.5, 0.08);
     EXPECT_GT(symmetry_test(projection).p, 0.001);
@@ -160,15 +162,53 @@ TEST(Noise, OfTwoPointsHasTwoModes) {
   EXPECT_LT(dip_test(n.along, 1, 100).p, 0.05);
 }
 
+// Gradients 1 + noise in 20 coordinates: ±3 along the fourth one, a deviation of 0.3 along the others.
+struct NoiseAlongOne : Objective {
+  std::vector<Layer> layers_ = {{"x", 0, 20, {20}}};
+  Vec y_ = at::zeros({20}), g_ = at::zeros({20}), none_ = at::zeros({0});
+  const std::vector<Layer>& layers() const override { return layers_; }
+  Vec initial() override { return at::zeros({20}); }
+  Vec workspace() override { return y_; }
+  Vec buffers() override { return none_; }
+  Vec gradient_buffer() override { return g_; }
+  int64_t training_samples() const override { return 100; }
+  BatchLoss gradient(const BatchKey& draw, const Vec&) override {
+    Stream stream = draw.stream(Purpose::shuffle);
+    float* g = g_.data_ptr<float>();
+    for (int k = 0; k < 20; ++k)
+      g[k] = static_cast<float>(1 + (k == 3 ? (stream.uniform() < 0.5 ? -3 : 3) : 0.3 * stream.normal()));
+    return {1, 1};
+  }
+};
+
+// Of the squared noise 9/(9 + 19·0.09) = 0.84 is along the fourth coordinate, where it has two modes.
+TEST(Noise, HasItsPrincipalDirectionFromOtherGradients) {
+  NoiseAlongOne objective;
+  const NoiseFigures n = measure_noise(objective, at::zeros({20}), {.samples = 100, .reference = 100, .principal = 60});
+  EXPECT_EQ(n.principal, 60);
+  ASSERT_EQ(n.along_principal.size(), 100u);
+  EXPECT_NEAR(deviation(n.along_principal), 3, 0.1);
+  EXPECT_NEAR(mean(n.along_principal), 0, 0.7) << "of the noise of two means of 100";
+  EXPECT_LT(dip_test(n.along_principal, 1, 100).p, 0.02);
+  double along = 0, whole = 0;
+  for (size_t k = 0; k < 100; ++k) along += std::pow(n.along_principal[k], 2), whole += std::pow(n.norms[k], 2);
+  EXPECT_NEAR(along / whole, 0.84, 0.03);
+  EXPECT_TRUE(
+      measure_noise(objective, at::zeros({20}), {.samples = 9, .reference = 9, .principal = 0}).along_principal.empty());
+}
+
 TEST(Noise, EndsWhenItsTimeIsOver) {
   const auto objective = make_function_objective(sum_of(
                                                      2, [](double x) { return x; }, [](double) { return 1.0; }),
                                                  {.kind = "gaussian"}, 1);
-  int left = 5;
+  // The first part has its share until five of 60 draws are over, and each of the others goes on to its own.
+  int drawn = 0;
+  const auto time_left = [&](double share) { return ++drawn <= 5 + (share > 0.5 ? 10 : 0) + (share > 0.9 ? 10 : 0); };
   const NoiseFigures n =
-      measure_noise(*objective, at::zeros({2}), {.samples = 100, .reference = 100, .time_left = [&] { return left-- > 0; }});
+      measure_noise(*objective, at::zeros({2}), {.samples = 100, .reference = 100, .time_left = time_left});
   EXPECT_EQ(n.reference, 7);
-  EXPECT_EQ(n.samples, 2);
+  EXPECT_EQ(n.principal, 11) << "two come unasked";
+  EXPECT_EQ(n.samples, 11);
 }
 
 // ∇f_i − ∇f is the client's tilt less the mean tilt, in each of 16 coordinates: distances 4·(3, 1, 4) and κ² = 16·26/3.

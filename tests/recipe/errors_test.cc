@@ -125,7 +125,8 @@ const std::vector<Mistake> name_mistakes = {
      good_recipe + "[run]\ncolour = 3",
      {},
      "r.toml:20: run.colour is not a key of [run]; its keys are seed, threads, dtype, eval_every, eval_rounds, eval_train, "
-     "gradient_every, gradient_part, update_size, noise_scale, check, checkpoint_every, checkpoint_keep, log_every, "
+     "gradient_every, gradient_part, update_size, noise_scale, smoothness_every, smoothness_units, "
+     "smoothness_share, check, checkpoint_every, checkpoint_keep, log_every, "
      "non_finite, "
      "client_state, "
      "device, exchange, peer_timeout, restarts, second_copy, even_work, min_workers, round_deadline"},

@@ -61,6 +61,14 @@ void write_run(const fs::path& folder, const Shape& s) {
                  {"eta", 20.0},
                  {"gamma", nullptr}});
     lines += line.dump() + "\n";
+    if (s.pairs && r % 4 == 0) {
+      line = counters;
+      line.update({{"event", "smoothness"},
+                   {"pair_gradient_norm", norm},
+                   {"smoothness", 0.5 + norm},
+                   {"counts", r % 20 != 0 ? 1 : 0}});
+      lines += line.dump() + "\n";
+    }
     if (r % rounds_an_epoch != 0) continue;
     line = counters;
     line.update({{"event", "epoch"}, {"epoch", r / rounds_an_epoch}, {"train_loss", epoch_sum / rounds_an_epoch}});

@@ -27,6 +27,7 @@ struct Shape {
   bool done = true;       // false: no summary, and a half-written last line
   int layers = 1;         // of the model
   bool accuracy = false;  // a classifier: accuracy on the test set only
+  bool pairs = false;     // smoothness was measured in every fourth round; each fifth of its pairs does not count
 };
 
 // Writes recipe.toml, metrics.jsonl and summary.json of such a run; makes the folder.

@@ -96,6 +96,7 @@ const wait = (ms) => new Promise((done) => setTimeout(done, ms));
       found.target = (document.querySelector('#figure-train figcaption').textContent.match(/\d+ of \d+ lines reach 5/) || [''])[0];
     }
     found.csvRows = csv.split('\n').length - 2;
+    found.pairs = document.querySelectorAll('#figure-smoothness svg circle').length;
     found.finals = document.querySelectorAll('#figure-final svg path.line').length;
     document.querySelectorAll('details').forEach((d) => { d.open = true; });
     await wait(20);
@@ -173,11 +174,11 @@ opens() {
 
 # One key and value for each thing seen. Four figures have a canvas each; hidden runs leave none; a tip has a line for x and one a run.
 # Scripts: the data, uPlot, the page's two, and the two of this check. The ten runs are two groups that differ in their seed, with bands.
-# Four runs differ in their interval, so there are last values against it: a line for each method.
+# One run has 200 pairs, of which 160 count: a point each. Four runs differ in their interval, so there are last values against it: a line for each method.
 for width in 360 1240; do
-  check one $width canvases=4 inked=4 tip=2 spoken=true zoomed=true staysZoomed=true unzoomed=true scripts=6 csvRows=800
+  check one $width canvases=4 inked=4 pairs=160 tip=2 spoken=true zoomed=true staysZoomed=true unzoomed=true scripts=6 csvRows=800
   check four $width canvases=4 inked=4 canvasesHidden=0 tip=5 svgLines=4 svgBands=0 png=true finals=2 'target="4 of 4 lines reach 5"' spoken=true zoomed=true staysZoomed=true unzoomed=true scripts=6 csvRows=5120
-  check ten $width canvases=4 inked=4 canvasesHidden=0 tip=3 svgLines=2 svgBands=2 png=true spoken=true zoomed=true staysZoomed=true unzoomed=true scripts=6 csvRows=1650
+  check ten $width pairs=0 canvases=4 inked=4 canvasesHidden=0 tip=3 svgLines=2 svgBands=2 png=true spoken=true zoomed=true staysZoomed=true unzoomed=true scripts=6 csvRows=1650
   check empty $width canvases=0 scripts=6 csvRows=0 finals=0
   check hostile $width canvases=4 inked=4 canvasesHidden=0 spoken=true scripts=6
 done

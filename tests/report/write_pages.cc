@@ -24,7 +24,7 @@ int main(int argc, char** argv) {
   for (int interval : {2, 8, 20}) {
     Shape shape;
     shape.interval = interval, shape.epochs = 40, shape.steps = 160, shape.seed = static_cast<unsigned>(interval);
-    shape.floor = 3.95 + 0.015 * interval;
+    shape.floor = 3.95 + 0.015 * interval, shape.pairs = interval == 8;
     write_run(root / ("celgc-interval-" + std::to_string(interval)), shape);
     four.push_back((root / ("celgc-interval-" + std::to_string(interval))).string());
   }
