@@ -40,7 +40,7 @@ probe() {
 # The LSTMs and the Transformer are as small as those of recipes/figures, so that a gradient costs a tenth of a second.
 small_lstm=(model.embedding=128 model.hidden=128 data.batch_size=5 data.bptt=35)
 probe awd-lstm-ptb "smoothness layers noise" recipes/celgc/ptb-awd-lstm-small.toml "${small_lstm[@]}" data.max_tokens=250000
-probe awd-lstm-wikitext2 "smoothness layers" recipes/celgc/ptb-awd-lstm-small.toml "${small_lstm[@]}" data.name=wikitext-2 data.max_tokens=150000
+probe awd-lstm-wikitext2 "smoothness layers noise" recipes/celgc/ptb-awd-lstm-small.toml "${small_lstm[@]}" data.name=wikitext-2 data.max_tokens=150000
 probe transformer-wikitext2 "smoothness layers" recipes/sign-sgd/wikitext2-transformer.toml data.max_tokens=150000 \
   algorithm.eta=0.4 algorithm.gamma=0.1  # with the recipe's γ of 1.25 the first steps overshoot, which makes a line by itself
 probe transformer-multi30k "smoothness layers" recipes/sign-sgd/multi30k-transformer-small.toml

@@ -402,6 +402,7 @@ CLAIMS = {  # the block's name: its figures, and what computes it of them
                                                           ("celgc, I = 4, 6 of 8", "celgc, I = 4, 8 of 8"))),
     "d-batch": (["large-batch-images-small"], near_each_other(("celgc, I = 2", "naive-clip"), ("celgc, I = 8", "naive-clip"))),
     "e": (["episode-similarity-small"], best_where_hard("episode", ["0", "10"], "100")),
+    "e-tweets": (["episode-tweets-small"], best_where_hard("episode", ["0", "10"])),
     "e-synthetic": (["synthetic-heterogeneity"], below_all("episode")),
     "e-stuck": (["stuck-pair"], stuck_or_not("celgc", ["episode", "clip21"])),
     "f-participation": (["episode-pp-participation-small"], best_where_hard("episode++", ["2", "4"])),

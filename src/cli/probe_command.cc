@@ -157,7 +157,7 @@ void declare(CLI::App& command, ProbeArguments& a) {
   command.add_option("--out", a.out, "folder of the files; must be new or empty (default: probes/<recipe>)")
       ->option_text("DIR");
   declare_sets(command, a.sets, "override a key of the recipe; may be repeated");
-  command.add_option("--seconds", a.seconds, "time that all takes together (default: 60)")->option_text("S");
+  command.add_option("--seconds", a.seconds, "time that all takes together (default: 150)")->option_text("S");
   command.add_option("--points", a.points, "pairs of models to measure (default: 40)")
       ->check([](const std::string& text) { return outside(text, 1, 1000000); })
       ->option_text("N");

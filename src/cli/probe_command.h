@@ -23,7 +23,7 @@ struct ProbeArguments {
   std::string recipe;  // or a run's folder
   std::string out;
   std::vector<std::string> sets;
-  double seconds = 60;    // budget of all measuring and training together
+  double seconds = 150;   // budget of all measuring and training together
   int64_t points = 40;    // pairs of models
   int64_t every = 1;      // rounds from one pair to the next
   int64_t units = 1;      // of the training set, that both ends of a pair see
