@@ -1,11 +1,19 @@
 // See probed_objective.h.
 #include "analysis/probed_objective.h"
 
+#include <stdexcept>
+#include <utility>
+
 #include <ATen/core/Tensor.h>
 
 namespace tacet {
 
-Vec ProbedObjective::initial() { return start_.defined() ? start_.clone() : inner_.initial(); }
+Vec ProbedObjective::initial() {
+  if (given_) throw std::logic_error("the model that a probed run starts from is given once");
+  if (!start_.defined()) return inner_.initial();
+  given_ = true;
+  return std::move(start_);
+}
 
 BatchLoss ProbedObjective::gradient(const BatchKey& draw, const Vec& y) {
   guard_();

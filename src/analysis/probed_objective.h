@@ -21,8 +21,9 @@ class ProbedObjective : public Objective {
   // Runs before every gradient. What it throws ends the run.
   using Guard = std::function<void()>;
 
-  // Borrows the inner objective. The run starts at `start`, or at the inner one's start where that is not defined. It has
-  // no splits: a probed run is not evaluated.
+  // Borrows the inner objective. The run starts at `start`, or at the inner one's start where that is not defined. It is
+  // handed on and not kept, so a run of this objective can't be begun a second time. It has no splits: a probed run is not
+  // evaluated.
   ProbedObjective(
       Objective& inner, Vec start, Visit visit, Guard guard = [] {})
       : inner_(inner), start_(std::move(start)), visit_(std::move(visit)), guard_(std::move(guard)) {}
@@ -68,7 +69,8 @@ class ProbedObjective : public Objective {
   Guard guard_;
   Before before_;
   After after_;
-  int64_t seen_ = -1;  // the last round that was visited
+  bool given_ = false;  // `start` was handed on
+  int64_t seen_ = -1;   // the last round that was visited
 };
 
 }  // namespace tacet

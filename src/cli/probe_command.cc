@@ -196,13 +196,13 @@ int cmd_probe(const ProbeArguments& a) {
   set_threads(static_cast<int>(source.recipe.run.integer("threads")));
   const auto objective = make_objective(source.recipe, static_cast<int>(source.recipe.clients.integer("count")));
   for (const std::string& note : objective->notes()) fmt::print(stderr, "tacet: warning: {}\n", visible(note));
-  const Vec start = source.run.empty()
-                        ? objective->initial()
-                        : load_model(*objective, (fs::path(source.run) / "model.safetensors").string(), source.run);
+  // The model of a run. A recipe's begins in training alone, as another copy of it would stay beside.
+  Vec start;
+  if (!source.run.empty()) start = load_model(*objective, (fs::path(source.run) / "model.safetensors").string(), source.run);
   ProbeResult result = begin(source, a, *objective);
   auto* text = dynamic_cast<FreshBatches*>(objective.get());
   result.starts_afresh = text && text->start_batches_afresh();
-  const Vec x = follow_run(source, a, *objective, start, line, result);
+  const Vec x = follow_run(source, a, *objective, std::move(start), line, result);
   measure_gradients(source, a, *objective, x, line, result);
   measure_hessian(source, a, *objective, x, line, result);
   measure_clients(source, *objective, x, line, result);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <set>
 #include <stdexcept>
 
 #include <unistd.h>
@@ -14,6 +15,7 @@
 #include "base/terminal.h"
 #include "data/clients/partition.h"
 #include "tacet/group.h"
+#include "tacet/random.h"
 #include "tacet/train.h"
 
 namespace tacet {
@@ -74,6 +76,16 @@ int64_t batches_now(const ProbeArguments& a, const ProbeLine& line, ProbeResult&
   return 0;
 }
 
+// Returns up to 100 different coordinates of a model of size d, ascending. A shuffle of all would take twice the model's
+// memory.
+std::vector<int64_t> drawn_coordinates(int64_t d, uint64_t seed) {
+  Stream stream(seed, Stream::everyone, Purpose::partition, 0, 1);
+  std::set<int64_t> drawn;
+  while (static_cast<int64_t>(drawn.size()) < std::min(probed_coordinates, d))
+    drawn.insert(static_cast<int64_t>(stream.below(static_cast<uint64_t>(d))));
+  return {drawn.begin(), drawn.end()};
+}
+
 RoundsOptions rounds_options(const ProbeSource& source, ProbeResult& r) {
   RoundsOptions o;
   o.clients = std::min(r.clients, kProbedClients);
@@ -107,15 +119,15 @@ void ProbeLine::draw(const std::string& what) {
   drawn_ = true, last_ = Clock::now();
 }
 
-Vec follow_run(const ProbeSource& source, const ProbeArguments& a, Objective& objective, const Vec& start, ProbeLine& line,
+Vec follow_run(const ProbeSource& source, const ProbeArguments& a, Objective& objective, Vec start, ProbeLine& line,
                ProbeResult& r) {
   if (objective.gradient_units() == 0) {
     r.no_points = "this task has no gradient over its training set";
     note_once(r, "the run is not followed, as " + r.no_points);
-    return start;
+    return start.defined() ? start : objective.initial();
   }
   r.units = drawn_samples(objective.gradient_units(), std::min<int64_t>(a.units, objective.gradient_units()), source.seed());
-  r.coordinates = drawn_samples(r.parameters, std::min(probed_coordinates, r.parameters), source.seed());
+  r.coordinates = drawn_coordinates(r.parameters, source.seed());
   SmoothnessProbe probe(objective, {r.units.begin(), r.units.end()}, a.every, r.coordinates);
   RoundsOptions options = rounds_options(source, r);
   const std::string none = no_look(source, a, r);
@@ -130,18 +142,25 @@ Vec follow_run(const ProbeSource& source, const ProbeArguments& a, Objective& ob
   options.make_room = [&] { probe.release(); };
   options.go_on = [&](int64_t round, const Vec& x) { probe.begin(round, x); };
   RoundsProbe rounds(objective, options);
+  Vec last;
   const auto visit = [&](int64_t round, const Vec& x) {
     rounds.begin(round);
     probe.visit(round, x);
     const size_t n = probe.points().size();
     line.draw(fmt::format("smoothness  round {}  {} of {} points", round, n, a.points));
     const double each = n > 0 ? probe.seconds() / static_cast<double>(n) : 0;
-    if (n >= static_cast<size_t>(a.points) || line.left(trajectory_share) < each) throw SeenEnough();
+    if (n < static_cast<size_t>(a.points) && line.left(trajectory_share) >= each) return;
+    probe.release();
+    last = x.clone();
+    throw SeenEnough();
   };
+  // In the middle of a round its first model is the latest common one. Where that was not kept, a client's stands for it.
   const auto in_time = [&] {
-    if (line.left(trajectory_share) <= 0) throw SeenEnough();
+    if (line.left(trajectory_share) > 0) return;
+    last = probe.last().defined() ? probe.last() : objective.workspace().clone();
+    throw SeenEnough();
   };
-  ProbedObjective probed(objective, start, visit, in_time);
+  ProbedObjective probed(objective, std::move(start), visit, in_time);
   probed.watch([&](const BatchKey& draw, const Vec& y) { rounds.before(draw, y); },
                [&](const BatchKey& draw, const Vec& y, const BatchLoss& loss) { rounds.after(draw, y, loss); });
   DriftObserver observer(rounds);
@@ -150,7 +169,7 @@ Vec follow_run(const ProbeSource& source, const ProbeArguments& a, Objective& ob
   how.drift_models = r.clients > 1 ? 1 : 0;
   const auto group = single_group();
   try {
-    train(source.recipe, probed, *group, how, observer);
+    last = train(source.recipe, probed, *group, how, observer).x;
   } catch (const SeenEnough&) {
   }
   rounds.end();
@@ -159,7 +178,7 @@ Vec follow_run(const ProbeSource& source, const ProbeArguments& a, Objective& ob
   r.rounds = rounds.rounds();
   r.rounds_measured = rounds.measured();
   r.rounds_seconds = rounds.seconds();
-  return probe.last().defined() ? probe.last().clone() : start;
+  return last;
 }
 
 }  // namespace tacet

@@ -35,9 +35,9 @@ struct ProbeSource {
 // Clients that a probe looks at; others are left out.
 inline constexpr int64_t kProbedClients = 64;
 
-// Trains from `start` until there are enough points or the share of time is over, and measures on the way. Returns the
-// latest common model.
-Vec follow_run(const ProbeSource& source, const ProbeArguments& a, Objective& objective, const Vec& start, ProbeLine& line,
+// Trains from `start`, or from the recipe's own begin where that is not defined, until there are enough points or the share
+// of time is over, and measures on the way. Returns the latest common model.
+Vec follow_run(const ProbeSource& source, const ProbeArguments& a, Objective& objective, Vec start, ProbeLine& line,
                ProbeResult& result);
 
 }  // namespace tacet
