@@ -298,7 +298,7 @@ OTHERS = [
     ("src/train/round_noise.cc", "noise: leaves are added as they come", "nodes_[nodes_.size() - 2].width == nodes_.back().width", "true", "train: ArrivingSum.HasTheBitsOfTheTree"),
     ("src/train/round_noise.cc", "noise: a half that the tree cuts off stays apart", "while (last_ == bounds_.back() && last_two_are_siblings()) merge_last_two();", "", "train: ArrivingSum.HasTheBitsOfTheTree"),
     ("src/train/training.cc", "noise: its sums are not saved", "if (options.noise_scale) state.noise.visit(v);", "", "train: RoundNoise.GoesOnAfterAStop"),
-    ("src/analysis/noise_probe.cc", "the principal direction has the mean in it", "(inner_product(g, v_) - inner_product(centre_, v_)) / length", "inner_product(g, v_) / length", "analysis: Noise.HasItsPrincipalDirectionFromOtherGradients"),
+    ("src/analysis/noise_probe.cc", "the principal direction has the mean in it", "(inner_product(g, v_) - inner_product(centre_, v_)) / length", "inner_product(g, v_) / length", "probe: Noise.HasItsPrincipalDirectionFromOtherGradients"),
     ("src/train/training.cc", "smoothness: its totals are not saved", "if (options.smoothness_every > 0) state.smoothness.visit(v);", "", "train: RoundSmoothness.GoesOnAfterAStop"),
     ("src/train/round_smoothness.cc", "smoothness: pairs take what time they like", "s.smoothness.seconds + last_seconds_ <= run_.options.smoothness_share * s.seconds", "true", "train: RoundSmoothness.KeepsToItsShareOfTheTime"),
     ("src/train/round_smoothness.h", "smoothness: every round's pair is measured", "return round % run_.options.smoothness_every == 0;", "return true;", "train: RoundSmoothness.MeasuresSomeRoundsOnSomeUnits"),
