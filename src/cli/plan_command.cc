@@ -79,9 +79,12 @@ class Constants {
               std::optional<double> assumed = std::nullopt, const std::string& why = "") {
     std::optional<PlanConstant> c = probe_.constant(name);
     if (given) c = PlanConstant{.name = name, .value = *given, .origin = "given"};
-    if (!c && assumed) c = PlanConstant{.name = name, .value = *assumed, .origin = "assumed", .why = why};
+    const std::string told = probe_.why_not(name);
+    if (!c && assumed) {
+      c = PlanConstant{.name = name, .value = *assumed, .origin = "assumed", .why = why};
+      if (!told.empty()) c->why += fmt::format("; {}", told);
+    }
     if (!c) {
-      const std::string told = probe_.why_not(name);
       throw UserError(option + ": is needed" +
                       (told.empty() ? ", or a probe's file that has it (--probe)" : " (" + told + ")"));
     }

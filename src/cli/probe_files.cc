@@ -137,6 +137,10 @@ json kappa_json(const ProbeResult& r) {
   if (r.clients == 1) return {{"value", 0.0}, {"what", "one client"}};
   if (!r.heterogeneity) return missing(r.no_heterogeneity);
   const std::vector<double>& s = r.heterogeneity->squares;
+  // The squares are free of the noise on average, so that their sum may be negative. That says nothing of κ but its size.
+  if (!(r.heterogeneity->kappa > 0))
+    return missing(
+        "how far clients are apart is lost in the noise of their gradients: give more --seconds, or --kappa to tacet plan");
   json j = {{"value", r.heterogeneity->kappa}, {"what", "root mean square over clients, without the noise"}};
   if (s.size() < 8) {
     j["interval_missing"] = fmt::format("an interval needs at least 8 clients, got {}", s.size());

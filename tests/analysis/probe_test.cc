@@ -162,7 +162,7 @@ TEST(Noise, OfTwoPointsHasTwoModes) {
   EXPECT_LT(dip_test(n.along, 1, 100).p, 0.05);
 }
 
-// Gradients 1 + noise in 20 coordinates: ±3 along the fourth one, a deviation of 0.3 along the others.
+// Gradients 50 + noise in 20 coordinates: ±3 along the fourth one, a deviation of 0.3 along the others.
 struct NoiseAlongOne : Objective {
   std::vector<Layer> layers_ = {{"x", 0, 20, {20}}};
   Vec y_ = at::zeros({20}), g_ = at::zeros({20}), none_ = at::zeros({0});
@@ -176,7 +176,7 @@ struct NoiseAlongOne : Objective {
     Stream stream = draw.stream(Purpose::shuffle);
     float* g = g_.data_ptr<float>();
     for (int k = 0; k < 20; ++k)
-      g[k] = static_cast<float>(1 + (k == 3 ? (stream.uniform() < 0.5 ? -3 : 3) : 0.3 * stream.normal()));
+      g[k] = static_cast<float>(50 + (k == 3 ? (stream.uniform() < 0.5 ? -3 : 3) : 0.3 * stream.normal()));
     return {1, 1};
   }
 };

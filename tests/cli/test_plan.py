@@ -282,7 +282,7 @@ class Probe(Case):
         sigma = constant(self.found, "sigma")
         self.assertLess(sigma["low"], sigma["value"])
         self.assertAlmostEqual(sigma["value"], 0.2 * math.sqrt(6) * 1.4, delta=0.25)  # χ with 6 degrees: 0.95 at 3.55 · 0.2
-        self.assertLess(constant(self.found, "kappa")["value"], 0.2)  # equal clients
+        self.assertLess(constant(self.found, "kappa").get("value", 0), 0.2)  # equal clients, or lost in the noise
         self.assertIn("least value", constant(self.found, "delta")["missing"])
 
     def test_a_plan_reads_it(self):
@@ -300,6 +300,20 @@ class Probe(Case):
         done = self.tacet("plan", "--probe", file, "--epsilon", "0.05", "--delta", "10", "--bandwidth", "1e6", "--parameters", "7")
         self.assertEqual(done.returncode, 2)
         self.assertIn("a model with 6 parameters, got --parameters 7", done.stderr)
+
+    def test_a_kappa_that_noise_hides_is_no_zero(self):
+        """The plan says what it assumes in its place, and why the probe has none."""
+        found = json.loads(json.dumps(self.found))
+        hidden = constant(found, "kappa")
+        hidden.pop("value", None)
+        hidden["missing"] = "how far clients are apart is lost in the noise"
+        file = self.path("hidden.json")
+        with open(file, "w") as out:
+            json.dump(found, out)
+        done = self.tacet("plan", "--probe", file, "--epsilon", "0.05", "--delta", "10", "--sigma", "1")
+        said = " ".join(done.stdout.split())
+        self.assertIn("kappa is assumed: clients are alike, as --kappa is not given; ", said)
+        self.assertIn("how far clients are apart is lost in the noise", said)
 
     def test_a_run_is_probed_from_its_model(self):
         run, out = self.path("run"), self.path("of-run")
