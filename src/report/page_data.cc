@@ -72,7 +72,7 @@ json run_data(const Run& run, size_t limit) {
                          limit);
   std::vector<json> pairs = run.pairs;
   std::erase_if(pairs, [](const json& line) { return number(line, "counts") == 0; });
-  one["pairs"] = columns(pairs, with_counters({"smoothness", "pair_gradient_norm"}), kMaxPoints);
+  one["pairs"] = columns(pairs, with_counters({"smoothness", "pair_gradient_norm"}), limit);
   one["pairs_left_out"] = run.pairs.size() - pairs.size();
   one["split"] = evals.empty() ? "valid" : text(evals.front(), "split", "valid");
   one["averaged"] =

@@ -28,10 +28,12 @@ std::vector<int> units_of(const Training& run) {
 
 RoundSmoothness::RoundSmoothness(Training& run) : run_(run), probe_(*run.objective, units_of(run), 1) {}
 
-// Returns true if another pair keeps what all of them took within its share. The first pair comes before any training.
+// Returns true if another pair, as long as those before on average, keeps all of them within their share. The first pair
+// comes before any training.
 bool RoundSmoothness::has_time() const {
-  const RunState& s = run_.state;
-  return s.smoothness.pairs == 0 || s.smoothness.seconds + last_seconds_ <= run_.options.smoothness_share * s.seconds;
+  const SmoothnessTotals& t = run_.state.smoothness;
+  const auto pairs = static_cast<double>(t.pairs);
+  return t.pairs == 0 || t.seconds * (pairs + 1) / pairs <= run_.options.smoothness_share * run_.state.seconds;
 }
 
 void RoundSmoothness::begin(Group& group) {
@@ -54,7 +56,7 @@ std::map<std::string, double> RoundSmoothness::end(Group& group) {
   // All workers keep the line, as worker 0 may be lost before it has written it.
   const std::vector<double> all = all_gather(group, mine);
   ++s.smoothness.pairs;
-  s.smoothness.seconds += last_seconds_ = all[6];
+  s.smoothness.seconds += all[6];
   return {{"pair_loss", all[0]},    {"pair_gradient_norm", all[1]}, {"step_norm", all[2]},
           {"smoothness", all[3]},   {"rounding", all[4]},           {"counts", all[5]},
           {"probe_seconds", all[6]}};

@@ -34,8 +34,7 @@ class RoundSmoothness {
 
   Training& run_;
   SmoothnessProbe probe_;
-  double last_seconds_ = 0;  // that the pair before took
-  bool measures_ = false;    // the round under way
+  bool measures_ = false;  // the round under way
 };
 
 // Returns what summary.json says of the run's pairs; nothing where they were not asked for.

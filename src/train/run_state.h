@@ -23,7 +23,7 @@ struct NoiseTotals {
   void visit(StateVisitor& v);
 };
 
-// What the measured pairs of models cost.
+// The number of measured pairs of models, and their cost.
 struct SmoothnessTotals {
   int64_t pairs = 0, left_out = 0;  // measured; due and not measured, as there was no time
   double seconds = 0;

@@ -181,7 +181,7 @@ struct NoiseAlongOne : Objective {
   }
 };
 
-// Of the squared noise 9/(9 + 19·0.09) = 0.84 is along the fourth coordinate, where it has two modes.
+// The fourth coordinate has 9/(9 + 19·0.09) = 0.84 of the squared noise, and two modes.
 TEST(Noise, HasItsPrincipalDirectionFromOtherGradients) {
   NoiseAlongOne objective;
   const NoiseFigures n = measure_noise(objective, at::zeros({20}), {.samples = 100, .reference = 100, .principal = 60});

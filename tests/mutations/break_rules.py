@@ -300,7 +300,7 @@ OTHERS = [
     ("src/train/training.cc", "noise: its sums are not saved", "if (options.noise_scale) state.noise.visit(v);", "", "train: RoundNoise.GoesOnAfterAStop"),
     ("src/analysis/noise_probe.cc", "the principal direction has the mean in it", "(inner_product(g, v_) - inner_product(centre_, v_)) / length", "inner_product(g, v_) / length", "probe: Noise.HasItsPrincipalDirectionFromOtherGradients"),
     ("src/train/training.cc", "smoothness: its totals are not saved", "if (options.smoothness_every > 0) state.smoothness.visit(v);", "", "train: RoundSmoothness.GoesOnAfterAStop"),
-    ("src/train/round_smoothness.cc", "smoothness: pairs take what time they like", "s.smoothness.seconds + last_seconds_ <= run_.options.smoothness_share * s.seconds", "true", "train: RoundSmoothness.KeepsToItsShareOfTheTime"),
+    ("src/train/round_smoothness.cc", "smoothness: pairs take what time they like", "t.seconds * (pairs + 1) / pairs <= run_.options.smoothness_share * run_.state.seconds", "pairs > 0", "train: RoundSmoothness.KeepsToItsShareOfTheTime"),
     ("src/train/round_smoothness.h", "smoothness: every round's pair is measured", "return round % run_.options.smoothness_every == 0;", "return true;", "train: RoundSmoothness.MeasuresSomeRoundsOnSomeUnits"),
     ("src/figure/panel_sheet.cc", "a guide stands on a log axis' 0", "if (!s.holds(x, s.y.high)) continue;", "", "figure: Panels.HaveGuidesFromTopToBottom"),
     ("src/train/trainer.cc", "clients take the steps of the one that takes most", "setup.steps = [steps = std::move(steps)](int client) { return steps[static_cast<size_t>(client)]; };", "(void)steps;", "train: Deadline.WhoComesTooLateWasNotThere"),

@@ -2,13 +2,16 @@
 // the tests.
 #pragma once
 
+#include <atomic>
 #include <fstream>
 #include <string>
 #include <vector>
 
 #include <nlohmann/json.hpp>
 
+#include "tacet/group.h"
 #include "tacet/recipe.h"
+#include "tacet/train.h"
 
 namespace tacet::test {
 
@@ -22,6 +25,17 @@ clients = { count = 8 }
 schedule = { rounds = 6 }
 )",
                       "r.toml", sets);
+}
+
+// Trains into the folder and asks for a stop behind that round.
+inline void train_and_stop(const Recipe& recipe, const std::string& folder, int64_t round) {
+  struct Stopper : Observer {
+    explicit Stopper(int64_t at) : round(at) {}
+    int64_t round;
+    std::atomic<bool> stop{false};
+    void progress(const Progress& p) override { stop = p.round >= round; }
+  } stopper(round);
+  train(recipe, *single_group(), {.out = folder, .stop = &stopper.stop}, stopper);
 }
 
 // Returns a run's lines of one event, in order.

@@ -1,7 +1,6 @@
 // The gradient noise scale along a run: closed forms, sums whose bits no placement changes, and runs that don't notice it.
 #include "train/round_noise.h"
 
-#include <atomic>
 #include <cmath>
 #include <fstream>
 
@@ -181,11 +180,7 @@ TEST(RoundNoise, GoesOnAfterAStop) {
   const Recipe recipe = test::noisy_exponential({"run.noise_scale=true"});
   Observer quiet;
   train(recipe, *single_group(), {.out = f / "whole"}, quiet);
-  struct Stopper : Observer {
-    std::atomic<bool> stop{false};
-    void progress(const Progress& p) override { stop = p.round >= 3; }
-  } stopper;
-  train(recipe, *single_group(), {.out = f / "stopped", .stop = &stopper.stop}, stopper);
+  test::train_and_stop(recipe, f / "stopped", 3);
   EXPECT_LT(noise_lines(f / "stopped").size(), 6u);
   train(recipe, *single_group(), {.out = f / "stopped", .resume = true}, quiet);
   EXPECT_EQ(noise_lines(f / "stopped"), noise_lines(f / "whole"));

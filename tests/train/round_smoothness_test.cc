@@ -1,7 +1,6 @@
 // Smoothness along a run: curvature that is known, lines whose numbers no placement changes, and runs that don't notice it.
 #include "train/round_smoothness.h"
 
-#include <atomic>
 #include <cmath>
 #include <fstream>
 
@@ -143,11 +142,7 @@ TEST(RoundSmoothness, GoesOnAfterAStop) {
   const Recipe recipe = test::noisy_exponential({"run.smoothness_every=1", "run.smoothness_share=1e6"});
   Observer quiet;
   train(recipe, *single_group(), {.out = f / "whole"}, quiet);
-  struct Stopper : Observer {
-    std::atomic<bool> stop{false};
-    void progress(const Progress& p) override { stop = p.round >= 3; }
-  } stopper;
-  train(recipe, *single_group(), {.out = f / "stopped", .stop = &stopper.stop}, stopper);
+  test::train_and_stop(recipe, f / "stopped", 3);
   EXPECT_LT(pairs_of(f / "stopped").size(), 6u);
   train(recipe, *single_group(), {.out = f / "stopped", .resume = true}, quiet);
   EXPECT_EQ(pairs_of(f / "stopped"), pairs_of(f / "whole"));
