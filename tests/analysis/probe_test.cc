@@ -14,6 +14,7 @@
 #include "data/image_fixtures.h"
 #include "problems/function_objective.h"
 #include "support/environment.h"
+#include "support/flat_objective.h"
 #include "support/temp_folder.h"
 #include "tacet/error.h"
 #include "tacet/group.h"
@@ -163,15 +164,8 @@ TEST(Noise, OfTwoPointsHasTwoModes) {
 }
 
 // Gradients 50 + noise in 20 coordinates: ±3 along the fourth one, a deviation of 0.3 along the others.
-struct NoiseAlongOne : Objective {
-  std::vector<Layer> layers_ = {{"x", 0, 20, {20}}};
-  Vec y_ = at::zeros({20}), g_ = at::zeros({20}), none_ = at::zeros({0});
-  const std::vector<Layer>& layers() const override { return layers_; }
-  Vec initial() override { return at::zeros({20}); }
-  Vec workspace() override { return y_; }
-  Vec buffers() override { return none_; }
-  Vec gradient_buffer() override { return g_; }
-  int64_t training_samples() const override { return 100; }
+struct NoiseAlongOne : test::FlatObjective {
+  NoiseAlongOne() : FlatObjective(20) {}
   BatchLoss gradient(const BatchKey& draw, const Vec&) override {
     Stream stream = draw.stream(Purpose::shuffle);
     float* g = g_.data_ptr<float>();

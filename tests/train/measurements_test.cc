@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "support/error_of.h"
+#include "support/flat_objective.h"
 #include "support/placements.h"
 #include "support/quadratic.h"
 #include "support/temp_folder.h"
@@ -120,16 +121,8 @@ TEST(Measurements, AViolatedBoundStopsTheRunWithRoundAndNumbers) {
 
 // The sum over units has the same bits on any number of workers.
 TEST(Measurements, TheGradientHasTheSameBitsOnAnyNumberOfWorkers) {
-  struct Pieces : Objective {
-    std::vector<Layer> layers_ = {{"x", 0, 3, {3}}};
-    Vec y_ = at::zeros({3}), g_ = at::zeros({3}), none_ = at::zeros({0});
-    const std::vector<Layer>& layers() const override { return layers_; }
-    Vec initial() override { return at::zeros({3}); }
-    Vec workspace() override { return y_; }
-    Vec buffers() override { return none_; }
-    Vec gradient_buffer() override { return g_; }
-    BatchLoss gradient(const BatchKey&, const Vec&) override { return {}; }
-    int64_t training_samples() const override { return 1; }
+  struct Pieces : test::FlatObjective {
+    Pieces() : FlatObjective(3) {}
     int gradient_units() const override { return 11; }
     Score unit_gradient(int unit, const Vec&) override {
       g_.fill_(0.1f * static_cast<float>(1 + unit * unit));

@@ -9,6 +9,7 @@
 
 #include "engine/tree_sum.h"
 #include "support/error_of.h"
+#include "support/flat_objective.h"
 #include "support/placements.h"
 #include "support/temp_folder.h"
 #include "tacet/registry.h"
@@ -20,18 +21,11 @@ namespace {
 using nlohmann::json;
 
 // Client i's gradient is the i-th vector everywhere, from so many samples.
-struct SlopesOfClients : Objective {
-  explicit SlopesOfClients(std::vector<std::vector<float>> all, int64_t batch) : slopes(std::move(all)), samples(batch) {}
+struct SlopesOfClients : test::FlatObjective {
+  SlopesOfClients(std::vector<std::vector<float>> all, int64_t batch)
+      : FlatObjective(2), slopes(std::move(all)), samples(batch) {}
   std::vector<std::vector<float>> slopes;
   int64_t samples;
-  std::vector<Layer> layers_ = {{"x", 0, 2, {2}}};
-  Vec y_ = at::zeros({2}), g_ = at::zeros({2}), none_ = at::zeros({0});
-  const std::vector<Layer>& layers() const override { return layers_; }
-  Vec initial() override { return at::zeros({2}); }
-  Vec workspace() override { return y_; }
-  Vec buffers() override { return none_; }
-  Vec gradient_buffer() override { return g_; }
-  int64_t training_samples() const override { return 100; }
   BatchLoss gradient(const BatchKey& draw, const Vec&) override {
     g_.copy_(at::tensor(slopes[static_cast<size_t>(draw.client)]));
     return {1, samples};

@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "support/error_of.h"
+#include "support/flat_objective.h"
 #include "support/placements.h"
 #include "support/temp_folder.h"
 #include "tacet/registry.h"
@@ -19,16 +20,10 @@ namespace {
 using nlohmann::json;
 
 // f(x) = a/2 ‖x‖² with its own a and number of samples in each unit of the training set. Steps follow the gradient x.
-struct Bowls : Objective {
-  std::vector<Layer> layers_ = {{"x", 0, 2, {2}}};
+struct Bowls : test::FlatObjective {
+  Bowls() : FlatObjective(2) {}
   std::vector<float> curvatures = {1, 2, 6};
-  Vec y_ = at::zeros({2}), g_ = at::zeros({2}), none_ = at::zeros({0});
-  const std::vector<Layer>& layers() const override { return layers_; }
   Vec initial() override { return at::tensor({3.0f, 4.0f}); }
-  Vec workspace() override { return y_; }
-  Vec buffers() override { return none_; }
-  Vec gradient_buffer() override { return g_; }
-  int64_t training_samples() const override { return 100; }
   BatchLoss gradient(const BatchKey&, const Vec& y) override {
     g_.copy_(y);
     return {1, 10};
