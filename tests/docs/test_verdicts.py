@@ -28,7 +28,7 @@ class ThePage(unittest.TestCase):
         self.assertNotRegex(prose, r"±\s*\d|\d\s*%|\d+\.\d\d")
 
     def test_each_figure_of_a_claim_is_there_and_each_small_twin_is_one_of_a_claim(self):
-        claimed = {figure for figures, _ in verdicts.CLAIMS.values() for figure in figures}
+        claimed = {figure for figures, *_ in verdicts.CLAIMS.values() for figure in figures}
         there = {path.stem for path in (ROOT / "recipes" / "figures").glob("*.toml")}
         self.assertEqual(claimed - there, set())
         self.assertEqual({name for name in there if name.endswith("-small")} - claimed, set())
@@ -65,6 +65,7 @@ class Keeps(unittest.TestCase):
         facts = {"figure": "made-up", "title": "made up", "x": "rounds", "y": "train_loss", "also": [], "target": None, "parameter": "",
                  "notes": [], "runs": 2, "training_seconds": 120, "versions": ["0.1.0"], **facts}
         (drawn / "figure.json").write_text(json.dumps(facts))
+        (drawn / "figure.svg").write_text("<svg/>")
         with contextlib.redirect_stdout(io.StringIO()):
             verdicts.keep(drawn, self.folder / "results")
         return verdicts.Kept(self.folder / "results", facts["figure"])
@@ -117,23 +118,37 @@ class MadeUp(Keeps):
         self.assertIn("at 0 it beats none", claim(self.kept(runs, parameter="data.partition.similarity")))
 
     def test_rounds_to_the_accuracy_of_fed_ams(self):
-        def accuracies(*values):
-            return [list(values)] * 2
+        def accuracies(*stages):
+            """Those of 20 rounds, of two seeds: each stage is an accuracy and the rounds that have it."""
+            return [[accuracy for accuracy, rounds in stages for _ in range(rounds)]] * 2
 
-        runs = {("fed-lamb", "", "eval_accuracy"): accuracies(0.2, 0.9, 0.9, 0.95),
-                ("fed-adam", "", "eval_accuracy"): accuracies(0.1, 0.2, 0.3, 0.9),
-                ("fed-ams", "", "eval_accuracy"): accuracies(0.1, 0.3, 0.5, 0.8),
-                ("fedavg", "", "eval_accuracy"): accuracies(0.1, 0.1, 0.1, 0.2)}
+        # fed-ams has 50 % in round 16, and 80 % in round 20; 0.6 of them are 9.6 and 12.
+        runs = {("fed-lamb", "", "eval_accuracy"): accuracies((0.2, 1), (0.6, 10), (0.95, 9)),
+                ("fed-adam", "", "eval_accuracy"): accuracies((0.1, 19), (0.9, 1)),
+                ("fed-ams", "", "eval_accuracy"): accuracies((0.1, 8), (0.5, 11), (0.8, 1)),
+                ("fedavg", "", "eval_accuracy"): accuracies((0.1, 19), (0.2, 1))}
         said = verdicts.half_the_rounds(self.kept(runs, y="eval_accuracy"))
-        self.assertIn("fed-ams's best mean accuracy is 80 % in round 4, fed-lamb reaches it in 2.", said)
-        self.assertIn("**Verdict: holds.**", said)
+        self.assertIn("**Verdict: holds.** By the mean, fed-lamb has fed-ams's accuracy in round 16, 50 %, in round 2; fed-ams's best "
+                      "accuracy, 80 % in round 20, in round 12.", said)
         order = verdicts.ends_in_order(verdicts.FEDERATED)
         self.assertIn("**Verdict: holds.** At the end, by the mean: fed-lamb above fed-adam, fed-adam above fed-ams, "
                       "fed-ams above fedavg.", order(self.kept(runs, y="eval_accuracy")))
-        runs[("fed-lamb", "", "eval_accuracy")] = accuracies(0.2, 0.3, 0.9, 0.85)
+        runs[("fed-lamb", "", "eval_accuracy")] = accuracies((0.2, 9), (0.6, 3), (0.85, 8))
         self.assertIn("**Verdict: does not hold.**", verdicts.half_the_rounds(self.kept(runs, y="eval_accuracy")))
         self.assertIn("**Verdict: holds in part.** At the end, by the mean: fed-lamb not above fed-adam",
                       order(self.kept(runs, y="eval_accuracy")))
+        runs[("fed-lamb", "", "eval_accuracy")] = accuracies((0.2, 3), (0.6, 17))
+        self.assertIn("**Verdict: holds in part.** By the mean, fed-lamb has fed-ams's accuracy in round 16, 50 %, in round 4; fed-ams's "
+                      "best accuracy, 80 % in round 20, never.", verdicts.half_the_rounds(self.kept(runs, y="eval_accuracy")))
+
+    def test_the_fastest_needs_fewer_rounds_than_either(self):
+        runs = {("fed-lamb, 1", "", "eval_accuracy"): [[0.1, 0.8, 0.9, 0.9]], ("fed-ams, 1", "", "eval_accuracy"): [[0.1, 0.2, 0.3, 0.9]],
+                ("fedavg, 1", "", "eval_accuracy"): [[0.1, 0.8, 0.8, 0.8]]}
+        said = verdicts.fastest("1")(self.kept(runs, y="eval_accuracy"))
+        self.assertIn("**Verdict: holds in part.** By the mean accuracy, fed-lamb has 1: fed-ams's best, 90 % in round 4, in round 3; 1: "
+                      "fedavg's best, 80 % in round 2, in round 2.", said)
+        runs[("fedavg, 1", "", "eval_accuracy")] = [[0.1, 0.7, 0.7, 0.8]]
+        self.assertIn("**Verdict: holds.**", verdicts.fastest("1")(self.kept(runs, y="eval_accuracy")))
 
     def test_clipped_shares(self):
         def share(naive, local):
@@ -275,6 +290,16 @@ class ThePagesCheck(Keeps):
         self.page.write_text(text)
         self.keep_synthetic(3.0)
         self.assertEqual(self.run_on_page()[0], 1)
+
+    def test_a_picture_is_kept_and_shown_and_one_that_lacks_is_an_error(self):
+        self.keep_synthetic(1.0)
+        self.assertEqual(self.run_on_page("--write")[0], 0)
+        self.assertIn("![made up](results/synthetic-heterogeneity.svg)\n", self.page.read_text())
+        self.assertIn("| (e) | holds | `synthetic-heterogeneity` |", self.page.read_text())
+        self.assertIn("| (i) | not run yet | `gradient-norm-small` |", self.page.read_text())
+        (self.folder / "results" / "synthetic-heterogeneity.svg").unlink()
+        with self.assertRaisesRegex(SystemExit, "synthetic-heterogeneity.svg must be a picture of the kept figure, got none"):
+            self.run_on_page()
 
     def test_blocks_and_metrics_without_a_claim_are_errors(self):
         self.page.write_text(re.sub(r"<!-- generated: i -->.*?<!-- end of generated: i -->\n", "", PAGE, flags=re.S))
