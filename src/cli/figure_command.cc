@@ -87,12 +87,14 @@ FigureData draw_axes(const Figure& figure, const FigurePlan& plan, const std::ve
   return draw_key(figure, plan, runs, base);
 }
 
-void draw_figure(const Figure& figure, const FigurePlan& plan, std::vector<std::string> notes, const std::string& out) {
+void draw_figure(const Figure& figure, const FigurePlan& plan, const std::vector<std::string>& grid,
+                 std::vector<std::string> notes, const std::string& out) {
   const std::vector<std::vector<Run>> runs = runs_of(plan);
   const FigureData data = draw_axes(figure, plan, runs, out + "/figure");
   notes.insert(notes.end(), data.notes.begin(), data.notes.end());
   for (const std::string& key : figure.also) draw_axes(with_key(figure, key), plan, runs, out + "/figure-" + key);
-  write_atomically(out + "/figure.json", figure_facts(figure, plan, notes, runs));
+  write_atomically(out + "/figure.json",
+                   figure_facts(figure, plan, notes, runs, grid.empty() ? std::vector<Run>{} : read_runs(grid)));
   write_atomically(out + "/points.csv", figure_points_csv(figure, plan, runs));
   std::vector<std::string> folders;
   for (const FigureGroup& group : plan.groups)
@@ -142,7 +144,7 @@ int cmd_figure(const FigureArguments& a) {
     fmt::print(stderr, "{}\n", visible(note));
     notes.push_back(note);
   }
-  draw_figure(figure, plan, notes, folder.path);
+  draw_figure(figure, plan, grid_runs(tunings, folder), notes, folder.path);
   return 0;
 }
 

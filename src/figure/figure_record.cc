@@ -43,15 +43,21 @@ std::string figure_points_csv(const Figure& figure, const FigurePlan& plan, cons
 }
 
 std::string figure_facts(const Figure& figure, const FigurePlan& plan, const std::vector<std::string>& notes,
-                         const std::vector<std::vector<Run>>& runs) {
+                         const std::vector<std::vector<Run>>& runs, const std::vector<Run>& grid) {
   std::set<std::string> folders, versions;
-  double seconds = 0;
-  for (const std::vector<Run>& group : runs)
-    for (const Run& run : group) {
+  const auto seconds_of_new = [&](const std::vector<Run>& some) {
+    double seconds = 0;
+    for (const Run& run : some) {
       if (!folders.insert(run.folder).second) continue;
       seconds += or_else(number(run.summary, "seconds"), 0);
       if (run.summary.contains("versions")) versions.insert(text(run.summary["versions"], "tacet", "unknown"));
     }
+    return seconds;
+  };
+  double seconds = 0;
+  for (const std::vector<Run>& group : runs) seconds += seconds_of_new(group);
+  const size_t drawn = folders.size();
+  const double grid_seconds = seconds_of_new(grid);
   nlohmann::ordered_json diverged = nlohmann::ordered_json::array();
   for (const FigureGroup& group : plan.groups)
     if (group.diverged > 0)
@@ -68,8 +74,10 @@ std::string figure_facts(const Figure& figure, const FigurePlan& plan, const std
       {"target", figure.target ? nlohmann::ordered_json(*figure.target) : nlohmann::ordered_json(nullptr)},
       {"parameter", figure.parameter},
       {"notes", notes},
-      {"runs", folders.size()},
+      {"runs", drawn},
       {"training_seconds", std::round(seconds)},
+      {"grid_runs", folders.size() - drawn},
+      {"grid_seconds", std::round(grid_seconds)},
       {"diverged", diverged},
       {"versions", versions}};
   return facts.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";

@@ -15,9 +15,10 @@ namespace tacet {
 // none), seed, key, x, y, and the place on each further axis.
 std::string figure_points_csv(const Figure& figure, const FigurePlan& plan, const std::vector<std::vector<Run>>& runs);
 
-// Returns the facts as JSON: kind, axes, target, parameter, the notes of tuning and drawing, the number of runs, their
-// training seconds in all, the groups with runs that diverged and how many, and the versions that they were made with.
+// Returns the facts as JSON: kind, axes, target, parameter, the notes of tuning and drawing, the number of runs and their
+// training seconds in all, the same for the runs of `grid` that are not drawn, the groups with runs that diverged and how
+// many, and the versions that they were made with.
 std::string figure_facts(const Figure& figure, const FigurePlan& plan, const std::vector<std::string>& notes,
-                         const std::vector<std::vector<Run>>& runs);
+                         const std::vector<std::vector<Run>>& runs, const std::vector<Run>& grid);
 
 }  // namespace tacet

@@ -79,6 +79,13 @@ std::vector<Point> tuning_points(const std::vector<CurveTuning>& tunings) {
   return out;
 }
 
+std::vector<std::string> grid_runs(const std::vector<CurveTuning>& tunings, const SweepFolder& folder) {
+  std::vector<std::string> out;
+  for (const Point& point : tuning_points(tunings))
+    if (state_of(folder, point).kind == PointState::Kind::done) out.push_back(folder.run(point));
+  return out;
+}
+
 std::vector<std::string> tune(Figure& figure, const std::vector<CurveTuning>& tunings, const SweepFolder& folder) {
   std::vector<std::string> notes;
   for (const CurveTuning& tuning : tunings) {

@@ -23,6 +23,9 @@ std::vector<CurveTuning> plan_tuning(const Figure& figure, int workers);
 // Returns the points of all grids, each once.
 std::vector<Point> tuning_points(const std::vector<CurveTuning>& tunings);
 
+// Returns the folders of the grids' runs that are done.
+std::vector<std::string> grid_runs(const std::vector<CurveTuning>& tunings, const SweepFolder& folder);
+
 // Sets the values that are best in each grid, takes the grids away, and returns a line for each curve. Points that have
 // diverged count as worse than all others; where all have, the grid's first values are taken. Throws UserError where a
 // point has not been run to its end.

@@ -21,6 +21,12 @@ using Settings = std::vector<Setting>;
 
 bool per_machine(const Used& used) { return used.option && used.option->per_machine; }
 
+// Returns true for a value that the run would have without being told. Such values are in no digest, so that an option which
+// a later version adds leaves the names of points as they are.
+bool at_default(const Used& used) {
+  return used.option && used.option->fallback && to_toml(*used.option->fallback) == to_toml(used.value);
+}
+
 std::string key_of(const Used& used) { return used.table + "." + used.key; }
 
 // Returns the method of a run with these settings.
@@ -109,6 +115,7 @@ std::string digest_of(const Recipe& recipe, const Settings& settings) {
   Digest digest;
   for (const Used& used : used_values(recipe)) {
     const auto own = [&](const Setting& setting) { return setting.key == key_of(used); };
+    if (at_default(used)) continue;
     if (per_machine(used) && std::none_of(settings.begin(), settings.end(), own)) continue;
     digest.add(key_of(used) + " = " + to_toml(used.value) + "\n");
   }
@@ -179,6 +186,13 @@ std::string Point::group() const {
   return out;
 }
 
+std::map<std::string, std::string> shared_values(const Recipe& recipe) {
+  std::map<std::string, std::string> out;
+  for (const Used& used : used_values(recipe))
+    if (!per_machine(used)) out[key_of(used)] = to_toml(used.value);
+  return out;
+}
+
 Point point_of(const Recipe& given, int workers, Settings settings, const std::string& name) {
   const Recipe recipe = with_clients(given, workers);
   Point point;
@@ -186,6 +200,7 @@ Point point_of(const Recipe& given, int workers, Settings settings, const std::s
   point.digest = digest_of(recipe, settings);
   point.name = readable_name(settings, name) + "-" + point.digest;
   point.recipe = to_toml(recipe);
+  point.values = shared_values(recipe);
   point.epochs = end_of(recipe, "epochs");
   point.rounds = end_of(recipe, "rounds");
   point.iterations = end_of(recipe, "iterations");
@@ -214,7 +229,7 @@ SweepPlan plan_sweep(const SweepRequest& request) {
     for (const Setting& setting : point.settings)
       if (setting.key != "run.seed") add_axis(plan.axes, setting.key);
   for (const Used& used : used_values(base.recipe))
-    if (!per_machine(used)) plan.base[key_of(used)] = to_toml(used.value);
+    if (!per_machine(used) && !at_default(used)) plan.base[key_of(used)] = to_toml(used.value);
   return plan;
 }
 

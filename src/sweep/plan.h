@@ -32,6 +32,7 @@ struct Point {
   std::string digest;                             // the mark of its content, 12 hexadecimal digits
   std::string name;                               // its folder's: readable values, then the digest
   std::string recipe;                             // the resolved recipe
+  std::map<std::string, std::string> values;      // its values by key, without those that machines may have their own of
   double epochs = 0, rounds = 0, iterations = 0;  // ends of its schedule; 0: none
   int threads = 1;
 
@@ -46,13 +47,16 @@ struct SweepPlan {
   std::vector<std::string> axes;  // their keys
   std::vector<Point> points;      // each run once
   std::map<std::string, std::string>
-      base;                        // the recipe's own values by key, without those that machines may have their own of
+      base;                        // the recipe's own values by key, those apart that are a default or a machine's own
   std::vector<std::string> notes;  // lines for the user
 };
 
 // Returns the plan. The first axis varies slowest, the seed fastest. Throws UserError for a grid or recipe that is wrong; a
 // point that is no run is named.
 SweepPlan plan_sweep(const SweepRequest& request);
+
+// Returns the values that a run uses by key, without those that machines may have their own of.
+std::map<std::string, std::string> shared_values(const Recipe& recipe);
 
 // Returns the point of a recipe with these settings. `name` begins the name of its folder.
 Point point_of(const Recipe& recipe, int workers, std::vector<Setting> settings, const std::string& name);

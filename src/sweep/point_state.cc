@@ -10,6 +10,7 @@
 #include "base/files.h"
 #include "base/system_random.h"
 #include "tacet/error.h"
+#include "tacet/recipe.h"
 
 namespace tacet {
 namespace {
@@ -60,7 +61,7 @@ void compare_plans(const std::string& path, const json& before, const SweepPlan&
     if (value.is_string()) was[key] = value.get<std::string>();
   const auto text = [](const auto& values, const std::string& key) {
     const auto found = values.find(key);
-    return found == values.end() ? std::string("absent") : found->second;
+    return found == values.end() ? std::string("its default") : found->second;
   };
   std::set<std::string> keys;
   for (const auto& [key, value] : was) keys.insert(key);
@@ -124,6 +125,17 @@ PointState state_of(const SweepFolder& folder, const Point& point) {
   if (kind == "diverged") return {PointState::Kind::diverged, reason};
   if (kind == "failed") return {PointState::Kind::failed, reason};
   return {};
+}
+
+void require_same_values(const SweepFolder& folder, const Point& point) {
+  const std::string path = folder.run(point) + "/recipe.toml";
+  std::error_code error;
+  if (!fs::exists(path, error)) return;
+  for (const auto& [key, was] : shared_values(load_recipe(path)))
+    if (const auto found = point.values.find(key); found != point.values.end() && found->second != was)
+      throw UserError("--out: " + path + " has " + key + " = " + was + ", and the point " + point.name + " has " +
+                      found->second +
+                      ": another version of tacet with another default has made it; give another --out, or set " + key);
 }
 
 void keep_failure(const SweepFolder& folder, const Point& point, const PointState& state) {

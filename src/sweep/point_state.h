@@ -37,6 +37,9 @@ struct SweepFolder {
 void write_shared(const std::string& path, const std::string& text);
 
 PointState state_of(const SweepFolder& folder, const Point& point);
+// Throws UserError where the run in a point's folder has another value of some key. Digests leave defaults out, so a default
+// that was another one in the version that made the run is noticed here.
+void require_same_values(const SweepFolder& folder, const Point& point);
 // Writes how a point has ended, where it is not done. Throws WriteError.
 void keep_failure(const SweepFolder& folder, const Point& point, const PointState& state);
 void forget_failure(const SweepFolder& folder, const Point& point);

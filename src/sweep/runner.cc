@@ -124,7 +124,9 @@ class Runner {
   bool is_over(const Point& point) {
     const PointState state = state_of(folder_, point);
     if (state.kind == PointState::Kind::open) return false;
-    if (state.kind != PointState::Kind::done) {
+    if (state.kind == PointState::Kind::done) {
+      require_same_values(folder_, point);
+    } else {
       if (again_.count(point.digest) != 0) return false;
       ++failed_;
       options_.say(fmt::format("{} before: {}: {}{}", state_name(state.kind), point.name, state.reason,

@@ -79,7 +79,9 @@ class MadeUp(Keeps):
         self.assertAlmostEqual(mean.deviation, 2**0.5)
         self.assertEqual(mean.text(), "5 ± 1.4")
         self.assertEqual(verdicts.over_all(kept.of("a")).mean, 7)
-        self.assertEqual(verdicts.source_of(kept), "`tacet figure made-up`: 2 runs, 2 minutes of training in all, tacet 0.1.0.\n")
+        self.assertEqual(verdicts.source_of(kept), "`tacet figure made-up`: 2 runs, 2 core minutes, tacet 0.1.0.\n")
+        kept.facts.update(grid_runs=3, grid_seconds=60)
+        self.assertEqual(verdicts.source_of(kept), "`tacet figure made-up`: 2 runs and 3 more of grids, 3 core minutes, tacet 0.1.0.\n")
 
     def test_a_curve_matches_its_baseline_or_not(self):
         claim = verdicts.same_as_baseline("naive-clip", "eval_accuracy")

@@ -126,7 +126,7 @@ TEST_F(FigureNumbers, CountRunsThatDiverged) {
   EXPECT_NE(svg.find(">a (n = 1, 2 diverged)<"), std::string::npos);
   EXPECT_NE(svg.find(">b (n = 0, 3 diverged)<"), std::string::npos);
   EXPECT_EQ(count(svg, "class=\"line\""), 1u);
-  const json facts = json::parse(figure_facts(figure, plan, {}, runs));
+  const json facts = json::parse(figure_facts(figure, plan, {}, runs, {}));
   EXPECT_EQ(facts["diverged"],
             json::parse(R"([{"curve": "a", "value": "", "runs": 2}, {"curve": "b", "value": "", "runs": 3}])"));
   EXPECT_EQ(facts["runs"], 1);
@@ -177,7 +177,7 @@ TEST_F(FigureNumbers, AreOverFurtherAxes) {
   add("a", {run});
   EXPECT_EQ(figure_points_csv(figure, plan, runs),
             "curve,value,seed,key,x,y,seconds,bytes\na,,1,train_loss,1,4,0.5,\na,,1,train_loss,2,2,1,80\n");
-  EXPECT_EQ(json::parse(figure_facts(figure, plan, {}, runs))["over"], json::array({"seconds", "bytes"}));
+  EXPECT_EQ(json::parse(figure_facts(figure, plan, {}, runs, {}))["over"], json::array({"seconds", "bytes"}));
   figure.log_x = true, figure.x_label = "rounds so far";
   const Figure other = with_axis(figure, "seconds");
   EXPECT_FALSE(other.log_x);
@@ -217,9 +217,14 @@ TEST_F(FigureNumbers, AreKeptRunByRun) {
   EXPECT_TRUE(figure_points_csv(figure, plan, runs).ends_with("\"a, b\",2,2,seconds,1,1\n\"a, b\",2,2,seconds,2,2\n"));
   EXPECT_FALSE(with_key(figure, "seconds").target.has_value());
   figure.target.reset();
-  const json facts = json::parse(figure_facts(figure, plan, {"a note"}, runs));
+  tacet::Run grid = run_of({4, 3});
+  grid.folder = "runs/c";
+  grid.summary = {{"seconds", 10}};
+  const json facts = json::parse(figure_facts(figure, plan, {"a note"}, runs, {second, grid}));
   EXPECT_EQ(facts["runs"], 2);
   EXPECT_EQ(facts["training_seconds"], 4.0);  // 3.5, rounded
+  EXPECT_EQ(facts["grid_runs"], 1);           // the other one is drawn
+  EXPECT_EQ(facts["grid_seconds"], 10.0);
   EXPECT_EQ(facts["versions"], json::array({"0.1.0"}));
   EXPECT_EQ(facts["notes"], json::array({"a note"}));
   EXPECT_TRUE(facts["target"].is_null());

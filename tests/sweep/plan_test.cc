@@ -85,6 +85,21 @@ TEST(Point, IsNamedByItsContent) {
   EXPECT_NE(a.digest, plan_sweep(one).points[1].digest);
 }
 
+// So a version with one option more finds the points of the version before.
+TEST(Point, OfADefaultIsThatOfARecipeWithoutTheOption) {
+  SweepTest test;
+  SweepRequest silent = test.request(), told = test.request(), other = test.request();
+  for (SweepRequest* request : {&silent, &told, &other}) request->grids = {"algorithm.eta=0.5"};
+  told.sets = {"run.gradient_every=0"};
+  other.sets = {"run.gradient_every=1"};
+  const SweepPlan plan = plan_sweep(silent);
+  EXPECT_EQ(plan.points[0].digest, plan_sweep(told).points[0].digest);
+  EXPECT_EQ(plan.base, plan_sweep(told).base);
+  EXPECT_EQ(plan.base.count("run.gradient_every"), 0u);
+  EXPECT_EQ(plan.points[0].values.at("run.gradient_every"), "0.0");
+  EXPECT_NE(plan.points[0].digest, plan_sweep(other).points[0].digest);
+}
+
 TEST(Point, HasAWholeRecipe) {
   SweepTest test;
   SweepRequest request = test.request();

@@ -86,6 +86,22 @@ TEST_F(ResultsTest, FindARunByItsDigestWhateverItsName) {
   EXPECT_EQ(state_of(folder, plan.points[0]).kind, PointState::Kind::done);
 }
 
+TEST_F(ResultsTest, OfAVersionWithAnotherDefaultAreNotTaken) {
+  const Point& point = plan.points[0];
+  EXPECT_NO_THROW(require_same_values(folder, point));  // never run
+  test.write("out/" + point.name + "/recipe.toml", point.recipe);
+  EXPECT_NO_THROW(require_same_values(folder, point));
+  std::string other = point.recipe;
+  const std::string is = "interval = 8\n";
+  other.replace(other.find(is), is.size(), "interval = 9\n");
+  test.write("out/" + point.name + "/recipe.toml", other);
+  const std::string said = test::error_of([&] { require_same_values(folder, point); });
+  EXPECT_TRUE(said.ends_with("/recipe.toml has algorithm.interval = 9, and the point " + point.name +
+                             " has 8: another version of tacet with another default has made it; give another --out, or set "
+                             "algorithm.interval"))
+      << said;
+}
+
 TEST_F(ResultsTest, MoveARunAsideThatCanNotGoOn) {
   const std::string run = "out/" + plan.points[0].name;
   EXPECT_FALSE(move_stuck_run(folder, plan.points[0]));
