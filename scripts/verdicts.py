@@ -333,22 +333,27 @@ def below_all(method):
 
 
 def trains_when_clipped(pairs, classes):
-    """In each pair the clipped curve fails in no run, and the other one in every run. A run fails where it diverged, or where its
-    last loss is not more than 5 % below that of guessing, ln(classes)."""
+    """In each pair the clipped curve fails in no run, and the other one fails in every run at some η. A run fails where it diverged,
+    or where its last loss is not more than 5 % below that of guessing, ln(classes)."""
     bound = (1 - ALIKE) * math.log(classes)
 
     def claim(kept):
-        rows, holds, said = [], [], []
-        for curve, clipped in ((curve, curve == pair[0]) for pair in pairs for curve in pair):
-            runs, diverged = kept.runs.get((curve, "", kept.key), []), kept.diverged.get((curve, ""), 0)
-            every = len(runs) + diverged
-            failed = diverged + sum(run[-1][1] > bound for run in runs)
-            holds.append(failed == 0 if clipped else failed == every)
-            said.append(f"{curve} {failed} of {every}")
-            ends = [last(kept.of(curve, key=key)).text() if runs else "–" for key in (kept.key, "eval_accuracy")]
-            rows.append([curve, str(every), str(diverged), str(failed), *ends])
+        rows, failed, every = [], {}, {}
+        for curve in (curve for pair in pairs for curve in pair):
+            for value in kept.values():
+                runs, diverged = kept.runs.get((curve, value, kept.key), []), kept.diverged.get((curve, value), 0)
+                place = (curve, value)
+                every[place], failed[place] = len(runs) + diverged, diverged + sum(run[-1][1] > bound for run in runs)
+                ends = [last(kept.of(curve, value, key)).text() if runs else "–" for key in (kept.key, "eval_accuracy")]
+                rows.append([curve, value, str(every[place]), str(diverged), str(failed[place]), *ends])
+        holds, said = [], []
+        for clipped, free in pairs:
+            holds.append(all(failed[clipped, value] == 0 for value in kept.values()))
+            holds.append(any(failed[free, value] == every[free, value] for value in kept.values()))
+            said += [f"{curve} {sum(failed[curve, value] for value in kept.values())} of "
+                     f"{sum(every[curve, value] for value in kept.values())}" for curve in (clipped, free)]
         why = f"Runs that diverged, or ended with a loss above {bound:.3g}, 5 % below that of guessing: " + "; ".join(said) + "."
-        head = ["curve", "runs", "diverged", "failed", f"last {kept.key}", "last eval_accuracy"]
+        head = ["curve", kept.facts["parameter"], "runs", "diverged", "failed", f"last {kept.key}", "last eval_accuracy"]
         return table(head, rows) + "\n" + verdict(holds, why)
 
     return claim

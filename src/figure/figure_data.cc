@@ -103,6 +103,7 @@ void add_mean(FigureSeries& series, double x, const std::vector<double>& values)
   series.mean.push_back(mean);
   series.low.push_back(mean - deviation);
   series.high.push_back(mean + deviation);
+  series.n.push_back(values.size());
 }
 
 // Averages neighbours where a line has more points than a figure shows.
@@ -119,6 +120,7 @@ FigureSeries thinned(FigureSeries series) {
     }
     *column = std::move(out);
   }
+  series.n.resize(kMostFigurePoints);  // the same at every point of such a line
   return series;
 }
 
@@ -145,13 +147,10 @@ std::vector<double> targets(FigureData& data, const Figure& figure, const std::s
   return out;
 }
 
-FigureSeries& series_of(FigureData& data, const std::string& label, size_t n) {
+FigureSeries& series_of(FigureData& data, const std::string& label) {
   for (FigureSeries& series : data.series)
-    if (series.label == label) {
-      series.n = series.x.empty() ? n : std::min(series.n, n);
-      return series;
-    }
-  data.series.push_back({label, n, 0, {}, {}, {}, {}});
+    if (series.label == label) return series;
+  data.series.emplace_back().label = label;
   return data.series.back();
 }
 
@@ -168,10 +167,11 @@ void add_histogram(FigureData& data, const Figure& figure, const std::string& la
   for (const double v : values)
     counts[std::min(kFigureBins - 1, static_cast<size_t>((scale(v) - low) / width))] +=
         1 / static_cast<double>(values.size());
-  FigureSeries& series = series_of(data, label, runs.size());
+  FigureSeries& series = series_of(data, label);
   for (size_t b = 0; b < kFigureBins; ++b) {
     const double middle = low + (static_cast<double>(b) + 0.5) * width;
     add_mean(series, figure.log_x ? std::pow(10, middle) : middle, {counts[b]});
+    series.n.back() = runs.size();
   }
 }
 
@@ -187,7 +187,7 @@ void add_runs(FigureData& data, const Figure& figure, const FigureGroup& group, 
   } else if (figure.kind == "final") {
     std::vector<double> last;
     for (const FigurePoints& points : all_points(figure, runs)) last.push_back(points.y.back());
-    add_mean(series_of(data, label, last.size()), value_as_number(*group.value, figure), last);
+    add_mean(series_of(data, label), value_as_number(*group.value, figure), last);
   } else {
     std::vector<double> reached = targets(data, figure, label, runs);
     if (reached.empty()) return;
@@ -199,7 +199,7 @@ void add_runs(FigureData& data, const Figure& figure, const FigureGroup& group, 
       for (double& value : reached) value = base / value;
       x = value_as_number(*group.value, figure);
     }
-    add_mean(series_of(data, label, reached.size()), x, reached);
+    add_mean(series_of(data, label), x, reached);
   }
 }
 
@@ -211,7 +211,7 @@ void add_group_data(FigureData& data, const Figure& figure, const FigureGroup& g
   if (!runs.empty())
     add_runs(data, figure, group, runs, first);
   else if (!to_target)
-    series_of(data, label, 0);
+    series_of(data, label);
   for (FigureSeries& series : data.series)
     if (series.label == label) series.diverged += group.diverged;
 }
@@ -260,7 +260,6 @@ double reaches(const FigurePoints& points, double target, bool higher) {
 
 FigureSeries mean_of(const std::vector<FigurePoints>& runs) {
   FigureSeries out;
-  out.n = runs.size();
   std::vector<double> values(runs.size());
   for (const double x : common_x(runs)) {
     for (size_t k = 0; k < runs.size(); ++k) values[k] = interpolated(runs[k], x);
@@ -281,8 +280,8 @@ std::string figure_csv(const FigureData& data) {
   std::string out = "curve,n,x,mean,low,high\n";
   for (const FigureSeries& series : data.series)
     for (size_t k = 0; k < series.x.size(); ++k)
-      out += fmt::format("{},{},{},{},{},{}\n", csv_cell(series.label), series.n, series.x[k], series.mean[k], series.low[k],
-                         series.high[k]);
+      out += fmt::format("{},{},{},{},{},{}\n", csv_cell(series.label), series.n[k], series.x[k], series.mean[k],
+                         series.low[k], series.high[k]);
   return out;
 }
 

@@ -13,9 +13,9 @@ namespace tacet {
 // A line with its band, or one bar.
 struct FigureSeries {
   std::string label;
-  size_t n = 0;                            // runs in the mean
-  size_t diverged = 0;                     // runs that have no place in it
+  size_t diverged = 0;                     // runs that are in no mean
   std::vector<double> x, mean, low, high;  // the band is the mean ± the deviation of a sample
+  std::vector<size_t> n;                   // runs in the mean of each point
 };
 
 struct FigureData {

@@ -68,9 +68,16 @@ std::string diverged_text(const FigureSeries& series) {
   return series.diverged == 0 ? "" : fmt::format(", {} diverged", series.diverged);
 }
 
+// Returns "3", "1 to 3" where points are means of different numbers of runs, or "0".
+std::string count_text(const std::vector<size_t>& counts) {
+  if (counts.empty()) return "0";
+  const auto [least, most] = std::minmax_element(counts.begin(), counts.end());
+  return *least == *most ? fmt::format("{}", *least) : fmt::format("{} to {}", *least, *most);
+}
+
 // Returns a series' text in the legend.
 std::string legend_text(const FigureSeries& series) {
-  return fmt::format("{} (n = {}{})", series.label, series.n, diverged_text(series));
+  return fmt::format("{} (n = {}{})", series.label, count_text(series.n), diverged_text(series));
 }
 
 std::string legend(const FigureData& data, double x) {

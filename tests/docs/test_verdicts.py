@@ -172,21 +172,26 @@ class MadeUp(Keeps):
 
     def test_runs_that_diverge_or_learn_nothing_fail(self):
         claim = verdicts.trains_when_clipped([("clipped", "free")], 10)
+
+        def said(runs, **facts):
+            runs = {**runs, **{(curve, value, "eval_accuracy"): [[0.5]] * len(seeds) for (curve, value, _), seeds in runs.items()}}
+            return claim(self.kept(runs, parameter="algorithm.eta", **facts))
+
         # ln 10 = 2.303, and 5 % below it 2.187.
-        runs = {("clipped", "", "train_loss"): [[2.3, 1.0], [2.3, 2.0], [2.3, 2.18]], ("free", "", "train_loss"): [[2.3, 2.2]]}
-        runs.update({(curve, "", "eval_accuracy"): [[0.5]] * len(seeds) for (curve, _, _), seeds in list(runs.items())})
-        said = claim(self.kept(runs, diverged=[{"curve": "free", "value": "", "runs": 2}]))
-        self.assertIn("| clipped | 3 | 0 | 0 | 1.727 ± 0.64 | 0.5 ± 0 |", said)
-        self.assertIn("| free | 3 | 2 | 3 | 2.2 ± 0 | 0.5 ± 0 |", said)
+        runs = {("clipped", "0.1", "train_loss"): [[2.3, 1.0], [2.3, 2.0]], ("free", "0.1", "train_loss"): [[2.3, 0.5], [2.3, 0.5]],
+                ("clipped", "1", "train_loss"): [[2.3, 1.0], [2.3, 2.18]], ("free", "1", "train_loss"): [[2.3, 2.2]]}
+        text = said(runs, diverged=[{"curve": "free", "value": "1", "runs": 1}])
+        self.assertIn("| clipped | 1 | 2 | 0 | 0 | 1.59 ± 0.83 | 0.5 ± 0 |", text)
+        self.assertIn("| free | 1 | 2 | 1 | 2 | 2.2 ± 0 | 0.5 ± 0 |", text)
         self.assertIn("**Verdict: holds.** Runs that diverged, or ended with a loss above 2.19, 5 % below that of guessing: "
-                      "clipped 0 of 3; free 3 of 3.", said)
-        # One run that trains is enough for another verdict, and a curve without any needs no points.
-        runs[("free", "", "train_loss")] = [[2.3, 1.0]]
-        self.assertIn("**Verdict: holds in part.**", claim(self.kept(runs, diverged=[{"curve": "free", "value": "", "runs": 2}])))
-        runs = {place: seeds for place, seeds in runs.items() if place[0] == "clipped"}
-        said = claim(self.kept(runs, diverged=[{"curve": "free", "value": "", "runs": 3}]))
-        self.assertIn("| free | 3 | 3 | 3 | – | – |", said)
-        self.assertIn("**Verdict: holds.**", said)
+                      "clipped 0 of 4; free 2 of 4.", text)
+        # One free run that trains at each η is enough for another verdict, and a place without any needs no points.
+        runs[("free", "1", "train_loss")] = [[2.3, 1.0]]
+        self.assertIn("**Verdict: holds in part.**", said(runs, diverged=[{"curve": "free", "value": "1", "runs": 1}]))
+        del runs[("free", "1", "train_loss")]
+        text = said(runs, diverged=[{"curve": "free", "value": "1", "runs": 2}])
+        self.assertIn("| free | 1 | 2 | 2 | 2 | – | – |", text)
+        self.assertIn("**Verdict: holds.**", text)
 
     def test_a_claim_that_compares_needs_runs_that_did_not_diverge(self):
         kept = self.kept({("adam", "", "train_loss"): [[2.0]]}, diverged=[{"curve": "sgd", "value": "", "runs": 3}])

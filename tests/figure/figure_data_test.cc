@@ -14,6 +14,7 @@ namespace {
 
 using nlohmann::json;
 using Numbers = std::vector<double>;
+using Counts = std::vector<size_t>;
 
 // A run whose loss at round k is losses[k − 1].
 Run run_of(const Numbers& losses, double seconds = 1) {
@@ -49,7 +50,7 @@ struct FigureNumbers : testing::Test {
 TEST_F(FigureNumbers, AreMeansWithDeviations) {
   add("a", {run_of({4, 2}), run_of({6, 2})});
   const FigureSeries series = data().series[0];
-  EXPECT_EQ(series.n, 2u);
+  EXPECT_EQ(series.n, (Counts{2, 2}));
   EXPECT_EQ(series.x, (Numbers{1, 2}));
   EXPECT_EQ(series.mean, (Numbers{5, 2}));
   EXPECT_DOUBLE_EQ(series.high[0], 5 + std::sqrt(2.0));
@@ -82,7 +83,9 @@ TEST_F(FigureNumbers, AreLastValuesAgainstAParameter) {
   ASSERT_EQ(numbers.series.size(), 1u);
   EXPECT_EQ(numbers.series[0].x, (Numbers{2, 8}));
   EXPECT_EQ(numbers.series[0].mean, (Numbers{3, 1}));
-  EXPECT_EQ(numbers.series[0].n, 1u);  // of the smallest group
+  EXPECT_EQ(numbers.series[0].n, (Counts{2, 1}));
+  EXPECT_NE(figure_svg(figure, numbers).find(">a (n = 1 to 2)<"), std::string::npos);
+  EXPECT_TRUE(figure_csv(numbers).ends_with("a,1,8,1,1,1\n"));
 }
 
 TEST_F(FigureNumbers, AreRoundsToATarget) {
@@ -119,7 +122,7 @@ TEST_F(FigureNumbers, CountRunsThatDiverged) {
   plan.groups[0].diverged = 2, plan.groups[1].diverged = 3;
   const FigureData numbers = data();
   ASSERT_EQ(numbers.series.size(), 2u);
-  EXPECT_EQ(numbers.series[0].n, 1u);
+  EXPECT_EQ(numbers.series[0].n, (Counts{1, 1}));
   EXPECT_EQ(numbers.series[0].diverged, 2u);
   EXPECT_TRUE(numbers.series[1].x.empty());
   const std::string svg = figure_svg(figure, numbers);
@@ -144,7 +147,7 @@ TEST_F(FigureNumbers, LeaveOutAValueAtWhichAllRunsDiverged) {
   ASSERT_EQ(numbers.series.size(), 1u);
   EXPECT_EQ(numbers.series[0].x, Numbers{0.1});
   EXPECT_EQ(numbers.series[0].mean, Numbers{3});
-  EXPECT_EQ(numbers.series[0].n, 2u);
+  EXPECT_EQ(numbers.series[0].n, Counts{2});
   EXPECT_EQ(numbers.series[0].diverged, 4u);
   figure.kind = "bars", figure.target = 3;
   EXPECT_EQ(data().series[0].mean, Numbers{2});
