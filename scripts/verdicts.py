@@ -463,7 +463,8 @@ CLAIMS = {  # the block's name: its figures, what computes it of them, and which
 def source_of(kept):
     facts = kept.facts
     grid, minutes = facts.get("grid_runs", 0), (facts["training_seconds"] + facts.get("grid_seconds", 0)) / 60
-    lines = [f"`tacet figure {facts['figure']}`: {facts['runs']} runs{f' and {grid} more of grids' if grid else ''}, {minutes:.3g} core "
+    spent = f"{minutes:.3g}" if minutes >= 0.1 else "under 0.1"
+    lines = [f"`tacet figure {facts['figure']}`: {facts['runs']} runs{f' and {grid} more of grids' if grid else ''}, {spent} core "
              f"minutes, tacet {', '.join(facts['versions'])}."]
     lines += [f"{note}." for note in facts["notes"]]
     return " ".join(lines) + "\n"
