@@ -200,7 +200,6 @@ Point point_of(const Recipe& given, int workers, Settings settings, const std::s
   point.digest = digest_of(recipe, settings);
   point.name = readable_name(settings, name) + "-" + point.digest;
   point.recipe = to_toml(recipe);
-  point.values = shared_values(recipe);
   point.epochs = end_of(recipe, "epochs");
   point.rounds = end_of(recipe, "rounds");
   point.iterations = end_of(recipe, "iterations");

@@ -32,7 +32,6 @@ struct Point {
   std::string digest;                             // the mark of its content, 12 hexadecimal digits
   std::string name;                               // its folder's: readable values, then the digest
   std::string recipe;                             // the resolved recipe
-  std::map<std::string, std::string> values;      // its values by key, without those that machines may have their own of
   double epochs = 0, rounds = 0, iterations = 0;  // ends of its schedule; 0: none
   int threads = 1;
 
@@ -42,13 +41,12 @@ struct Point {
 };
 
 struct SweepPlan {
-  std::string recipe;             // the path that was given
-  std::string best;               // the figure that decides
-  std::vector<std::string> axes;  // their keys
-  std::vector<Point> points;      // each run once
-  std::map<std::string, std::string>
-      base;                        // the recipe's own values by key, those apart that are a default or a machine's own
-  std::vector<std::string> notes;  // lines for the user
+  std::string recipe;                       // the path that was given
+  std::string best;                         // the figure that decides
+  std::vector<std::string> axes;            // their keys
+  std::vector<Point> points;                // each run once
+  std::map<std::string, std::string> base;  // the recipe's values by key, without defaults and machines' own
+  std::vector<std::string> notes;           // lines for the user
 };
 
 // Returns the plan. The first axis varies slowest, the seed fastest. Throws UserError for a grid or recipe that is wrong; a

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <set>
 
 #include <nlohmann/json.hpp>
@@ -131,11 +132,13 @@ void require_same_values(const SweepFolder& folder, const Point& point) {
   const std::string path = folder.run(point) + "/recipe.toml";
   std::error_code error;
   if (!fs::exists(path, error)) return;
-  for (const auto& [key, was] : shared_values(load_recipe(path)))
-    if (const auto found = point.values.find(key); found != point.values.end() && found->second != was)
-      throw UserError("--out: " + path + " has " + key + " = " + was + ", and the point " + point.name + " has " +
-                      found->second +
-                      ": another version of tacet with another default has made it; give another --out, or set " + key);
+  const std::map<std::string, std::string> now = shared_values(parse_recipe(point.recipe, point.name));
+  for (const auto& [key, was] : shared_values(load_recipe(path))) {
+    const auto is = now.find(key);
+    if (is == now.end() || is->second == was) continue;
+    throw UserError("--out: " + path + " has " + key + " = " + was + ", and the point " + point.name + " has " + is->second +
+                    ": another version of tacet with another default has made it; give another --out, or set " + key);
+  }
 }
 
 void keep_failure(const SweepFolder& folder, const Point& point, const PointState& state) {
