@@ -456,6 +456,7 @@ CLAIMS = {  # the block's name: its figures, what computes it of them, and which
     "i": (["gradient-norm-small"], falls_under_a_tenth),
     "j": (["clipped-corrections-small"], trains_when_clipped((("scaffold, clipped", "scaffold"), ("feddyn, clipped", "feddyn")), 10)),
     "k": (["diloco-text-small"], keeps_the_loss("diloco", "celgc", "naive-clip", [4, 30, 100]), ["", OVER_BYTES]),
+    "k-gpt2": (["diloco-gpt2-small"], keeps_the_loss("diloco", "celgc", "naive-clip", [4, 30, 100]), ["", OVER_BYTES]),
     "l": (["topk-text-small"], few_values_suffice("full messages")),
 }
 
