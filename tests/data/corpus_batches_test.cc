@@ -120,6 +120,28 @@ TEST(TextBatches, UsesOnlyTheFirstTokensWhenAsked) {
   EXPECT_EQ(TextBatches(counting(1000), options, 2).training_tokens(), 2 * 2 * 249);
 }
 
+TEST(TextBatches, EvaluatesOnlyTheFirstTokensWhenAsked) {
+  TextOptions options = fixed_lengths(2, 100);
+  options.eval_batch = 2;
+  const auto positions = [&](const char* split) {
+    const TextBatches batches(counting(1000), options, 2);
+    int64_t sum = 0;
+    for (int unit = 0; unit < batches.eval_units(); ++unit)
+      for (const TextBatch& batch : batches.eval_batches(split, unit)) sum += batch.target.numel();
+    return sum;
+  };
+  const int64_t all = positions("valid"), training = positions("train");
+  options.max_eval_tokens = 20;
+  EXPECT_EQ(positions("valid"), 2 * 9);  // 2 streams of 10 tokens
+  EXPECT_EQ(positions("test"), 2 * 9);
+  EXPECT_EQ(positions("train"), training);
+  options.max_eval_tokens = 100000;  // more than there are: all of them
+  EXPECT_EQ(positions("valid"), all);
+  options.max_eval_tokens = 3;
+  test::expect_mentions(test::error_of([&] { TextBatches(counting(1000), options, 2); }),
+                        {"data.eval_batch must leave 2 tokens", "data.max_eval_tokens is 3"});
+}
+
 // ---- lengths ----
 
 TEST(TextBatches, FixedLengthsDoNotScaleTheRate) {

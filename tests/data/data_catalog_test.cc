@@ -75,6 +75,7 @@ TEST(DataTable, DefaultsAreThoseOfTextOptions) {
     EXPECT_EQ(got.partition, want.partition);
     EXPECT_EQ(got.percent, want.percent);
     EXPECT_EQ(got.max_tokens, want.max_tokens);
+    EXPECT_EQ(got.max_eval_tokens, want.max_eval_tokens);
   }
 }
 
@@ -83,9 +84,10 @@ TEST(DataTable, KeysRefuseWhatTheBatchesCannotUse) {
     const char* key;
     Value value;
   } rows[] = {
-      {"batch_size", int64_t{0}},  {"bptt", int64_t{1}},
-      {"eval_batch", int64_t{0}},  {"partition.kind", std::string("rotated")},
-      {"max_tokens", int64_t{-1}}, {"partition.percent", Numbers{50, 0, 50}},
+      {"batch_size", int64_t{0}},       {"bptt", int64_t{1}},
+      {"eval_batch", int64_t{0}},       {"partition.kind", std::string("rotated")},
+      {"max_tokens", int64_t{-1}},      {"partition.percent", Numbers{50, 0, 50}},
+      {"max_eval_tokens", int64_t{-1}},
   };
   for (const auto& row : rows)
     for (const Option& o : find_dataset("ptb").options)

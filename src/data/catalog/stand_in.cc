@@ -248,7 +248,8 @@ Values write_stand_in(const Values& data, int clients, int64_t vector_width, con
   set.set("root", folder);
   if (data.has("partial")) set.set("partial", true);
   if (data.has("max_samples")) set.set("max_samples", int64_t{0});
-  if (data.has("max_tokens")) set.set("max_tokens", int64_t{0});
+  for (const char* most : {"max_tokens", "max_eval_tokens"})
+    if (data.has(most)) set.set(most, int64_t{0});
   if (data.has("cache")) set.set("cache", false);  // pictures are decoded when they are drawn, and most never are
   if (data.has("vectors")) vectors(out, set, vector_width);
   if (known->size.unit == "tokens")

@@ -87,6 +87,8 @@ void TextOptions::options(OptionList& o) {
          "⌊tokens/clients⌋ · w")
       .not_with = {{"partition.percent"}};
   o.integer("max_tokens", max_tokens, max_tokens, at_least(0), "use only the first so many training tokens; 0: all");
+  o.integer("max_eval_tokens", max_eval_tokens, max_eval_tokens, at_least(0),
+            "evaluate only the first so many tokens of the validation and the test text; 0: all");
 }
 
 TextOptions text_options(const Values& data) {
@@ -119,12 +121,11 @@ TextBatches::TextBatches(std::shared_ptr<const Corpus> corpus, TextOptions optio
     training_tokens_ += B * served(shard.size / B, options_);
   }
   for (const char* split : {"valid", "test"})
-    if (const size_t have = tokens_of(*corpus_, split).size();
-        have > 0 && static_cast<int64_t>(have) / options_.eval_batch < 2)
-      throw UserError(
-          fmt::format("data.eval_batch must leave 2 tokens for each stream, got {}; the corpus has only {} tokens in "
-                      "its {} split",
-                      options_.eval_batch, have, split));
+    if (const int64_t have = evaluated_tokens(split); have > 0 && have / options_.eval_batch < 2)
+      throw UserError(fmt::format(
+          "data.eval_batch must leave 2 tokens for each stream, got {}; the corpus has only {} tokens in its {} split{}",
+          options_.eval_batch, tokens_of(*corpus_, split).size(), split,
+          options_.max_eval_tokens > 0 ? fmt::format(", data.max_eval_tokens is {}", options_.max_eval_tokens) : ""));
 }
 
 std::vector<TextBatches::Shard> TextBatches::cut(int64_t tokens, int clients) const {
@@ -212,7 +213,7 @@ std::vector<TextBatch> TextBatches::eval_batches(const std::string& split, int u
   assert(unit >= 0 && unit < eval_units());
   const std::vector<int32_t>& tokens = tokens_of(*corpus_, split);
   const int64_t E = options_.eval_batch, U = eval_units();
-  const Streams streams{tokens.data(), static_cast<int64_t>(tokens.size()) / E};
+  const Streams streams{tokens.data(), evaluated_tokens(split) / E};
   const int64_t first = unit * E / U, end = (unit + 1) * E / U;
   return cut_whole(streams, first, end - first, options_.bptt);
 }
@@ -220,6 +221,11 @@ std::vector<TextBatch> TextBatches::eval_batches(const std::string& split, int u
 int64_t TextBatches::used_tokens() const {
   const auto all = static_cast<int64_t>(corpus_->train.size());
   return options_.max_tokens > 0 ? std::min(all, options_.max_tokens) : all;
+}
+
+int64_t TextBatches::evaluated_tokens(const std::string& split) const {
+  const auto all = static_cast<int64_t>(tokens_of(*corpus_, split).size());
+  return split != "train" && options_.max_eval_tokens > 0 ? std::min(all, options_.max_eval_tokens) : all;
 }
 
 int TextBatches::pieces() const {

@@ -32,6 +32,7 @@ struct TextOptions {
   std::vector<double> percent = {};  // with "fixed": the clients' shares of the text, in %; empty: equal
   bool whole_streams = false;        // equal shards are B streams of ⌊n/(BW)⌋ tokens, without a remainder
   int64_t max_tokens = 0;            // use only the first so many training tokens; 0: all
+  int64_t max_eval_tokens = 0;       // evaluate only the first so many tokens of "valid" and of "test"; 0: all
 
   // Binds the keys of [data] that all word-level corpora share; the defaults are the members' values.
   void options(OptionList& o);
@@ -78,7 +79,7 @@ class TextBatches {
   // An evaluation comes in fixed units, so that any worker can take any of them: 2, or 1 when eval_batch is 1.
   int eval_units() const { return options_.eval_batch >= 2 ? 2 : 1; }
   // The unit's streams, those from unit·E/U up to (unit + 1)·E/U, as consecutive chunks of at most bptt positions, every
-  // position once; the first chunk is fresh. split: "valid" or "test" ("train": all of it, without max_tokens).
+  // position once; the first chunk is fresh. split: "valid" or "test", the first max_eval_tokens of it ("train": all of it).
   std::vector<TextBatch> eval_batches(const std::string& split, int unit) const;
 
   // The training text (its first max_tokens) comes in consecutive pieces of about equal size too, 1 or more. Each is cut as
@@ -95,6 +96,7 @@ class TextBatches {
   };
   std::vector<Shard> cut(int64_t tokens, int clients) const;
   int64_t used_tokens() const;  // of the training text
+  int64_t evaluated_tokens(const std::string& split) const;
   int64_t drawn_length(uint64_t seed, int64_t iteration) const;
   // Returns the length of a batch at this offset of streams of `length` tokens.
   int64_t batch_length(uint64_t seed, int64_t iteration, int64_t length, int64_t offset) const;
