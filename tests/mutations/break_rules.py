@@ -280,7 +280,7 @@ OTHERS = [
     ("src/figure/figure_runs.cc", "a run that diverged is not counted", "++group.diverged;", "continue;", "figure: FigureTuning.RunsAreFoundOrCountedAsDiverged"),
     ("src/figure/figure_data.cc", "the legend counts no run that diverged", "series.diverged += group.diverged;", "series.diverged = 0;", "figure: FigureNumbers.CountRunsThatDiverged"),
     ("src/figure/figure_file.cc", "a value twice", "if (std::find(given.list.begin(), value, *value) != value)", "if (given.list.empty())", "figure: FigureFile.MistakesAreExplained"),
-    ("src/sweep/plan.cc", "a default is in the digest", "if (at_default(used)) continue;", "", "sweep: Point.OfADefaultIsThatOfARecipeWithoutTheOption"),
+    ("src/sweep/plan.cc", "a default is in the digest", "if (at_default(used)) continue;", "", "sweep: Point.IsMarkedByWhatIsNoDefault"),
     ("src/sweep/point_state.cc", "another default goes unnoticed", "if (is == now.end() || is->second == was) continue;", "if (is != now.end()) continue;", "sweep: ResultsTest.OfAVersionWithAnotherDefaultAreNotTaken"),
     ("src/data/text/corpus_batches.cc", "the whole text is evaluated", 'split != "train" && options_.max_eval_tokens > 0 ?', "false ?", "data: TextBatches.EvaluatesOnlyTheFirstTokensWhenAsked"),
     ("src/figure/figure_data.cc", "all points have the first one's runs", "series.n.push_back(values.size());", "series.n.push_back(series.n.empty() ? values.size() : series.n[0]);", "figure: FigureNumbers.AreLastValuesAgainstAParameter"),
