@@ -7,7 +7,8 @@ run or drawn here; it needs python3 and nothing else.
     scripts/verdicts.py --keep FOLDER...    keeps the metrics of figures that `tacet figure` has drawn into these folders
 
 For a figure NAME, docs/results/NAME.json has the facts, docs/results/NAME.csv.xz all points of its runs: curve, value of the
-parameter, seed, key, x, y, and the places on further axes. NAME.svg and NAME-KEY.svg are the pictures that the page shows. A number is a mean over seeds with the deviation of a sample behind ±.
+parameter, seed, key, x, y, and the places on further axes. NAME.svg and NAME-KEY.svg are the pictures that the page shows. A number
+is a mean over seeds with the deviation of a sample behind ±.
 """
 
 import argparse
@@ -21,6 +22,7 @@ import pathlib
 import re
 import statistics
 import sys
+import typing
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 BLOCK = re.compile(r"<!-- generated: ([\w-]+) -->\n(.*?)<!-- end of generated: \1 -->\n", re.S)
@@ -427,37 +429,46 @@ FEDERATED = ["fed-lamb", "fed-adam", "fed-ams", "fedavg"]
 OVERVIEW = "overview"  # the block with one row for each claim
 CLIPPED, OVER_BYTES = "-clipped_fraction", "-over-bytes"
 
-CLAIMS = {  # the block's name: its figures, what computes it of them, and which pictures of each it shows; "" is the first one
-    "a-images": (["celgc-images-small"], same_as_baseline("naive-clip", "eval_accuracy")),
-    "a-ptb": (["celgc-ptb-small"], same_as_baseline("naive-clip", "eval_perplexity")),
-    "a-wikitext2": (["celgc-wikitext2-small"], same_as_baseline("naive-clip", "eval_perplexity")),
-    "b-images": (["speedup-images-small"], speeds_up),
-    "b-text": (["speedup-text-small"], speeds_up),
-    "c": (["celgc-images-small", "celgc-ptb-small", "celgc-wikitext2-small"], clipped_more, [CLIPPED]),
-    "d-shards": (["unequal-shards-ptb-small"], near_each_other(("celgc, I = 4", "naive-clip"),
-                                                               ("celgc, I = 4", "celgc, I = 4, equal shards"))),
-    "d-six": (["six-of-eight-ptb-small"], near_each_other(("celgc, I = 4, 6 of 8", "naive-clip, 6 of 8"),
-                                                          ("celgc, I = 4, 6 of 8", "celgc, I = 4, 8 of 8"))),
-    "d-batch": (["large-batch-images-small"], near_each_other(("celgc, I = 2", "naive-clip"), ("celgc, I = 8", "naive-clip"))),
-    "e": (["episode-similarity-small"], best_where_hard("episode", ["0", "10"], "100")),
-    "e-tweets": (["episode-tweets-small"], best_where_hard("episode", ["0", "10"])),
-    "e-synthetic": (["synthetic-heterogeneity"], below_all("episode")),
-    "e-stuck": (["stuck-pair"], stuck_or_not("celgc", ["episode", "clip21"])),
-    "f-participation": (["episode-pp-participation-small"], best_where_hard("episode++", ["2", "4"])),
-    "f-similarity": (["episode-pp-similarity-small"], best_where_hard("episode++", ["0", "10"])),
-    "f-tweets": (["episode-pp-tweets-small"], best_where_hard("episode++", ["2", "4"])),
-    "g-mnist": (["fed-lamb-mnist-small"], half_the_rounds),
-    "g-fashion": (["fed-lamb-fashion-small"], half_the_rounds),
-    "g-alike": (["fed-lamb-iid-small"], fastest("1 local epoch", "3 local epochs")),
-    "g-resnet9": (["fed-lamb-resnet9-small"], ends_in_order(FEDERATED)),
-    "g-resnet18": (["fed-lamb-resnet18-small"], ends_in_order(FEDERATED)),
-    "h": (["sign-sgd-transformer-small"], on_par_with_adam),
-    "h-updates": (["adam-updates-small"], nearly_bounded, ["-update_max"]),
-    "i": (["gradient-norm-small"], falls_under_a_tenth),
-    "j": (["clipped-corrections-small"], trains_when_clipped((("scaffold, clipped", "scaffold"), ("feddyn, clipped", "feddyn")), 10)),
-    "k": (["diloco-text-small"], keeps_the_loss("diloco", "celgc", "naive-clip", [4, 30, 100]), ["", OVER_BYTES]),
-    "k-gpt2": (["diloco-gpt2-small"], keeps_the_loss("diloco", "celgc", "naive-clip", [4, 30, 100]), ["", OVER_BYTES]),
-    "l": (["topk-text-small"], few_values_suffice("full messages")),
+
+class Claim(typing.NamedTuple):
+    """What a block rests on."""
+
+    figures: list
+    compute: typing.Callable  # takes the kept metrics of the figures, returns Markdown with a verdict
+    kinds: list = [""]  # of each figure's pictures: the ends of their names; "" is the figure's first one
+
+
+CLAIMS = {  # by the block's name
+    "a-images": Claim(["celgc-images-small"], same_as_baseline("naive-clip", "eval_accuracy")),
+    "a-ptb": Claim(["celgc-ptb-small"], same_as_baseline("naive-clip", "eval_perplexity")),
+    "a-wikitext2": Claim(["celgc-wikitext2-small"], same_as_baseline("naive-clip", "eval_perplexity")),
+    "b-images": Claim(["speedup-images-small"], speeds_up),
+    "b-text": Claim(["speedup-text-small"], speeds_up),
+    "c": Claim(["celgc-images-small", "celgc-ptb-small", "celgc-wikitext2-small"], clipped_more, [CLIPPED]),
+    "d-shards": Claim(["unequal-shards-ptb-small"], near_each_other(("celgc, I = 4", "naive-clip"),
+                                                                    ("celgc, I = 4", "celgc, I = 4, equal shards"))),
+    "d-six": Claim(["six-of-eight-ptb-small"], near_each_other(("celgc, I = 4, 6 of 8", "naive-clip, 6 of 8"),
+                                                               ("celgc, I = 4, 6 of 8", "celgc, I = 4, 8 of 8"))),
+    "d-batch": Claim(["large-batch-images-small"], near_each_other(("celgc, I = 2", "naive-clip"), ("celgc, I = 8", "naive-clip"))),
+    "e": Claim(["episode-similarity-small"], best_where_hard("episode", ["0", "10"], "100")),
+    "e-tweets": Claim(["episode-tweets-small"], best_where_hard("episode", ["0", "10"])),
+    "e-synthetic": Claim(["synthetic-heterogeneity"], below_all("episode")),
+    "e-stuck": Claim(["stuck-pair"], stuck_or_not("celgc", ["episode", "clip21"])),
+    "f-participation": Claim(["episode-pp-participation-small"], best_where_hard("episode++", ["2", "4"])),
+    "f-similarity": Claim(["episode-pp-similarity-small"], best_where_hard("episode++", ["0", "10"])),
+    "f-tweets": Claim(["episode-pp-tweets-small"], best_where_hard("episode++", ["2", "4"])),
+    "g-mnist": Claim(["fed-lamb-mnist-small"], half_the_rounds),
+    "g-fashion": Claim(["fed-lamb-fashion-small"], half_the_rounds),
+    "g-alike": Claim(["fed-lamb-iid-small"], fastest("1 local epoch", "3 local epochs")),
+    "g-resnet9": Claim(["fed-lamb-resnet9-small"], ends_in_order(FEDERATED)),
+    "g-resnet18": Claim(["fed-lamb-resnet18-small"], ends_in_order(FEDERATED)),
+    "h": Claim(["sign-sgd-transformer-small"], on_par_with_adam),
+    "h-updates": Claim(["adam-updates-small"], nearly_bounded, ["-update_max"]),
+    "i": Claim(["gradient-norm-small"], falls_under_a_tenth),
+    "j": Claim(["clipped-corrections-small"], trains_when_clipped((("scaffold, clipped", "scaffold"), ("feddyn, clipped", "feddyn")), 10)),
+    "k": Claim(["diloco-text-small"], keeps_the_loss("diloco", "celgc", "naive-clip", [4, 30, 100]), ["", OVER_BYTES]),
+    "k-gpt2": Claim(["diloco-gpt2-small"], keeps_the_loss("diloco", "celgc", "naive-clip", [4, 30, 100]), ["", OVER_BYTES]),
+    "l": Claim(["topk-text-small"], few_values_suffice("full messages")),
 }
 
 
@@ -471,40 +482,34 @@ def source_of(kept):
     return " ".join(lines) + "\n"
 
 
-def pictures_of(figure, kinds):
-    """The files of a figure's pictures, by kind."""
-    return {kind: f"{figure}{kind}.svg" for kind in kinds}
-
-
 def shown(kept, folder, kinds):
     """The Markdown of a figure's pictures."""
     lines = []
-    for kind, name in pictures_of(kept.facts["figure"], kinds).items():
-        if not (folder / name).exists():
-            raise SystemExit(f"verdicts: {folder / name} must be a picture of the kept figure, got none")
+    for kind in kinds:
+        path = folder / f"{kept.facts['figure']}{kind}.svg"
+        if not path.exists():
+            raise SystemExit(f"verdicts: {path} must be a picture of the kept figure, got none")
         title = kept.facts["title"] + kind.replace("-", ", ", 1).replace("-", " ")
-        lines.append(f"![{title}]({folder.name}/{name})\n")
+        lines.append(f"![{title}]({folder.name}/{path.name})\n")
     return "".join(lines)
 
 
-def block(name, folder):
+def block(claim, folder):
     """The text between a block's marks."""
-    if name == OVERVIEW:
-        return overview(folder)
-    figures, claim, kinds = (*CLAIMS[name], [""])[:3]
-    missing = [figure for figure in figures if not (folder / f"{figure}.json").exists()]
+    missing = [figure for figure in claim.figures if not (folder / f"{figure}.json").exists()]
     if missing:
         return "**Verdict: not run yet.** " + " ".join(f"`tacet figure {figure}` runs it." for figure in missing) + "\n"
-    kept = [Kept(folder, figure) for figure in figures]
-    return "\n".join(source_of(one) for one in kept) + "\n" + claim(*kept) + "\n" + "".join(shown(one, folder, kinds) for one in kept)
+    kept = [Kept(folder, figure) for figure in claim.figures]
+    return ("\n".join(source_of(one) for one in kept) + "\n" + claim.compute(*kept) + "\n" +
+            "".join(shown(one, folder, claim.kinds) for one in kept))
 
 
-def overview(folder):
+def overview(blocks):
     """One row for each claim: its verdict, and the figures that it rests on."""
     rows = []
-    for name, (figures, *_) in CLAIMS.items():
-        word = re.search(r"\*\*Verdict: (.*?)\.\*\*", block(name, folder)).group(1)
-        rows.append([f"({name[0]})", word, ", ".join(f"`{figure}`" for figure in figures)])
+    for name, claim in CLAIMS.items():
+        word = re.search(r"\*\*Verdict: (.*?)\.\*\*", blocks[name]).group(1)
+        rows.append([f"({name[0]})", word, ", ".join(f"`{figure}`" for figure in claim.figures)])
     return table(["claim", "verdict", "figures"], rows)
 
 
@@ -518,38 +523,48 @@ def page_of(text, folder):
     if lacking:
         raise SystemExit(f"verdicts: docs/results.md must have one block for each claim, has not for {', '.join(lacking)}")
 
+    blocks = {name: block(claim, folder) for name, claim in CLAIMS.items()}
+    blocks[OVERVIEW] = overview(blocks)
+
     def fresh(match):
         name = match.group(1)
-        return f"<!-- generated: {name} -->\n{block(name, folder)}<!-- end of generated: {name} -->\n"
+        return f"<!-- generated: {name} -->\n{blocks[name]}<!-- end of generated: {name} -->\n"
 
     return BLOCK.sub(fresh, text)
 
 
-def kinds_of(figure):
-    """The kinds of pictures of a figure that claims show."""
-    return {kind: None for figures, _, *kinds in CLAIMS.values() if figure in figures for kind in (kinds[0] if kinds else [""])}
+def pictures():
+    """The kinds of pictures that claims show, by figure."""
+    out = collections.defaultdict(set)
+    for claim in CLAIMS.values():
+        for figure in claim.figures:
+            out[figure].update(claim.kinds)
+    return out
 
 
 def unused(folder):
     """Kept files of which no claim makes use."""
-    known = {figure for figures, *_ in CLAIMS.values() for figure in figures}
-    files = {name for figure in known for name in (f"{figure}.json", f"{figure}.csv.xz", *pictures_of(figure, kinds_of(figure)).values())}
+    files = {f"{figure}{end}" for figure, kinds in pictures().items()
+             for end in (".json", ".csv.xz", *(f"{kind}.svg" for kind in kinds))}
     return [path.name for path in sorted(folder.glob("*")) if path.name not in files]
 
 
 def keep(source, folder):
     """Keeps the metrics of a figure that was drawn into `source`, and the pictures of it that claims show."""
-    facts_file, points = source / "figure.json", source / "points.csv"
-    for path in (facts_file, points):
+
+    def drawn(name):
+        path = source / name
         if not path.exists():
             raise SystemExit(f"verdicts: {path} must be a file that `tacet figure` has written, got none")
-    name = json.loads(facts_file.read_text(encoding="utf-8"))["figure"]
+        return path.read_bytes()
+
+    facts = drawn("figure.json")
+    name = json.loads(facts)["figure"]
+    files = {f"{name}{kind}.svg": drawn(f"figure{kind}.svg") for kind in pictures()[name]}
+    packed = lzma.compress(drawn("points.csv"), preset=9 | lzma.PRESET_EXTREME)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.json").write_bytes(facts_file.read_bytes())
-    packed = lzma.compress(points.read_bytes(), preset=9 | lzma.PRESET_EXTREME)
-    (folder / f"{name}.csv.xz").write_bytes(packed)
-    for kind, picture in pictures_of(name, kinds_of(name)).items():
-        (folder / picture).write_bytes((source / f"figure{kind}.svg").read_bytes())
+    for file, content in {f"{name}.json": facts, f"{name}.csv.xz": packed, **files}.items():
+        (folder / file).write_bytes(content)
     print(f"kept {name}: {len(packed)} bytes")
 
 

@@ -28,7 +28,7 @@ class ThePage(unittest.TestCase):
         self.assertNotRegex(prose, r"±\s*\d|\d\s*%|\d+\.\d\d")
 
     def test_each_figure_of_a_claim_is_there_and_each_small_twin_is_one_of_a_claim(self):
-        claimed = {figure for figures, *_ in verdicts.CLAIMS.values() for figure in figures}
+        claimed = {figure for claim in verdicts.CLAIMS.values() for figure in claim.figures}
         there = {path.stem for path in (ROOT / "recipes" / "figures").glob("*.toml")}
         self.assertEqual(claimed - there, set())
         self.assertEqual({name for name in there if name.endswith("-small")} - claimed, set())
