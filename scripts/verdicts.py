@@ -224,7 +224,9 @@ def mean_curve(runs):
 def rounds_to(kept, own, other, at=None):
     """Another curve's mean accuracy at a round, or its best one; the round in which it has it first, and that in which `own` has."""
     theirs = mean_curve(kept.of(other))
-    target = max(y for x, y in theirs if at is None or x == at)
+    target = max((y for x, y in theirs if at is None or x == at), default=None)
+    if target is None:
+        raise SystemExit(f"verdicts: {kept.facts['figure']}: a claim needs {other} in round {at}, got none")
     return target, reaches(theirs, target, True), reaches(mean_curve(kept.of(own)), target, True)
 
 

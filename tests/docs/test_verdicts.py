@@ -143,6 +143,10 @@ class MadeUp(Keeps):
         self.assertIn("**Verdict: holds in part.** By the mean, fed-lamb has fed-ams's accuracy in round 16, 50 %, in round 4; fed-ams's "
                       "best accuracy, 80 % in round 20, never.", verdicts.half_the_rounds(self.kept(runs, y="eval_accuracy")))
 
+        runs[("fed-ams", "", "eval_accuracy")] = accuracies((0.1, 15))
+        with self.assertRaisesRegex(SystemExit, "made-up: a claim needs fed-ams in round 16, got none"):
+            verdicts.half_the_rounds(self.kept(runs, y="eval_accuracy"))
+
     def test_the_fastest_needs_fewer_rounds_than_either(self):
         runs = {("fed-lamb, 1", "", "eval_accuracy"): [[0.1, 0.8, 0.9, 0.9]], ("fed-ams, 1", "", "eval_accuracy"): [[0.1, 0.2, 0.3, 0.9]],
                 ("fedavg, 1", "", "eval_accuracy"): [[0.1, 0.8, 0.8, 0.8]]}
