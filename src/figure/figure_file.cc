@@ -16,9 +16,9 @@ namespace fs = std::filesystem;
 
 const std::vector<std::string> kFigureKinds = {"curves", "final", "bars", "speed-up", "histogram"};
 const std::vector<std::string> kFigureAxes = {"epoch", "iterations", "rounds", "seconds", "bytes", "tokens"};
-const std::vector<std::string> kKeys = {"title",  "caption", "kind",      "x",      "y",       "log",
-                                        "target", "seeds",   "parameter", "values", "x_label", "y_label",
-                                        "recipe", "set",     "grid",      "best",   "also",    "over"};
+const std::vector<std::string> kKeys = {"title", "caption",   "kind",   "x",       "y",       "log",    "target",
+                                        "seeds", "parameter", "values", "x_label", "y_label", "recipe", "set",
+                                        "grid",  "tune",      "best",   "also",    "over"};
 const std::vector<std::string> kCurveKeys = {"set", "grid", "recipe", "runs"};
 // The keys of a figure that its curves have too.
 struct FigureDefaults {
@@ -110,6 +110,7 @@ void read_key(Figure& figure, FigureDefaults& defaults, const std::string& key, 
   if (key == "set") defaults.sets = texts_of(given);
   if (key == "grid") defaults.grids = texts_of(given);
   if (key == "values") figure.values = values_of(given);
+  if (key == "tune") figure.tunes_each = one_of(given, {"once", "each"}) == "each";
   if (key == "best") {
     figure.best = text_of(given);
     check_sweep_figure(figure.best, given.at + " ");
@@ -125,7 +126,7 @@ void read_key(Figure& figure, FigureDefaults& defaults, const std::string& key, 
 FigureCurve& curve_of(Figure& figure, const std::string& label, const Given& given) {
   for (FigureCurve& curve : figure.curves)
     if (curve.label == label) return curve;
-  figure.curves.push_back({label, "", {}, {}, {}, given.at});
+  figure.curves.push_back({label, "", {}, {}, {}, given.at, {}});
   return figure.curves.back();
 }
 
@@ -175,8 +176,13 @@ void check_figure(Figure& figure, const FigureDefaults& defaults) {
     wrong("figure.target must be given with kind = \"" + figure.kind + "\"");
   if (!figure.also.empty() && figure.target && figure.kind != "curves")
     wrong("figure.also is not used with a target, which is one of figure.y, but got " + list_of(figure.also));
+  if (figure.tunes_each && !with_parameter)
+    wrong("figure.tune = \"each\" is used with kind = \"final\" or \"speed-up\" only");
   if (!figure.over.empty() && figure.kind != "curves") wrong("figure.over is used with kind = \"curves\" only");
   for (FigureCurve& curve : figure.curves) complete(curve, defaults, with_parameter);
+  const auto tuned = [](const FigureCurve& curve) { return !curve.grids.empty(); };
+  if (figure.tunes_each && std::none_of(figure.curves.begin(), figure.curves.end(), tuned))
+    wrong("figure.tune = \"each\" is used with a grid only");
 }
 
 }  // namespace

@@ -18,6 +18,7 @@ struct FigureCurve {
   std::vector<std::string> grids;  // "table.key=a,b,c", from which the best values are taken; empty: it is not tuned
   std::vector<std::string> runs;   // folders of runs that are there already
   std::string place;               // the begin of messages about it
+  std::vector<std::vector<std::string>> tuned;  // the best of the grids by value of the parameter, where each has its own
 };
 
 struct Figure {
@@ -34,6 +35,7 @@ struct Figure {
   std::string best = "train_loss";  // the figure of summary.json that decides among a grid's values
   std::string parameter;            // "algorithm.interval"; empty: none
   std::vector<Value> values;        // the parameter's
+  bool tunes_each = false;          // each value of the parameter has its own best of a grid
   std::string x_label, y_label;     // empty: made from x and y
   std::vector<FigureCurve> curves;
 };

@@ -22,12 +22,15 @@ size_t add_point(std::vector<Point>& points, Point point) {
   return points.size() - 1;
 }
 
-void add_group(FigurePlan& plan, const Figure& figure, size_t index, const std::optional<Value>& value, int workers) {
+// Adds the runs of a curve, at the k-th value of the parameter where the figure has one.
+void add_group(FigurePlan& plan, const Figure& figure, size_t index, std::optional<size_t> k, int workers) {
   const FigureCurve& curve = figure.curves[index];
-  FigureGroup group{index, value, {}, curve.runs};
+  FigureGroup group{index, {}, {}, curve.runs};
+  if (k) group.value = figure.values[*k];
   if (curve.runs.empty()) {
     std::vector<std::string> sets = curve.sets;
-    if (value) sets.push_back(figure.parameter + "=" + to_toml(*value));
+    if (k) sets.push_back(figure.parameter + "=" + to_toml(*group.value));
+    if (k && !curve.tuned.empty()) sets.insert(sets.end(), curve.tuned[*k].begin(), curve.tuned[*k].end());
     std::vector<int64_t> seeds;
     if (figure.seeds.empty())
       seeds.push_back(load_recipe(curve.recipe, sets).run.integer("seed"));
@@ -43,12 +46,6 @@ void add_group(FigurePlan& plan, const Figure& figure, size_t index, const std::
   plan.groups.push_back(std::move(group));
 }
 
-// Returns "celgc", or "celgc at algorithm.interval = 4".
-std::string group_name(const Figure& figure, const FigureGroup& group) {
-  const std::string& label = figure.curves[group.curve].label;
-  return group.value ? label + " at " + figure.parameter + " = " + to_toml(*group.value) : label;
-}
-
 std::map<std::string, std::string> values_of_run(const std::string& folder) {
   std::map<std::string, std::string> out;
   for (const Used& used : used_values(load_recipe(folder + "/recipe.toml"))) {
@@ -61,12 +58,17 @@ std::map<std::string, std::string> values_of_run(const std::string& folder) {
 
 }  // namespace
 
+std::string group_name(const Figure& figure, const FigureGroup& group) {
+  const std::string& label = figure.curves[group.curve].label;
+  return group.value ? label + " at " + figure.parameter + " = " + to_toml(*group.value) : label;
+}
+
 FigurePlan plan_figure(const Figure& figure, int workers) {
   FigurePlan plan;
   for (size_t k = 0; k < figure.curves.size(); ++k) {
     try {
       if (figure.values.empty()) add_group(plan, figure, k, {}, workers);
-      for (const Value& value : figure.values) add_group(plan, figure, k, value, workers);
+      for (size_t value = 0; value < figure.values.size(); ++value) add_group(plan, figure, k, value, workers);
     } catch (const UserError& error) {
       throw UserError(figure.curves[k].place + ": the curve " + figure.curves[k].label + " is no run: " + error.what());
     }

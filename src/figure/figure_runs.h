@@ -28,6 +28,9 @@ struct FigurePlan {
 // Returns the runs of a figure. Throws UserError for a recipe or setting that is wrong.
 FigurePlan plan_figure(const Figure& figure, int workers);
 
+// Returns "celgc", or "celgc at algorithm.interval = 4".
+std::string group_name(const Figure& figure, const FigureGroup& group);
+
 // Fills in the folders of the groups' points that are done, counts those that have diverged, and returns a line for each
 // group that has some of them. Throws UserError for a point that has not ended.
 std::vector<std::string> find_runs(const Figure& figure, FigurePlan& plan, const SweepFolder& folder);

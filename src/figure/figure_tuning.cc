@@ -4,7 +4,9 @@
 #include <algorithm>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include "figure/figure_runs.h"
 #include "recipe/sweep_table.h"
 #include "sweep/results.h"
 #include "tacet/error.h"
@@ -62,7 +64,12 @@ std::vector<CurveTuning> plan_tuning(const Figure& figure, int workers) {
       request.seeds = first_seed(figure, curve);
       request.best = figure.best;
       request.workers = workers;
-      out.push_back({k, plan_sweep(request)});
+      if (!figure.tunes_each) out.push_back({k, {}, plan_sweep(request)});
+      for (size_t value = 0; figure.tunes_each && value < figure.values.size(); ++value) {
+        request.sets = curve.sets;
+        request.sets.push_back(figure.parameter + "=" + to_toml(figure.values[value]));
+        out.push_back({k, value, plan_sweep(request)});
+      }
     } catch (const UserError& error) {
       throw UserError(curve.place + ": the grid of the curve " + curve.label + " is wrong: " + error.what());
     }
@@ -90,15 +97,17 @@ std::vector<std::string> tune(Figure& figure, const std::vector<CurveTuning>& tu
   std::vector<std::string> notes;
   for (const CurveTuning& tuning : tunings) {
     FigureCurve& curve = figure.curves[tuning.curve];
-    require_ended(tuning.plan, folder, curve.label);
+    const std::string name =
+        tuning.value ? group_name(figure, {tuning.curve, figure.values[*tuning.value], {}, {}}) : curve.label;
+    require_ended(tuning.plan, folder, name);
     const SweepResults results = results_of(tuning.plan, folder);
-    std::string text;
-    for (const std::string& set : best_sets(results)) {
-      curve.sets.push_back(set);
-      text += " " + set;
-    }
+    const std::vector<std::string> best = best_sets(results);
+    if (tuning.value)
+      curve.tuned.push_back(best);
+    else
+      curve.sets.insert(curve.sets.end(), best.begin(), best.end());
     curve.grids.clear();
-    notes.push_back(fmt::format("{}:{} {}", curve.label, text, choice_text(results)));
+    notes.push_back(fmt::format("{}: {} {}", name, fmt::join(best, " "), choice_text(results)));
   }
   return notes;
 }

@@ -95,6 +95,10 @@ TEST_F(FigureFile, MistakesAreExplained) {
       "f.toml:2: curves.a.runs: runs must stand alone: they are there already, and have no recipe, set, grid or parameter");
   EXPECT_EQ(error(with("values = [2, 4]", "values = [2, 2]")),
             "f.toml:9: figure.values must have each value once, got 2 twice");
+  EXPECT_EQ(error(with("seeds =", "tune = \"each\"\nseeds =")), "f.toml: figure.tune = \"each\" is used with a grid only");
+  EXPECT_EQ(error("[figure]\nrecipe = \"r.toml\"\ntune = \"each\"\ngrid = [\"algorithm.eta=1,2\"]\n[curves.a]\nset = "
+                  "[\"run.seed=1\"]\n"),
+            "f.toml: figure.tune = \"each\" is used with kind = \"final\" or \"speed-up\" only");
   EXPECT_NE(error(with("seeds =", "best = \"loss\"\nseeds =")).find("f.toml:5: figure.best must be one of train_loss"),
             std::string::npos);
 }
@@ -139,6 +143,22 @@ TEST_F(FigureTuning, TakesTheBestValuesForAllSeeds) {
   EXPECT_TRUE(figure.curves[0].grids.empty());
   EXPECT_TRUE(figure.curves[1].sets == std::vector<std::string>{"algorithm.name=fedavg"});
   EXPECT_EQ(plan_figure(figure, 1).points.size(), 8u);
+}
+
+// With tune = "each", each value of the parameter has a grid of its own, and its best is for that value alone.
+TEST_F(FigureTuning, CanTuneEachValueOfTheParameter) {
+  figure.tunes_each = true;
+  tunings = plan_tuning(figure, 1);
+  ASSERT_EQ(tunings.size(), 2u);  // one curve has a grid, at I = 2 and 4
+  ends(0, 1), ends(1, 2), ends(2, 3), ends(3, 3), ends(4, 2), ends(5, 1);
+  EXPECT_EQ(
+      tune(figure, tunings, out()),
+      (std::vector<std::string>{"celgc, I at algorithm.interval = 2: algorithm.eta=0.01 is the best of 3 by train_loss",
+                                "celgc, I at algorithm.interval = 4: algorithm.eta=0.04 is the best of 3 by train_loss"}));
+  const FigurePlan plan = plan_figure(figure, 1);
+  EXPECT_EQ(plan.points[plan.groups[0].points[0]].digest, tuning_points(tunings)[0].digest);
+  EXPECT_EQ(plan.points[plan.groups[1].points[0]].digest, tuning_points(tunings)[5].digest);
+  EXPECT_EQ(plan.groups[2].points.size(), 2u);  // the other curve's are as before
 }
 
 // The grid has the recipe's own value of the parameter, so its runs are the figure's where the figure shows that value too.

@@ -277,6 +277,8 @@ T = "src/tasks/"
 OTHERS = [
     ("src/figure/figure_tuning.cc", "the grid's last values are taken", "results.groups[results.best.value_or(0)].settings", "results.groups.back().settings", "figure: FigureTuning.TakesTheBestValuesForAllSeeds"),
     ("src/figure/figure_tuning.cc", "points that have not ended are passed over", "if (state.kind == PointState::Kind::done || state.kind == PointState::Kind::diverged) continue;", "if (state.kind != PointState::Kind::failed) continue;", "figure: FigureTuning.LeavesOutWhatHasDivergedAndNeedsAnEndOfAllOthers"),
+    ("src/figure/figure_tuning.cc", "each value of the parameter is tuned at the recipe's own", 'request.sets.push_back(figure.parameter + "=" + to_toml(figure.values[value]));', "", "figure: FigureTuning.CanTuneEachValueOfTheParameter"),
+    ("src/figure/figure_runs.cc", "all values of the parameter take the first one's best", "sets.insert(sets.end(), curve.tuned[*k].begin(), curve.tuned[*k].end());", "sets.insert(sets.end(), curve.tuned[0].begin(), curve.tuned[0].end());", "figure: FigureTuning.CanTuneEachValueOfTheParameter"),
     ("src/figure/figure_runs.cc", "a run that diverged is not counted", "++group.diverged;", "continue;", "figure: FigureTuning.RunsAreFoundOrCountedAsDiverged"),
     ("src/figure/figure_data.cc", "the legend counts no run that diverged", "series.diverged += group.diverged;", "series.diverged = 0;", "figure: FigureNumbers.CountRunsThatDiverged"),
     ("src/figure/figure_file.cc", "a value twice", "if (std::find(given.list.begin(), value, *value) != value)", "if (given.list.empty())", "figure: FigureFile.MistakesAreExplained"),
