@@ -11,6 +11,7 @@
 #include "base/files.h"
 #include "base/places.h"
 #include "base/utf8.h"
+#include "cli/sweep_lines.h"
 #include "figure/figure_data.h"
 #include "figure/figure_record.h"
 #include "figure/figure_runs.h"
@@ -31,7 +32,7 @@ int run_missing(const FigureArguments& a, const Figure& figure, const std::vecto
                 const SweepFolder& folder) {
   SweepPlan sweep;
   sweep.axes = {"algorithm.name"};
-  sweep.base["figure"] = to_toml(Value(figure.title));
+  sweep.base["figure"] = to_toml(Value(fs::path(figure.source).stem().string()));
   open_sweep_folder(folder, sweep);
   RunnerOptions options;
   options.folder = folder.path;
@@ -39,7 +40,9 @@ int run_missing(const FigureArguments& a, const Figure& figure, const std::vecto
   options.workers = a.workers;
   options.jobs = a.jobs;
   options.diverged_above = 0;  // a curve that rises is a result
-  options.say = [](const std::string& line) { fmt::print(stderr, "{}\n", visible(line)); };
+  SweepLines lines(a.quiet);
+  options.say = [&](const std::string& line) { lines.say(line); };
+  options.show = [&](const std::string& line) { lines.show(line); };
   const RunnerResult run = run_points(points, options);
   if (run.disk_full) throw UserError("the disk is full; make room, and the same command goes on");
   return run.signal;
@@ -69,8 +72,8 @@ FigureData draw_key(const Figure& figure, const FigurePlan& plan, const std::vec
                     const std::string& base) {
   FigureData data = figure_data(figure, plan, runs);
   for (const std::string& note : data.notes) fmt::print(stderr, "{}\n", visible(note));
-  write_atomically(base + ".svg", figure_svg(figure, data));
-  write_atomically(base + ".csv", figure_csv(data));
+  write_shared(base + ".svg", figure_svg(figure, data));
+  write_shared(base + ".csv", figure_csv(data));
   fmt::print("{0}.svg\n{0}.csv\n", base);
   std::fflush(stdout);
   if (write_png(base + ".svg", base + ".png"))
@@ -93,9 +96,9 @@ void draw_figure(const Figure& figure, const FigurePlan& plan, const std::vector
   const FigureData data = draw_axes(figure, plan, runs, out + "/figure");
   notes.insert(notes.end(), data.notes.begin(), data.notes.end());
   for (const std::string& key : figure.also) draw_axes(with_key(figure, key), plan, runs, out + "/figure-" + key);
-  write_atomically(out + "/figure.json",
-                   figure_facts(figure, plan, notes, runs, grid.empty() ? std::vector<Run>{} : read_runs(grid)));
-  write_atomically(out + "/points.csv", figure_points_csv(figure, plan, runs));
+  write_shared(out + "/figure.json",
+               figure_facts(figure, plan, notes, runs, grid.empty() ? std::vector<Run>{} : read_runs(grid)));
+  write_shared(out + "/points.csv", figure_points_csv(figure, plan, runs));
   std::vector<std::string> folders;
   for (const FigureGroup& group : plan.groups)
     for (const std::string& run : group.runs)
@@ -133,17 +136,18 @@ int cmd_figure(const FigureArguments& a) {
     return signal;
   };
   std::vector<std::string> notes;
+  const auto tell = [&](const std::vector<std::string>& lines) {
+    for (const std::string& line : lines) fmt::print(stderr, "{}\n", visible(line));
+    notes.insert(notes.end(), lines.begin(), lines.end());
+  };
+  tell(tuning_notes(figure, tunings));
   if (!tunings.empty()) {
     if (const int signal = stopped_by(tuning_points(tunings))) return 128 + signal;
-    notes = tune(figure, tunings, folder);
-    for (const std::string& note : notes) fmt::print(stderr, "{}\n", visible(note));
+    tell(tune(figure, tunings, folder));
     plan = plan_figure(figure, a.workers);
   }
   if (const int signal = stopped_by(plan.points)) return 128 + signal;
-  for (const std::string& note : find_runs(figure, plan, folder)) {
-    fmt::print(stderr, "{}\n", visible(note));
-    notes.push_back(note);
-  }
+  tell(find_runs(figure, plan, folder));
   draw_figure(figure, plan, grid_runs(tunings, folder), notes, folder.path);
   return 0;
 }

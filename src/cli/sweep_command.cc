@@ -10,52 +10,17 @@
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
-#include "base/clock.h"
 #include "base/places.h"
 #include "base/terminal.h"
 #include "base/utf8.h"
 #include "cli/arguments.h"
+#include "cli/sweep_lines.h"
 #include "report/text_table.h"
 #include "sweep/results.h"
 #include "sweep/runner.h"
 
 namespace tacet {
 namespace {
-
-constexpr double kPlainSeconds = 60;  // between two lines on the whole where stderr is no terminal
-
-// Lines on stderr: one for each event, and one on the whole that is replaced on a terminal.
-class SweepLines {
- public:
-  explicit SweepLines(bool quiet) : quiet_(quiet), terminal_(is_terminal(STDERR_FILENO)) {}
-  ~SweepLines() { clear(); }
-
-  void say(const std::string& line) {
-    clear();
-    fmt::print(stderr, "{}\n", visible(line));
-  }
-
-  void show(const std::string& line) {
-    if (quiet_) return;
-    if (terminal_) {
-      clear();
-      fmt::print(stderr, "{}", line);
-      std::fflush(stderr);
-      drawn_ = true;
-    } else if (since(last_) > kPlainSeconds) {
-      fmt::print(stderr, "{}\n", line);
-      last_ = Clock::now();
-    }
-  }
-
- private:
-  void clear() {
-    if (drawn_) fmt::print(stderr, "\r\033[K");
-    drawn_ = false;
-  }
-  bool quiet_, terminal_, drawn_ = false;
-  Clock::time_point last_ = Clock::now();
-};
 
 std::string folder_of(const SweepArguments& a) {
   if (!a.out.empty()) return a.out;
@@ -103,6 +68,7 @@ RunnerOptions runner_options(const SweepArguments& a, const std::string& folder,
   options.diverged_above = a.diverged_above;
   options.retry = a.retry;
   options.wait = !a.no_wait;
+  options.retry_hint = " (--retry runs it again)";
   options.say = [&](const std::string& line) { lines.say(line); };
   options.show = [&](const std::string& line) { lines.show(line); };
   return options;

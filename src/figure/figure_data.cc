@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <optional>
 #include <set>
 
 #include <fmt/format.h>
@@ -124,25 +125,27 @@ FigureSeries thinned(FigureSeries series) {
   return series;
 }
 
-double value_as_number(const Value& value, const Figure& figure) {
-  if (const auto* whole = std::get_if<int64_t>(&value)) return static_cast<double>(*whole);
-  if (const auto* number = std::get_if<double>(&value)) return *number;
-  throw UserError(figure.source + ": figure.values must be numbers, got " + describe_given(value));
-}
-
-std::vector<FigurePoints> all_points(const Figure& figure, const std::vector<Run>& runs) {
+// Returns the points of each run, and notes values that are not finite.
+std::vector<FigurePoints> all_points(FigureData& data, const Figure& figure, const std::string& name,
+                                     const std::vector<Run>& runs) {
   std::vector<FigurePoints> out;
-  for (const Run& run : runs) out.push_back(points_of(figure, run));
+  for (const Run& run : runs) {
+    out.push_back(points_of(figure, run));
+    if (out.back().not_finite > 0)
+      data.notes.push_back(fmt::format("{}: {} values of {} in {} are not finite and are left out", name,
+                                       out.back().not_finite, figure.y, run.folder));
+  }
   return out;
 }
 
 // Returns the x of each run that has reached the target, and notes those that have not.
-std::vector<double> targets(FigureData& data, const Figure& figure, const std::string& label, const std::vector<Run>& runs) {
+std::vector<double> targets(FigureData& data, const Figure& figure, const std::string& name,
+                            const std::vector<FigurePoints>& runs) {
   std::vector<double> out;
-  for (const FigurePoints& points : all_points(figure, runs))
+  for (const FigurePoints& points : runs)
     if (const double x = reaches(points, *figure.target, higher_is_better(figure.y)); std::isfinite(x)) out.push_back(x);
   if (out.size() < runs.size())
-    data.notes.push_back(fmt::format("{}: {} of {} runs did not reach {} = {:g}", label, runs.size() - out.size(),
+    data.notes.push_back(fmt::format("{}: {} of {} runs did not reach {} = {:g}", name, runs.size() - out.size(),
                                      runs.size(), figure.y, *figure.target));
   return out;
 }
@@ -154,19 +157,22 @@ FigureSeries& series_of(FigureData& data, const std::string& label) {
   return data.series.back();
 }
 
-void add_histogram(FigureData& data, const Figure& figure, const std::string& label, const std::vector<Run>& runs) {
+void add_histogram(FigureData& data, const Figure& figure, const std::string& label, const std::vector<FigurePoints>& runs) {
   std::vector<double> values;
-  for (const FigurePoints& points : all_points(figure, runs)) values.insert(values.end(), points.y.begin(), points.y.end());
+  for (const FigurePoints& points : runs) values.insert(values.end(), points.y.begin(), points.y.end());
   const auto scale = [&](double v) { return figure.log_x ? std::log10(v) : v; };
-  if (figure.log_x) std::erase_if(values, [](double v) { return v <= 0; });
+  const size_t all = values.size();
+  if (figure.log_x)
+    if (const size_t low = std::erase_if(values, [](double v) { return v <= 0; }); low > 0)
+      data.notes.push_back(fmt::format("{}: {} of {} values of {} are not above 0 and have no place on a log axis", label,
+                                       low, all, figure.y));
   if (values.empty())
     throw UserError(figure.source + ": " + label + ": " + figure.y + " must be > 0 on a log axis, and never is");
   const auto [least, most] = std::minmax_element(values.begin(), values.end());
   const double low = scale(*least), width = std::max(scale(*most) - low, 1e-12) / static_cast<double>(kFigureBins);
   std::vector<double> counts(kFigureBins);
   for (const double v : values)
-    counts[std::min(kFigureBins - 1, static_cast<size_t>((scale(v) - low) / width))] +=
-        1 / static_cast<double>(values.size());
+    counts[std::min(kFigureBins - 1, static_cast<size_t>((scale(v) - low) / width))] += 1 / static_cast<double>(all);
   FigureSeries& series = series_of(data, label);
   for (size_t b = 0; b < kFigureBins; ++b) {
     const double middle = low + (static_cast<double>(b) + 0.5) * width;
@@ -175,43 +181,96 @@ void add_histogram(FigureData& data, const Figure& figure, const std::string& la
   }
 }
 
-// Adds the runs of one group. `first` has the mean of the curve's first group, to which a speed-up is relative.
+// Adds the last values of a group's runs. A run that does not end with a finite one is in no mean.
+void add_last(FigureData& data, const Figure& figure, const FigureGroup& group, const std::vector<FigurePoints>& runs) {
+  std::vector<double> last;
+  for (const FigurePoints& points : runs)
+    if (points.ends_finite) last.push_back(points.y.back());
+  FigureSeries& series = series_of(data, figure.curves[group.curve].label);
+  if (last.size() < runs.size())
+    data.notes.push_back(fmt::format("{}: {} of {} runs do not end with a finite {} and are in no mean",
+                                     group_name(figure, group), runs.size() - last.size(), runs.size(), figure.y));
+  if (!last.empty()) add_mean(series, as_number(*group.value).value(), last);
+}
+
+// The mean x of each curve's first group, to which speed-ups are relative; nothing where none of its runs has reached the
+// target.
+using FirstMeans = std::map<size_t, std::optional<double>>;
+
+double mean_value(const std::vector<double>& values) {
+  double sum = 0;
+  for (const double value : values) sum += value;
+  return sum / static_cast<double>(values.size());
+}
+
+// Adds the speed-up of a group: the mean x of the curve's first group over that of this one. Its deviation is that of this
+// group's x.
+void add_speed_up(FigureData& data, const Figure& figure, const FigureGroup& group, const std::vector<double>& reached,
+                  FirstMeans& first) {
+  const auto [base, is_first] = first.try_emplace(group.curve);
+  if (is_first && !reached.empty()) base->second = mean_value(reached);
+  if (reached.empty()) return;
+  if (!base->second) {
+    data.notes.push_back(
+        fmt::format("{}: no speed-up, as no run at the first value has reached the target", group_name(figure, group)));
+    return;
+  }
+  FigureSeries own;
+  add_mean(own, 0, reached);
+  const double ratio = *base->second / own.mean[0], deviation = ratio * (own.high[0] - own.mean[0]) / own.mean[0];
+  FigureSeries& series = series_of(data, figure.curves[group.curve].label);
+  add_mean(series, as_number(*group.value).value(), {ratio});
+  series.low.back() = ratio - deviation;
+  series.high.back() = ratio + deviation;
+  series.n.back() = reached.size();
+}
+
+// Adds the runs of one group.
 void add_runs(FigureData& data, const Figure& figure, const FigureGroup& group, const std::vector<Run>& runs,
-              std::map<size_t, double>& first) {
+              FirstMeans& first) {
   const std::string& label = figure.curves[group.curve].label;
+  const std::vector<FigurePoints> points = all_points(data, figure, group_name(figure, group), runs);
   if (figure.kind == "curves") {
-    data.series.push_back(mean_of(all_points(figure, runs)));
+    data.series.push_back(mean_of(points));
     data.series.back().label = label;
+    if (data.series.back().x.empty())
+      data.notes.push_back(label + ": its runs have no " + axis_of(figure.x).label + " in common, so there is no mean");
   } else if (figure.kind == "histogram") {
-    add_histogram(data, figure, label, runs);
+    add_histogram(data, figure, label, points);
   } else if (figure.kind == "final") {
-    std::vector<double> last;
-    for (const FigurePoints& points : all_points(figure, runs)) last.push_back(points.y.back());
-    add_mean(series_of(data, label), value_as_number(*group.value, figure), last);
+    add_last(data, figure, group, points);
   } else {
-    std::vector<double> reached = targets(data, figure, label, runs);
-    if (reached.empty()) return;
-    double x = 0;
-    if (figure.kind == "speed-up") {
-      FigureSeries mean;
-      add_mean(mean, 0, reached);
-      const double base = first.emplace(group.curve, mean.mean[0]).first->second;
-      for (double& value : reached) value = base / value;
-      x = value_as_number(*group.value, figure);
-    }
-    add_mean(series_of(data, label), x, reached);
+    const std::vector<double> reached = targets(data, figure, group_name(figure, group), points);
+    if (figure.kind == "speed-up")
+      add_speed_up(data, figure, group, reached, first);
+    else if (!reached.empty())
+      add_mean(series_of(data, label), 0, reached);
+  }
+}
+
+// Notes the points that have no place on a logarithmic axis.
+void note_undrawn(FigureData& data, const Figure& figure) {
+  for (const FigureSeries& series : data.series) {
+    size_t count = 0;
+    for (size_t k = 0; k < series.x.size(); ++k)
+      count += (figure.log_x && series.x[k] <= 0) || (figure.log_y && series.mean[k] <= 0);
+    if (count > 0)
+      data.notes.push_back(fmt::format("{}: {} of {} points are not above 0 and have no place on a log axis", series.label,
+                                       count, series.x.size()));
   }
 }
 
 // Adds one group to the figure. One that has diverged as a whole adds no point, but its curve's name and count stay.
 void add_group_data(FigureData& data, const Figure& figure, const FigureGroup& group, const std::vector<Run>& runs,
-                    std::map<size_t, double>& first) {
+                    FirstMeans& first) {
   const std::string& label = figure.curves[group.curve].label;
   const bool to_target = figure.kind == "bars" || figure.kind == "speed-up";
   if (!runs.empty())
     add_runs(data, figure, group, runs, first);
   else if (!to_target)
     series_of(data, label);
+  else
+    first.try_emplace(group.curve);
   for (FigureSeries& series : data.series)
     if (series.label == label) series.diverged += group.diverged;
 }
@@ -236,6 +295,8 @@ FigurePoints points_of(const Figure& figure, const Run& run) {
   const std::string y_key = figure.y.starts_with(kOfTrainSet) ? "eval_" + figure.y.substr(kOfTrainSet.size()) : figure.y;
   for (const auto& line : lines_with(figure, run)) {
     const double x = number(line, x_key), y = number(line, y_key);
+    if (line.contains(y_key)) out.ends_finite = std::isfinite(y);
+    if (line.contains(y_key) && !std::isfinite(y)) ++out.not_finite;
     if (!std::isfinite(x) || !std::isfinite(y)) continue;
     if (!out.x.empty() && x <= out.x.back()) {
       if (x == out.x.back()) out.y.back() = y;
@@ -270,9 +331,10 @@ FigureSeries mean_of(const std::vector<FigurePoints>& runs) {
 
 FigureData figure_data(const Figure& figure, const FigurePlan& plan, const std::vector<std::vector<Run>>& runs) {
   FigureData data;
-  std::map<size_t, double> first;
+  FirstMeans first;
   for (size_t k = 0; k < plan.groups.size(); ++k) add_group_data(data, figure, plan.groups[k], runs[k], first);
   add_labels(data, figure);
+  note_undrawn(data, figure);
   return data;
 }
 

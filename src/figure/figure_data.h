@@ -20,7 +20,7 @@ struct FigureSeries {
 
 struct FigureData {
   std::vector<FigureSeries> series;
-  std::vector<std::string> notes;  // lines for the user: targets that were not reached
+  std::vector<std::string> notes;  // lines for the user: what is left out, and targets that were not reached
   std::string x_label, y_label;
 };
 
@@ -28,6 +28,8 @@ struct FigureData {
 struct FigurePoints {
   std::vector<double> x, y;
   std::vector<std::vector<double>> over;  // of each point, its places on the figure's further axes; NaN where it has none
+  size_t not_finite = 0;                  // values that are left out
+  bool ends_finite = true;                // the last value is not one of them
 };
 
 // Returns the points of a run for the figure's axes. Throws UserError naming the run and the keys it has where one is

@@ -67,9 +67,9 @@ std::vector<std::string> axes_of(const Given& given) {
 }
 
 double number_of(const Given& given) {
-  if (const auto* number = given.value ? std::get_if<double>(&*given.value) : nullptr) return *number;
-  if (const auto* whole = given.value ? std::get_if<int64_t>(&*given.value) : nullptr) return static_cast<double>(*whole);
-  refuse(given, "a number");
+  const std::optional<double> number = given.value ? as_number(*given.value) : std::nullopt;
+  if (!number) refuse(given, "a number");
+  return *number;
 }
 
 void require_known(const Given& given, const std::string& key, const std::vector<std::string>& keys) {
@@ -102,7 +102,10 @@ void read_key(Figure& figure, FigureDefaults& defaults, const std::string& key, 
   if (key == "also") figure.also = texts_of(given);
   if (key == "over") figure.over = axes_of(given);
   if (key == "target") figure.target = number_of(given);
-  if (key == "seeds") figure.seeds = text_of(given);
+  if (key == "seeds") {
+    figure.seeds = text_of(given);
+    (void)seeds_of(figure.seeds, given.at);  // a mistake is told with its line
+  }
   if (key == "parameter") figure.parameter = text_of(given);
   if (key == "x_label") figure.x_label = text_of(given);
   if (key == "y_label") figure.y_label = text_of(given);
@@ -170,6 +173,11 @@ void check_figure(Figure& figure, const FigureDefaults& defaults) {
   const bool with_parameter = figure.kind == "final" || figure.kind == "speed-up";
   if (with_parameter && (figure.parameter.empty() || figure.values.empty()))
     wrong("figure.parameter and figure.values must be given with kind = \"" + figure.kind + "\"");
+  for (const Value& value : figure.values) {
+    const std::optional<double> number = as_number(value);
+    if (!number) wrong("figure.values must be numbers, got " + describe_given(value));
+    if (figure.log_x && *number <= 0) wrong("figure.values must be > 0 on a log axis, got " + describe_given(value));
+  }
   if (!with_parameter && (!figure.parameter.empty() || !figure.values.empty()))
     wrong("figure.parameter and figure.values are used with kind = \"final\" or \"speed-up\" only");
   if ((figure.kind == "bars" || figure.kind == "speed-up") && !figure.target)
@@ -186,6 +194,12 @@ void check_figure(Figure& figure, const FigureDefaults& defaults) {
 }
 
 }  // namespace
+
+std::optional<double> as_number(const Value& value) {
+  if (const auto* number = std::get_if<double>(&value)) return *number;
+  if (const auto* whole = std::get_if<int64_t>(&value)) return static_cast<double>(*whole);
+  return {};
+}
 
 Figure read_figure(const std::string& path) {
   const RecipeLayers layers = read_layers(read_recipe_file(path, path + ":"), path, {});

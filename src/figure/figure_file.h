@@ -40,6 +40,9 @@ struct Figure {
   std::vector<FigureCurve> curves;
 };
 
+// Returns a number, whole or not; nothing where the value is none.
+std::optional<double> as_number(const Value& value);
+
 // Reads a figure's file. Paths in it are relative to it. Throws UserError with place, allowed and given.
 Figure read_figure(const std::string& path);
 

@@ -9,6 +9,7 @@
 
 #include "recipe/sweep_table.h"
 #include "recipe/used_values.h"
+#include "report/runs.h"
 #include "tacet/error.h"
 #include "tacet/recipe.h"
 
@@ -79,6 +80,10 @@ FigurePlan plan_figure(const Figure& figure, int workers) {
 std::vector<std::string> find_runs(const Figure& figure, FigurePlan& plan, const SweepFolder& folder) {
   std::vector<std::string> notes;
   for (FigureGroup& group : plan.groups) {
+    for (const std::string& run : group.runs)  // those that the curve names
+      if (const std::string status = text(read_run(run).summary, "status", "unknown"); status != "done")
+        notes.push_back(
+            fmt::format("{}: {} is {}, not done, and is drawn as far as it is", group_name(figure, group), run, status));
     for (const size_t k : group.points) {
       const Point& point = plan.points[k];
       const PointState state = state_of(folder, point);

@@ -32,7 +32,8 @@ FigurePlan plan_figure(const Figure& figure, int workers);
 std::string group_name(const Figure& figure, const FigureGroup& group);
 
 // Fills in the folders of the groups' points that are done, counts those that have diverged, and returns a line for each
-// group that has some of them. Throws UserError for a point that has not ended.
+// group that has some of them, and for each run named by the figure that is not done. Throws UserError for a point that has
+// not ended.
 std::vector<std::string> find_runs(const Figure& figure, FigurePlan& plan, const SweepFolder& folder);
 
 // Throws UserError where runs of one group differ in more than their seed; the message names the first such key.

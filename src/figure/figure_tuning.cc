@@ -30,6 +30,23 @@ void require_ended(const SweepPlan& plan, const SweepFolder& folder, const std::
   }
 }
 
+// Throws UserError where a grid has the figure's parameter, whose values the figure sets itself.
+void require_other_than_parameter(const Figure& figure, const SweepPlan& plan) {
+  for (const Point& point : plan.points)
+    for (const Setting& setting : point.settings)
+      if (setting.key == figure.parameter)
+        throw UserError("it must have other keys than figure.parameter, " + figure.parameter +
+                        ", which takes figure.values");
+}
+
+// Returns "celgc", or "celgc at algorithm.interval = 4" where the value is tuned by itself.
+std::string tuned_name(const Figure& figure, const CurveTuning& tuning) {
+  FigureGroup group;
+  group.curve = tuning.curve;
+  if (tuning.value) group.value = figure.values[*tuning.value];
+  return group_name(figure, group);
+}
+
 // Returns the settings of the best point as sets, "algorithm.eta=0.3"; those of the first one where all have diverged.
 std::vector<std::string> best_sets(const SweepResults& results) {
   std::vector<std::string> out;
@@ -56,6 +73,11 @@ std::vector<CurveTuning> plan_tuning(const Figure& figure, int workers) {
   for (size_t k = 0; k < figure.curves.size(); ++k) {
     const FigureCurve& curve = figure.curves[k];
     if (curve.grids.empty()) continue;
+    const auto add = [&](std::optional<size_t> value, const SweepRequest& request) {
+      SweepPlan plan = plan_sweep(request);
+      require_other_than_parameter(figure, plan);
+      out.push_back({k, value, std::move(plan)});
+    };
     try {
       SweepRequest request;
       request.recipe = curve.recipe;
@@ -64,16 +86,23 @@ std::vector<CurveTuning> plan_tuning(const Figure& figure, int workers) {
       request.seeds = first_seed(figure, curve);
       request.best = figure.best;
       request.workers = workers;
-      if (!figure.tunes_each) out.push_back({k, {}, plan_sweep(request)});
+      if (!figure.tunes_each) add({}, request);
       for (size_t value = 0; figure.tunes_each && value < figure.values.size(); ++value) {
         request.sets = curve.sets;
         request.sets.push_back(figure.parameter + "=" + to_toml(figure.values[value]));
-        out.push_back({k, value, plan_sweep(request)});
+        add(value, request);
       }
     } catch (const UserError& error) {
       throw UserError(curve.place + ": the grid of the curve " + curve.label + " is wrong: " + error.what());
     }
   }
+  return out;
+}
+
+std::vector<std::string> tuning_notes(const Figure& figure, const std::vector<CurveTuning>& tunings) {
+  std::vector<std::string> out;
+  for (const CurveTuning& tuning : tunings)
+    for (const std::string& note : tuning.plan.notes) out.push_back(tuned_name(figure, tuning) + ": " + note);
   return out;
 }
 
@@ -97,8 +126,7 @@ std::vector<std::string> tune(Figure& figure, const std::vector<CurveTuning>& tu
   std::vector<std::string> notes;
   for (const CurveTuning& tuning : tunings) {
     FigureCurve& curve = figure.curves[tuning.curve];
-    const std::string name =
-        tuning.value ? group_name(figure, {tuning.curve, figure.values[*tuning.value], {}, {}}) : curve.label;
+    const std::string name = tuned_name(figure, tuning);
     require_ended(tuning.plan, folder, name);
     const SweepResults results = results_of(tuning.plan, folder);
     const std::vector<std::string> best = best_sets(results);

@@ -20,8 +20,12 @@ struct CurveTuning {
   SweepPlan plan;
 };
 
-// Returns the grids of all curves that have one. Throws UserError that names the curve where a grid is wrong.
+// Returns the grids of all curves that have one. Throws UserError that names the curve where a grid is wrong, or is one of
+// the figure's parameter.
 std::vector<CurveTuning> plan_tuning(const Figure& figure, int workers);
+
+// Returns the lines of the grids' plans: axes that no run has, points that are the same.
+std::vector<std::string> tuning_notes(const Figure& figure, const std::vector<CurveTuning>& tunings);
 
 // Returns the points of all grids, each once.
 std::vector<Point> tuning_points(const std::vector<CurveTuning>& tunings);

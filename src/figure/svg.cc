@@ -22,7 +22,7 @@ constexpr std::array<const char*, 4> kDashes = {"", "7 4", "2 3", "10 3 2 3"};
 std::string path_of(const SvgScale& sx, const SvgScale& sy, const std::vector<double>& x, const std::vector<double>& y) {
   std::string out;
   for (size_t k = 0; k < x.size(); ++k) {
-    if (sy.log && y[k] <= 0) continue;
+    if ((sx.log && x[k] <= 0) || (sy.log && y[k] <= 0)) continue;
     out += fmt::format("{}{:.2f} {:.2f}", out.empty() ? "M" : " L", sx.at(x[k]), sy.at(y[k]));
   }
   return out;
@@ -103,7 +103,7 @@ std::string lines(const Figure& figure, const FigureData& data, const SvgScale& 
                        path_of(sx, sy, series.x, series.mean), line_style(k));
     if (series.x.size() > 30) continue;
     for (size_t i = 0; i < series.x.size(); ++i)
-      if (!sy.log || series.mean[i] > 0)
+      if ((!sx.log || series.x[i] > 0) && (!sy.log || series.mean[i] > 0))
         out += fmt::format("<circle cx=\"{:.2f}\" cy=\"{:.2f}\" r=\"3\" fill=\"{}\"/>\n", sx.at(series.x[i]),
                            sy.at(series.mean[i]), kColours[k % kColours.size()]);
   }
@@ -187,16 +187,18 @@ std::vector<double> axis_marks(double low, double high, bool log, int wanted) {
   double step = 10 * power;
   for (const double m : {5.0, 2.0, 1.0})
     if (m * power >= raw * 0.999) step = m * power;
-  for (auto k = static_cast<int64_t>(std::ceil(low / step - 1e-9));
-       static_cast<double>(k) * step <= high * (1 + 1e-12) + 1e-300; ++k)
+  for (auto k = static_cast<int64_t>(std::ceil(low / step - 1e-9)); static_cast<double>(k) * step <= high + step * 1e-9; ++k)
     out.push_back(static_cast<double>(k) * step);
   return out;
 }
 
 std::string figure_svg(const Figure& figure, const FigureData& data) {
   if (data.series.empty()) throw UserError("the figure has nothing to draw: no run has reached the target");
-  if (std::all_of(data.series.begin(), data.series.end(), [](const FigureSeries& series) { return series.x.empty(); }))
-    throw UserError("the figure has nothing to draw: all runs diverged");
+  const auto of_all = [&](auto&& has) { return std::all_of(data.series.begin(), data.series.end(), has); };
+  if (of_all([](const FigureSeries& series) { return series.x.empty(); })) {
+    const bool wild = of_all([](const FigureSeries& series) { return series.diverged > 0; });
+    throw UserError(std::string("the figure has nothing to draw: ") + (wild ? "all runs diverged" : "no curve has a point"));
+  }
   const double legend_end = kTop + kLegendLine * static_cast<double>(data.series.size()) + kBottom;
   const double height = std::max(kHeight, legend_end), bottom = height - kBottom;
   std::string out = fmt::format(

@@ -33,12 +33,14 @@ std::string svg_escaped(const std::string& text) {
 }
 
 void widen(SvgScale& scale, double share) {
+  // Means of equal numbers differ in their last digits, which make no range.
+  const bool one = scale.high - scale.low <= 1e-9 * std::max(std::abs(scale.low), std::abs(scale.high));
   if (scale.log) {
-    const double factor = scale.high > scale.low ? std::pow(scale.high / scale.low, share) : 2;
+    const double factor = one ? 2 : std::pow(scale.high / scale.low, share);
     scale.low /= factor, scale.high *= factor;
     return;
   }
-  const double pad = scale.high > scale.low ? (scale.high - scale.low) * share : std::max(std::abs(scale.high), 1.0) * 0.1;
+  const double pad = one ? std::max(std::abs(scale.high), 1.0) * 0.1 : (scale.high - scale.low) * share;
   scale.low = scale.low >= 0 ? std::max(0.0, scale.low - pad) : scale.low - pad;
   scale.high += pad;
 }
@@ -58,11 +60,7 @@ SvgScale scale_of(const std::vector<const std::vector<double>*>& columns, bool l
   return scale;
 }
 
-std::string mark_text(double v) {
-  const double size = std::abs(v);
-  if (size != 0 && (size >= 1e5 || size < 1e-3)) return fmt::format("{:.0e}", v);
-  return fmt::format("{:g}", v);
-}
+std::string mark_text(double v) { return fmt::format("{:g}", v); }
 
 std::string text_at(double x, double y, const std::string& text, const char* more) {
   return fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" {}>{}</text>\n", x, y, more, svg_escaped(text));

@@ -4,7 +4,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <vector>
+
+#include "base/system_random.h"
 
 namespace tacet {
 namespace {
@@ -27,7 +30,16 @@ bool succeeds(const std::vector<std::string>& words) {
 }  // namespace
 
 bool write_png(const std::string& svg, const std::string& png) {
-  return succeeds({"rsvg-convert", "--zoom", "2", "--output", png, svg});
+  // Aside and then renamed, as several processes may draw one figure.
+  const std::string aside = png + "." + std::to_string(system_random_word()) + ".part";
+  std::error_code error;
+  std::filesystem::remove(png, error);  // an older one would be of another drawing
+  if (succeeds({"rsvg-convert", "--zoom", "2", "--output", aside, svg})) {
+    std::filesystem::rename(aside, png, error);
+    return !error;
+  }
+  std::filesystem::remove(aside, error);
+  return false;
 }
 
 }  // namespace tacet

@@ -339,12 +339,12 @@ std::vector<SweepAxis> axes_of_grids(const Recipe& recipe, const std::vector<std
   return read_sweep_table(entries, recipe, complain).axes;
 }
 
-std::vector<int64_t> seeds_of(const std::string& text) {
+std::vector<int64_t> seeds_of(const std::string& text, const std::string& what) {
   try {
-    const Given given = text.find("..") == std::string::npos ? given_list(text, "--seeds") : Given{Value(text), ""};
+    const Given given = text.find("..") == std::string::npos ? given_list(text, what) : Given{Value(text), ""};
     return seeds_of(given);
   } catch (const SweepMistake& mistake) {
-    throw UserError("--seeds " + mistake.text);
+    throw UserError(what + " " + mistake.text);
   }
 }
 

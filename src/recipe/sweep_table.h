@@ -51,8 +51,8 @@ SweepTable read_sweep(RecipeLayers& layers, const Recipe& recipe);
 // values. Throws UserError.
 std::vector<SweepAxis> axes_of_grids(const Recipe& recipe, const std::vector<std::string>& grids, int64_t random_seed);
 
-// Returns the seeds of --seeds: "1..3" or "1,2,7". Throws UserError.
-std::vector<int64_t> seeds_of(const std::string& text);
+// Returns the seeds of a text: "1..3" or "1,2,7". Throws UserError that begins with `what`.
+std::vector<int64_t> seeds_of(const std::string& text, const std::string& what = "--seeds");
 
 // Returns the figures that can decide a sweep, those of summary.json.
 const std::vector<std::string>& sweep_figures();

@@ -3,14 +3,13 @@
 #include "report/page.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
-
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <set>
 
 #include "base/files.h"
+#include "base/system_random.h"
 #include "report/assets.h"
 #include "report/compare.h"
 #include "report/page_data.h"
@@ -286,8 +285,8 @@ void write_page(const std::string& page, const std::string& path) {
   std::error_code ignored;
   if (std::filesystem::is_directory(path, ignored))
     throw UserError(fmt::format("{}: must be a file to write, got a folder", path));
-  // Two reports may be written side by side.
-  AtomicFile file(path, fmt::format("{}.{}.part", path, ::getpid()));
+  // Two reports may be written side by side, also by two machines.
+  AtomicFile file(path, fmt::format("{}.{}.part", path, system_random_word()));
   file.write(page);
   file.commit();
 }

@@ -174,14 +174,19 @@ function linearSplits(min, max, wanted) {
   return out;
 }
 
+// Tells whether two ends make no range: means of equal numbers differ in their last digits.
+function same(min, max) {
+  return max - min <= 1e-9 * Math.max(Math.abs(min), Math.abs(max));
+}
+
 function yRange(figure, min, max) {
   if (figure.range) return figure.range;
   if (min == null || max == null || !Number.isFinite(min) || !Number.isFinite(max)) return figure.log ? [1, 10] : [0, 1];
   if (figure.log) {
-    const pad = Math.max(1.02, (max / min) ** 0.04);
+    const pad = same(min, max) ? 1.02 : Math.max(1.02, (max / min) ** 0.04);
     return [min / pad, max * pad];
   }
-  const pad = max > min ? (max - min) * 0.05 : Math.abs(max) * 0.05 || 1;
+  const pad = same(min, max) ? Math.abs(max) * 0.05 || 1 : (max - min) * 0.05;
   return [min >= 0 ? Math.max(0, min - pad) : min - pad, max + pad];
 }
 

@@ -55,9 +55,12 @@ void Child::start(std::vector<std::string> argv, const std::string& log, const s
   arguments.push_back(nullptr);
   const std::vector<char*> environment = own_environment();
   const pid_t parent = ::getpid();
-  pid_ = ::fork();
-  if (pid_ < 0) throw UserError(std::string("a run can't be started: ") + std::strerror(errno));
-  if (pid_ > 0) return;
+  const pid_t child = ::fork();
+  if (child < 0) throw UserError(std::string("a run can't be started: ") + std::strerror(errno));
+  if (child > 0) {
+    pid_ = child;
+    return;
+  }
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) ::_exit(1);  // the sweep died before it could be watched
   ::setpgid(0, 0);
@@ -70,8 +73,11 @@ void Child::start(std::vector<std::string> argv, const std::string& log, const s
 }
 
 bool Child::reap() {
+  if (pid_ <= 0) return true;
   const pid_t ended = ::waitpid(pid_, &status_, WNOHANG);
-  return ended == pid_;
+  if (ended == 0 || (ended < 0 && errno == EINTR)) return false;
+  pid_ = 0;  // the number may be another process's from now on
+  return true;
 }
 
 void Child::wait() {
@@ -80,6 +86,7 @@ void Child::wait() {
 }
 
 void Child::send(int signal) const {
+  if (pid_ <= 0) return;  // kill() would take 0 and -1 for groups of other processes
   // The group exists only once the child has made it.
   if (::kill(-pid_, signal) != 0) ::kill(pid_, signal);
 }

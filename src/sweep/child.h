@@ -15,10 +15,10 @@ class Child {
   // terminal's Ctrl-C reaches the sweep alone. A launcher's variables are taken away: they place the sweep and not its runs.
   // Output is added to the file `log`. Throws UserError.
   void start(std::vector<std::string> argv, const std::string& log, const sigset_t& mask);
-  // Returns true once, when the process has ended.
+  // Returns true if the process has ended.
   bool reap();
   void wait();
-  void send(int signal) const;  // to the whole group
+  void send(int signal) const;  // to the whole group; to nobody where the process was not started, or was reaped
   pid_t pid() const { return pid_; }
   int exit_code() const;             // 128 + signal for a process that was killed
   std::string how_it_ended() const;  // "ended with exit code 3", "was killed by signal 9"

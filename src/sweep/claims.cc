@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -97,6 +98,7 @@ std::string Claims::text(pid_t run) {
   const json value = {{"place", place_},
                       {"token", token_},
                       {"beat", ++beats_},
+                      {"lost_after", lost_after_},
                       {"sweep", process(::getpid())},
                       {"run", run > 0 ? process(run) : json(nullptr)}};
   return value.dump() + "\n";
@@ -116,9 +118,9 @@ bool Claims::is_lost(const std::string& point, int number, std::string& text) {
   Seen& seen = seen_[point];
   if (seen.number != number || seen.text != text) seen = {number, text, Clock::now()};
   const json claim = json::parse(text, nullptr, false);
-  if (claim.is_object() && claim.value("place", "") == place_)
-    if (!runs_here(claim, "sweep") && !runs_here(claim, "run")) return true;
-  return since(seen.since) > lost_after_;
+  const bool whole = claim.is_object();
+  if (whole && claim.value("place", "") == place_) return !runs_here(claim, "sweep") && !runs_here(claim, "run");
+  return since(seen.since) > std::max(lost_after_, whole ? claim.value("lost_after", 0.0) : 0.0);
 }
 
 std::optional<PointClaim> Claims::take(const std::string& point) {
@@ -138,12 +140,24 @@ std::optional<PointClaim> Claims::take(const std::string& point) {
 }
 
 bool Claims::beat(const PointClaim& claim, pid_t run) {
-  if (newest(claim.point) > claim.number) return false;
+  if (newest(claim.point) > claim.number || !is_own(claim)) return false;
   write_atomically(file(claim.point, claim.number), text(run));
   return true;
 }
 
+// Returns true if the claim's file is the one that this process has written. A process that was held up may find it gone,
+// or a later claim of the same number in its place.
+bool Claims::is_own(const PointClaim& claim) const {
+  const json text = json::parse(whole_text(file(claim.point, claim.number)), nullptr, false);
+  return text.is_object() && text.value("token", "") == token_;
+}
+
 void Claims::release(const PointClaim& claim) {
+  if (is_own(claim)) remove(claim);
+}
+
+// Removes the claim and those before it.
+void Claims::remove(const PointClaim& claim) const {
   std::error_code ignored;
   for (int number = 1; number <= claim.number; ++number) {
     fs::remove(recipe({claim.point, number}), ignored);
@@ -154,7 +168,7 @@ void Claims::release(const PointClaim& claim) {
 
 void Claims::clear(const std::string& point) {
   std::string text;
-  if (const int number = newest(point); number > 0 && is_lost(point, number, text)) release({point, number});
+  if (const int number = newest(point); number > 0 && is_lost(point, number, text)) remove({point, number});
 }
 
 std::string Claims::recipe(const PointClaim& claim) const { return file(claim.point, claim.number) + ".toml"; }

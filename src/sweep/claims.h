@@ -21,8 +21,8 @@ struct PointClaim {
 
 class Claims {
  public:
-  // `lost_after`: seconds without a heartbeat after which a claim is taken over. One of a process of this machine that has
-  // ended, together with its run, is taken over at once.
+  // `lost_after`: seconds without a heartbeat after which a claim is taken over, or those of its holder where they are more.
+  // A claim of this machine is taken over when its process and its run have ended, then at once, and never before.
   Claims(std::string folder, double lost_after);
 
   // Returns a claim on the point, or nothing where another process has one. Throws UserError where files can't be written.
@@ -30,6 +30,7 @@ class Claims {
   // Renews a claim, and tells which process runs the point (0: none yet). Returns false if another process has taken it
   // over.
   bool beat(const PointClaim& claim, pid_t run);
+  // Gives a claim back. One that another process has taken over stays with that process.
   void release(const PointClaim& claim);
   // Removes what a process that is gone has left of its claim on a point that is over.
   void clear(const std::string& point);
@@ -50,6 +51,8 @@ class Claims {
   int newest(const std::string& point) const;
   bool create(const std::string& point, int number);
   bool is_lost(const std::string& point, int number, std::string& text);
+  bool is_own(const PointClaim& claim) const;
+  void remove(const PointClaim& claim) const;
   std::string text(pid_t run);
 
   std::string folder_;

@@ -23,7 +23,10 @@ void PointWatch::look() {
   std::error_code error;
   const auto size = std::filesystem::file_size(path_, error);
   if (error) return;
-  if (static_cast<std::streamoff>(size) < offset_) offset_ = 0;  // a run that goes on has cut its log
+  if (static_cast<std::streamoff>(size) < offset_) {  // a run that goes on has cut its log
+    offset_ = 0;
+    rounds_ = high_ = 0;
+  }
   std::ifstream in(path_, std::ios::binary);
   in.seekg(offset_);
   for (std::string line; std::getline(in, line) && !in.eof();) {

@@ -92,7 +92,7 @@ void require_figure(const SweepResults& results) {
   for (const std::string& figure : sweep_figures())
     if (keys.count(figure) != 0) all += (all.empty() ? "" : ", ") + figure;
   throw UserError("the figure that decides must be one that the runs have (" + all + "), got " + results.figure +
-                  "; the runs are kept: give the same command another --key");
+                  "; the runs are kept: choose one of these with --key, or with best in [sweep] or [figure]");
 }
 
 std::string number_text(double value) { return std::isfinite(value) ? fmt::format("{:.6g}", value) : "-"; }

@@ -37,6 +37,7 @@ struct Running {
   PointClaim claim;
   Child child;
   PointWatch watch;
+  int64_t rounds_before = 0;  // that an earlier process of the run has left
   Clock::time_point start = Clock::now();
   std::string divergence = {};  // why it was stopped
   bool lost = false;            // another sweep has taken its claim
@@ -130,19 +131,22 @@ class Runner {
       if (again_.count(point.digest) != 0) return false;
       ++failed_;
       options_.say(fmt::format("{} before: {}: {}{}", state_name(state.kind), point.name, state.reason,
-                               state.kind == PointState::Kind::diverged ? " (--retry runs it again)" : ""));
+                               state.kind == PointState::Kind::diverged ? options_.retry_hint : ""));
     }
     ++ended_;
     return true;
   }
 
-  // A further run starts beside others only when it is known how much memory a run takes, and so much is left.
+  // A further run starts beside others only when it is known how much memory a run takes, and so much is left, also for
+  // those that have not come to their first round.
   bool has_room() const {
     if (static_cast<int>(running_.size()) >= jobs_) return false;
     if (running_.empty() || options_.jobs > 0) return true;
     if (peak_ == 0) return false;
+    const auto young = std::count_if(running_.begin(), running_.end(),
+                                     [](const Running& now) { return now.watch.rounds() <= now.rounds_before; });
     const Memory memory = this_memory();
-    return memory.available == 0 || memory.available > kMemoryMargin * peak_;
+    return memory.available == 0 || memory.available > kMemoryMargin * peak_ * static_cast<double>(1 + young);
   }
 
   void start_some() {
@@ -157,19 +161,25 @@ class Runner {
     looked_elsewhere_ = Clock::now();
   }
 
-  // Returns false for a point that another sweep runs.
+  // Starts a point unless it is over. Returns false for one that another sweep runs.
   bool try_start(const Point& point) {
     const std::optional<PointClaim> claim = claims_.take(point.digest);
-    if (!claim) return false;
-    if (is_over(point)) {
+    if (!claim) return is_over(point);  // a sweep that is held up may still hold a point that it has ended
+    try {
+      if (!is_over(point)) return begin(point, *claim), true;
+    } catch (...) {
       claims_.release(*claim);
-      return true;
+      throw;
     }
-    if (claim->taken_over) options_.say(fmt::format("taken over: {}: the sweep that ran it is gone", point.name));
+    claims_.release(*claim);
+    return true;
+  }
+
+  void begin(const Point& point, const PointClaim& claim) {
+    if (claim.taken_over) options_.say(fmt::format("taken over: {}: the sweep that ran it is gone", point.name));
     if (move_stuck_run(folder_, point))
       options_.say(fmt::format("moved to aside/: {}: it was killed where a run can't go on, and begins again", point.name));
-    start(point, *claim);
-    return true;
+    start(point, claim);
   }
 
   void start(const Point& point, const PointClaim& claim) {
@@ -181,11 +191,13 @@ class Runner {
     if (options_.workers > 1) argv.insert(argv.end(), {"--workers", std::to_string(options_.workers)});
     std::error_code ignored;
     std::filesystem::remove(folder_.log(point), ignored);
-    running_.push_back({&point, claim, {}, PointWatch(point, run + "/metrics.jsonl", options_.diverged_above)});
-    Running& now = running_.back();
+    Running now{&point, claim, {}, PointWatch(point, run + "/metrics.jsonl", options_.diverged_above)};
+    now.watch.look();
+    now.rounds_before = now.watch.rounds();
     now.child.start(std::move(argv), folder_.log(point), signals_.mask_before());
-    claims_.beat(claim, now.child.pid());
+    running_.push_back(std::move(now));  // from here on its end releases the claim
     ++result_.started;
+    beaten_ = {};  // so that the claim soon tells which process it is
   }
 
   // Waits for a signal, which the end of a run is too, or for the next look.
@@ -215,8 +227,9 @@ class Runner {
         ++now;
         continue;
       }
-      end(*now);
+      Running ended = std::move(*now);
       now = running_.erase(now);
+      end(ended);
     }
   }
 
@@ -226,15 +239,23 @@ class Runner {
     if (now.watch.rounds() > 0) peak_ = std::max(peak_, 1.0);
     const Point& point = *now.point;
     const PointState state = judge(now);
-    if (now.lost) return;
     if (state.kind == PointState::Kind::open) {
-      open_.push_back(&point);  // stopped with the sweep
+      open_.push_back(&point);  // stopped with the sweep, or run by another one
     } else {
       ++ended_;
       tell(now, state);
-      if (state.kind != PointState::Kind::done) keep_failure(folder_, point, state);
+      if (state.kind != PointState::Kind::done) keep(point, state);
     }
     claims_.release(now.claim);
+  }
+
+  // Keeps why a run has failed. A full disk stops the sweep anyway, and the point is then run again.
+  void keep(const Point& point, const PointState& state) {
+    try {
+      keep_failure(folder_, point, state);
+    } catch (const WriteError&) {
+      if (!result_.disk_full) throw;
+    }
   }
 
   PointState judge(const Running& now) {
@@ -297,14 +318,14 @@ class Runner {
 
   void end_all() {
     for (const Running& now : running_) now.child.send(SIGTERM);
-    const auto until = after(kStopSeconds);
+    auto until = after(kStopSeconds);
     for (Running& now : running_) {
       while (!now.child.reap()) {
         if (Clock::now() > until) now.child.send(SIGKILL);
         pollfd file{signals_.file(), POLLIN, 0};
         ::poll(&file, 1, 100);
-        while (signals_.next()) {
-        }
+        while (const int signal = signals_.next())
+          if (signal != SIGCHLD) until = {};  // a user who does not want to wait
       }
       claims_.release(now.claim);
     }

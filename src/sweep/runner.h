@@ -20,6 +20,7 @@ struct RunnerOptions {
   double lost_after = 60;         // seconds, see Claims
   double diverged_above = 10;     // see PointWatch; 0: only what is not finite diverges
   bool retry = false;             // runs that have diverged are run again
+  std::string retry_hint;         // the end of the line on a run that has diverged before
   bool wait = true;               // for the points that other sweeps run
   std::function<void(const std::string& line)> say = [](const std::string&) {};   // takes a line on each event
   std::function<void(const std::string& line)> show = [](const std::string&) {};  // the state of the whole, again and again

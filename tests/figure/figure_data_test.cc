@@ -106,6 +106,86 @@ TEST_F(FigureNumbers, AreSpeedUps) {
   EXPECT_NE(figure_svg(figure, data()).find("class=\"ideal\""), std::string::npos);
 }
 
+// The ratio is that of the means, 200 to 150, and its spread that of the second group, 50 √2 of 150.
+TEST_F(FigureNumbers, AreRatiosOfMeans) {
+  figure.kind = "speed-up", figure.target = 2, figure.parameter = "clients.count";
+  const auto reaches_at = [](size_t round) {
+    Numbers losses(round, 4.0);
+    losses.back() = 2;
+    return run_of(losses);
+  };
+  add("a", {reaches_at(100), reaches_at(300)}, int64_t{1});
+  add("a", {reaches_at(100), reaches_at(200)}, int64_t{2});
+  const FigureSeries series = data().series[0];
+  EXPECT_DOUBLE_EQ(series.mean[0], 1);
+  EXPECT_DOUBLE_EQ(series.mean[1], 200.0 / 150);
+  EXPECT_DOUBLE_EQ(series.high[1] - series.mean[1], 200.0 / 150 * (50 * std::sqrt(2) / 150));
+  EXPECT_EQ(series.n, (Counts{2, 2}));
+}
+
+// A curve has no speed-up where its first value has none: the next one must not take its place.
+TEST_F(FigureNumbers, HaveNoSpeedUpWithoutTheFirstValue) {
+  figure.kind = "speed-up", figure.target = 2, figure.parameter = "clients.count";
+  add("a", {run_of({4, 4, 2})}, int64_t{1});
+  add("a", {run_of({4, 2})}, int64_t{2});
+  add("b", {run_of({4, 4, 4})}, int64_t{1});
+  add("b", {run_of({4, 2})}, int64_t{2});
+  const FigureData numbers = data();
+  ASSERT_EQ(numbers.series.size(), 1u);
+  EXPECT_EQ(numbers.series[0].mean, (Numbers{1, 1.5}));
+  EXPECT_EQ(numbers.notes, (std::vector<std::string>{
+                               "b at clients.count = 1: 1 of 1 runs did not reach train_loss = 2",
+                               "b at clients.count = 2: no speed-up, as no run at the first value has reached the target"}));
+  runs[2].clear();
+  EXPECT_EQ(data().series.size(), 1u);
+}
+
+// A value that is not finite is written as null.
+TEST_F(FigureNumbers, CountValuesThatAreNotFinite) {
+  tacet::Run run = run_of({4, 3, 2});
+  run.rounds[1]["train_loss"] = nullptr;
+  add("a", {run});
+  EXPECT_EQ(data().series[0].mean, (Numbers{4, 2}));
+  EXPECT_EQ(data().notes, std::vector<std::string>{"a: 1 values of train_loss in runs/a are not finite and are left out"});
+  // A run that ends with such a value has no last one.
+  figure.kind = "final", figure.parameter = "algorithm.eta";
+  runs.clear(), plan.groups.clear(), figure.curves.clear();
+  tacet::Run wild = run_of({4, 3});
+  wild.rounds[1]["train_loss"] = nullptr;
+  add("a", {wild, run_of({4, 2})}, 0.1);
+  EXPECT_EQ(data().series[0].mean, Numbers{2});
+  EXPECT_EQ(data().notes[1], "a at algorithm.eta = 0.1: 1 of 2 runs do not end with a finite train_loss and are in no mean");
+}
+
+TEST_F(FigureNumbers, CountPointsThatALogAxisHasNoPlaceFor) {
+  figure.log_y = true;
+  add("a", {run_of({4, 0, 2})});
+  EXPECT_EQ(data().notes, std::vector<std::string>{"a: 1 of 3 points are not above 0 and have no place on a log axis"});
+  EXPECT_EQ(count(figure_svg(figure, data()), "<circle"), 2u);
+  figure.kind = "histogram", figure.log_y = false, figure.log_x = true;
+  EXPECT_EQ(data().notes,
+            std::vector<std::string>{"a: 1 of 3 values of train_loss are not above 0 and have no place on a log axis"});
+  double shares = 0;
+  const FigureData numbers = data();
+  for (const double share : numbers.series[0].mean) shares += share;
+  EXPECT_DOUBLE_EQ(shares, 2.0 / 3);
+}
+
+TEST_F(FigureNumbers, SayThatRunsHaveNothingInCommon) {
+  figure.x = "seconds";
+  add("a", {run_of({4}, 1), run_of({4}, 2)});
+  EXPECT_EQ(data().notes, std::vector<std::string>{"a: its runs have no training time (s) in common, so there is no mean"});
+  EXPECT_EQ(test::error_of([&] { (void)figure_svg(figure, data()); }),
+            "the figure has nothing to draw: no curve has a point");
+}
+
+// Three times the same number has a mean that differs from it in the last digit.
+TEST_F(FigureNumbers, OfEqualValuesHaveFewMarks) {
+  figure.kind = "final", figure.parameter = "algorithm.eta";
+  for (const double eta : {0.1, 0.2}) add("a", {run_of({0.1}), run_of({0.1}), run_of({0.1})}, eta);
+  EXPECT_LT(count(figure_svg(figure, data()), "<text"), 40u);
+}
+
 TEST_F(FigureNumbers, AreSharesOfRounds) {
   figure.kind = "histogram";
   add("a", {run_of({1, 1, 1, 41})});

@@ -95,6 +95,11 @@ TEST_F(FigureFile, MistakesAreExplained) {
       "f.toml:2: curves.a.runs: runs must stand alone: they are there already, and have no recipe, set, grid or parameter");
   EXPECT_EQ(error(with("values = [2, 4]", "values = [2, 2]")),
             "f.toml:9: figure.values must have each value once, got 2 twice");
+  EXPECT_EQ(error(with("values = [2, 4]", "values = [2, \"many\"]")),
+            "f.toml: figure.values must be numbers, got the string \"many\"");
+  EXPECT_EQ(error(with("values = [2, 4]", "values = [0, 4]")), "f.toml: figure.values must be > 0 on a log axis, got 0");
+  EXPECT_EQ(error(with("seeds = \"1..2\"", "seeds = \"2..1\"")),
+            "f.toml:5: figure.seeds must be a list of seeds, or a range such as 1..3, got the string \"2..1\"");
   EXPECT_EQ(error(with("seeds =", "tune = \"each\"\nseeds =")), "f.toml: figure.tune = \"each\" is used with a grid only");
   EXPECT_EQ(error("[figure]\nrecipe = \"r.toml\"\ntune = \"each\"\ngrid = [\"algorithm.eta=1,2\"]\n[curves.a]\nset = "
                   "[\"run.seed=1\"]\n"),
@@ -211,6 +216,25 @@ TEST_F(FigureTuning, RunsAreFoundOrCountedAsDiverged) {
   EXPECT_EQ(plan.groups[1].runs.size(), 1u);
   EXPECT_EQ(plan.groups[1].diverged, 1u);
   EXPECT_TRUE(plan.groups[3].runs.empty());
+}
+
+// A grid's value would take the place of the parameter's, and all points of the figure would be the same runs.
+TEST_F(FigureTuning, RefusesAGridOfTheParameter) {
+  figure.curves[0].grids = {"algorithm.interval=2,4"};
+  for (const bool each : {false, true}) {
+    figure.tunes_each = each;
+    const std::string text = test::error_of([&] { (void)plan_tuning(figure, 1); });
+    EXPECT_TRUE(
+        text.ends_with("the grid of the curve celgc, I is wrong: it must have other keys than figure.parameter, "
+                       "algorithm.interval, which takes figure.values"))
+        << text;
+  }
+}
+
+TEST_F(FigureTuning, TellsWhichAxesNoRunHas) {
+  figure.curves[0].grids = {"algorithm.eta=0.01,0.02", "fedprox.algorithm.mu=0.1,1"};
+  EXPECT_EQ(tuning_notes(figure, plan_tuning(figure, 1)),
+            std::vector<std::string>{"celgc, I: the axis algorithm.mu is for fedprox only, which no run of this sweep is"});
 }
 
 TEST_F(FigureTuning, NamesTheCurveWhoseGridIsWrong) {

@@ -90,8 +90,13 @@ TEST_F(ClaimsTest, AreKeptWhileTheRunLives) {
   int status = 0;
   ASSERT_EQ(::waitpid(sweep, &status, 0), sweep);
   ASSERT_EQ(status, 0);
+  // That may take any time: the run of a sweep that was stopped by Ctrl-Z goes on.
+  for (const double lost_after : {1000.0, 1e-9}) {
+    Claims other = claims(lost_after);
+    EXPECT_FALSE(other.take("p"));
+    EXPECT_FALSE(other.take("p"));
+  }
   Claims mine = claims();
-  EXPECT_FALSE(mine.take("p"));
   ::kill(run, SIGKILL);
   ASSERT_EQ(::waitpid(run, &status, 0), run);
   EXPECT_TRUE(mine.take("p"));
@@ -104,6 +109,30 @@ TEST_F(ClaimsTest, TellTheirHolderThatTheyAreLost) {
   EXPECT_TRUE(a.beat(*claim, 0));
   folder.write("p.2", "{}");
   EXPECT_FALSE(a.beat(*claim, 0));
+}
+
+// A machine that was held up finds its claim taken over and released, or a later claim of the same number in its place.
+TEST_F(ClaimsTest, OfOthersAreNeitherRenewedNorReleased) {
+  Claims late = claims();
+  const auto claim = late.take("p");
+  ASSERT_TRUE(claim);
+  std::filesystem::remove(folder / "p.1");
+  EXPECT_FALSE(late.beat(*claim, 0));
+  EXPECT_FALSE(std::filesystem::exists(folder / "p.1"));
+  Claims other = claims();
+  const auto newer = other.take("p");
+  ASSERT_TRUE(newer);
+  EXPECT_FALSE(late.beat(*claim, 0));
+  late.release(*claim);
+  EXPECT_TRUE(other.beat(*newer, 0));
+}
+
+// Two machines may have been given different times.
+TEST_F(ClaimsTest, AreWatchedForTheTimeOfTheirHolder) {
+  folder.write("p.1", "{\"place\": \"elsewhere\", \"lost_after\": 1000}\n");
+  Claims hasty = claims(1e-9);
+  EXPECT_FALSE(hasty.take("p"));
+  EXPECT_FALSE(hasty.take("p"));
 }
 
 TEST_F(ClaimsTest, AreKeptByHeartbeats) {

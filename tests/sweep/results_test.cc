@@ -60,7 +60,7 @@ TEST_F(ResultsTest, SayWhichFiguresThereAre) {
   EXPECT_EQ(
       test::error_of([&] { (void)results_of(plan, folder); }),
       "the figure that decides must be one that the runs have (train_loss, eval_loss), got eval_bleu; the runs are kept: "
-      "give the same command another --key");
+      "choose one of these with --key, or with best in [sweep] or [figure]");
 }
 
 TEST_F(ResultsTest, AreWritten) {
