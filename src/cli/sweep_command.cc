@@ -137,7 +137,7 @@ int cmd_sweep(const SweepArguments& arguments) {
   if (!arguments.quiet) lines.say(fmt::format("{} points in {}", plan.points.size(), folder.path));
   const RunnerResult run = run_points(plan.points, runner_options(arguments, folder.path, lines));
   const SweepResults results = results_of(plan, folder);
-  write_results(plan, results, folder);
+  if (!run.disk_full) write_results(plan, results, folder);
   const size_t failed = print_results(plan, results, folder.path);
   std::fflush(stdout);
   return exit_code_of(run, failed, folder.path);
