@@ -24,6 +24,22 @@ class Small(nn.Module):
         return self.head(self.body(x)) + self.shift
 
 
+class Odd(nn.Module):
+    """A network that is right in an evaluation, and in training fails or returns one score too many."""
+
+    def __init__(self, fails):
+        super().__init__()
+        self.fails = fails
+        self.body = nn.Linear(784, 11)
+
+    def forward(self, x):
+        scores = self.body(x.flatten(1))
+        if self.training:
+            assert not self.fails, "no training here"
+            return scores
+        return scores[:, :10]
+
+
 def recipe(folder, **more):
     return {"data": {"name": "idx", "root": folder, "mean": [0.5], "deviation": [0.25], **test_evidence.DEALT},
             "model": {"name": "torchscript", "file": os.path.join(folder, "net.pt"), **more},
@@ -63,12 +79,28 @@ class Scripts(program.Case):
     def test_files_that_do_not_fit(self):
         self.mistake("must be a TorchScript file", tacet.train, recipe(self.path()))
         self.save(nn.Sequential(nn.Flatten(), nn.Linear(784, 7)))
-        self.mistake("return scores [2, 10], got [2, 7]", tacet.train, recipe(self.path()))
+        self.mistake("return float32 scores [2, 10], got [2, 7]", tacet.train, recipe(self.path()))
         self.save(nn.Linear(5, 10))
-        self.mistake("float32 images [2, 1, 28, 28] and return scores [2, 10], got the error", tacet.train, recipe(self.path()))
+        self.mistake("float32 images [2, 1, 28, 28], got the error", tacet.train, recipe(self.path()))
         self.save(nn.Flatten())
         self.mistake("must have a parameter that requires a gradient", tacet.train, recipe(self.path()))
         self.mistake("model.loss", tacet.train, recipe(self.path(), loss="mes"))
+
+    def test_a_script_that_fails_only_while_training_is_the_users_mistake(self):
+        self.save(Odd(fails=True))
+        self.mistake("its forward fails on images", tacet.train, recipe(self.path()))
+        self.save(Odd(fails=False))
+        self.mistake("scores [16, 10] while training, got [16, 11]", tacet.train, recipe(self.path()))
+
+    def test_whole_numbers_in_the_file_do_not_count_the_batches_of_a_process(self):
+        """Batch normalisation without a momentum divides by the number of batches that it has seen."""
+        module = Small()
+        module.body[2] = nn.BatchNorm1d(16, momentum=None)
+        self.save(module)
+        one = tacet.train(recipe(self.path()), quiet=True)
+        two = tacet.train(recipe(self.path()), workers=2, quiet=True)
+        for name, value in one.state_dict().items():
+            self.assertTrue((value == two.state_dict()[name]).all(), name)
 
 
 if __name__ == "__main__":

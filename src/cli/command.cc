@@ -88,7 +88,9 @@ void add_report(CLI::App& app, Commands& commands) {
   const auto page = std::make_shared<std::string>();
   const auto live = std::make_shared<LiveOptions>();
   c->add_option("runs", *dirs, "folders of runs")->required()->option_text("DIR...");
-  auto* output = c->add_option("-o,--output", *page, "the page to write (default: report.html)")->option_text("FILE");
+  auto* output = c->add_option("-o,--output", *page,
+                               "the page to write (default: report.html in the run's folder, or here for several runs)")
+                     ->option_text("FILE");
   const auto watching = std::make_shared<bool>(false);
   auto* watch = c->add_flag("--watch", *watching, "serve the page while the runs go on, until Ctrl-C")->excludes(output);
   c->add_option("--address", live->address, "with --watch: where it is served (default: 127.0.0.1, for this machine alone)")

@@ -27,7 +27,8 @@ namespace fs = std::filesystem;
 // Returns the path of the data.json beside a model; empty, with a warning, where there is none and data are read.
 std::string record_of(const std::string& file, const Recipe& recipe) {
   const std::string beside = data_record_beside(file);
-  if (fs::exists(beside)) return beside;
+  std::error_code error;
+  if (fs::exists(beside, error)) return beside;
   if (recipe.data.has("name") && find_dataset(recipe.data.text("name")).task != "function")
     fmt::print(stderr,
                "tacet: warning: {} is not there: words and classes are numbered by the data themselves, which is right only "
@@ -39,8 +40,10 @@ std::string record_of(const std::string& file, const Recipe& recipe) {
 }  // namespace
 
 int cmd_eval(const std::string& model, const std::string& recipe_path, const std::vector<std::string>& sets) {
-  if (!fs::exists(model)) throw UserError(model + ": there is no such run folder or file");
-  const bool folder = fs::is_directory(model);
+  std::error_code error;
+  if (!fs::exists(model, error))
+    throw UserError(model + ": there is no such run folder or file" + (error ? ": " + error.message() : ""));
+  const bool folder = fs::is_directory(model, error);
   if (!folder && recipe_path.empty()) throw UserError("--recipe: is needed to evaluate a file; a run's folder has its own");
   const std::string file = folder ? (fs::path(model) / "model.safetensors").string() : model;
   Recipe recipe = load_recipe(recipe_path.empty() ? (fs::path(model) / "recipe.toml").string() : recipe_path, sets);

@@ -15,11 +15,12 @@
 #include "launch/environment.h"
 #include "report/live_page.h"
 #include "tacet/error.h"
+#include "tacet/options.h"
 
 namespace tacet {
 namespace {
 
-constexpr int kLiveThreads = 4;  // requests at once; browsers ask for one small text every two seconds
+constexpr int kLiveThreads = 4;  // connections at once; browsers ask for one small text every two seconds
 
 // Blocks the signals that end the server, for this thread and all that it starts, as long as this lives.
 class EndingSignals {
@@ -89,11 +90,17 @@ int bind_live(httplib::Server& server, const LiveOptions& options) {
 }  // namespace
 
 int serve_live(const LiveOptions& options) {
+  // The token is a part of the address that is printed, in which other characters mean something else.
+  if (options.token.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~") !=
+      std::string::npos)
+    throw UserError("--token must have only letters, digits and -._~, as it stands in an address, got " +
+                    describe_given(Value(options.token)));
   LivePage live(options.dirs);
   const bool open = !is_loopback(options.address) && options.address != "localhost" && options.address != "::1";
   const std::string token = options.token.empty() && open ? random_token() : options.token;
   const EndingSignals signals;
   httplib::Server server;
+  server.set_keep_alive_max_count(1);  // a connection that is kept would hold a thread while its browser waits
   server.new_task_queue = [] { return new httplib::ThreadPool(kLiveThreads); };
   add_answers(server, live, token);
   const int port = bind_live(server, options);

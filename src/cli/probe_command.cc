@@ -35,13 +35,15 @@ constexpr double noise_share = 0.2, curvature_share = 0.15;  // of the budget; t
 
 ProbeSource source_of(const ProbeArguments& a) {
   ProbeSource source;
-  if (!fs::exists(a.recipe)) throw UserError(visible(a.recipe) + ": there is no such recipe or run folder");
-  if (fs::is_directory(a.recipe)) source.run = a.recipe;
+  std::error_code error;
+  if (!fs::exists(a.recipe, error))
+    throw UserError(visible(a.recipe) + ": there is no such recipe or run folder" + (error ? ": " + error.message() : ""));
+  if (fs::is_directory(a.recipe, error)) source.run = a.recipe;
   const fs::path run(a.recipe);
-  if (!source.run.empty() && !fs::exists(run / "model.safetensors"))
+  if (!source.run.empty() && !fs::exists(run / "model.safetensors", error))
     throw UserError(visible(a.recipe) + ": has no model.safetensors, so it is no run that has ended");
   source.recipe = with_clients(load_recipe(source.run.empty() ? a.recipe : (run / "recipe.toml").string(), a.sets), 1);
-  if (!source.run.empty() && fs::exists(run / "data.json")) source.recipe.data_record = (run / "data.json").string();
+  if (!source.run.empty() && fs::exists(run / "data.json", error)) source.recipe.data_record = (run / "data.json").string();
   // A probe looks at no evaluation set, and measures gradients itself.
   if (source.recipe.run.has("eval_train")) source.recipe.run.set("eval_train", false);
   if (source.recipe.run.has("gradient_every")) source.recipe.run.set("gradient_every", 0.0);

@@ -132,6 +132,7 @@ TrainPlan resolve(const TrainArguments& a) {
         "one machine need none");
   if (!a.quiet && !a.launched && (!plan.place || plan.place->rank == 0)) tell_sweep(a.recipe, loaded.sweep);
   plan.workers = plan.place ? plan.place->size : workers_for(plan.recipe, a.workers);
+  if (!plan.place && !a.hosts.empty()) plan.workers = static_cast<int>(split_hosts(a.hosts).size());
   if (a.dry_run) {
     plan.step = TrainPlan::Step::dry_run;
     return plan;

@@ -1,9 +1,9 @@
 // See compare_json.h.
 #include "report/compare_json.h"
 
+#include <charconv>
 #include <cmath>
 #include <cstdint>
-#include <cstdlib>
 
 #include "report/facts.h"
 
@@ -22,9 +22,10 @@ json count_of(double value) {
 
 // Returns a recipe's number; null where the recipe doesn't give it, or gives something else.
 json number_in(const std::string& text) {
-  char* end = nullptr;
-  const double value = std::strtod(text.c_str(), &end);
-  return text.empty() || *end ? json(nullptr) : count_of(value);
+  double value = 0;
+  const char* const last = text.data() + text.size();
+  const auto [end, error] = std::from_chars(text.data(), last, value);
+  return error != std::errc() || end != last ? json(nullptr) : count_of(value);
 }
 
 // Adds the figures of merit that the run has, under the keys of summary.json.

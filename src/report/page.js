@@ -4,7 +4,7 @@
 'use strict';
 
 let { runs, groups } = JSON.parse(document.getElementById('data').textContent);
-const { meanOf, statistics, reaches, last, svgOf } = tacetSeries;
+const { meanOf, statistics, reaches, svgOf } = tacetSeries;
 const byId = (id) => document.getElementById(id);
 
 const AXES = {
@@ -523,16 +523,18 @@ function unzoom() {
 
 // -- last values against a parameter ---------------------------------------------------------------------------------------------
 
-// The last value of each run at each value of the parameter: one line for each choice of the other settings.
-function finalLines(source, key, factor) {
+// The last value of each run at each value of the parameter: one line for each choice of the other settings. Counts the runs
+// that have no place there in `left`.
+function finalLines(source, key, factor, left) {
   const lines = new Map();
   for (const group of groups) {
-    const x = group.settings[state.parameter];
-    if (typeof x !== 'number') continue;
+    const x = group.settings[state.parameter], ends = group.runs.map((k) => (runs[k][source][key] || []).at(-1));
+    const finite = ends.filter((end) => Number.isFinite(end));
+    left.count += typeof x === 'number' ? ends.length - finite.length : ends.length;
+    if (typeof x !== 'number' || !finite.length) continue;
     const others = Object.entries(group.settings).filter(([name]) => name !== state.parameter);
     const name = others.map(([setting, value]) => (setting.endsWith('.name') ? value : `${setting.slice(setting.indexOf('.') + 1)} = ${value}`)).join(', ') || 'all runs';
-    const { mean, deviation, n } = statistics(group.runs.map((k) => last({ ys: runs[k][source][key] || [] })));
-    if (n === 0) continue;
+    const { mean, deviation, n } = statistics(finite);
     if (!lines.has(name)) lines.set(name, []);
     lines.get(name).push({ x, mean: mean * factor, deviation: deviation * factor, n });
   }
@@ -565,14 +567,15 @@ function finalFigure() {
   const factor = ofScore && score.unit === '%' ? 100 : 1, unit = ofScore ? score.unit : '';
   const source = ofScore ? 'evals' : runs.some((run) => run.epochs.lines) ? 'epochs' : 'rounds', key = ofScore ? state.score : 'train_loss';
   const yLabel = `${ofScore ? score.name : 'training loss'}${unit ? ` (${unit})` : ''}`;
-  const lines = finalLines(source, key, factor), svg = finalPicture(lines, yLabel);
+  const left = { count: 0 }, lines = finalLines(source, key, factor, left), svg = finalPicture(lines, yLabel);
   const tools = element('div', { className: 'figure-tools' });
   if (parameters.length > 1) tools.append(choice('parameter', '', parameters.map((name) => [name, name]), state.parameter, (name) => { state.parameter = name; draw(); }));
   if (scores.length) tools.append(choice('final', '', [['score', score.name], ['train', 'training loss']], state.final, (name) => { state.final = name; draw(); }));
   tools.append(choice('final-scale', '', [['linear', 'linear'], ['log', 'log']], finalIsLog(lines) ? 'log' : 'linear', (name) => { state.finalLog = name === 'log'; draw(); }));
   const rows = () => ['line,x,mean,low,high', ...lines.flatMap((line) => line.xs.map((x, k) =>
     [`"${line.name.replaceAll('"', '""')}"`, x, line.ys[k], line.low[k], line.high[k]].join(',')))].join('\n') + '\n';
-  const caption = element('figcaption', {}, `Last ${yLabel} of each run against ${state.parameter}: mean and one standard deviation over the seeds. `,
+  const caption = element('figcaption', {}, `Last ${yLabel} of each run against ${state.parameter}: mean and one standard deviation over the seeds. ${
+    left.count ? `${left.count} runs are left out, whose ${state.parameter} is no number or which do not end with a finite value. ` : ''}`,
     downloads('final', rows, () => svg));
   return element('figure', { id: 'figure-final' }, element('div', { className: 'figure-head' }, element('h3', {}, `Last ${yLabel}`), tools), pictureBox(svg), caption);
 }

@@ -4,8 +4,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
-#include <cstdlib>
 
 #include "report/compare.h"
 #include "report/run_groups.h"
@@ -19,7 +19,9 @@ namespace {
 // Nine significant digits are more than a figure shows, count steps exactly up to 10^9, and keep the page small.
 json rounded(double value) {
   if (!std::isfinite(value)) return nullptr;
-  return std::strtod(fmt::format("{:.9g}", value).c_str(), nullptr);
+  const std::string text = fmt::format("{:.9g}", value);
+  std::from_chars(text.data(), text.data() + text.size(), value);  // strtod would read it by the program's locale
+  return value;
 }
 
 const std::vector<std::string> kCounters = {"round", "epoch", "seconds", "iteration", "communications"};

@@ -57,12 +57,6 @@ function reaches(points, target, higher) {
   return k < 0 ? null : points.xs[k];
 }
 
-// Returns the last known y, or null.
-function last(points) {
-  for (let k = points.ys.length - 1; k >= 0; --k) if (known(points.ys[k])) return points.ys[k];
-  return null;
-}
-
 const escaped = (text) => String(text).replace(/[&<>"]/g, (c) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' })[c])
   .replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f]/g, '\ufffd');
 
@@ -131,6 +125,6 @@ function svgOf(figure) {
   return `${out}</svg>\n`;
 }
 
-return { at, meanOf, statistics, reaches, last, svgOf };
+return { at, meanOf, statistics, reaches, svgOf };
 })();
 if (typeof module !== 'undefined') module.exports = tacetSeries;

@@ -2,6 +2,7 @@
 #include "report/time_to_target.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <map>
 #include <set>
@@ -186,9 +187,9 @@ RunTarget parse_target(const std::string& text) {
   const size_t equal = text.find('=');
   RunTarget target{text.substr(0, equal), 0};
   const std::string value = equal == std::string::npos ? "" : text.substr(equal + 1);
-  char* end = nullptr;
-  target.value = std::strtod(value.c_str(), &end);
-  if (target.key.empty() || value.empty() || *end || !std::isfinite(target.value))
+  const char* const last = value.data() + value.size();
+  const auto [end, error] = std::from_chars(value.data(), last, target.value);
+  if (target.key.empty() || error != std::errc() || end != last || !std::isfinite(target.value))
     throw UserError("--target: must be KEY=NUMBER with a key of metrics.jsonl, such as eval_loss=0.5, got " +
                     printable(text));
   return target;

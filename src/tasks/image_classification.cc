@@ -90,7 +90,8 @@ class ClassificationObjective : public NetworkObjective {
     const auto count = static_cast<double>(batch.labels.size(0));
     Score score{loss * count, correct_in(logits, batch.labels), count};
     if (has_top5()) {
-      const torch::Tensor ahead = (logits > logits.gather(1, batch.labels.unsqueeze(1))).sum(1);
+      // Scores that are not numbers count as ahead: nobody has answered right with them.
+      const torch::Tensor ahead = (logits <= logits.gather(1, batch.labels.unsqueeze(1))).logical_not().sum(1);
       score.more = {(ahead < 5).sum().item<double>()};
     }
     return score;

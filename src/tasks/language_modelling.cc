@@ -53,6 +53,19 @@ class LanguageObjective : public NetworkObjective, public PassEnds, public Fresh
     return {loss.cross_entropy.item<double>(), batch.target.numel()};
   }
 
+  // Tells as well which texts an evaluation does not see whole, where more than a hundredth is left out.
+  std::vector<std::string> notes() const override {
+    std::vector<std::string> out = NetworkObjective::notes();
+    for (const std::string& split : splits()) {
+      const std::vector<int32_t>& tokens = split == "valid" ? corpus_->valid : corpus_->test;
+      const int64_t left = batches_.unevaluated_tokens(split), all = static_cast<int64_t>(tokens.size());
+      if (100 * left > all)
+        out.push_back("the last " + std::to_string(left) + " of " + std::to_string(all) + " tokens of " + split +
+                      " are not evaluated: they don't fill the streams of data.eval_batch");
+    }
+    return out;
+  }
+
   double rate_scale(uint64_t seed, int64_t iteration) const override { return batches_.rate_scale(seed, iteration); }
   int64_t training_samples() const override { return batches_.training_tokens(); }
   double client_weight(int client) const override { return batches_.client_weight(client); }

@@ -96,6 +96,11 @@ class Commands(Case):
             self.assertIn(word, text)
         self.assertEqual(sorted(os.listdir(self.folder)), before)
 
+    def test_dry_run_counts_the_hosts(self):
+        """Without clients.count there are as many clients as workers, and as many workers as hosts."""
+        recipe = self.recipe("hosts.toml", clients={"count": None})
+        self.assertIn("3 clients", self.says("train", recipe, "--dry-run", "--hosts", "a,b,c"))
+
     def test_default_folder(self):
         # runs/<recipe>, and another name when that is taken.
         recipe = self.recipe("named.toml", schedule={"rounds": 1})

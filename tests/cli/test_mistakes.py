@@ -158,7 +158,7 @@ class Mistakes(Case):
         def using(path):
             return self.setting("model.init=" + json.dumps(path))
 
-        missing = rewritten("missing.st", lambda h: h.pop(name))
+        missing = rewritten("missing.st", lambda h: h.update(other=h.pop(name)))
         shape = rewritten("shape.st", lambda h: h[name].update(shape=[8, 32]))
         other = sorted(n for n in header if n != name and n != "__metadata__")[0]
         self.check([(using(missing), [missing, "no tensor " + name, "its tensors are", other]),

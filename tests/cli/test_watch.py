@@ -87,7 +87,8 @@ class Watch(program.Case):
     def test_mistakes(self):
         run, address = self.serve()
         port = str(urllib.parse.urlsplit(address).port)
-        for words, said in ((["--watch", "--port", port], "must be an address of this machine and a free port, got 127.0.0.1 and " + port),
+        for words, said in ((["--watch", "--token", "a+b"], 'must have only letters, digits and -._~, as it stands in an address, got the string "a+b"'),
+                            (["--watch", "--port", port], "must be an address of this machine and a free port, got 127.0.0.1 and " + port),
                             (["--watch", "--port", "0"], "--port"), (["--port", "8060"], "--watch"),
                             (["--watch", "-o", self.path("page.html")], "--output")):
             with self.subTest(words=words):

@@ -190,6 +190,9 @@ TEST(PictureFile, SaysWhatIsWrong) {
       {"text.jpg", "not a picture", {"must be a picture (JPEG, PNG, ", "other bytes"}},
       {"cut.jpg", good.substr(0, good.size() / 2), {"can't be decoded as JPEG"}},
       {"head.jpg", good.substr(0, 20), {"can't be decoded as JPEG"}},
+      {"ended.jpg", good.substr(0, good.size() / 2) + "\xFF\xD9", {"can't be decoded as JPEG", "premature end"}},
+      // The library tells its first warning only, which here is of bytes that do no harm.
+      {"odd.jpg", good.substr(0, 20) + "odd" + good.substr(20, good.size() / 2), {"can't be decoded as JPEG", "the end"}},
       {"cut.png", fine.substr(0, fine.size() / 2), {"can't be decoded as PNG"}},
   };
   for (const auto& row : rows) {
@@ -323,6 +326,12 @@ TEST_F(PictureFolder, TinyImageNetNamesItsValidationPictures) {
   folder.write("tiny-imagenet-200/val/val_annotations.txt", "v0.JPEG\tn2\t0\t1\t2\t3\nv1.JPEG\tn1\t0\t1\t2\t3\n");
   test::expect_mentions(test::error_of([] { load_images(image_values("tiny-imagenet")); }),
                         {"wnids.txt", "200 classes, got 2"});
+  folder.write("tiny-imagenet-200/wnids.txt", "n2\nn1\nn2\n");
+  test::expect_mentions(test::error_of([] {
+                          load_images(image_values("tiny-imagenet", {{"partial", true}}));
+                        }),
+                        {"wnids.txt:3", "each class once, got n2 twice"});
+  folder.write("tiny-imagenet-200/wnids.txt", "n2\nn1\n");
   const auto set = load_images(image_values("tiny-imagenet", {{"partial", true}}));
   EXPECT_EQ(set->train.labels, (std::vector<int32_t>{0, 1}));  // n1, n2: sorted
   EXPECT_NEAR(blue(set->train, 0, 64), 50, 4);

@@ -35,6 +35,16 @@ TEST(Images, NormalisesEachChannel) {
   EXPECT_FLOAT_EQ(x[1][1][1][1].item<float>(), static_cast<float>(7 / 255.0 / 2));
 }
 
+// A small deviation is as good as a large one; one in the last digits of the sums is that of a constant channel.
+TEST(Images, SmallDeviationsAreTakenAsTheyAre) {
+  ImageData set;
+  add_channel(set, 1e-8, 3e-8);
+  add_channel(set, 0.3, 1e-12);
+  add_channel(set, 0, 0);
+  EXPECT_EQ(set.deviation, (std::vector<double>{3e-8, 1, 1}));
+  EXPECT_EQ(set.notes.size(), 2u);
+}
+
 // Every training image is one of the (2·2+1)² crops of the padded image, mirrored or not, and all of them turn up.
 TEST(Images, CropsAndFlipsAreThoseOfThePaddedImage) {
   const ImageShape shape{1, 4, 4, 1};

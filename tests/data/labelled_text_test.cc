@@ -59,6 +59,18 @@ TEST(TextLines, ReadsGzipWhateverTheName) {
   EXPECT_EQ(lines_of(zipped(f, "plain.txt", "one\ntwo\n")), (Lines{"one", "two"}));
 }
 
+// gzip takes files behind each other as one. Whatever else follows would be left out.
+TEST(TextLines, ReadsEveryGzipMember) {
+  const test::TempFolder f;
+  const std::string one = bytes_of(zipped(f, "1.gz", "one\ntw")), two = bytes_of(zipped(f, "2.gz", "o\nthree\n"));
+  EXPECT_EQ(lines_of(f.write("both.gz", one + two)), (Lines{"one", "two", "three"}));
+  EXPECT_EQ(lines_of(f.write("filled.gz", one + two + std::string(512, '\0'))), (Lines{"one", "two", "three"}));
+  for (const std::string& rest : {std::string("three\n"), std::string("\x1f"), std::string("\0\0x", 3)})
+    test::expect_mentions(test::error_of([&] { lines_of(f.write("more.gz", one + rest)); }),
+                          {"more.gz: byte 6 of its content", "not compressed follow"});
+  test::expect_mentions(test::error_of([&] { lines_of(f.write("cut.gz", one + two.substr(0, 12))); }), {"cut off"});
+}
+
 // A chunk of the reader is 1 MiB; the line here ends beyond the first one.
 TEST(TextLines, LinesMayBeLongerThanAChunk) {
   const test::TempFolder f;
@@ -263,6 +275,13 @@ TEST_F(Sentiment, MistakesNameFileAndLine) {
   test::expect_mentions(test::error_of([&] { load_labelled_text(keys()); }), {"noemoticon.csv:2", "0, 2 or 4", "got \"3\""});
   files("\"0\",\"1\"\n");
   test::expect_mentions(test::error_of([&] { load_labelled_text(keys()); }), {"noemoticon.csv:1", "six fields", "got 2"});
+  files(tweet(0, "ann", "bad") + tweet(4, " ", "good"));
+  test::expect_mentions(test::error_of([&] { load_labelled_text(keys()); }), {"noemoticon.csv:2", "user"});
+}
+
+TEST_F(Sentiment, BlanksAroundUsersDoNotCount) {
+  files(tweet(0, "ann", "bad") + tweet(4, "ann ", "good") + tweet(4, "eve", "good") + tweet(0, "bob", "bad"));
+  EXPECT_EQ(load_labelled_text(keys()).train.users, (std::vector<int64_t>{0, 0, 2}));
 }
 
 struct OwnFiles : testing::Test {
@@ -308,6 +327,22 @@ TEST_F(OwnFiles, RareAndLateWordsAreUnknownOrDropped) {
   EXPECT_EQ(words_at(few, few.train.first, 1), (Lines{"b"}));
 }
 
+// A vocabulary that had it twice would give all words behind it other numbers when it is read again.
+TEST_F(OwnFiles, TheTextsOwnUnkIsTheUnknownWord) {
+  f.write("train.tsv", "text\tlabel\nb <unk> <unk> a\tred\nb c\tblue\n");
+  const LabelledText t = load({{"tokens", std::string("spaces")}});
+  EXPECT_EQ(t.words, (Lines{"<unk>", "b", "a", "c"}));
+  EXPECT_EQ(words_at(t, t.train.first, 0), (Lines{"b", "<unk>", "<unk>", "a"}));
+}
+
+// "reviews.csv" is a folder here, as some programs name what they write.
+TEST_F(OwnFiles, TheFoldersNameIsNoKindOfFile) {
+  const std::string folder = f / "reviews.csv";
+  for (const char* split : {"train", "valid", "test"})
+    f.write("reviews.csv/" + std::string(split) + ".tsv", "text\tlabel\nb\tred\nc\tblue\n");
+  EXPECT_EQ(load_labelled_text(values("labelled-text", folder)).train.size(), 2);
+}
+
 TEST_F(OwnFiles, LongTextsAreCutAndEmptyOnesAreOneUnknownWord) {
   f.write("train.tsv", "text\tlabel\nb b a\tred\n\tblue\n");
   const LabelledText t = load({{"max_length", int64_t{2}}});
@@ -345,7 +380,7 @@ std::unordered_map<std::string, std::vector<float>> vectors(const std::string& p
 
 TEST(WordVectorFiles, WordsWithSpacesHeadersAndRepetitions) {
   const test::TempFolder f;
-  const auto v = vectors(f.write("v", "3 2\n. 1 2\n. . 3 4\n. 5 6\na 7 8 \n"), {".", "a", ". ."});
+  const auto v = vectors(f.write("v", "4 2\n. 1 2\n. . 3 4\n. 5 6\na 7 8 \n"), {".", "a", ". ."});
   EXPECT_EQ(v.at("."), (std::vector<float>{1, 2}));
   EXPECT_EQ(v.at(". ."), (std::vector<float>{3, 4}));
   EXPECT_EQ(v.at("a"), (std::vector<float>{7, 8}));
@@ -357,6 +392,8 @@ TEST(WordVectorFiles, MistakesNameFileAndLine) {
                         {"v:2", "2 numbers", "got 1"});
   test::expect_mentions(test::error_of([&] { vectors(f.write("v", "a 1 2\nb 1 x\n"), {"b"}); }),
                         {"v:2", "number 2 is malformed"});
+  test::expect_mentions(test::error_of([&] { vectors(f.write("v", "3 2\na 1 2\nb 1 2\n"), {"a"}); }),
+                        {"v: is cut off", "promises 3 words, got 2"});
   EXPECT_EQ(vectors(f.write("v", "a 1 2\nb 1 x\n"), {"a"}).size(), 1u);  // a word nobody asked for is not looked at
 }
 

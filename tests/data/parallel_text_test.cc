@@ -198,6 +198,20 @@ TEST_F(Parallel, CarriageReturnsEndLinesWhereTheyAreLineEnds) {
   f.write("train.de", "Ein\rHund.\nZwei Hunde.\n");
   f.write("train.en", "A dog.\nTwo dogs.\n");
   EXPECT_EQ(load({{"pieces", int64_t{40}}}).train.size(), 2);
+  // One on each side, within other lines: as line ends they would give equally many lines, and pair them wrongly.
+  f.write("train.en", "A dog.\nTwo\rdogs.\n");
+  EXPECT_EQ(load({{"pieces", int64_t{40}}}).train.size(), 2);
+}
+
+// The program that learns pieces leaves lines above 4,192 bytes out unless it is told their length.
+TEST_F(Parallel, LongTextsTakePartInTheVocabulary) {
+  std::string long_line;
+  while (long_line.size() <= 5000) long_line += "zebra ";
+  f.write("train.de", german() + long_line + "\n");
+  f.write("train.en", english() + "The zoo.\n");
+  const ParallelText t = load({{"max_length", int64_t{10000}}});
+  for (const Texts* side : {&t.train.source, &t.train.target})
+    EXPECT_LT(std::count(side->words.begin(), side->words.end(), 1), 5) << "1 is <unk>";
 }
 
 // 400 pairs: of the first 200 none, or of the last, would be drawn with a probability below 1e-9 if 40 were drawn at random.

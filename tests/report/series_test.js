@@ -2,7 +2,7 @@
 'use strict';
 const assert = require('node:assert');
 const path = require('node:path');
-const { meanOf, statistics, reaches, last, svgOf } = require(path.resolve(process.argv[2]));
+const { meanOf, statistics, reaches, svgOf } = require(path.resolve(process.argv[2]));
 
 const tests = {
   'a mean has the deviation of a sample as its band'() {
@@ -32,10 +32,6 @@ const tests = {
     assert.strictEqual(reaches(points, 0.5, true), 3);
     assert.strictEqual(reaches(points, 0.5, false), 1);
     assert.strictEqual(reaches(points, 0.95, true), null);
-  },
-  'the last value is the last known one'() {
-    assert.strictEqual(last({ ys: [1, 2, null] }), 2);
-    assert.strictEqual(last({ ys: [] }), null);
   },
   'a picture has its lines, bands, marks and target, and no markup of a name'() {
     const svg = svgOf({

@@ -262,6 +262,10 @@ TEST_F(Classification, CountsTheFiveLargest) {
   ASSERT_EQ(objective->figures(x).size(), 1u);
   EXPECT_EQ(objective->figures(x)[0].first, "top5_accuracy");
   EXPECT_EQ(objective->figures(x)[0].second, 10.0 / 24);
+  // A model that is not finite knows nothing: its scores are in no order.
+  x.fill_(std::numeric_limits<float>::quiet_NaN());
+  evaluate_all(*objective, *group, "test", x);
+  EXPECT_EQ(objective->figures(x)[0].second, 0);
 
   const auto few = make_objective(recipe(text("name = \"logistic\"")), 5);
   evaluate_all(*few, *group, "test", few->initial());

@@ -355,6 +355,17 @@ TEST_F(Language, TheTrainingSetIsCutIntoPiecesWithoutARest) {
   EXPECT_EQ(make_objective(recipe(tables(gpt2), {"schedule.rounds=1", "data.max_tokens=300"}), 3)->gradient_units(), 1);
 }
 
+// A text has 1,700 tokens, of which two streams of an evaluation see all and 600 streams 1,200.
+TEST_F(Language, TellsWhatItsEvaluationsLeaveOut) {
+  const auto notes = [&](const std::string& streams) {
+    return make_objective(recipe(tables(gpt2), {"schedule.rounds=1", "data.eval_batch=" + streams}), 3)->notes();
+  };
+  EXPECT_EQ(notes("2"), std::vector<std::string>{});
+  ASSERT_EQ(notes("600").size(), 2u);
+  EXPECT_EQ(notes("600")[1],
+            "the last 500 of 1700 tokens of test are not evaluated: they don't fill the streams of data.eval_batch");
+}
+
 TEST_F(Language, ContextMustHoldTheLongestBatch) {
   test::expect_mentions(test::error_of([&] {
                           run(recipe(tables(gpt2), {"model.context=27", "schedule.rounds=1"}));

@@ -63,12 +63,18 @@ TEST(Safetensors, EveryTruncationIsAnErrorThatNamesTheFile) {
 // Headers that claim the impossible: no allocation of what they claim.
 TEST(Safetensors, LyingHeadersAreRefused) {
   const test::TempFolder f;
-  for (const std::string header : {R"({"x":{"dtype":"F32","shape":[4000000000000],"data_offsets":[0,16000000000000]}})",
-                                   R"({"x":{"dtype":"F32","shape":[4611686018427387905,4],"data_offsets":[0,16]}})",
-                                   R"({"x":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}})",
-                                   R"({"x":{"dtype":"F32","shape":[1],"data_offsets":[4,0]}})",
-                                   R"({"x":{"dtype":"F99","shape":[1],"data_offsets":[0,4]}})",
-                                   R"({"x":{"dtype":"F32","shape":[1]}})", R"({"x":3})", R"([1])", "not JSON"}) {
+  for (const std::string header :
+       {R"({"x":{"dtype":"F32","shape":[4000000000000],"data_offsets":[0,16000000000000]}})",
+        R"({"x":{"dtype":"F32","shape":[4611686018427387905,4],"data_offsets":[0,16]}})",
+        R"({"x":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}})",
+        R"({"x":{"dtype":"F32","shape":[1],"data_offsets":[4,0]}})",
+        R"({"x":{"dtype":"F99","shape":[1],"data_offsets":[0,4]}})",
+        // Two tensors of the same bytes, and bytes of none: the one lies about memory, the other
+        // leaves data out.
+        R"({"x":{"dtype":"F32","shape":[4],"data_offsets":[0,16]},"y":{"dtype":"F32","shape":[4],"data_offsets":[0,16]}})",
+        R"({"x":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})",
+        R"({"x":{"dtype":"F32","shape":[2],"data_offsets":[8,16]}})", R"({"x":{"dtype":"F32","shape":[1]}})", R"({"x":3})",
+        R"([1])", "not JSON"}) {
     std::string bytes(8, '\0');
     bytes[0] = static_cast<char>(header.size());
     std::ofstream(f / "t", std::ios::binary) << bytes << header << std::string(16, 'x');

@@ -1,44 +1,27 @@
 // See lines.h.
 #include "data/files/lines.h"
 
-#include <zlib.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
-#include <memory>
 #include <optional>
 
 #include "base/clock.h"
 #include "base/files.h"
 #include "base/places.h"
 #include "base/utf8.h"
+#include "data/files/unpacked.h"
 #include "tacet/error.h"
 
 namespace tacet {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr unsigned chunk = 1 << 20;
+constexpr size_t chunk = 1 << 20;
 constexpr auto patience = std::chrono::seconds(4);  // between two reports
-
-struct Close {
-  void operator()(gzFile file) const { gzclose(file); }
-};
-using File = std::unique_ptr<gzFile_s, Close>;
-
-File open(const std::string& path) {
-  size_t size = 0;
-  Fd plain = open_plain_file(path, size);
-  File file(gzdopen(plain.get(), "rb"));
-  if (!file) throw UserError(path + ": can't be read: " + std::strerror(errno));
-  plain.release();
-  gzbuffer(file.get(), chunk);
-  return file;
-}
 
 // Tells how far a long read has come.
 class Progress {
@@ -47,13 +30,10 @@ class Progress {
     const std::string rank = variable("RANK");
     silent_ = !rank.empty() && rank != "0";
   }
-  void at(gzFile file) {
+  void at(double part) {
     if (silent_ || Clock::now() < next_) return;
     next_ = Clock::now() + patience;
-    std::error_code error;
-    const double size = static_cast<double>(fs::file_size(path_, error));
-    if (!error && size > 0)
-      std::fprintf(stderr, "reading %s: %.0f %%\n", path_.c_str(), 100 * static_cast<double>(gzoffset(file)) / size);
+    std::fprintf(stderr, "reading %s: %.0f %%\n", path_.c_str(), 100 * part);
   }
 
  private:
@@ -109,22 +89,15 @@ class Lines {
 };
 
 void read_lines_of(const std::string& path, Charset charset, LineEnds ends, const EachLine& f) {
-  const File file = open(path);
+  UnpackedFile file(path);
   Progress progress(path);
   Lines lines(path, charset, ends, f);
   std::vector<char> buffer(chunk);
   std::string begun;
   while (true) {
-    const int n = gzread(file.get(), buffer.data(), chunk);
-    int code = Z_OK;
-    const char* why = gzerror(file.get(), &code);
-    if (n < 0 || (code != Z_OK && code != Z_STREAM_END))
-      throw UserError(path + ": can't be read: " +
-                      (code == Z_ERRNO       ? std::strerror(errno)
-                       : code == Z_BUF_ERROR ? "the compressed file is cut off"
-                                             : why));
+    const size_t n = file.read(buffer.data(), buffer.size());
     if (n == 0) break;
-    std::string_view rest(buffer.data(), static_cast<size_t>(n));
+    std::string_view rest(buffer.data(), n);
     for (size_t end = rest.find('\n'); end != std::string_view::npos; end = rest.find('\n')) {
       begun.append(rest.substr(0, end));
       if (!lines.take(begun, "\n")) return;
@@ -132,7 +105,7 @@ void read_lines_of(const std::string& path, Charset charset, LineEnds ends, cons
       rest.remove_prefix(end + 1);
     }
     begun.append(rest);
-    progress.at(file.get());
+    progress.at(file.part_read());
   }
   if (!lines.take(begun, "")) return;
   if (lines.count() == 0) throw UserError(path + ": must hold text, is empty");

@@ -59,11 +59,19 @@ class Jpeg {
   }
 
  private:
-  // Many published pictures have odd extra bytes, which is only a warning; a missing end is more than that.
+  // Many published pictures have odd extra bytes, which is only a warning; a missing end is more than that. Only the first
+  // warning is told, so the end is looked for as well.
   void check() const {
     const std::string what = tjGetErrorStr2(handle_.get());
-    if (tjGetErrorCode(handle_.get()) == TJERR_WARNING && what.find("Premature end") == std::string::npos) return;
-    file_.fail(what);
+    if (tjGetErrorCode(handle_.get()) != TJERR_WARNING || what.find("remature end") != std::string::npos) file_.fail(what);
+    if (!has_end()) file_.fail(what + "; the end of the picture is missing");
+  }
+
+  // Returns true where an end-of-image marker follows the last scan. Within a scan's data FF is never followed by DA or D9.
+  bool has_end() const {
+    const std::string_view bytes(reinterpret_cast<const char*>(file_.data), file_.size);
+    const size_t scan = bytes.rfind("\xFF\xDA");
+    return scan != std::string_view::npos && bytes.find("\xFF\xD9", scan) != std::string_view::npos;
   }
 
   const PictureBytes& file_;

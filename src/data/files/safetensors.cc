@@ -1,11 +1,14 @@
 // See safetensors.h. The format: https://huggingface.co/docs/safetensors
 #include "data/files/safetensors.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <set>
+#include <utility>
+#include <vector>
 
 #include <ATen/ops/empty.h>
 #include <nlohmann/json.hpp>
@@ -41,6 +44,29 @@ int64_t element_count(const std::vector<int64_t>& shape) {
   return n;
 }
 
+// Throws UserError unless the tensors lie behind each other and cover all data: bytes that no tensor has would be left out,
+// and tensors that share bytes can claim more memory than the file has bytes.
+void require_cover(const std::string& path, const json& header, uint64_t data_size) {
+  std::vector<std::pair<uint64_t, uint64_t>> parts;
+  for (const auto& [name, entry] : header.items()) {
+    if (name == "__metadata__") continue;
+    const auto offsets = entry.is_object() && entry.contains("data_offsets") ? entry["data_offsets"] : json();
+    if (!offsets.is_array() || offsets.size() != 2 || !offsets[0].is_number_unsigned() || !offsets[1].is_number_unsigned())
+      bad(path, name + ": the header's entry lacks dtype, shape or data_offsets, or they have the wrong type");
+    parts.emplace_back(offsets[0].get<uint64_t>(), offsets[1].get<uint64_t>());
+  }
+  std::sort(parts.begin(), parts.end());
+  uint64_t end = 0;
+  for (const auto& [from, to] : parts) {
+    if (from != end || to < from)
+      bad(path, "its tensors must lie behind each other, got one that begins at byte " + std::to_string(from) +
+                    " of the data behind one that ends at byte " + std::to_string(end));
+    end = to;
+  }
+  if (end != data_size)
+    bad(path, "its tensors must cover its " + std::to_string(data_size) + " bytes of data, got " + std::to_string(end));
+}
+
 }  // namespace
 
 std::vector<NamedTensor> read_safetensors(const std::string& path) {
@@ -63,6 +89,7 @@ std::vector<NamedTensor> read_safetensors(const std::string& path) {
   if (!header.is_object()) bad(path, "offset 8: the header is not a JSON object");
 
   const uint64_t data_size = file_size - 8 - header_size;
+  require_cover(path, header, data_size);
   std::vector<NamedTensor> tensors;
   for (const auto& [name, entry] : header.items()) {
     if (name == "__metadata__") continue;

@@ -21,11 +21,16 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Returns the class names of wnids.txt, one a line.
+// Returns the class names of wnids.txt, one a line. Throws UserError where a class stands there twice.
 std::vector<std::string> names_in(const fs::path& path) {
   std::vector<std::string> names;
-  for_each_line(path.string(), [&](std::string_view line, int64_t) {
-    if (const std::string_view name = trimmed(line); !name.empty()) names.emplace_back(name);
+  std::set<std::string, std::less<>> seen;
+  for_each_line(path.string(), [&](std::string_view line, int64_t number) {
+    const std::string_view name = trimmed(line);
+    if (name.empty()) return;
+    if (!seen.emplace(name).second)
+      throw UserError(fmt::format("{}:{}: must have each class once, got {} twice", path.string(), number, name));
+    names.emplace_back(name);
   });
   return names;
 }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <cmath>
 #include <cstring>
 #include <set>
 #include <stdexcept>
@@ -49,11 +50,13 @@ ImageSplit split_of_bytes(at::Tensor images, std::vector<int32_t> labels, int64_
 }
 
 void add_channel(ImageData& set, double mean, double deviation) {
-  if (deviation <= 0)
+  // A constant channel may have a deviation in the last digits of its sums.
+  const bool constant = deviation <= 1e-7 * std::abs(mean);
+  if (constant)
     set.notes.push_back(fmt::format("channel {} of the training images is constant ({:.6g}): its deviation is taken as 1",
                                     set.mean.size(), mean));
   set.mean.push_back(mean);
-  set.deviation.push_back(deviation > 0 ? std::max(deviation, 1e-6) : 1);
+  set.deviation.push_back(constant ? 1 : deviation);
 }
 
 ImageSplit subset(const ImageSplit& split, const std::vector<int32_t>& samples) {

@@ -279,7 +279,8 @@ std::vector<std::pair<std::string, std::string>> facts_of(const DataRecord& r) {
 }
 
 WordIndex::WordIndex(const std::vector<std::string>& words) {
-  for (const std::string& word : words) index_.emplace(word, static_cast<int32_t>(index_.size()));
+  int32_t number = 0;
+  for (const std::string& word : words) index_.emplace(word, number++);
 }
 
 int32_t WordIndex::find(std::string_view word) const {

@@ -81,6 +81,8 @@ class TextBatches {
   // The unit's streams, those from unit·E/U up to (unit + 1)·E/U, as consecutive chunks of at most bptt positions, every
   // position once; the first chunk is fresh. split: "valid" or "test", the first max_eval_tokens of it ("train": all of it).
   std::vector<TextBatch> eval_batches(const std::string& split, int unit) const;
+  // Returns the tokens at a split's end that no evaluation sees: its streams are equally long.
+  int64_t unevaluated_tokens(const std::string& split) const { return evaluated_tokens(split) % options_.eval_batch; }
 
   // The training text (its first max_tokens) comes in consecutive pieces of about equal size too, 1 or more. Each is cut as
   // an evaluation cuts a whole text, so that its streams start fresh.

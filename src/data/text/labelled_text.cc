@@ -91,7 +91,9 @@ class Reader {
     if (path.empty())
       throw DataMissing(folder_ + "/" + candidates.front() + ": does not exist; data set \"" + name_ + "\" needs its " +
                         split + " split");
-    const auto kind = [](const std::string& name) { return name.find(".csv") != std::string::npos; };
+    const auto kind = [](const std::string& name) {
+      return std::filesystem::path(name).filename().string().find(".csv") != std::string::npos;
+    };
     for (const std::string& other : candidates)
       if (kind(other) != kind(path) && !first_existing(folder_, {other}).empty())
         throw UserError(path + ": must not lie beside " + other + ", as only one of them is read; data." + split +
@@ -199,7 +201,7 @@ class Reader {
             s.left_out += neutral;
             if (neutral) return;
             add_class(split, polarity == "4", path, number);
-            s.users.push_back(user(f[4]));
+            s.users.push_back(user(std::string(present(f[4], "user", path, number))));
             add_text(s.first, split_words(f[5], o_.tokens == "spaces", o_.lowercase));
           },
           Charset::utf8_or_latin1);

@@ -51,10 +51,11 @@ class ParallelReader {
   std::vector<Pair> pairs(const std::string& split, int64_t& blank) {
     const std::string source = file(split, "source", o_.source), target = file(split, "target", o_.target);
     files_.insert(files_.end(), {source, target});
-    std::vector<std::string> a = lines_of(source, LineEnds::any), b = lines_of(target, LineEnds::any);
-    if (a.size() != b.size()) {  // texts from the web have a \r here and there within a line
-      std::vector<std::string> c = lines_of(source, LineEnds::newline), d = lines_of(target, LineEnds::newline);
-      if (c.size() == d.size()) a.swap(c), b.swap(d);
+    // Texts from the web have a \r here and there within a line, which ends a line only where \n does not give pairs.
+    std::vector<std::string> a = lines_of(source, LineEnds::newline), b = lines_of(target, LineEnds::newline);
+    if (a.size() != b.size() || a.size() == 1) {
+      std::vector<std::string> c = lines_of(source, LineEnds::any), d = lines_of(target, LineEnds::any);
+      if (c.size() == d.size() || a.size() != b.size()) a.swap(c), b.swap(d);
     }
     if (a.size() != b.size())
       throw UserError(target + ": must have as many lines as " + source + " (" + std::to_string(a.size()) + "), got " +

@@ -117,14 +117,18 @@ Subwords Subwords::from_file(const std::string& path) {
 
 Subwords Subwords::learned(int64_t size, const std::vector<std::string>& texts) {
   // Everything but the texts that the model depends on.
-  const std::vector<std::string> settings = {"--model_type=bpe",
-                                             "--vocab_size=" + std::to_string(size),
-                                             "--hard_vocab_limit=false",
-                                             "--pad_id=0",
-                                             "--unk_id=1",
-                                             "--bos_id=2",
-                                             "--eos_id=3",
-                                             "--num_threads=1"};
+  std::vector<std::string> settings = {"--model_type=bpe",
+                                       "--vocab_size=" + std::to_string(size),
+                                       "--hard_vocab_limit=false",
+                                       "--pad_id=0",
+                                       "--unk_id=1",
+                                       "--bos_id=2",
+                                       "--eos_id=3",
+                                       "--num_threads=1"};
+  // Its program passes over longer lines, of 4192 bytes if nothing is said, without a word.
+  size_t longest = 0;
+  for (const std::string& text : texts) longest = std::max(longest, text.size());
+  if (longest > 4192) settings.push_back("--max_sentence_length=" + std::to_string(longest));
   std::string head;
   for (const std::string& setting : settings) head += setting + " ";
   const std::string cache = cache_folder();

@@ -107,6 +107,7 @@ std::vector<int32_t> chosen_numbers(LabelledText& texts, const std::vector<std::
   for (const int32_t w : order) {
     const auto k = static_cast<size_t>(w);
     if (o.max_words > 0 && static_cast<int64_t>(texts.words.size()) > o.max_words) break;
+    if (all[k] == texts.words.front()) continue;  // the texts' own <unk> is a word outside, too
     if (!path.empty() ? !vectors.found.count(all[k]) : counts[k] < o.min_count) continue;
     index[k] = static_cast<int32_t>(texts.words.size());
     texts.words.push_back(all[k]);

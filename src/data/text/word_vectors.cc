@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <optional>
 
 #include "data/files/lines.h"
 #include "tacet/error.h"
@@ -33,14 +34,18 @@ bool is_component(std::string_view field) {
 WordVectors read_word_vectors(const std::string& path, const std::unordered_map<std::string, int64_t>& wanted) {
   WordVectors vectors;
   std::string word;
+  std::optional<int64_t> promised;  // words, by the header
+  int64_t lines = 0;
   for_each_line(path, [&](std::string_view line, int64_t number) {
     const auto bad = [&](const std::string& why) { return UserError(path + ":" + std::to_string(number) + ": " + why); };
     while (line.ends_with(' ')) line.remove_suffix(1);
     if (number == 1 && is_header(line)) {
       const char* const width = line.data() + line.find(' ') + 1;
       std::from_chars(width, line.data() + line.size(), vectors.width);
+      std::from_chars(line.data(), width - 1, promised.emplace(0));
       return;
     }
+    ++lines;
     if (vectors.width == 0) {
       vectors.width = spaces(line);
       if (vectors.width == 0) throw bad("must be a word and its numbers, separated by spaces, got one field");
@@ -73,6 +78,9 @@ WordVectors read_word_vectors(const std::string& path, const std::unordered_map<
     }
     vectors.found.emplace(word, std::move(numbers));  // the first of two lines for one word counts
   });
+  if (promised && lines < *promised)
+    throw UserError(path + ": is cut off: its header promises " + std::to_string(*promised) + " words, got " +
+                    std::to_string(lines));
   return vectors;
 }
 

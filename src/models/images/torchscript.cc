@@ -3,6 +3,8 @@
 // program of one's own (adding-a-model.md, or tacet.train in Python) is the way that lasts.
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include <ATen/Context.h>
 #include <ATen/core/grad_mode.h>
@@ -61,7 +63,7 @@ torch::jit::Module read_script(const std::string& file) {
 class ScriptedNetwork : public ImageModel {
  public:
   ScriptedNetwork(ScriptOptions options, const ImageShape& shape)
-      : options_(std::move(options)), script_(read_script(options_.file)) {
+      : options_(std::move(options)), script_(read_script(options_.file)), classes_(shape.classes) {
     for (const auto& item : script_.named_parameters()) {
       if (!item.value.requires_grad()) continue;
       if (item.value.scalar_type() != at::kFloat)
@@ -74,6 +76,7 @@ class ScriptedNetwork : public ImageModel {
     for (const auto& item : script_.named_buffers()) {
       auto [parent, name] = home(item.name);
       parent->register_buffer(std::move(name), item.value);
+      if (!item.value.is_floating_point()) whole_.push_back({item.value, item.value.clone()});
     }
     if (!trained_)
       throw UserError(place() + "it must have a parameter that requires a gradient, got none (a frozen module?)");
@@ -85,13 +88,24 @@ class ScriptedNetwork : public ImageModel {
     if (training_ != on) script_.train(on);
     training_ = on;
   }
-  // Dropout in the file draws from libtorch's generator, so that is seeded by the stream.
+  // Dropout in the file draws from libtorch's generator, so that is seeded by the stream. Whole numbers that the script
+  // counts on, as batch normalisation does, are no part of the model that clients exchange: they stay as the file has them,
+  // or they would count the batches of this process.
   at::Tensor forward(const at::Tensor& x, const Stream* masks) override {
     if (masks) {
       Stream stream = *masks;
       at::manual_seed(stream.bits());
     }
-    return run(x).toTensor();
+    torch::jit::IValue scores;
+    try {
+      scores = run(x);
+    } catch (const std::exception& error) {
+      throw UserError(place() + "its forward fails on images " + sizes_text(x.sizes()) +
+                      (training_ ? " while training" : "") + ": " + last_line(error));
+    }
+    const at::NoGradGuard no_grad;
+    for (const auto& [buffer, start] : whole_) buffer.copy_(start);
+    return scores_in(scores, x.size(0));
   }
   at::Tensor loss(const at::Tensor& scores, const at::Tensor& labels) const override {
     if (options_.loss == "nll") return at::nll_loss(scores, labels);
@@ -123,8 +137,7 @@ class ScriptedNetwork : public ImageModel {
   }
 
   void try_out(const ImageShape& s) {
-    const std::string wanted = "its forward must take float32 images " + sizes_text({2, s.channels, s.height, s.width}) +
-                               " and return scores " + sizes_text({2, s.classes});
+    const std::string wanted = "its forward must take float32 images " + sizes_text({2, s.channels, s.height, s.width});
     const at::NoGradGuard no_grad;
     train(false);
     torch::jit::IValue scores;
@@ -133,15 +146,25 @@ class ScriptedNetwork : public ImageModel {
     } catch (const std::exception& error) {
       throw UserError(place() + wanted + ", got the error: " + last_line(error));
     }
-    if (!scores.isTensor()) throw UserError(place() + wanted + ", got a " + scores.tagKind());
-    const at::Tensor found = scores.toTensor();
-    if (found.sizes() != at::IntArrayRef({2, s.classes}) || found.scalar_type() != at::kFloat)
-      throw UserError(place() + wanted + ", got " + sizes_text(found.sizes()) + " of " + toString(found.scalar_type()));
+    (void)scores_in(scores, 2);
     train(true);
+  }
+
+  // Returns the scores of a batch. Throws UserError where the script has returned something else.
+  at::Tensor scores_in(const torch::jit::IValue& value, int64_t count) const {
+    const std::string wanted = place() + "its forward must return float32 scores " + sizes_text({count, classes_}) +
+                               (training_ ? " while training" : "") + ", got ";
+    if (!value.isTensor()) throw UserError(wanted + "a " + value.tagKind());
+    const at::Tensor found = value.toTensor();
+    if (found.sizes() != at::IntArrayRef({count, classes_}) || found.scalar_type() != at::kFloat)
+      throw UserError(wanted + sizes_text(found.sizes()) + " of " + toString(found.scalar_type()));
+    return found;
   }
 
   const ScriptOptions options_;
   torch::jit::Module script_;
+  const int64_t classes_;
+  std::vector<std::pair<at::Tensor, at::Tensor>> whole_;  // buffers of whole numbers, and what the file has for them
   bool trained_ = false, training_ = true;
 };
 
