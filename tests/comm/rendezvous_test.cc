@@ -6,9 +6,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cstdio>
 #include <cstring>
+#include <fstream>
 #include <optional>
+#include <sstream>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "comm/rendezvous/handshake.h"
 #include "comm/rendezvous/store.h"
@@ -161,6 +166,30 @@ TEST_F(Store, AWillIsCarriedOutWhenItsConnectionEnds) {
   EXPECT_EQ(reader.get("renamed", milliseconds(20000)), "second");
   EXPECT_FALSE(reader.check({"withdrawn"}));
   EXPECT_FALSE(reader.check({"one too many"}));
+}
+
+// Returns the timers of the connections that the system has for a server's port: "02" is the one that asks whether the
+// client is still there. A machine without power ends no connection.
+std::vector<std::string> timers_of(int port) {
+  std::ifstream table("/proc/net/tcp");
+  char own[16];
+  std::snprintf(own, sizeof own, ":%04X", port);
+  std::vector<std::string> out;
+  std::string line;
+  while (std::getline(table, line)) {
+    std::istringstream words(line);
+    std::string number, local, remote, state, queues, timer;
+    words >> number >> local >> remote >> state >> queues >> timer;
+    if (local.ends_with(own) && state == "01") out.push_back(timer.substr(0, 2));
+  }
+  return out;
+}
+
+TEST_F(Store, AsksASilentClientWhetherItIsThere) {
+  auto quiet = client();
+  EXPECT_TRUE(quiet.check({}));
+  std::this_thread::sleep_for(milliseconds(300));  // until the reply is acknowledged, the timer is another one
+  EXPECT_EQ(timers_of(port()), std::vector<std::string>{"02"});
 }
 
 TEST_F(Store, CountersAddUpFromManyClients) {

@@ -277,6 +277,12 @@ T = "src/tasks/"
 OTHERS = [
     ("src/figure/figure_tuning.cc", "the grid's last values are taken", "results.groups[results.best.value_or(0)].settings", "results.groups.back().settings", "figure: FigureTuning.TakesTheBestValuesForAllSeeds"),
     ("src/figure/figure_tuning.cc", "points that have not ended are passed over", "if (state.kind == PointState::Kind::done || state.kind == PointState::Kind::diverged) continue;", "if (state.kind != PointState::Kind::failed) continue;", "figure: FigureTuning.LeavesOutWhatHasDivergedAndNeedsAnEndOfAllOthers"),
+    ("src/comm/rendezvous/server.cc", "a silent client is never asked", "      keep_alive(socket.get());", "", "comm: Store.AsksASilentClientWhetherItIsThere"),
+    ("src/data/files/unpacked.cc", "bytes behind a member are passed over", "if (buffer_[begin_] != 0) given_", "if (false) given_", "data: TextLines.ReadsEveryGzipMember"),
+    ("src/data/files/picture.cc", "the end of a picture is not looked for", 'if (!has_end()) file_.fail(what + "; the end of the picture is missing");', "", "data: PictureFile.SaysWhatIsWrong"),
+    ("src/data/text/vocabulary.cc", "the texts' own <unk> is a word of its own", "if (all[k] == texts.words.front()) continue;", "", "data: OwnFiles.TheTextsOwnUnkIsTheUnknownWord"),
+    ("src/tasks/image_classification.cc", "scores that are not numbers are in order", "(logits <= logits.gather(1, batch.labels.unsqueeze(1))).logical_not().sum(1)", "(logits > logits.gather(1, batch.labels.unsqueeze(1))).sum(1)", "tasks: Classification.CountsTheFiveLargest"),
+    ("src/data/files/safetensors.cc", "bytes of no tensor are left out", "  require_cover(path, header, data_size);", "", "train: Safetensors.LyingHeadersAreRefused"),
     ("src/sweep/claims.cc", "a live process of this machine is lost in time", 'return !runs_here(claim, "sweep") && !runs_here(claim, "run");', 'if (!runs_here(claim, "sweep") && !runs_here(claim, "run")) return true;', "sweep: ClaimsTest.AreKeptWhileTheRunLives"),
     ("src/sweep/claims.cc", "the holder's time does not count", 'whole ? claim.value("lost_after", 0.0) : 0.0', "0.0", "sweep: ClaimsTest.AreWatchedForTheTimeOfTheirHolder"),
     ("src/sweep/claims.cc", "another process's claim is renewed", "|| !is_own(claim)) return false;", ") return false;", "sweep: ClaimsTest.OfOthersAreNeitherRenewedNorReleased"),

@@ -1,6 +1,7 @@
 // The server of the rendezvous: one thread, one poll loop, sockets that never block. A client is a stranger until it has
 // greeted, and is never trusted. A breach of the rules costs it its own connection and nothing else.
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/eventfd.h>
 
 #include <cerrno>
@@ -62,6 +63,16 @@ Fd listen_on(const std::string& address, int port) {
   throw UserError("rendezvous: can't listen on " + place(address, port) + ": " + std::strerror(error));
 }
 
+// Lets the system ask a silent client whether it is there. A machine that loses its power says no farewell, and others wait
+// for its wills.
+void keep_alive(int socket) {
+  const int on = 1, idle = 10, between = 5, most = 4;  // seconds, and questions without an answer: 30 s in all
+  ::setsockopt(socket, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+  ::setsockopt(socket, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
+  ::setsockopt(socket, IPPROTO_TCP, TCP_KEEPINTVL, &between, sizeof between);
+  ::setsockopt(socket, IPPROTO_TCP, TCP_KEEPCNT, &most, sizeof most);
+}
+
 int port_of(int socket) {
   sockaddr_storage name{};
   socklen_t length = sizeof name;
@@ -121,6 +132,7 @@ struct StoreServer::State {
         return;
       }
       if (connections.size() >= limits.connections) continue;  // closes it
+      keep_alive(socket.get());
       connections.emplace_back();
       connections.back().socket = std::move(socket);
       connections.back().drop_at = after(limits.greeting_seconds);
