@@ -81,14 +81,17 @@ class Local(torch.optim.Optimizer):
         params: the parameters of one model, float32 on one device, in one group. They become views of one flat vector, and their
             gradients of another, so that a step on the CPU costs no copy. On a GPU it costs one to the CPU, where the method
             computes, and one back.
-        algorithm: the method's name, one of tacet.algorithms().
+        algorithm: the method's name, one of tacet.algorithms() but celgc-partial, celgc-overlap and diloco-streaming, whose
+            clients keep models of their own between rounds.
         eta: step size η. It is the group's "lr", so torch's schedulers drive it.
         gamma: bound γ on the length of a step, of methods that clip. It is the group's "gamma".
         interval: local steps I between two communications.
         seed: the run's seed, for methods that draw.
         timeout: seconds to wait for another worker before it counts as lost. In a script with several optimizers under a launcher the
             first one's counts.
-        options: the method's other options, by the names of tacet.algorithms().
+        options: the method's other options, by the names of tacet.algorithms(). local_epochs, average_at_pass_end, weighted,
+            coded messages and noise_source = "system" need tacet.train and are errors here. So sparseloco takes message="f32",
+            and fed-nova weighted=False.
 
     Made on all workers together, it gives them rank 0's parameters. They must call step() equally often. BatchNorm's buffers stay
     each worker's own. A loss under torch.autocast to bfloat16 is fine, as parameters and gradients stay float32.
