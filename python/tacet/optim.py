@@ -47,6 +47,19 @@ def _unpacked(part: Any) -> Any:
     return part.numpy().tobytes() if isinstance(part, torch.Tensor) else part
 
 
+def _difference(name: str, given: Any, mine: Any) -> "tuple[str, Any]":
+    """Returns the first part of a fact in which a state differs from its optimizer, with the part that is needed, and the one that
+    was given."""
+    if name == "options" and isinstance(given, dict):
+        name = next(k for k in (*mine, *given) if mine.get(k) != given.get(k))
+        given, mine = given.get(name), mine.get(name)
+    if name == "shapes" and isinstance(given, list):
+        k = next((k for k, (a, b) in enumerate(zip(mine, given)) if a != b), min(len(mine), len(given)))
+        name = "shape of params[%d]" % k
+        given, mine = (shapes[k] if k < len(shapes) else "none" for shapes in (given, mine))
+    return "%s is %s, as this optimizer's" % (name, mine), given
+
+
 def _needs_copies(device: torch.device) -> bool:
     return device.type != "cpu"
 
@@ -211,17 +224,33 @@ class Local(torch.optim.Optimizer):
         if not self.between_rounds:
             raise UserError("state_dict() must be called between two rounds (between_rounds is True, or after synchronize()), "
                             "got a round under way")
-        return {**super().state_dict(), "tacet": [_packed(part) for part in self._loop.state()]}
+        return {**super().state_dict(), "tacet": {**self._belongings(), "parts": [_packed(part) for part in self._loop.state()]}}
 
     def load_state_dict(self, state_dict: Dict[str, Any]) -> None:
-        """Goes on from a state, at the parameters that the model has at the next step()."""
+        """Goes on from a state, at the parameters that the model has at the next step(). Each worker loads its own.
+
+        Raises UserError for a state of another method, of other options than eta and gamma (which come with the state), of other
+        shapes or of another worker, and changes nothing then."""
         state = dict(state_dict)
         own = state.pop("tacet", None)
-        if own is None:
+        if not isinstance(own, dict) or "parts" not in own:
             raise UserError("load_state_dict() must get what state_dict() of tacet.optim returned, got another optimizer's state")
+        parts = tuple(_unpacked(part) for part in own["parts"])
+        for name, mine in self._belongings().items():
+            if own.get(name) != mine and (name not in ("worker", "workers") or parts[-1]):  # the last part is the worker's own
+                raise UserError("load_state_dict() must get a state whose %s, got %s" % (_difference(name, own.get(name), mine)))
         super().load_state_dict(state)
         self._make_loop()
-        self._loop.restore(tuple(_unpacked(part) for part in own))
+        self._loop.restore(parts)
+
+    def _belongings(self) -> Dict[str, Any]:
+        """Returns what a state belongs to. It can't be understood with another one."""
+        options = dict(self._recipe.values()["algorithm"])
+        algorithm = options.pop("name")
+        for name in ("eta", "gamma"):  # the group has them
+            options.pop(name, None)
+        return {"algorithm": algorithm, "options": options, "shapes": [list(p.shape) for p in self._parameters],
+                "worker": self.rank, "workers": self.workers}
 
 
 def _named(name: str, algorithm: str, first_line: str) -> type:

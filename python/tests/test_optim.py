@@ -324,9 +324,69 @@ class Mistakes(program.Case):
         self.mistake(said % ("noise_source", '"keyed"'), self.local, algorithm="dp-fedavg", noise_source="system", noise_multiplier=1)
         self.mistake("algorithm.interval must be an integer", self.local, interval="auto")
 
+    def test_a_carrier_that_fails_says_so_at_every_step(self):
+        def twice():
+            broken = []
+
+            def carry(to, from_):
+                if broken:
+                    raise KeyError("no such worker")
+                for piece in sum(from_, []):
+                    piece[:] = bytes(len(piece))
+
+            tacet.optim.default_group = lambda timeout: tacet._load.core.carried_group(0, 2, "test", carry)
+            net, opt = self.local(interval=1)
+            broken.append(True)
+            program.mean_loss(net, program.dataset().tensors).backward()
+            texts = []
+            for _ in range(3):
+                try:
+                    opt.step()
+                except RuntimeError as error:
+                    texts.append(str(error))
+            return texts
+
+        texts = program.in_copy(twice)
+        self.assertEqual(len(texts), 3)
+        for text in texts:
+            self.assertIn("KeyError: 'no such worker'", text)
+
+    def test_torch_distributeds_value_errors_are_lost_workers(self):
+        class Gone:
+            def irecv(self, *args, **named):
+                raise ValueError("Default process group has not been initialized")
+
+        carrier = tacet._groups._Carrier(None, 1, None)
+        carrier._dist = Gone()
+        with self.assertRaises(tacet.PeerLost):
+            carrier([[]], [[memoryview(bytearray(4))]])
+
     def test_another_optimizers_state(self):
         net, opt = self.local()
         self.mistake("another optimizer's state", opt.load_state_dict, torch.optim.SGD(net.parameters(), 1).state_dict())
+
+    def test_a_state_of_another_method_option_or_model(self):
+        def state_of(net, **options):
+            given = {"algorithm": "celgc", "eta": 0.1, "gamma": 0.1, "interval": 2, **options}
+            opt = tacet.optim.Local(net.parameters(), **given)
+            loop.train(net, opt, [program.dataset().tensors] * 20)
+            opt.synchronize()
+            return opt.state_dict()
+
+        net, opt = self.local(momentum=0.9)
+        said = "load_state_dict() must get a state whose "
+        state = state_of(loop.plain_net(), momentum=0.9)
+        other = tacet.optim.Local(loop.plain_net().parameters(), algorithm="episode++", eta=0.1, gamma=0.1, interval=2)
+        self.mistake(said + "algorithm is episode++, as this optimizer's, got celgc", other.load_state_dict, state)
+        self.mistake(said + "momentum is 0.9, as this optimizer's, got 0.0", opt.load_state_dict, state_of(loop.plain_net()))
+        wider = torch.nn.Sequential(torch.nn.Linear(5, 9), torch.nn.Tanh(), torch.nn.Linear(9, 3))
+        self.mistake(said + "shape of params[0] is [8, 5], as this optimizer's, got [9, 5]", opt.load_state_dict,
+                     state_of(wider, momentum=0.9))
+        elsewhere = {**state, "tacet": {**state["tacet"], "worker": 1, "workers": 2}}
+        self.mistake(said + "worker is 0, as this optimizer's, got 1", opt.load_state_dict, elsewhere)
+        opt.load_state_dict(state_of(loop.plain_net(), momentum=0.9, eta=0.05))  # the group has its own
+        self.assertEqual(opt.param_groups[0]["lr"], 0.05)
+        loop.train(net, opt, [program.dataset().tensors] * 2)
 
 
 class TwoWorkers(program.Case):
