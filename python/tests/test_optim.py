@@ -186,6 +186,23 @@ class Alone(program.Case):
         for p, q in zip(net.parameters(), again.parameters()):
             self.assertTrue(torch.equal(p, q))
 
+    def test_frozen_parameters_stay(self):
+        net, rest = loop.plain_net(), loop.plain_net()
+        net[0].requires_grad_(False)
+        frozen = [p.detach().clone() for p in net[0].parameters()]
+        options = {"eta": 0.1, "gamma": 0.1, "interval": 2, "weight_decay": 0.5}
+        opt = tacet.optim.CELGC(net.parameters(), **options)
+        loop.train(net, opt, [program.dataset().tensors] * 4)
+        for p, q in zip(net[0].parameters(), frozen):
+            self.assertTrue(torch.equal(p, q))
+            self.assertIsNone(p.grad)
+        rest[0].requires_grad_(False)
+        loop.train(rest, tacet.optim.CELGC(rest[2].parameters(), **options), [program.dataset().tensors] * 4)
+        self.assertTrue(torch.equal(net[2].weight, rest[2].weight))
+        again = loop.plain_net()
+        again[0].requires_grad_(False)
+        tacet.optim.CELGC(again.parameters(), **options).load_state_dict(opt.state_dict())
+
     def test_a_round_ends_early(self):
         net = loop.plain_net()
         opt = tacet.optim.CELGC(net.parameters(), eta=0.1, gamma=0.1, interval=4)
@@ -324,6 +341,17 @@ class Mistakes(program.Case):
         self.mistake(said % ("noise_source", '"keyed"'), self.local, algorithm="dp-fedavg", noise_source="system", noise_multiplier=1)
         self.mistake("algorithm.interval must be an integer", self.local, interval="auto")
 
+    def test_parameters_that_come_late_or_change(self):
+        net, opt = self.local()
+        self.mistake("add_param_group() must not be called", opt.add_param_group, {"params": [torch.nn.Parameter(torch.zeros(1))]})
+        self.assertEqual(len(opt.param_groups), 1)
+        program.mean_loss(net, program.dataset().tensors).backward()
+        net[2].weight.requires_grad_(False)
+        self.mistake("params[2] must keep requires_grad = True", opt.step)
+        for p in net.parameters():
+            p.requires_grad_(False)
+        self.mistake("must have a parameter that requires a gradient", tacet.optim.FedAvg, net.parameters(), eta=1)
+
     def test_a_carrier_that_fails_says_so_at_every_step(self):
         def twice():
             broken = []
@@ -412,6 +440,9 @@ class TwoWorkers(program.Case):
                 for p, q in zip(found["parameters"], final):
                     self.assertTrue(torch.equal(p, q), (method, rank))
                 self.assertGreater(found["metrics"]["bytes_sent"], 0)
+        for text, where in zip(texts, ("another worker", "worker 1")):
+            self.assertIn("refused: params must have equal shapes and equal frozen ones on all workers, got others than worker 0's on " +
+                          where, text)
         self.assertEqual(first.returncode, 3, texts)
         self.assertIn("tacet.PeerLost", texts[0])
         return texts[0]
