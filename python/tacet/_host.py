@@ -169,9 +169,14 @@ class ModuleHost:
             p.grad = grad
         self.layers, self.buffer_layers = self._parameters.layers, self._buffers.layers
         self._mode: Optional[bool] = None
+        self._modes_before = [(m, m.training) for m in model.modules()]
         self.figures: List[str] = []
         self.has_accuracy = False
-        self._probe()
+        try:
+            self._probe()
+        except BaseException:
+            self.release()
+            raise
 
     def _probe(self) -> None:
         """Learns the names of the loss's figures, and finds its mistakes before the run has a file."""
@@ -192,9 +197,11 @@ class ModuleHost:
         return self._held_out[split].units
 
     def release(self) -> None:
-        """Gives the module its own tensors again, with the values of the last evaluation or step."""
+        """Gives the module its own tensors again, with the values of the last evaluation or step, and its modes as they were."""
         self._parameters.release()
         self._buffers.release()
+        for m, mode in self._modes_before:
+            m.training = mode
         for p, before in zip(self._tensors, self._grads_before):
             p.grad = before
 

@@ -1,8 +1,10 @@
 """Wrong input to tacet.train: every message names place, allowed and given, and no file is written."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
 import unittest
 
 import torch
@@ -71,6 +73,22 @@ class Mistakes(program.Case):
         text = self.refused("the loss is not finite at round 1, client", loss=lambda m, b: program.mean_loss(m, b) / 0, valid=None,
                             out=self.path("infinite"))
         self.assertIn("run.non_finite", text)
+
+    def test_the_module_and_the_process_are_as_before(self):
+        model = program.net()
+        model.norm.eval()
+        modes = [m.training for m in model.modules()]
+        grads = [p.grad for p in model.parameters()]
+        wrong = [{"loss": lambda m, b: 3}, {"loss": lambda m, b: 3, "valid": None}, {"labels": [0, 1]}, {"valid": Stream()},
+                 {"data": Raising(), "labels": [0] * 30}]
+        for k, more in enumerate(wrong):
+            self.refused("must" if k < 4 else "can't be read", model=model, **more, out=self.path("out-%d" % k))
+            self.assertEqual([m.training for m in model.modules()], modes)
+            self.assertTrue(all(p.grad is g for p, g in zip(model.parameters(), grads)))
+            self.assertEqual(len({p.storage().data_ptr() for p in model.parameters()}), len(list(model.parameters())))  # no views
+            with self.assertRaises(KeyboardInterrupt):
+                os.kill(os.getpid(), signal.SIGINT)
+                time.sleep(5)
 
     def test_a_dataset_that_raises_names_the_sample(self):
         self.refused("sample 7 can't be read: OSError: disk is gone", data=Raising(), labels=[0] * 30, valid=None)
