@@ -7,6 +7,7 @@ import sys
 import time
 import unittest
 
+import numpy
 import torch
 from torch import nn
 from torch.utils.data import Dataset, IterableDataset
@@ -30,6 +31,13 @@ class Stream(IterableDataset):
         return iter([])
 
 
+class NewNumpysFloat(float):
+    """A float that is written as NumPy 2 writes its float64."""
+
+    def __repr__(self):
+        return "np.float64(%s)" % float(self)
+
+
 class Mistakes(program.Case):
     def refused(self, words, **more):
         """Expects the mistake, and returns its text."""
@@ -47,6 +55,11 @@ class Mistakes(program.Case):
         self.untouched("recipe:5: algorithm.eta", recipe=program.RECIPE.replace("eta = 0.1", 'eta = "much"').strip())
         self.untouched("workers= must be a whole number >= 1, got 0", workers=0)
         self.untouched("no such file", recipe="nowhere.toml")
+
+    def test_numbers_of_numpy(self):
+        given = {"algorithm.interval": numpy.int64(3), "run.noise_scale": numpy.bool_(False), "schedule.rounds": 1}
+        for eta in (NewNumpysFloat(0.1), numpy.float64(0.1), numpy.float32(0.125)):
+            self.assertEqual(program.trained(overrides={**given, "algorithm.eta": eta}).status, "done")
 
     def test_arguments(self):
         self.untouched("model= must be given beside", model=None)
