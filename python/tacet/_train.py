@@ -162,7 +162,7 @@ def train(recipe: _toml.Recipe, *, model: Optional[torch.nn.Module] = None, loss
             data.partition shares out; or a function of the client's number that returns its Dataset.
         valid, test: Datasets to evaluate, in batches of data.eval_batch samples.
         labels: whole numbers >= 0, one a sample of `data`, for a partition by labels. By default those that a Dataset has as
-            `targets` or `labels`, or the last tensor of a TensorDataset.
+            `targets` or `labels`, or the last tensor of a TensorDataset. Others there, such as a regression's, are no labels.
         collate: makes a batch of a list of samples. By default torch's default_collate.
         out: folder of the run, new or empty. Without it the run is kept in memory.
         workers: processes to start on this machine, copies of this one. Under torchrun, mpirun, srun or `tacet launch` it must

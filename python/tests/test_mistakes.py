@@ -31,6 +31,19 @@ class Stream(IterableDataset):
         return iter([])
 
 
+class Told(Dataset):
+    """Samples of the small data set, with whatever `targets` it is given."""
+
+    def __init__(self, targets):
+        self.samples, self.targets = program.dataset(30), targets
+
+    def __len__(self):
+        return 30
+
+    def __getitem__(self, k):
+        return self.samples[k]
+
+
 class NewNumpysFloat(float):
     """A float that is written as NumPy 2 writes its float64."""
 
@@ -82,10 +95,24 @@ class Mistakes(program.Case):
     def test_losses(self):
         self.untouched(["must return a mean loss", "got 3"], loss=lambda m, b: 3)
         self.untouched("got a tensor of shape (2, 3)", loss=lambda m, b: m(b[0]))
+        self.untouched(["must return a mean loss", "got (a tensor of shape () and type torch.float32, {'correct': 1}) at the first samples"],
+                       loss=lambda m, b: (program.mean_loss(m, b), {"correct": 1}))
+        self.untouched(["each metric as one number", "got a tensor of shape (2, 3)", "for correct at the first samples of valid="],
+                       loss=lambda m, b: (program.mean_loss(m, b), 1, {"correct": m(b[0])}))
+        self.untouched("each metric as one number, its sum over the batch, got None for margin",
+                       loss=lambda m, b: (program.mean_loss(m, b), 1, {"margin": None}))
         self.refused("a loss without a gradient", loss=lambda m, b: torch.zeros(()), out=self.path("constant"))
         text = self.refused("the loss is not finite at round 1, client", loss=lambda m, b: program.mean_loss(m, b) / 0, valid=None,
                             out=self.path("infinite"))
         self.assertIn("run.non_finite", text)
+
+    def test_targets_that_are_no_labels(self):
+        for targets in ([0.5] * 30, [-1] * 30, [[0, 1]] * 30, [0, [1]] * 15, ["a", "b"], [0, 1], [5 * 10 ** 9] * 30):
+            self.assertEqual(program.trained(data=Told(targets), overrides={"schedule.rounds": 1}).status, "done", targets)
+            self.untouched("deals samples by their labels", data=Told(targets), overrides={"data.partition.kind": "dirichlet"})
+        self.untouched("labels= must be whole numbers from 0 to 2147483647, got 5000000000", labels=[5 * 10 ** 9] * 120)
+        self.untouched("labels= must be whole numbers from 0 to 2147483647, got -1", labels=[-1] * 120)
+        self.untouched("labels= must be whole numbers >= 0, one a sample, got shape (120,) of float64", labels=[0.5] * 120)
 
     def test_the_module_and_the_process_are_as_before(self):
         model = program.net()
