@@ -261,6 +261,7 @@ struct AlgorithmInfo {
   bool single_client = false;        // runs on one client only
   bool every_client = false;         // all clients take part in every round: no client sampling
   bool keeps_models = false;         // unsampled clients train as well, each a model of its own
+  bool own_models = false;           // between rounds clients are at models of their own, not at x
   bool fresh_models = false;         // a round replaces x and never writes into the old vector
   bool short_steps = false;          // without momentum and weight decay, no local step is longer than γ
   bool own_steps = false;            // its local loop goes to Client::steps, so the method has the option local_epochs

@@ -3,6 +3,7 @@
 
 #include <cstdlib>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -45,8 +46,11 @@ class CarriedGroup : public Group {
     try {
       carry_(views(to), views(from));
     } catch (py::error_already_set& error) {
-      if (!error.matches(py::module_::import("tacet._core").attr("PeerLost"))) throw;
-      throw PeerLost(error.value().attr("rank").cast<int>(), py::str(error.value()).cast<std::string>());
+      if (error.matches(py::module_::import("tacet._core").attr("PeerLost")))
+        throw PeerLost(error.value().attr("rank").cast<int>(), py::str(error.value()).cast<std::string>());
+      // A loop throws an error of its method again at every later call. A Python error can be raised once only.
+      if (error.matches(PyExc_Exception)) throw std::runtime_error(error.what());
+      throw;
     }
     for (const auto& pieces : to)
       for (const Piece& piece : pieces) sent_ += piece.bytes;

@@ -31,6 +31,33 @@ int interval_of(const Values& algorithm) {
   return static_cast<int>(*fixed);
 }
 
+// Throws UserError for a method whose clients are not at the common model between rounds. A loop's model is the common one
+// there: it is what synchronize() and a saved state leave behind.
+void require_common_models(const AlgorithmInfo& row) {
+  if (!row.keeps_models && !row.own_models) return;
+  throw UserError(
+      "algorithm: " + row.name +
+      " keeps a model of each client between rounds, which a loop of one's own can't follow: tacet.train runs it");
+}
+
+// Throws UserError for an option that only whole runs implement, as it would do nothing here.
+void require_loop_options(const Values& algorithm) {
+  const auto refuse = [](const std::string& key, const std::string& allowed, const Value& given, const std::string& why) {
+    throw UserError("algorithm." + key + " must be " + allowed + " in a loop of one's own, " + why + ", got " +
+                    to_toml(given) + ": tacet.train has it");
+  };
+  const auto is_on = [&](const char* key) { return algorithm.has(key) && algorithm.flag(key); };
+  if (algorithm.has("local_epochs"))
+    refuse("local_epochs", "absent", algorithm.integer("local_epochs"), "which does not know a pass of the data");
+  if (is_on("average_at_pass_end"))
+    refuse("average_at_pass_end", "false", true, "which does not know where a pass of the data ends");
+  if (is_on("weighted")) refuse("weighted", "false", true, "which does not know the clients' shares of the data");
+  if (algorithm.has("message") && algorithm.text("message") != "f32")
+    refuse("message", "\"f32\"", algorithm.text("message"), "whose messages are not coded");
+  if (algorithm.has("noise_source") && algorithm.text("noise_source") != "keyed")
+    refuse("noise_source", "\"keyed\"", algorithm.text("noise_source"), "which accounts for no privacy");
+}
+
 }  // namespace
 
 // The objective of the method's thread.
@@ -64,15 +91,14 @@ LocalLoop::LocalLoop(const Recipe& recipe, std::vector<Layer> layers, Vec parame
     : recipe_(with_clients(recipe, group->size())),
       row_(find_algorithm(recipe.algorithm.text("name"))),
       interval_(interval_of(recipe.algorithm)),
+      seed_(static_cast<uint64_t>(recipe.run.integer("seed"))),
       group_(std::move(group)),
       objective_(std::make_unique<Handover>(*this, std::move(layers), parameters, std::move(gradients))),
       threads_(at::get_num_threads()),
       parameters_(std::move(parameters)),
       algorithm_(row_.make(recipe_.algorithm)) {
-  if (row_.keeps_models)
-    throw UserError(
-        "algorithm: " + row_.name +
-        " keeps a model of each client between rounds, which a loop of one's own can't follow: tacet.train runs it");
+  require_common_models(row_);
+  require_loop_options(recipe_.algorithm);
 }
 
 LocalLoop::~LocalLoop() {
@@ -169,8 +195,10 @@ void LocalLoop::run() {
 
 void LocalLoop::run_round() {
   const int64_t before = group_->bytes_sent();
+  RoundSetup parts = setup();
+  const int I = parts.interval;
   try {
-    Round r(setup());
+    Round r(std::move(parts));
     algorithm_->round(r, x_);
     const RoundReport& report = r.report();
     const Counters& c = report.counters;
@@ -184,7 +212,7 @@ void LocalLoop::run_round() {
   }
   figures_.bytes_sent += group_->bytes_sent() - before;
   round_ += 1;
-  iteration_ += interval_;
+  iteration_ += I;
   figures_.rounds = round_;
   save();
 }
@@ -194,10 +222,11 @@ RoundSetup LocalLoop::setup() {
   s.objective = objective_.get();
   s.group = group_.get();
   s.buffers = &buffers_;
-  s.seed = static_cast<uint64_t>(recipe_.run.integer("seed"));
+  s.seed = seed_;
   s.number = round_;
   s.first_iteration = iteration_;
-  s.interval = interval_;
+  s.interval = algorithm_->draw_steps({seed_, Stream::everyone, Purpose::round_length, round_, 0}, interval_);
+  s.mean_interval = interval_;
   s.clients = group_->size();
   s.sampled.resize(static_cast<size_t>(group_->size()));
   std::iota(s.sampled.begin(), s.sampled.end(), 0);

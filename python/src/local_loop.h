@@ -39,8 +39,9 @@ struct LoopFigures {
 class LocalLoop {
  public:
   // Takes the flat vectors that the program's parameters and gradients are views of. The recipe's [algorithm] and run.seed
-  // count. The method begins at the first step(), at the parameters as they are then. Throws UserError for a method that
-  // does not fit one client a worker. REQUIRES: at the first step() the parameters are equal on all ranks.
+  // count. The method begins at the first step(), at the parameters as they are then. Throws UserError for a method whose
+  // clients keep models of their own, and for options that only whole runs implement. REQUIRES: at the first step() the
+  // parameters are equal on all ranks.
   LocalLoop(const Recipe& recipe, std::vector<Layer> layers, Vec parameters, Vec gradients, std::shared_ptr<Group> group);
   ~LocalLoop();
   LocalLoop(const LocalLoop&) = delete;
@@ -78,7 +79,8 @@ class LocalLoop {
 
   const Recipe recipe_;
   const AlgorithmInfo& row_;
-  const int interval_;
+  const int interval_;  // I, or where the method draws it, I on average
+  const uint64_t seed_;
   const std::shared_ptr<Group> group_;
   const std::unique_ptr<Handover> objective_;
   const int threads_;

@@ -72,7 +72,7 @@ std::vector<int32_t> labels_of(const py::object& host, const Recipe& recipe) {
   const std::string& kind = recipe.data.text("partition.kind");
   if (kind != "iid" && kind != "percent")
     throw UserError("data.partition.kind: \"" + kind +
-                    "\" deals samples by their labels: give labels=, one a sample, got none");
+                    "\" deals samples by their labels: give labels=, whole numbers >= 0, one a sample, as data= has none");
   return std::vector<int32_t>(host.attr("samples").cast<size_t>(), 0);
 }
 

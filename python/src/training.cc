@@ -4,6 +4,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <csignal>
 #include <cstdlib>
@@ -30,9 +31,48 @@ namespace {
 
 namespace py = pybind11;
 
-// A wish to end the run after the round under way, which a signal handler in Python may make.
+// The signals that end a run. The handler is not Python's, which waits for Python code: a recipe's own model runs none.
 struct Stop {
   std::atomic<bool> asked{false};
+  std::array<struct sigaction, NSIG> before{};  // by signal
+};
+
+std::atomic<Stop*> stop_under_way{nullptr};
+
+// Asks the run to end after the round under way. A second signal gets the handler that was there before.
+void ask_to_stop(int signal) {
+  Stop& stop = *stop_under_way.load();
+  if (!stop.asked.exchange(true)) return;
+  ::sigaction(signal, &stop.before[static_cast<size_t>(signal)], nullptr);
+  ::raise(signal);
+}
+
+// Lets the signals ask for an end while it lives.
+class StopOnSignals {
+ public:
+  explicit StopOnSignals(std::vector<int> signals) : signals_(std::move(signals)), outer_(stop_under_way.exchange(&stop_)) {
+    struct sigaction action {};
+    action.sa_handler = ask_to_stop;
+    for (const int signal : signals_) {
+      auto& before = stop_.before[static_cast<size_t>(signal)];
+      ::sigaction(signal, &action, &before);
+      // Whoever started us with it ignored wants it ignored: a launcher, whose workers wait for its SIGTERM.
+      if (before.sa_handler == SIG_IGN) ::sigaction(signal, &before, nullptr);
+    }
+  }
+  ~StopOnSignals() {
+    for (const int signal : signals_) ::sigaction(signal, &stop_.before[static_cast<size_t>(signal)], nullptr);
+    stop_under_way = outer_;
+  }
+  StopOnSignals(const StopOnSignals&) = delete;
+  StopOnSignals& operator=(const StopOnSignals&) = delete;
+
+  const std::atomic<bool>& asked() const { return stop_.asked; }
+
+ private:
+  const std::vector<int> signals_;
+  Stop stop_;
+  Stop* const outer_;  // of a run around this one, whose loss trains another model
 };
 
 // Calls a Python function with each line for people.
@@ -95,9 +135,10 @@ py::dict facts_of(const Result& result) {
   return facts;
 }
 
-// Trains, with `host` as the objective unless it is None. `alone` leaves the environment's placement aside.
+// Trains, with `host` as the objective unless it is None. `alone` leaves the environment's placement aside. The first of the
+// signals ends the run after the round under way.
 py::dict train_here(const Recipe& given, const py::object& host, const std::string& out, bool resume, bool rejoins,
-                    bool alone, const Stop& stop, const py::object& hear) {
+                    bool alone, const std::vector<int>& signals, const py::object& hear) {
   const std::optional<Placement> place = alone ? std::nullopt : placement_from_environment();
   const Recipe recipe = with_clients(given, place ? place->size : 1);
   std::unique_ptr<Objective> objective;
@@ -106,7 +147,8 @@ py::dict train_here(const Recipe& given, const py::object& host, const std::stri
   options.out = out;
   options.resume = resume;
   options.rejoin = rejoins;
-  options.stop = &stop.asked;
+  const StopOnSignals stop(signals);
+  options.stop = &stop.asked();
   Listener listener(hear);
   std::optional<Result> result;
   {
@@ -137,12 +179,8 @@ int launch_copies(const py::function& work, int workers, int restarts) {
 }  // namespace
 
 void add_training(py::module_& m) {
-  py::class_<Stop>(m, "Stop")
-      .def(py::init())
-      .def("ask", [](Stop& stop) { stop.asked = true; })
-      .def_property_readonly("asked", [](const Stop& stop) { return stop.asked.load(); });
   m.def("train_here", &train_here, py::arg("recipe"), py::arg("host"), py::arg("out"), py::arg("resume"), py::arg("rejoins"),
-        py::arg("alone"), py::arg("stop"), py::arg("hear"));
+        py::arg("alone"), py::arg("signals"), py::arg("hear"));
   m.def("launch_copies", &launch_copies, py::arg("work"), py::arg("workers"), py::arg("restarts"));
   m.def("check_run_folder", &check_run_folder, py::arg("out"), py::arg("resume"));
   m.def("placed_rank", []() -> std::optional<std::pair<int, int>> {

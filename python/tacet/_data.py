@@ -41,23 +41,36 @@ def batch_of(dataset: Any, indices: Any, collate: Optional[Collate], place: str)
                         (place, indices.tolist(), type(error).__name__, error)) from error
 
 
+_MOST_LABEL = 2 ** 31 - 1
+
+
 def labels_of(dataset: Any) -> Optional[List[int]]:
-    """Returns the labels that a data set tells of itself: `targets`, `labels`, or the last tensor of a TensorDataset when it is
-    a vector of whole numbers."""
+    """Returns the labels that a data set tells of itself: `targets`, `labels`, or the last tensor of a TensorDataset. Returns None
+    where these are no labels, as the targets of a regression. Most partitions need none; one that does names labels=."""
     found = getattr(dataset, "targets", None)
     if found is None:
         found = getattr(dataset, "labels", None)
     if found is None and isinstance(dataset, TensorDataset):
-        last = dataset.tensors[-1]
-        found = last if last.dim() == 1 and not last.is_floating_point() else None
-    return None if found is None else _whole_numbers(found, "data")
+        found = dataset.tensors[-1]
+    try:
+        return None if found is None else _whole_numbers(found, len(dataset))
+    except UserError:
+        return None
 
 
-def _whole_numbers(labels: Any, place: str) -> List[int]:
-    array = numpy.asarray(labels)
-    if array.ndim != 1 or not numpy.issubdtype(array.dtype, numpy.integer) or (array.size and array.min() < 0):
-        raise UserError("%s: labels must be whole numbers >= 0, one a sample, got shape %s of %s" %
-                        (place, tuple(array.shape), array.dtype))
+def _whole_numbers(labels: Any, samples: int) -> List[int]:
+    """Returns the labels as a list. Raises UserError for what partitions can't deal by."""
+    try:
+        array = numpy.asarray(labels)
+    except Exception as error:
+        raise UserError("labels= must be whole numbers >= 0, one a sample, got %s: %s" % (type(labels).__name__, error)) from error
+    if array.ndim != 1 or not numpy.issubdtype(array.dtype, numpy.integer):
+        raise UserError("labels= must be whole numbers >= 0, one a sample, got shape %s of %s" % (tuple(array.shape), array.dtype))
+    if len(array) != samples:
+        raise UserError("labels= must have one label a sample, %d, got %d" % (samples, len(array)))
+    for wrong in (array.min(), array.max()):
+        if not 0 <= wrong <= _MOST_LABEL:
+            raise UserError("labels= must be whole numbers from 0 to %d, got %d" % (_MOST_LABEL, wrong))
     return [int(x) for x in array]
 
 
@@ -114,9 +127,7 @@ class TrainingData:
     def _shared(self, dataset: Any, labels: Any) -> None:
         self.samples = _length(dataset, "data=")
         self._one = dataset
-        self.labels = labels_of(dataset) if labels is None else _whole_numbers(labels, "labels=")
-        if self.labels is not None and len(self.labels) != self.samples:
-            raise UserError("labels= must have one label a sample, %d, got %d" % (self.samples, len(self.labels)))
+        self.labels = labels_of(dataset) if labels is None else _whole_numbers(labels, self.samples)
 
     def _sum_up(self) -> None:
         self._first = numpy.concatenate([[0], numpy.cumsum(self.sizes)])

@@ -14,6 +14,9 @@ import torch
 from ._load import PeerLost, UserError, core
 
 
+_GIVEN_UP = (RuntimeError, ValueError)  # torch.distributed raises either for a connection or a group that is gone
+
+
 class _Carrier:
     """Carries the library's messages with torch.distributed: pieces of bytes, to and from each rank. Messages of a backend that
     takes CPU tensors are sent from the library's own memory. For one that takes GPU tensors only (NCCL) they are staged: copied
@@ -44,7 +47,7 @@ class _Carrier:
                 wait.wait(self._limit)
             if device.type == "cuda":
                 self._await_device(device)
-        except RuntimeError as error:
+        except _GIVEN_UP as error:
             raise self._lost(-1, error) from error
         for here, there in landed:
             here.copy_(there)
@@ -66,12 +69,12 @@ class _Carrier:
                 waits += [(q, self._dist.irecv(_bytes(piece), q, group=self._group)) for piece in pieces]
             for q, pieces in enumerate(to):
                 waits += [(q, self._dist.isend(_bytes(piece), q, group=self._group)) for piece in pieces]
-        except RuntimeError as error:
+        except _GIVEN_UP as error:
             raise self._lost(-1, error) from error
         for q, wait in waits:
             try:
                 wait.wait(self._limit)
-            except RuntimeError as error:
+            except _GIVEN_UP as error:
                 raise self._lost(q, error) from error
 
     @staticmethod

@@ -145,6 +145,24 @@ class Parts:
                                 (name, "replaced" if key in table else "deleted"))
 
 
+def _number(given: Any) -> bool:
+    """Tells whether it is one number: Python's, or a tensor or array of one element."""
+    if isinstance(given, (int, float)):
+        return True
+    if isinstance(given, torch.Tensor):
+        return given.numel() == 1 and not given.is_complex()
+    return isinstance(given, (numpy.number, numpy.bool_, numpy.ndarray)) and given.size == 1 and given.dtype.kind in "biuf"
+
+
+def _shown(given: Any) -> str:
+    """Returns how a message shows what a loss returned."""
+    if isinstance(given, torch.Tensor):
+        return "a tensor of shape %s and type %s" % (tuple(given.shape), given.dtype)
+    if isinstance(given, tuple):
+        return "(%s)" % ", ".join(map(_shown, given))
+    return repr(given)[:80]
+
+
 class ModuleHost:
     """What the library asks of a program. Its attributes are read once: layers, buffer_layers, sizes, samples, labels, marks,
     splits, figures, has_accuracy."""
@@ -169,9 +187,14 @@ class ModuleHost:
             p.grad = grad
         self.layers, self.buffer_layers = self._parameters.layers, self._buffers.layers
         self._mode: Optional[bool] = None
+        self._modes_before = [(m, m.training) for m in model.modules()]
         self.figures: List[str] = []
         self.has_accuracy = False
-        self._probe()
+        try:
+            self._probe()
+        except BaseException:
+            self.release()
+            raise
 
     def _probe(self) -> None:
         """Learns the names of the loss's figures, and finds its mistakes before the run has a file."""
@@ -192,9 +215,11 @@ class ModuleHost:
         return self._held_out[split].units
 
     def release(self) -> None:
-        """Gives the module its own tensors again, with the values of the last evaluation or step."""
+        """Gives the module its own tensors again, with the values of the last evaluation or step, and its modes as they were."""
         self._parameters.release()
         self._buffers.release()
+        for m, mode in self._modes_before:
+            m.training = mode
         for p, before in zip(self._tensors, self._grads_before):
             p.grad = before
 
@@ -214,14 +239,13 @@ class ModuleHost:
     @staticmethod
     def _mean(value: Any, place: str) -> torch.Tensor:
         """Returns the mean loss of what the loss function returned."""
+        mean = value
         if isinstance(value, tuple) and len(value) in (2, 3):
-            value = value[0] / value[1]
-        if not isinstance(value, torch.Tensor) or value.dim() != 0 or not value.is_floating_point():
-            got = "a tensor of shape %s and type %s" % (tuple(value.shape), value.dtype) if isinstance(value, torch.Tensor) \
-                else repr(value)[:80]
+            mean = value[0] / value[1] if isinstance(value[0], torch.Tensor) and _number(value[1]) else None
+        if not isinstance(mean, torch.Tensor) or mean.dim() != 0 or not mean.is_floating_point():
             raise UserError("loss(model, batch) must return a mean loss, a float tensor without dimensions, or (sum, count, "
-                            "metrics), got %s at %s" % (got, place))
-        return value
+                            "metrics), got %s at %s" % (_shown(value), place))
+        return mean
 
     def gradient(self, client: int, round: int, step: int, seed: int, indices: Any) -> float:
         """Adds the gradient at a mini-batch to the flat one, which is zero, and returns the mean loss. `indices` is the DLPack
@@ -256,7 +280,12 @@ class ModuleHost:
         self._mean(value, place)
         metrics = value[2] if len(value) == 3 else {}
         if not isinstance(metrics, dict):
-            raise UserError("loss(model, batch) must return its metrics as a dict of sums over the batch, got %r" % (metrics,))
+            raise UserError("loss(model, batch) must return its metrics as a dict of sums over the batch, got %s at %s" %
+                            (_shown(metrics), place))
+        for name, m in metrics.items():
+            if not _number(m):
+                raise UserError("loss(model, batch) must return each metric as one number, its sum over the batch, got %s for %s "
+                                "at %s" % (_shown(m), name, place))
         return float(value[0]), float(value[1]), {str(name): float(m) for name, m in metrics.items()}
 
     def evaluate(self, split: str, unit: int) -> List[float]:

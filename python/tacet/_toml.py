@@ -15,8 +15,10 @@ def value(given: Any, place: str) -> str:
     """Returns a value as TOML. Raises UserError naming the place for a type that no key of a recipe has."""
     if isinstance(given, bool):
         return "true" if given else "false"
-    if isinstance(given, (int, float)):
-        return repr(given)
+    if isinstance(given, int):
+        return repr(int(given))
+    if isinstance(given, float):
+        return repr(float(given))  # numpy's float64 is a float, and NumPy 2 writes it as np.float64(0.1)
     if isinstance(given, (str, os.PathLike)):
         return json.dumps(os.fspath(given), ensure_ascii=False)
     if isinstance(given, (list, tuple)):

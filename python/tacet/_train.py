@@ -81,13 +81,11 @@ class _Job:
         self._recipe, self._program, self._out, self._resume, self._quiet = recipe, program, out, resume, quiet
 
     def run(self, *, rejoins: bool, alone: bool, interrupt: bool) -> Dict[str, Any]:
-        stop = core.Stop()
-        put_back = _workers.stop_on_signals(stop, interrupt=interrupt)
         host = self._program.host(self._recipe) if self._program else None
         try:
-            return core.train_here(self._recipe, host, self._out, self._resume, rejoins, alone, stop, _say(self._quiet))
+            return core.train_here(self._recipe, host, self._out, self._resume, rejoins, alone,
+                                   _workers.stop_signals(interrupt=interrupt), _say(self._quiet))
         finally:
-            put_back()
             if host:
                 host.release()
 
@@ -155,7 +153,8 @@ def train(recipe: _toml.Recipe, *, model: Optional[torch.nn.Module] = None, loss
         recipe: path of a TOML file, TOML text, or a dict of dicts. Its tables are those of docs/reference/recipes.md.
         model: a torch.nn.Module with float32 parameters on the CPU. It replaces [model]. Parameters with requires_grad are
             trained, tied ones once. Floating-point buffers are averaged; others (num_batches_tracked) stay as they are. During
-            the run its tensors are views of flat vectors; afterwards it holds the final model.
+            the run its tensors are views of flat vectors; afterwards it holds the final model. Its gradients and its modes
+            (train, eval) are then as they were, also after an error.
         loss: a function of (model, batch) that returns the batch's mean loss, a float tensor without dimensions, or
             (sum, count, metrics): the summed loss, the number it is summed over, and a dict of sums over the batch.
             metrics["correct"] becomes eval_accuracy, any other name eval_NAME.
@@ -163,7 +162,7 @@ def train(recipe: _toml.Recipe, *, model: Optional[torch.nn.Module] = None, loss
             data.partition shares out; or a function of the client's number that returns its Dataset.
         valid, test: Datasets to evaluate, in batches of data.eval_batch samples.
         labels: whole numbers >= 0, one a sample of `data`, for a partition by labels. By default those that a Dataset has as
-            `targets` or `labels`, or the last tensor of a TensorDataset.
+            `targets` or `labels`, or the last tensor of a TensorDataset. Others there, such as a regression's, are no labels.
         collate: makes a batch of a list of samples. By default torch's default_collate.
         out: folder of the run, new or empty. Without it the run is kept in memory.
         workers: processes to start on this machine, copies of this one. Under torchrun, mpirun, srun or `tacet launch` it must
@@ -178,7 +177,8 @@ def train(recipe: _toml.Recipe, *, model: Optional[torch.nn.Module] = None, loss
     Raises:
         UserError: for a mistake in recipe, module, loss or data; nothing is written then.
         PeerLost: when workers were lost and the run could not go on.
-        KeyboardInterrupt: after a Ctrl-C, when the round under way is finished and a checkpoint is written.
+        KeyboardInterrupt: after a Ctrl-C, when the round under way is finished and a checkpoint is written. A second Ctrl-C
+            raises it in your code without a checkpoint.
 
     Source: docs/guide/python.md; the methods' papers are in tacet.algorithms().
     """

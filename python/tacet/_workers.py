@@ -9,7 +9,7 @@ import sys
 import tempfile
 import threading
 import traceback
-from typing import Any, Callable, Optional
+from typing import Any, Callable, List, Optional
 
 import torch
 
@@ -166,23 +166,10 @@ def _raise(code: int, errors: _Errors) -> None:
     raise PeerLost(errors.first(("lost", "user")) or "a worker was lost, and the run could not go on without it")
 
 
-def stop_on_signals(stop: Any, *, interrupt: bool) -> Callable[[], None]:
-    """Lets SIGTERM, and with `interrupt` SIGINT, ask the run to end after the round under way, and a second one end it at once.
-    Returns a function that puts the handlers back. Does nothing outside of the main thread."""
+def stop_signals(*, interrupt: bool) -> List[int]:
+    """Returns the signals that end a run here after the round under way: SIGTERM, and with `interrupt` SIGINT. None outside of the
+    main thread, as Python has it."""
     if threading.current_thread() is not threading.main_thread():
-        return lambda: None
-
-    def handler(number: int, frame: Any) -> None:
-        if stop.asked:
-            signal.signal(number, signal.SIG_DFL if number == signal.SIGTERM else signal.default_int_handler)
-            os.kill(os.getpid(), number)
-        stop.ask()
-
-    numbers = [signal.SIGTERM] + ([signal.SIGINT] if interrupt else [])
-    before = [(number, signal.signal(number, handler)) for number in numbers]
-
-    def put_back() -> None:
-        for number, kept in before:
-            signal.signal(number, kept)
-
-    return put_back
+        return []
+    ends: List[int] = [signal.SIGTERM, signal.SIGINT]
+    return ends if interrupt else ends[:1]

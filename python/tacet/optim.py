@@ -12,6 +12,7 @@ for is the one that your loop computes next. Workers talk by torch.distributed's
 """
 
 import math
+import zlib
 from typing import Any, Callable, Dict, Iterable, List, Optional
 
 import torch
@@ -47,6 +48,19 @@ def _unpacked(part: Any) -> Any:
     return part.numpy().tobytes() if isinstance(part, torch.Tensor) else part
 
 
+def _difference(name: str, given: Any, mine: Any) -> "tuple[str, Any]":
+    """Returns the first part of a fact in which a state differs from its optimizer, with the part that is needed, and the one that
+    was given."""
+    if name == "options" and isinstance(given, dict):
+        name = next(k for k in (*mine, *given) if mine.get(k) != given.get(k))
+        given, mine = given.get(name), mine.get(name)
+    if name == "shapes" and isinstance(given, list):
+        k = next((k for k, (a, b) in enumerate(zip(mine, given)) if a != b), min(len(mine), len(given)))
+        name = "shape of params[%d]" % k
+        given, mine = (shapes[k] if k < len(shapes) else "none" for shapes in (given, mine))
+    return "%s is %s, as this optimizer's" % (name, mine), given
+
+
 def _needs_copies(device: torch.device) -> bool:
     return device.type != "cpu"
 
@@ -80,15 +94,18 @@ class Local(torch.optim.Optimizer):
     Args:
         params: the parameters of one model, float32 on one device, in one group. They become views of one flat vector, and their
             gradients of another, so that a step on the CPU costs no copy. On a GPU it costs one to the CPU, where the method
-            computes, and one back.
-        algorithm: the method's name, one of tacet.algorithms().
+            computes, and one back. Those that require no gradient when the optimizer is made are frozen: no step changes them.
+        algorithm: the method's name, one of tacet.algorithms() but celgc-partial, celgc-overlap and diloco-streaming, whose
+            clients keep models of their own between rounds.
         eta: step size η. It is the group's "lr", so torch's schedulers drive it.
         gamma: bound γ on the length of a step, of methods that clip. It is the group's "gamma".
         interval: local steps I between two communications.
         seed: the run's seed, for methods that draw.
         timeout: seconds to wait for another worker before it counts as lost. In a script with several optimizers under a launcher the
             first one's counts.
-        options: the method's other options, by the names of tacet.algorithms().
+        options: the method's other options, by the names of tacet.algorithms(). local_epochs, average_at_pass_end, weighted,
+            coded messages and noise_source = "system" need tacet.train and are errors here. So sparseloco takes message="f32",
+            and fed-nova weighted=False.
 
     Made on all workers together, it gives them rank 0's parameters. They must call step() equally often. BatchNorm's buffers stay
     each worker's own. A loss under torch.autocast to bfloat16 is fine, as parameters and gradients stay float32.
@@ -110,12 +127,18 @@ class Local(torch.optim.Optimizer):
         if len(self.param_groups) != 1:
             raise UserError("params must be one group, as one step's length is bounded for all parameters together, got %d groups" %
                             len(self.param_groups))
-        self._parameters: List[torch.Tensor] = self.param_groups[0]["params"]
-        device = self._parameters[0].device
-        for k, p in enumerate(self._parameters):
+        self._all: List[torch.Tensor] = self.param_groups[0]["params"]
+        device = self._all[0].device
+        for k, p in enumerate(self._all):
             if p.dtype != torch.float32 or p.device != device:
                 raise UserError("params[%d] must be float32 on %s, where params[0] is, got %s on %s" % (k, device, p.dtype, p.device))
-        self._views = Views("the parameter", [("params[%d]" % k, p) for k, p in enumerate(self._parameters)])
+        named = [("params[%d]" % k, p) for k, p in enumerate(self._all) if p.requires_grad]
+        if not named:
+            raise UserError("params must have a parameter that requires a gradient, got none")
+        self._parameters: List[torch.Tensor] = [p for _, p in named]
+        self._asked = [p.requires_grad for p in self._all]  # whether each is trained
+        self._frozen = [p for p in self._all if not p.requires_grad]
+        self._views = Views("the parameter", named)
         self._flat = torch.zeros_like(self._views.flat)
         self._grads = slices(self._flat, self._parameters)
         for p, grad in zip(self._parameters, self._grads):
@@ -123,9 +146,49 @@ class Local(torch.optim.Optimizer):
         self._zeroed = -1  # version of the gradients right after zero_grad()
         self.correction = False  # the last step() was a correction: it moved no parameter
         self._library = _LibrarySide(self._views.flat, self._flat)
+        self._check_workers()
         core.Average(self._group).spread(self._library.capsules()[0])
         self._library.take()
+        self._spread_frozen()
         self._make_loop()
+
+    def _check_workers(self) -> None:
+        """Raises UserError on all workers where one has parameters of other shapes, or has frozen others."""
+        digest = zlib.crc32(repr([(tuple(p.shape), p.requires_grad) for p in self._all]).encode())
+        mine = torch.tensor([float(digest >> 16), float(digest & 0xffff)])  # halves, which a float32 holds exactly
+        first, average = mine.clone(), core.Average(self._group)
+        average.spread(_LibrarySide(first).capsules()[0])
+        others = torch.tensor([float(not torch.equal(first, mine))])
+        average.mean(_LibrarySide(others).capsules()[0])
+        if others.item() > 0:
+            raise UserError("params must have equal shapes and equal frozen ones on all workers, got others than worker 0's on %s" %
+                            ("another worker" if torch.equal(first, mine) else "worker %d" % self.rank))
+
+    def _spread_frozen(self) -> None:
+        """Gives the frozen parameters rank 0's values. Steps then leave them alone."""
+        if not self._frozen:
+            return
+        flat = torch.cat([p.detach().reshape(-1) for p in self._frozen])
+        library = _LibrarySide(flat)
+        core.Average(self._group).spread(library.capsules()[0])
+        library.take()
+        with torch.no_grad():
+            for p, value in zip(self._frozen, slices(flat, self._frozen)):
+                p.copy_(value)
+
+    def add_param_group(self, param_group: Dict[str, Any]) -> None:
+        """Raises UserError once the optimizer is made: the method works on one vector of all parameters, which has its length then."""
+        if self._loop is not None:
+            raise UserError("add_param_group() must not be called after the optimizer is made, whose parameters are one vector: make "
+                            "another one over all parameters")
+        super().add_param_group(param_group)
+
+    def _check_parameters(self) -> None:
+        self._views.check()
+        for k, p in enumerate(self._all):
+            if p.requires_grad != self._asked[k]:
+                raise UserError("params[%d] must keep requires_grad = %s, which it had when the optimizer was made, got %s: make "
+                                "another optimizer after freezing or unfreezing" % (k, self._asked[k], p.requires_grad))
 
     def _make_loop(self) -> None:
         self._loop = None  # a loop that is there ends first
@@ -166,7 +229,7 @@ class Local(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        self._views.check()
+        self._check_parameters()
         self._take_gradients()
         self._library.give()
         group = self.param_groups[0]
@@ -208,17 +271,33 @@ class Local(torch.optim.Optimizer):
         if not self.between_rounds:
             raise UserError("state_dict() must be called between two rounds (between_rounds is True, or after synchronize()), "
                             "got a round under way")
-        return {**super().state_dict(), "tacet": [_packed(part) for part in self._loop.state()]}
+        return {**super().state_dict(), "tacet": {**self._belongings(), "parts": [_packed(part) for part in self._loop.state()]}}
 
     def load_state_dict(self, state_dict: Dict[str, Any]) -> None:
-        """Goes on from a state, at the parameters that the model has at the next step()."""
+        """Goes on from a state, at the parameters that the model has at the next step(). Each worker loads its own.
+
+        Raises UserError for a state of another method, of other options than eta and gamma (which come with the state), of other
+        shapes or of another worker, and changes nothing then."""
         state = dict(state_dict)
         own = state.pop("tacet", None)
-        if own is None:
+        if not isinstance(own, dict) or "parts" not in own:
             raise UserError("load_state_dict() must get what state_dict() of tacet.optim returned, got another optimizer's state")
+        parts = tuple(_unpacked(part) for part in own["parts"])
+        for name, mine in self._belongings().items():
+            if own.get(name) != mine and (name not in ("worker", "workers") or parts[-1]):  # the last part is the worker's own
+                raise UserError("load_state_dict() must get a state whose %s, got %s" % (_difference(name, own.get(name), mine)))
         super().load_state_dict(state)
         self._make_loop()
-        self._loop.restore(tuple(_unpacked(part) for part in own))
+        self._loop.restore(parts)
+
+    def _belongings(self) -> Dict[str, Any]:
+        """Returns what a state belongs to. It can't be understood with another one."""
+        options = dict(self._recipe.values()["algorithm"])
+        algorithm = options.pop("name")
+        for name in ("eta", "gamma"):  # the group has them
+            options.pop(name, None)
+        return {"algorithm": algorithm, "options": options, "shapes": [list(p.shape) for p in self._parameters],
+                "worker": self.rank, "workers": self.workers}
 
 
 def _named(name: str, algorithm: str, first_line: str) -> type:

@@ -36,6 +36,22 @@ def refuse_other_starts(rank):
         print("refused:", error, flush=True)
 
 
+def freeze(rank, timeout):
+    """Checks that frozen parameters become rank 0's, and prints what is said of workers that have frozen others."""
+    net, first = plain_net(), plain_net()
+    net[0].requires_grad_(False)
+    if rank > 0:
+        with torch.no_grad():
+            net[0].weight.zero_()
+    tacet.optim.FedAvg(net.parameters(), eta=0.1, timeout=timeout)
+    assert torch.equal(net[0].weight, first[0].weight)
+    net[0].requires_grad_(rank == 0)
+    try:
+        tacet.optim.FedAvg(net.parameters(), eta=0.1, timeout=timeout)
+    except tacet.UserError as error:
+        print("refused:", error, flush=True)
+
+
 def meet(group):
     if group == "placed":
         return
@@ -54,13 +70,15 @@ def main(jobs, models, group):
     if group == "torch":
         refuse_other_starts(rank)
     meet(group)
+    timeout = 15 if group == "torch" else 60
+    freeze(rank, timeout)
     for method, options, drawn, staged in torch.load(jobs):
         stage(staged)
         net = plain_net()
         if rank > 0:  # all begin with rank 0's
             with torch.no_grad():
                 net[0].weight.zero_()
-        opt = tacet.optim.Local(net.parameters(), algorithm=method, timeout=15 if group == "torch" else 60, **options)
+        opt = tacet.optim.Local(net.parameters(), algorithm=method, timeout=timeout, **options)
         train(net, opt, drawn[rank])
         assert opt.between_rounds, "the batches are whole rounds"
         torch.save({"parameters": [p.detach().clone() for p in net.parameters()], "metrics": opt.metrics},

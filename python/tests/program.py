@@ -3,6 +3,7 @@
 import os
 import pickle
 import shutil
+import signal
 import tempfile
 import threading
 import traceback
@@ -113,6 +114,7 @@ def in_copy(function):
 
 class Case(unittest.TestCase):
     def setUp(self):
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts what is in the background with it ignored
         self._folder = tempfile.TemporaryDirectory()
         self.addCleanup(self._folder.cleanup)
 

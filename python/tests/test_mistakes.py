@@ -1,10 +1,13 @@
 """Wrong input to tacet.train: every message names place, allowed and given, and no file is written."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
 import unittest
 
+import numpy
 import torch
 from torch import nn
 from torch.utils.data import Dataset, IterableDataset
@@ -28,6 +31,26 @@ class Stream(IterableDataset):
         return iter([])
 
 
+class Told(Dataset):
+    """Samples of the small data set, with whatever `targets` it is given."""
+
+    def __init__(self, targets):
+        self.samples, self.targets = program.dataset(30), targets
+
+    def __len__(self):
+        return 30
+
+    def __getitem__(self, k):
+        return self.samples[k]
+
+
+class NewNumpysFloat(float):
+    """A float that is written as NumPy 2 writes its float64."""
+
+    def __repr__(self):
+        return "np.float64(%s)" % float(self)
+
+
 class Mistakes(program.Case):
     def refused(self, words, **more):
         """Expects the mistake, and returns its text."""
@@ -45,6 +68,11 @@ class Mistakes(program.Case):
         self.untouched("recipe:5: algorithm.eta", recipe=program.RECIPE.replace("eta = 0.1", 'eta = "much"').strip())
         self.untouched("workers= must be a whole number >= 1, got 0", workers=0)
         self.untouched("no such file", recipe="nowhere.toml")
+
+    def test_numbers_of_numpy(self):
+        given = {"algorithm.interval": numpy.int64(3), "run.noise_scale": numpy.bool_(False), "schedule.rounds": 1}
+        for eta in (NewNumpysFloat(0.1), numpy.float64(0.1), numpy.float32(0.125)):
+            self.assertEqual(program.trained(overrides={**given, "algorithm.eta": eta}).status, "done")
 
     def test_arguments(self):
         self.untouched("model= must be given beside", model=None)
@@ -67,10 +95,40 @@ class Mistakes(program.Case):
     def test_losses(self):
         self.untouched(["must return a mean loss", "got 3"], loss=lambda m, b: 3)
         self.untouched("got a tensor of shape (2, 3)", loss=lambda m, b: m(b[0]))
+        self.untouched(["must return a mean loss", "got (a tensor of shape () and type torch.float32, {'correct': 1}) at the first samples"],
+                       loss=lambda m, b: (program.mean_loss(m, b), {"correct": 1}))
+        self.untouched(["each metric as one number", "got a tensor of shape (2, 3)", "for correct at the first samples of valid="],
+                       loss=lambda m, b: (program.mean_loss(m, b), 1, {"correct": m(b[0])}))
+        self.untouched("each metric as one number, its sum over the batch, got None for margin",
+                       loss=lambda m, b: (program.mean_loss(m, b), 1, {"margin": None}))
         self.refused("a loss without a gradient", loss=lambda m, b: torch.zeros(()), out=self.path("constant"))
         text = self.refused("the loss is not finite at round 1, client", loss=lambda m, b: program.mean_loss(m, b) / 0, valid=None,
                             out=self.path("infinite"))
         self.assertIn("run.non_finite", text)
+
+    def test_targets_that_are_no_labels(self):
+        for targets in ([0.5] * 30, [-1] * 30, [[0, 1]] * 30, [0, [1]] * 15, ["a", "b"], [0, 1], [5 * 10 ** 9] * 30):
+            self.assertEqual(program.trained(data=Told(targets), overrides={"schedule.rounds": 1}).status, "done", targets)
+            self.untouched("deals samples by their labels", data=Told(targets), overrides={"data.partition.kind": "dirichlet"})
+        self.untouched("labels= must be whole numbers from 0 to 2147483647, got 5000000000", labels=[5 * 10 ** 9] * 120)
+        self.untouched("labels= must be whole numbers from 0 to 2147483647, got -1", labels=[-1] * 120)
+        self.untouched("labels= must be whole numbers >= 0, one a sample, got shape (120,) of float64", labels=[0.5] * 120)
+
+    def test_the_module_and_the_process_are_as_before(self):
+        model = program.net()
+        model.norm.eval()
+        modes = [m.training for m in model.modules()]
+        grads = [p.grad for p in model.parameters()]
+        wrong = [{"loss": lambda m, b: 3}, {"loss": lambda m, b: 3, "valid": None}, {"labels": [0, 1]}, {"valid": Stream()},
+                 {"data": Raising(), "labels": [0] * 30}]
+        for k, more in enumerate(wrong):
+            self.refused("must" if k < 4 else "can't be read", model=model, **more, out=self.path("out-%d" % k))
+            self.assertEqual([m.training for m in model.modules()], modes)
+            self.assertTrue(all(p.grad is g for p, g in zip(model.parameters(), grads)))
+            self.assertEqual(len({p.storage().data_ptr() for p in model.parameters()}), len(list(model.parameters())))  # no views
+            with self.assertRaises(KeyboardInterrupt):
+                os.kill(os.getpid(), signal.SIGINT)
+                time.sleep(5)
 
     def test_a_dataset_that_raises_names_the_sample(self):
         self.refused("sample 7 can't be read: OSError: disk is gone", data=Raising(), labels=[0] * 30, valid=None)

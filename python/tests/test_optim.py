@@ -19,7 +19,17 @@ import tacet
 
 METHODS = {"celgc": {"eta": 0.2, "gamma": 0.1, "interval": 4}, "episode": {"eta": 0.2, "gamma": 0.1, "interval": 4},
            "episode++": {"eta": 0.2, "gamma": 0.1, "interval": 4}, "scaffold": {"eta": 0.1, "interval": 4},
-           "fed-lamb": {"eta": 0.01, "interval": 4}, "naive-clip": {"eta": 0.2, "gamma": 0.1}}
+           "fed-lamb": {"eta": 0.01, "interval": 4}, "naive-clip": {"eta": 0.2, "gamma": 0.1}, "scaffnew": {"eta": 0.1, "interval": 4}}
+REFUSED = ("celgc-partial", "celgc-overlap", "diloco-streaming")  # between rounds their clients are not at the common model
+
+
+def options_of(method):
+    """Options with which any method runs."""
+    if method["name"] in METHODS:
+        return METHODS[method["name"]]
+    given = {"eta": 0.05, "gamma": 0.1, "interval": 4, "message": "f32", "weighted": False}
+    known = {option["name"] for option in method["options"]}
+    return {name: value for name, value in given.items() if name in known}
 
 
 class Recording(Dataset):
@@ -78,18 +88,18 @@ class Alone(program.Case):
         self.assertGreater(opt.metrics["clipped_fraction"], 0)
 
     def test_each_method_has_the_bits_of_a_run(self):
-        for method, options in METHODS.items():
-            final, batches = whole_run(method, options, 1, 30)
+        for method in tacet.algorithms():
+            name, options = method["name"], options_of(method)
+            if name in REFUSED:
+                continue
+            final, batches = whole_run(name, options, 1, 10)
             net = loop.plain_net()
-            opt = tacet.optim.Local(net.parameters(), algorithm=method, **options)
-            for batch in batches[0]:
-                opt.zero_grad()
-                program.mean_loss(net, batch).backward()
-                opt.step()
-            self.assertTrue(opt.between_rounds, method)
-            self.assertEqual(opt.metrics["rounds"], 30, method)
+            opt = tacet.optim.Local(net.parameters(), algorithm=name, **options)
+            loop.train(net, opt, batches[0])
+            self.assertTrue(opt.between_rounds, name)
+            self.assertEqual(opt.metrics["rounds"], 10, name)
             for p, q in zip(net.parameters(), final):
-                self.assertTrue(torch.equal(p, q), method)
+                self.assertTrue(torch.equal(p, q), name)
 
     def test_corrections_are_told(self):
         net = loop.plain_net()
@@ -175,6 +185,23 @@ class Alone(program.Case):
         self.assertEqual(other.metrics["rounds"], 4)
         for p, q in zip(net.parameters(), again.parameters()):
             self.assertTrue(torch.equal(p, q))
+
+    def test_frozen_parameters_stay(self):
+        net, rest = loop.plain_net(), loop.plain_net()
+        net[0].requires_grad_(False)
+        frozen = [p.detach().clone() for p in net[0].parameters()]
+        options = {"eta": 0.1, "gamma": 0.1, "interval": 2, "weight_decay": 0.5}
+        opt = tacet.optim.CELGC(net.parameters(), **options)
+        loop.train(net, opt, [program.dataset().tensors] * 4)
+        for p, q in zip(net[0].parameters(), frozen):
+            self.assertTrue(torch.equal(p, q))
+            self.assertIsNone(p.grad)
+        rest[0].requires_grad_(False)
+        loop.train(rest, tacet.optim.CELGC(rest[2].parameters(), **options), [program.dataset().tensors] * 4)
+        self.assertTrue(torch.equal(net[2].weight, rest[2].weight))
+        again = loop.plain_net()
+        again[0].requires_grad_(False)
+        tacet.optim.CELGC(again.parameters(), **options).load_state_dict(opt.state_dict())
 
     def test_a_round_ends_early(self):
         net = loop.plain_net()
@@ -264,7 +291,8 @@ class Mistakes(program.Case):
         self.mistake("gama: is not a key of celgc; did you mean gamma?", self.local, gama=1)
         self.mistake("did you mean episode?", self.local, algorithm="epsode")
         self.mistake("eta: must be > 0, got -1", self.local, eta=-1)
-        self.mistake("keeps a model of each client", self.local, algorithm="celgc-partial")
+        for method in REFUSED:
+            self.mistake("keeps a model of each client", self.local, algorithm=method)
         self.mistake("must be one group", lambda: tacet.optim.FedAvg(
             [{"params": [torch.nn.Parameter(torch.zeros(1))]}, {"params": [torch.nn.Parameter(torch.zeros(1))]}], eta=1, interval=1))
         self.mistake("params[0] must be float32", lambda: tacet.optim.FedAvg(loop.plain_net().double().parameters(), eta=1, interval=1))
@@ -303,9 +331,90 @@ class Mistakes(program.Case):
         self.mistake("it lacks 2.weight", tacet.LocalSteps, net, inner, interval=2, outer=torch.optim.SGD(net[0].parameters(), 0.1))
         self.mistake("interval must be", tacet.LocalSteps, net, inner, interval=0)
 
+    def test_options_that_only_whole_runs_have(self):
+        said = "algorithm.%s must be %s in a loop of one's own"
+        self.mistake(said % ("local_epochs", "absent"), self.local, interval=None, local_epochs=2)
+        self.mistake(said % ("average_at_pass_end", "false"), self.local, average_at_pass_end=True)
+        self.mistake(said % ("weighted", "false"), self.local, algorithm="fedavg", gamma=None, weighted=True)
+        for message in ("int8", "bf16", "topk"):
+            self.mistake([said % ("message", '"f32"'), "got \"%s\"" % message], self.local, message=message)
+        self.mistake(said % ("noise_source", '"keyed"'), self.local, algorithm="dp-fedavg", noise_source="system", noise_multiplier=1)
+        self.mistake("algorithm.interval must be an integer", self.local, interval="auto")
+
+    def test_parameters_that_come_late_or_change(self):
+        net, opt = self.local()
+        self.mistake("add_param_group() must not be called", opt.add_param_group, {"params": [torch.nn.Parameter(torch.zeros(1))]})
+        self.assertEqual(len(opt.param_groups), 1)
+        program.mean_loss(net, program.dataset().tensors).backward()
+        net[2].weight.requires_grad_(False)
+        self.mistake("params[2] must keep requires_grad = True", opt.step)
+        for p in net.parameters():
+            p.requires_grad_(False)
+        self.mistake("must have a parameter that requires a gradient", tacet.optim.FedAvg, net.parameters(), eta=1)
+
+    def test_a_carrier_that_fails_says_so_at_every_step(self):
+        def twice():
+            broken = []
+
+            def carry(to, from_):
+                if broken:
+                    raise KeyError("no such worker")
+                for piece in sum(from_, []):
+                    piece[:] = bytes(len(piece))
+
+            tacet.optim.default_group = lambda timeout: tacet._load.core.carried_group(0, 2, "test", carry)
+            net, opt = self.local(interval=1)
+            broken.append(True)
+            program.mean_loss(net, program.dataset().tensors).backward()
+            texts = []
+            for _ in range(3):
+                try:
+                    opt.step()
+                except RuntimeError as error:
+                    texts.append(str(error))
+            return texts
+
+        texts = program.in_copy(twice)
+        self.assertEqual(len(texts), 3)
+        for text in texts:
+            self.assertIn("KeyError: 'no such worker'", text)
+
+    def test_torch_distributeds_value_errors_are_lost_workers(self):
+        class Gone:
+            def irecv(self, *args, **named):
+                raise ValueError("Default process group has not been initialized")
+
+        carrier = tacet._groups._Carrier(None, 1, None)
+        carrier._dist = Gone()
+        with self.assertRaises(tacet.PeerLost):
+            carrier([[]], [[memoryview(bytearray(4))]])
+
     def test_another_optimizers_state(self):
         net, opt = self.local()
         self.mistake("another optimizer's state", opt.load_state_dict, torch.optim.SGD(net.parameters(), 1).state_dict())
+
+    def test_a_state_of_another_method_option_or_model(self):
+        def state_of(net, **options):
+            given = {"algorithm": "celgc", "eta": 0.1, "gamma": 0.1, "interval": 2, **options}
+            opt = tacet.optim.Local(net.parameters(), **given)
+            loop.train(net, opt, [program.dataset().tensors] * 20)
+            opt.synchronize()
+            return opt.state_dict()
+
+        net, opt = self.local(momentum=0.9)
+        said = "load_state_dict() must get a state whose "
+        state = state_of(loop.plain_net(), momentum=0.9)
+        other = tacet.optim.Local(loop.plain_net().parameters(), algorithm="episode++", eta=0.1, gamma=0.1, interval=2)
+        self.mistake(said + "algorithm is episode++, as this optimizer's, got celgc", other.load_state_dict, state)
+        self.mistake(said + "momentum is 0.9, as this optimizer's, got 0.0", opt.load_state_dict, state_of(loop.plain_net()))
+        wider = torch.nn.Sequential(torch.nn.Linear(5, 9), torch.nn.Tanh(), torch.nn.Linear(9, 3))
+        self.mistake(said + "shape of params[0] is [8, 5], as this optimizer's, got [9, 5]", opt.load_state_dict,
+                     state_of(wider, momentum=0.9))
+        elsewhere = {**state, "tacet": {**state["tacet"], "worker": 1, "workers": 2}}
+        self.mistake(said + "worker is 0, as this optimizer's, got 1", opt.load_state_dict, elsewhere)
+        opt.load_state_dict(state_of(loop.plain_net(), momentum=0.9, eta=0.05))  # the group has its own
+        self.assertEqual(opt.param_groups[0]["lr"], 0.05)
+        loop.train(net, opt, [program.dataset().tensors] * 2)
 
 
 class TwoWorkers(program.Case):
@@ -331,12 +440,15 @@ class TwoWorkers(program.Case):
                 for p, q in zip(found["parameters"], final):
                     self.assertTrue(torch.equal(p, q), (method, rank))
                 self.assertGreater(found["metrics"]["bytes_sent"], 0)
+        for text, where in zip(texts, ("another worker", "worker 1")):
+            self.assertIn("refused: params must have equal shapes and equal frozen ones on all workers, got others than worker 0's on " +
+                          where, text)
         self.assertEqual(first.returncode, 3, texts)
         self.assertIn("tacet.PeerLost", texts[0])
         return texts[0]
 
     def test_placed_workers_and_one_that_ends_early(self):
-        self.assertIn("worker 1", self.run_loops(("celgc", "episode", "scaffold"), "placed"))
+        self.assertIn("worker 1", self.run_loops(("celgc", "episode", "scaffold", "scaffnew"), "placed"))
 
     def test_torch_distributed_and_a_silent_worker(self):
         text = self.run_loops(("celgc", "episode++", "fed-lamb", "naive-clip"), "torch", staged="celgc")

@@ -3,6 +3,9 @@
 import gc
 import os
 import signal
+import subprocess
+import sys
+import time
 import unittest
 
 import torch
@@ -11,6 +14,25 @@ from torch.utils.data import Dataset
 
 import program
 import tacet
+
+
+# A long run of a recipe, and a Ctrl-C after it.
+NATIVE = """
+import os, signal, sys, time
+import tacet
+try:
+    tacet.train({"data": {"name": "noise"}, "model": {"name": "quadratic"}, "clients": {"count": 2},
+                 "algorithm": {"name": "celgc", "eta": 1e-6, "gamma": 1.0, "interval": 2},
+                 "schedule": {"rounds": 1000000000}, "run": {"eval_every": 0, "checkpoint_every": 0}},
+                out=sys.argv[1], workers=int(sys.argv[2]), quiet=True)
+except KeyboardInterrupt:
+    print("ended early")
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(10)
+except KeyboardInterrupt:
+    print("then Ctrl-C is Python's", flush=True)
+"""
 
 
 class Pictures(Dataset):
@@ -134,6 +156,35 @@ class Training(program.Case):
 
 
 class Stopping(program.Case):
+    def test_signals_reach_a_run_without_python_code(self):
+        for workers, number in ((1, signal.SIGINT), (1, signal.SIGTERM), (2, signal.SIGINT)):
+            folder = self.path("native-%d-%d" % (workers, number))
+            with subprocess.Popen([sys.executable, "-B", "-c", NATIVE, folder, str(workers)], stdout=subprocess.PIPE, text=True) as run:
+                log = os.path.join(folder, "metrics.jsonl")
+                for _ in range(600):
+                    time.sleep(0.1)
+                    if os.path.exists(log) and os.path.getsize(log) > 1000:
+                        break
+                run.send_signal(number)
+                try:
+                    text = run.communicate(timeout=60)[0]
+                except subprocess.TimeoutExpired:
+                    run.kill()
+                    raise
+            self.assertIn("ended early", text)
+            self.assertIn("then Ctrl-C is Python's", text)
+            self.assertEqual(tacet.read_run(folder).status, "interrupted")
+            self.assertGreater(tacet.read_checkpoint(folder).round, 0)
+
+    def test_a_second_signal_ends_a_run_at_once(self):
+        def twice(model, batch):
+            for _ in range(2):
+                os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(30)
+
+        with self.assertRaises(KeyboardInterrupt):
+            program.trained(loss=twice, valid=None)
+
     def test_an_interrupted_run_goes_on_with_the_same_bits(self):
         whole = program.trained()
         stopper = {"calls": 0}

@@ -71,6 +71,7 @@ AlgorithmInfo celgc_overlap() {
       .create = [] { return std::make_unique<CelgcOverlap>(); },
       .clips = Clips::always,
       .every_client = true,
+      .own_models = true,
       .fresh_models = true};
 }
 

@@ -111,6 +111,7 @@ AlgorithmInfo diloco_streaming() {
           .create = [] { return std::make_unique<DilocoStreaming>(); },
           .clips = Clips::when_asked,
           .every_client = true,
+          .own_models = true,
           .fresh_models = true,
           .parts = "fragments"};
 }
