@@ -3,6 +3,16 @@
 # with CUDA wants the whole CUDA toolkit, and Debian's tells neither where torch/torch.h lies nor what to link.
 #
 # Sets TorchCpu_FOUND, TorchCpu_VERSION, TACET_TORCH_INCLUDES, TACET_TORCH_CPU and TACET_C10.
+
+# What was found before is kept only as long as the same places are asked for: a build folder made with the system's torch would
+# go on with that one.
+set(asked "${CMAKE_PREFIX_PATH};$ENV{CMAKE_PREFIX_PATH}")
+if(DEFINED TACET_TORCH_ASKED AND NOT asked STREQUAL TACET_TORCH_ASKED)
+  foreach(found TACET_ATEN TACET_TORCH_API TACET_TORCH_CPU TACET_C10)
+    unset(${found} CACHE)
+  endforeach()
+endif()
+set(TACET_TORCH_ASKED "${asked}" CACHE INTERNAL "the prefixes below which torch was looked for")
 find_path(TACET_ATEN ATen/ATen.h PATH_SUFFIXES ../../include)
 find_path(TACET_TORCH_API torch/torch.h HINTS ${TACET_ATEN} PATH_SUFFIXES torch/csrc/api/include NO_DEFAULT_PATH)
 find_path(TACET_TORCH_API torch/torch.h PATH_SUFFIXES torch/csrc/api/include)

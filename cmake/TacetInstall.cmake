@@ -2,6 +2,10 @@
 # components are those of the Debian packages (TacetPackage.cmake).
 include(CMakePackageConfigHelpers)
 
+get_filename_component(torch_folder ${TACET_TORCH_CPU} DIRECTORY)
+if(NOT torch_folder IN_LIST CMAKE_CXX_IMPLICIT_LINK_DIRECTORIES)
+  set_target_properties(tacet PROPERTIES INSTALL_RPATH_USE_LINK_PATH ON)  # a torch of one's own is in no folder of the system
+endif()
 install(TARGETS tacet RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT command)
 install(DIRECTORY recipes DESTINATION ${CMAKE_INSTALL_DATADIR}/tacet COMPONENT command)
 install(FILES README.md CITATION.cff DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT command)

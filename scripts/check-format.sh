@@ -11,5 +11,5 @@ fi
 mode=(--dry-run -Werror)
 [ "${1:-}" = "--fix" ] && mode=(-i)
 folders=()
-for folder in benchmarks examples include src tests; do [ -d "$folder" ] && folders+=("$folder"); done
+for folder in benchmarks examples include python src tests; do [ -d "$folder" ] && folders+=("$folder"); done
 find "${folders[@]}" \( -name '*.cc' -o -name '*.h' \) -print0 | xargs -0 "$clang_format" "${mode[@]}"

@@ -20,7 +20,7 @@ root=$(mktemp -d "${TMPDIR:-/tmp}/tacet-root-XXXXXX")
 chmod 755 "$root"  # apt downloads as another user
 clean_up() {
   mountpoint -q "$root/proc" && umount -l "$root/proc"
-  rm -rf --one-file-system "$root"
+  rm -rf --one-file-system "$root" "$root.log"
 }
 trap clean_up EXIT
 trap 'exit 130' INT TERM
@@ -31,7 +31,7 @@ inside() { chroot "$root" /usr/bin/env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sb
   ${http_proxy:+http_proxy="$http_proxy"} ${https_proxy:+https_proxy="$https_proxy"} "$@"; }
 
 # The mirror is the first that apt knows here.
-mirror=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 2>/dev/null | sed 's|/*$||' | grep -v security | head -n 1)
+mirror=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 2>/dev/null | sed 's|/*$||' | grep -v security | head -n 1 || true)
 [ -n "$mirror" ] || { echo "check-package: apt knows no mirror here; add one to its sources" >&2; exit 2; }
 step "a bare $release"
 debootstrap --variant=minbase "$release" "$root" "$mirror" >"$root.log" 2>&1 || { tail -n 20 "$root.log" >&2; rm -f "$root.log"; exit 1; }

@@ -43,13 +43,6 @@ for names in "${packages[@]}"; do
 done
 [ ${#missing[@]} -eq 0 ] && [ $list = no ] && exit 0
 
-as_root=()
-if [ "$(id -u)" -ne 0 ]; then
-  command -v sudo >/dev/null || { echo "install-packages: these packages are missing and there is no sudo: ${missing[*]}" >&2; exit 2; }
-  as_root=(sudo)
-fi
-"${as_root[@]}" apt-get update -qq
-
 # The release's own names, and what it has under none.
 named() {
   local names name
@@ -65,6 +58,13 @@ if [ $list = yes ]; then
   [ $lacking = no ] || exit 2
   exit 0
 fi
+
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+  command -v sudo >/dev/null || { echo "install-packages: these packages are missing and there is no sudo: ${missing[*]}" >&2; exit 2; }
+  as_root=(sudo)
+fi
+"${as_root[@]}" apt-get update -qq
 named "${missing[@]}" >/dev/null
 [ $lacking = no ] || exit 2
 mapfile -t found < <(named "${missing[@]}")

@@ -5,7 +5,9 @@ import torch
 
 from . import _built
 
-_AGAIN = "build it again with `pip install --no-build-isolation --force-reinstall .` in tacet's source folder"
+# Without the prefix the system's torch would be taken again, and without --no-deps pip would replace NumPy as well.
+_AGAIN = ("build it again in tacet's source folder with `CMAKE_PREFIX_PATH=\"$(python3 -c 'import torch; "
+          "print(torch.utils.cmake_prefix_path)')\" pip install --no-build-isolation --no-deps --force-reinstall .`")
 
 
 def _series(version: str) -> str:

@@ -34,9 +34,10 @@ std::string free_run_folder(const std::string& recipe) {
 std::string token_for(const TrainArguments& a, const Placement& place) {
   const std::string token = a.token_from_input ? token_from_input() : read_token(a.join_token);
   if (token.empty() && !is_loopback(place.interface_address))
-    throw UserError("--join-token: workers on several machines (here at " + place.interface_address +
-                    ") must share a secret, but none was given; make one with: openssl rand -hex 32 > token, copy it to "
-                    "every machine, and give --join-token token or $TACET_JOIN_TOKEN there");
+    throw UserError(
+        "--join-token: workers on several machines (here at " + place.interface_address +
+        ") must share a secret, but none was given; make one with: (umask 077; openssl rand -hex 32 > token), copy it to "
+        "every machine, and give --join-token token or $TACET_JOIN_TOKEN there");
   return token;
 }
 

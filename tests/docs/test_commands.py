@@ -15,7 +15,7 @@ import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TACET = os.environ["TACET_COMMAND"]
-RUN_LATER = ("git ", "cd ", "sudo ", "cmake ", "ctest ", "xdg-open ", "tensorboard ", "export ", "openssl rand ",
+RUN_LATER = ("git ", "cd ", "sudo ", "cmake ", "ctest ", "xdg-open ", "tensorboard ", "export ", "(umask 077; openssl rand ",
              "build/examples/own_")
 
 
@@ -61,8 +61,6 @@ class Commands(unittest.TestCase):
             environment = dict(os.environ, HOME="/nonexistent")
             environment.pop("TACET_DATA", None)
             ran = subprocess.run([TACET, *words, "--dry-run"], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
-            if ran.returncode == 2 and re.search(r"no (ptb|wikitext-\d+)|ptb|wikitext", ran.stderr):
-                return
             self.assertEqual(ran.returncode, 0, ran.stderr)
         elif "-" not in words[-1][:1] and (words[0] in ("compare", "report", "eval", "probe") or "--probe" in words):
             help_text = subprocess.run([TACET, words[0], "--help"], capture_output=True, text=True, timeout=60).stdout

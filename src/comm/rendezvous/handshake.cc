@@ -23,7 +23,7 @@ std::string checked(const std::string& place, const std::string& text) {
   const size_t size = first == std::string::npos ? 0 : last - first + 1;
   if (size < kShortestToken)
     throw UserError(place + ": the token must have at least " + std::to_string(kShortestToken) + " characters, got " +
-                    std::to_string(size) + "; make one with: openssl rand -hex 32 > token");
+                    std::to_string(size) + "; make one with: (umask 077; openssl rand -hex 32 > token)");
   return text.substr(first, size);
 }
 
