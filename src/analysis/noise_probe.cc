@@ -89,10 +89,12 @@ NoiseFigures measure_noise(Objective& objective, const Vec& x, const NoiseOption
     const Vec g = gradients.next(o.client);
     squares.add(g, l2_norm(g));
     reference.add_(g);
+    f.batch += static_cast<double>(gradients.last().samples);
   }
+  f.group = o.group;
+  f.batch /= static_cast<double>(f.reference);
   reference.div_(static_cast<double>(f.reference));
   f.gradient = l2_norm(reference);
-  f.batch = static_cast<double>(gradients.last().samples);
   PrincipalDirection principal(reference);
   for (; f.principal < o.principal && (f.principal < 2 || o.time_left(2.0 / 3)); ++f.principal) {
     const Vec g = gradients.next(o.client);

@@ -25,7 +25,8 @@ struct NoiseOptions {
 
 struct NoiseFigures {
   int64_t samples = 0, reference = 0, principal = 0;  // that were drawn
-  double batch = 0;                                   // samples of a mini-batch
+  double batch = 0;                                   // samples of a mini-batch, the mean of the reference's
+  int64_t group = 0;                                  // mini-batches in each of big_squares
   double gradient = 0;                                // ‖ḡ‖ of the reference, which holds its own noise
   double step_seconds = 0;                            // median time of a gradient
   std::vector<double> norms;                          // ‖g_k − ḡ‖, less the reference's share

@@ -63,6 +63,8 @@ double deviation(std::span<const double> values) {
 
 double skewness(std::span<const double> values) {
   require_samples("a skewness", 3, values.size());
+  // The mean of equal values may differ from them in its last digit, and the ratio below would be near 1.
+  if (const auto [least, most] = std::minmax_element(values.begin(), values.end()); *least == *most) return 0;
   const double m = mean(values), n = static_cast<double>(values.size());
   double cubes = 0;
   for (double v : values) cubes += std::pow(v - m, 3);

@@ -73,8 +73,7 @@ json direction_json(const std::vector<double>& projection, uint64_t seed) {
 
 json scale_json(const NoiseFigures& n) {
   return or_missing([&] {
-    const double b = n.batch,
-                 B = n.batch * static_cast<double>(n.small_squares.size() / std::max<size_t>(1, n.big_squares.size()));
+    const double b = n.batch, B = n.batch * static_cast<double>(n.group);
     require_samples("a noise scale", 2, n.big_squares.size());
     const NoiseScale s = noise_scale(n.small_squares, b, n.big_squares, B);
     return json{{"gradient_square", numeric(s.gradient_square)},

@@ -104,6 +104,8 @@ Gradient Client::draw(const Vec& y, bool local_step) {
   if (s.broken && *s.broken) throw PeerLost(-1, "a worker was lost during round " + std::to_string(s.number + 1));
   if (is_late(s)) throw Late{};
   const auto start = Clock::now();
+  const Vec buffers = s.skip_non_finite ? s.objective->buffers() : Vec();
+  const Vec before = buffers.defined() && buffers.numel() > 0 ? buffers.clone() : Vec();
   const BatchLoss sample =
       s.objective->gradient({s.seed, id_, s.number, s.first_draw + turn.draws, s.first_iteration + turn.steps}, y);
   if (local_step) turn.gradient_seconds += since(start);
@@ -119,6 +121,7 @@ Gradient Client::draw(const Vec& y, bool local_step) {
   if (local_step) ++turn.steps;
   if (turn.skip) {
     g.zero_();
+    if (before.defined()) buffers.copy_(before);  // running statistics have seen what is skipped
     turn.counters.skipped += 1;
   } else if (local_step) {
     turn.counters.loss += sample.loss;

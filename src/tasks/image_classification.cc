@@ -55,7 +55,8 @@ class ClassificationObjective : public NetworkObjective {
       ahead_.expect(batches_.peek(next), next);
     }
     const BatchLoss loss = loss_and_gradient(batch, draw.stream(Purpose::hidden_dropout));
-    if (local_statistics_) statistics_.all()[draw.client] = buffers().clone();
+    // Those of a batch that is not finite are forgotten with it.
+    if (local_statistics_ && buffers().isfinite().all().item<bool>()) statistics_.all()[draw.client] = buffers().clone();
     return loss;
   }
 

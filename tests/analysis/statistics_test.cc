@@ -27,6 +27,7 @@ TEST(Statistics, OfFourValues) {
   EXPECT_DOUBLE_EQ(quantile(v, 0.5), 2.5);
   EXPECT_DOUBLE_EQ(quantile(v, 1), 6);
   EXPECT_EQ(skewness(Values{2, 2, 2}), 0);
+  EXPECT_EQ(skewness(Values(10, 0.1)), 0);  // whose mean is not 0.1 to the last digit
 }
 
 TEST(Statistics, SayHowManySamplesTheyNeed) {

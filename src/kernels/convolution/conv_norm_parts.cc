@@ -7,6 +7,8 @@
 #include <ATen/Parallel.h>
 #include <torch/types.h>
 
+#include "tacet/error.h"
+
 namespace tacet {
 
 using torch::Tensor;
@@ -15,6 +17,7 @@ namespace {
 
 // running ← running + momentum (new − running), the variance unbiased, as torch does.
 void follow(const BatchNorm& norm, int64_t n, const Tensor& mean, const Tensor& variance) {
+  require_two_values(n);
   const auto momentum = static_cast<float>(norm.momentum);
   const float unbiased = static_cast<float>(n) / static_cast<float>(n - 1);
   float *m = values(norm.running_mean), *v = values(norm.running_variance);
@@ -32,6 +35,12 @@ Convolved finished(const Tensor& y, const ConvNorm& l, const Moments& moments) {
 }
 
 }  // namespace
+
+void require_two_values(int64_t n) {
+  if (n < 2)
+    throw UserError("batch normalisation must have more than one value of each channel in training, got one: raise "
+                    "data.batch_size");
+}
 
 bool by_batch(const ConvNorm& l) { return l.training || !l.norm.running_mean.defined(); }
 

@@ -12,6 +12,9 @@
 
 namespace tacet {
 
+// Throws UserError where a batch has one value of a channel: such a batch has no unbiased variance.
+void require_two_values(int64_t n);
+
 // Returns true if the batch's own statistics serve.
 bool by_batch(const ConvNorm& l);
 

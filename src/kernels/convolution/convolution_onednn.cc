@@ -1,6 +1,8 @@
 // convolution.h on tacet's kernels where there are some for the shape, else on oneDNN. Making a primitive costs as much as a
 // small convolution, so each thread keeps those of the shapes it met, with the packed weights they work in. For bf16 the
 // factors are rounded into memory that a thread keeps: one copy of an image is read once, by the convolution behind it.
+#include <omp.h>
+
 #include <array>
 #include <cassert>
 #include <map>
@@ -168,12 +170,13 @@ bool writes_into_other_threads_memory(const at::Tensor& w, const Convolution& c)
 constexpr size_t kShapes = 256;  // kept at a time: a few dozen a network and batch size
 
 Shape& shape_of(const at::Tensor& x, const at::Tensor& w, const at::Tensor& y, const Convolution& c) {
-  thread_local std::map<std::array<int64_t, 10>, std::unique_ptr<Shape>> known;
+  thread_local std::map<std::array<int64_t, 11>, std::unique_ptr<Shape>> known;
   assert(x.is_contiguous(at::MemoryFormat::ChannelsLast) && y.is_contiguous(at::MemoryFormat::ChannelsLast));
   assert(w.is_contiguous() && x.scalar_type() == at::kFloat && x.size(1) == w.size(1) && y.size(1) == w.size(0));
   const bool rounds = c.precision == Precision::bf16 && !refused(Kernel::convolutions_bf16);
-  const std::array<int64_t, 10> key = {x.size(0), x.size(1), x.size(2), x.size(3), w.size(0),
-                                       w.size(2), w.size(3), c.stride,  c.padding, rounds};
+  // oneDNN lays down with a primitive how threads share its sums, so one made for other threads would give other bits.
+  const std::array<int64_t, 11> key = {x.size(0), x.size(1), x.size(2), x.size(3), w.size(0), w.size(2),
+                                       w.size(3), c.stride,  c.padding, rounds,    omp_get_max_threads()};
   if (known.size() >= kShapes && !known.count(key)) known.clear();
   std::unique_ptr<Shape>& shape = known[key];
   if (!shape) shape = made(x.sizes(), w.sizes(), y.sizes(), c);
