@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <memory>
 #include <set>
 #include <utility>
@@ -127,7 +128,8 @@ class Launcher {
       if (!worker.reap()) continue;
       if (worker.ended_with(0)) {
         any_good_ = true;
-        if (options_.supervise && stage_ == kRunning) enter(kFinishing, options_.finish_seconds);
+        // Workers of ours end together. A user's own program may have more to do on one worker than on another.
+        if (options_.supervise && !options_.foreign && stage_ == kRunning) enter(kFinishing, options_.finish_seconds);
         continue;
       }
       if (replaced(worker)) continue;
@@ -183,8 +185,20 @@ class Launcher {
       signal_all(SIGTERM);
       enter(kStopping, options_.stop_seconds);
     } else if (stage_ == kStopping || stage_ == kFinishing) {
+      if (stage_ == kFinishing) tell_of_the_late();
       signal_all(SIGKILL);
       deadline_ = kNever;
+    }
+  }
+
+  // The exit code is 0 in spite of their end, so they are named.
+  void tell_of_the_late() const {
+    for (const Worker& worker : workers_) {
+      if (!worker.running()) continue;
+      char text[120];
+      std::snprintf(text, sizeof text, "worker %d was killed, as it had not ended %g s after the first that ended well",
+                    place_.rank + worker.rank(), options_.finish_seconds);
+      tell(text);
     }
   }
 
@@ -207,7 +221,9 @@ class Launcher {
 
   int verdict() const {
     if (signal_ != 0) return 128 + signal_;
-    if (failures_.empty() || (options_.supervise && any_good_)) return 0;
+    // Lost workers don't spoil what the others have finished. A user's own program that fails does.
+    const bool finished = options_.supervise && any_good_ && (!options_.foreign || stage_ == kRunning);
+    if (failures_.empty() || finished) return 0;
     const auto first = std::find_if(failures_.begin(), failures_.end(),
                                     [&](int r) { return !workers_[r].ended_with(kPeerLost) && !workers_[r].stopped(); });
     const Worker& worker = workers_[first != failures_.end() ? *first : failures_[0]];

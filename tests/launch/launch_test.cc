@@ -57,6 +57,7 @@ class Launch : public testing::Test {
       options.program = folder_ / "worker";
       options.report_seconds = 0.3;
       options.stop_seconds = 0.3;
+      options.finish_seconds = 1.5;
       options.interrupt_seconds = 600;
       options.work = work_;
       options.foreign = foreign_;
@@ -210,6 +211,36 @@ TEST_F(Launch, AForeignProgramGetsNoOptionsOfOurs) {
   EXPECT_EQ(launch(1, "echo \"$@\"").out, "train a b.toml\n");
   foreign_ = false;
   EXPECT_EQ(launch(1, "echo \"$@\"").out, "train a b.toml --launched\n");
+}
+
+TEST_F(Launch, AForeignProgramEndsWhenItLikes) {
+  foreign_ = supervise_ = true;
+  const Ended ended = launch(3, "test $RANK = 1 && exit 0; sleep 2.5; echo saved");
+  EXPECT_EQ(ended.code, 0);
+  EXPECT_EQ(sorted_lines(ended.out), (Lines{"[2] saved", "saved"}));
+  EXPECT_EQ(ended.err, "");
+}
+
+TEST_F(Launch, AForeignProgramThatFailsAfterAnotherEndedWell) {
+  foreign_ = supervise_ = true;
+  const Ended ended = launch(2, "test $RANK = 1 && exit 0; sleep 0.5; exit 1");
+  EXPECT_EQ(ended.code, 3);
+  EXPECT_EQ(ended.err, "tacet: worker 0 ended with exit code 1; the run was ended\n");
+}
+
+// What a lost worker had to do, the others have done.
+TEST_F(Launch, AForeignProgramThatIsKilledTooOften) {
+  foreign_ = supervise_ = true;
+  const Ended ended = launch(2, "test $RANK = 1 && kill -9 $$; sleep 0.5");
+  EXPECT_EQ(ended.code, 0);
+  EXPECT_EQ(ended.err, "tacet: worker 1 was killed by signal 9; it is started again (1 of 1)\n");
+}
+
+TEST_F(Launch, WhoEndsTooLateIsNamed) {
+  supervise_ = true;
+  const Ended ended = launch(2, "test $RANK = 1 && exit 0; exec sleep 60");
+  EXPECT_EQ(ended.code, 0);
+  EXPECT_EQ(ended.err, "tacet: worker 0 was killed, as it had not ended 1.5 s after the first that ended well\n");
 }
 
 TEST_F(Launch, AllWell) {
