@@ -4,9 +4,11 @@
 #include <atomic>
 #include <cmath>
 #include <csignal>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 
+#include <time.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -29,10 +31,23 @@ namespace {
 // True after the first SIGINT or SIGTERM. The run finishes the round in flight and stops with a checkpoint.
 std::atomic<bool> stop_requested{false};
 std::atomic<int> stop_signal{0};
+std::atomic<int64_t> stop_since{0};  // nanoseconds of the monotonic clock; 0: no signal yet
+
+// A signal to the whole job reaches a worker twice: by itself and from the launcher. Within this time it counts once.
+constexpr int64_t kSameSignalNanoseconds = 500'000'000;
+static_assert(std::atomic<int64_t>::is_always_lock_free);
 
 void on_signal(int signal) {
-  if (stop_requested.exchange(true)) _exit(128 + signal);  // a second signal ends the process at once
-  stop_signal = signal;
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  const int64_t at = now.tv_sec * int64_t{1'000'000'000} + now.tv_nsec;
+  int64_t since = 0;
+  if (stop_since.compare_exchange_strong(since, at)) {
+    stop_signal = signal;
+    stop_requested = true;
+  } else if (at - since >= kSameSignalNanoseconds) {
+    _exit(128 + signal);  // a second signal ends the process at once
+  }
 }
 
 void catch_signals(bool launched) {

@@ -3,15 +3,16 @@ bounded time with exit code 3, a checkpoint and its rank in the message; Ctrl-C 
 
 import os
 import signal
+import time
 import unittest
 
 from program import Case
 
 
 class Lost(Case):
-    def launch(self, out, workers, **run):
+    def launch(self, out, workers, interval=3, **run):
         """A run far longer than any wait here, which needs all its workers, some rounds under way."""
-        recipe = self.recipe(out + ".toml", schedule={"rounds": 10_000_000},
+        recipe = self.recipe(out + ".toml", schedule={"rounds": 10_000_000}, algorithm={"interval": interval},
                              run={"restarts": 0, "min_workers": workers, **run})
         started = self.start("train", recipe, "--out", self.path(out), "--workers", str(workers))
         self.until("some rounds", lambda: self.rounds_so_far(self.path(out)) >= 5, started)
@@ -46,14 +47,28 @@ class Lost(Case):
         os.kill(run.pid_of(1), signal.SIGSTOP)
         self.assertLost(run, "still", 1, 45)
 
+    def assertInterrupted(self, run, out, sign):
+        self.assertEqual(run.wait(), 128 + sign, run.text())
+        self.assertNobodyLeft(run)
+        self.assertEqual(self.summary(self.path(out))["status"], "interrupted")
+        self.assertTrue(os.path.exists(self.path(out, "checkpoint", "state.json")))
+        self.assertNothingHalfWritten(self.path(out))
+
     def test_ctrl_c(self):
         run = self.launch("ctrl-c", 2)
         os.killpg(run.process.pid, signal.SIGINT)  # as a terminal does: to every process of the job
-        self.assertEqual(run.wait(), 128 + signal.SIGINT, run.text())
-        self.assertNobodyLeft(run)
-        self.assertEqual(self.summary(self.path("ctrl-c"))["status"], "interrupted")
-        self.assertTrue(os.path.exists(self.path("ctrl-c", "checkpoint", "state.json")))
-        self.assertNothingHalfWritten(self.path("ctrl-c"))
+        self.assertInterrupted(run, "ctrl-c", signal.SIGINT)
+
+    def test_sigterm_to_every_process(self):
+        # As timeout and systemd do. A worker gets it twice, by itself and passed on by the launcher. Its rounds are long enough
+        # that it is still in one at the second.
+        run = self.launch("group", 2, interval=200)
+        for pid, rank in run.members().items():
+            if rank is not None:
+                os.kill(pid, signal.SIGTERM)
+        time.sleep(0.02)  # signals that wait together are one
+        os.killpg(run.process.pid, signal.SIGTERM)
+        self.assertInterrupted(run, "group", signal.SIGTERM)
 
 
 if __name__ == "__main__":
