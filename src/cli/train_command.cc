@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <utility>
 
 #include <time.h>
 #include <unistd.h>
@@ -57,24 +58,33 @@ void catch_signals(bool launched) {
   // A terminal sends Ctrl-C to every process of the job. Workers wait for the launcher's SIGTERM.
   if (launched) action.sa_handler = SIG_IGN;
   sigaction(SIGINT, &action, nullptr);
+  // A reader of our output may go away before the run has ended, as `tee` does at Ctrl-C.
+  action.sa_handler = SIG_IGN;
+  sigaction(SIGPIPE, &action, nullptr);
+}
+
+// Prints to stdout. A closed stdout is no error, unlike with fmt::print.
+template <typename... T>
+void print(fmt::format_string<T...> text, T&&... values) {
+  std::fputs(fmt::format(text, std::forward<T>(values)...).c_str(), stdout);
 }
 
 void print_result(const Result& r, const std::string& out) {
-  fmt::print("{}: {} rounds, {:.2f} epochs, {} communications, {} sent, {:.1f} s\n", r.status, r.rounds, r.epoch,
-             r.communications, human_bytes(static_cast<double>(r.bytes_sent)), r.seconds);
-  if (r.extra_samples > 0) fmt::print("{} extra samples besides the epochs\n", r.extra_samples);
-  if (r.skipped > 0) fmt::print("{} gradients were not finite and were skipped\n", r.skipped);
+  print("{}: {} rounds, {:.2f} epochs, {} communications, {} sent, {:.1f} s\n", r.status, r.rounds, r.epoch,
+        r.communications, human_bytes(static_cast<double>(r.bytes_sent)), r.seconds);
+  if (r.extra_samples > 0) print("{} extra samples besides the epochs\n", r.extra_samples);
+  if (r.skipped > 0) print("{} gradients were not finite and were skipped\n", r.skipped);
   if (r.status != "done") {
-    fmt::print("continue with the same command and --resume --out {}\n", out);
+    print("continue with the same command and --resume --out {}\n", out);
     return;
   }
-  fmt::print("train loss {}", figure(r.train_loss));
+  print("train loss {}", figure(r.train_loss));
   for (const auto& [split, e] : r.final) {
-    fmt::print(", {} loss {}", split, figure(e.loss));
-    if (r.perplexity) fmt::print(" (perplexity {})", figure(std::exp(e.loss), 2));
-    if (std::isfinite(e.accuracy)) fmt::print(" (accuracy {:.2f} %)", 100 * e.accuracy);
+    print(", {} loss {}", split, figure(e.loss));
+    if (r.perplexity) print(" (perplexity {})", figure(std::exp(e.loss), 2));
+    if (std::isfinite(e.accuracy)) print(" (accuracy {:.2f} %)", 100 * e.accuracy);
   }
-  fmt::print("\nrun folder {}\n", out);
+  print("\nrun folder {}\n", out);
 }
 
 HostsOptions hosts_of(const TrainArguments& a) { return {split_hosts(a.hosts), a.ssh, a.port}; }
@@ -133,7 +143,7 @@ int run(TrainPlan plan) {
   } catch (const PeerLost& error) {
     if (membership->term() == 0) throw PeerLost(error.rank, error.what() + how_placed(*plan.place));
     if (!membership->stranded()) throw;
-    fmt::print(stderr, "tacet: {}\n", error.what());
+    std::fprintf(stderr, "tacet: %s\n", error.what());
     return kStranded;
   }
 }

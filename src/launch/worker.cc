@@ -100,6 +100,7 @@ void Worker::start(Program program, const sigset_t& mask) {
     ::signal(SIGINT, SIG_IGN);
     ::pthread_sigmask(SIG_SETMASK, &mask, nullptr);
     if (program.work) ::_exit(run_function(program, environment.data()));
+    ::signal(SIGPIPE, SIG_DFL);  // the launcher's own choice, which a program would inherit
     ::execve(program.path.c_str(), arguments.data(), environment.data());
     const int error = errno;
     [[maybe_unused]] const auto n = ::write(failure.in.get(), &error, sizeof error);

@@ -3,9 +3,11 @@ bounded time with exit code 3, a checkpoint and its rank in the message; Ctrl-C 
 
 import os
 import signal
+import subprocess
 import time
 import unittest
 
+import program
 from program import Case
 
 
@@ -69,6 +71,26 @@ class Lost(Case):
         time.sleep(0.02)  # signals that wait together are one
         os.killpg(run.process.pid, signal.SIGTERM)
         self.assertInterrupted(run, "group", signal.SIGTERM)
+
+    def test_closed_output(self):
+        # As of `| tee log` at Ctrl-C: tee is gone before the run has said its last.
+        for workers in (1, 2):
+            with self.subTest(workers=workers):
+                out = "closed-%d" % workers
+                recipe = self.recipe(out + ".toml", schedule={"rounds": 10_000_000}, run={"eval_every": 0.1})
+                run = subprocess.Popen([program.COMMAND, "train", recipe, "--out", self.path(out), "--workers", str(workers)],
+                                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                       env=program.environment(), start_new_session=True)
+                self.addCleanup(run.kill)
+                self.until("an evaluation", lambda: run.stdout.readline())
+                run.stdout.close()
+                self.until("a line that nobody reads", lambda: self.rounds_so_far(self.path(out)) >= 40 or
+                           run.poll() is not None)
+                self.assertIsNone(run.poll(), "the run has ended")
+                os.killpg(run.pid, signal.SIGINT)
+                self.assertEqual(run.wait(60), 128 + signal.SIGINT)
+                self.assertEqual(self.summary(self.path(out))["status"], "interrupted")
+                self.assertTrue(os.path.exists(self.path(out, "checkpoint", "state.json")))
 
 
 if __name__ == "__main__":

@@ -243,6 +243,23 @@ TEST_F(Launch, WhoEndsTooLateIsNamed) {
   EXPECT_EQ(ended.err, "tacet: worker 0 was killed, as it had not ended 1.5 s after the first that ended well\n");
 }
 
+// As of `tacet launch … | head`.
+TEST_F(Launch, AReaderWhoGoesAwayEndsNothing) {
+  foreign_ = supervise_ = true;
+  start(2, "test $RANK = 0 && exit 0; for k in 1 2 3; do echo line; echo problem >&2; sleep 0.2; done; touch $F/done");
+  ::close(std::exchange(out_[0], -1));
+  ::close(std::exchange(err_[0], -1));
+  EXPECT_EQ(end().code, 0);
+  EXPECT_TRUE(std::filesystem::exists(folder_ / "done"));
+  expect_nobody_left();
+}
+
+// A program counts on SIGPIPE: without it `seq … | head` would go on.
+TEST_F(Launch, AProgramHasItsOwnSigpipe) {
+  foreign_ = supervise_ = true;
+  EXPECT_EQ(launch(1, "sh -c 'kill -PIPE $$; echo alive' || echo ended").out, "ended\n");
+}
+
 TEST_F(Launch, AllWell) {
   const auto ended = launch(3, "exit 0");
   EXPECT_EQ(ended.code, 0);
