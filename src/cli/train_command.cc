@@ -148,10 +148,19 @@ int run(TrainPlan plan) {
   }
 }
 
+// Removes a folder at its end, unless something was written there.
+struct RemovedIfEmpty {
+  std::string folder;  // empty: none
+  ~RemovedIfEmpty() {
+    if (!folder.empty()) ::rmdir(folder.c_str());
+  }
+};
+
 }  // namespace
 
 int cmd_train(const TrainArguments& arguments) {
   TrainPlan plan = resolve(arguments);
+  const RemovedIfEmpty made{plan.made_out ? plan.out : ""};
   switch (plan.step) {
     case TrainPlan::Step::dry_run:
       return dry_run(plan.recipe, plan.workers, arguments.json);
