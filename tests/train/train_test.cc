@@ -331,6 +331,25 @@ TEST(Deadline, WhoComesTooLateWasNotThere) {
   for (std::thread& t : runs) t.join();
 }
 
+// A client's first turn is dropped, so it has no momentum before its next one. Its place in the file has the dropped one's.
+TEST(Deadline, ADroppedTurnLeavesNothingInAFile) {
+  const test::TempFolder f;
+  std::vector<Vec> x;
+  for (const char* place : {"memory", "file"}) {
+    const Recipe r = parse_recipe(
+        "[objective]\nname = \"given\"\n[algorithm]\nname = \"celgc\"\neta = 0.1\ngamma = 0.2\nmomentum = 0.5\n"
+        "interval = 3\n[clients]\ncount = 2\n[schedule]\nrounds = 2\n[run]\nround_deadline = 1\nclient_state = \"" +
+            std::string(place) + "\"\n",
+        "test.toml");
+    Slow objective(6, {1, 2}, {1, -3});
+    objective.slow = {{0, 1}};
+    Observer quiet;
+    x.push_back(train(r, objective, *single_group(), {.out = f / place}, quiet).x);
+    EXPECT_EQ(lines(f.path() + "/" + place + "/metrics.jsonl", "round")[0]["late"], json(std::vector<int>{1}));
+  }
+  EXPECT_TRUE(at::equal(x[0], x[1])) << x[0] << x[1];
+}
+
 TEST(RunFolder, IsNeverWrittenOver) {
   const test::TempFolder f;
   std::ofstream(f / "precious") << "data";
