@@ -235,6 +235,24 @@ TEST(Evaluation, ComesEverySoManyRoundsWhenAsked) {
   EXPECT_EQ(at, (std::vector<int>{3, 6, 8}));
 }
 
+// The next leader would take the lines that it did not count for those of a round that is repeated, and cut them.
+TEST(SameForAll, TheRoundsThatHaveALine) {
+  auto groups = thread_groups(2, 20);
+  std::vector<std::string> said(2);
+  std::vector<std::thread> threads;
+  for (size_t q = 0; q < 2; ++q)
+    threads.emplace_back([&, q] {
+      Scripted objective({1});
+      Observer quiet;
+      const Recipe r = recipe("rounds = 2", "log_every = " + std::to_string(1 + q));
+      said[q] = test::error_of([&] { train(r, objective, *groups[q], {}, quiet); });
+    });
+  for (std::thread& t : threads) t.join();
+  for (const std::string& text : said)
+    EXPECT_EQ(text,
+              "the recipe's run.log_every must be the same for all workers, but it is 1 for worker 0 and 2 for worker 1");
+}
+
 // ---- a deadline ----
 
 // Clients that in some rounds (from 0) compute until the deadline is over.
