@@ -156,6 +156,7 @@ std::vector<std::string> Session::load(RunState& s) {
     s.faults = known;
     throw;
   }
+  run_.bring_dates_forward();
   if (!notes.empty()) notes.push_back("the run goes on from the checkpoint before, of round " + std::to_string(s.round));
   const bool counted = s.faults.groups != kNotSaved;
   if (!counted && first()) notes.push_back("the checkpoint is of an older version: faults before it are not counted");

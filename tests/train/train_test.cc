@@ -224,6 +224,58 @@ TEST(Resume, AtAnyRoundGivesTheSameModelAndMetrics) {
   }
 }
 
+// Ends a run after so many rounds.
+struct StopAfter : Observer {
+  explicit StopAfter(int64_t rounds) : last(rounds), stop(rounds == 1) {}
+  void progress(const Progress& p) override { stop = p.round + 1 >= last; }
+  const int64_t last;
+  std::atomic<bool> stop;
+};
+
+std::vector<int> rounds_of(const std::string& folder, const std::string& event) {
+  std::vector<int> rounds;
+  for (const auto& line : lines(folder + "/metrics.jsonl", event)) rounds.push_back(line["round"]);
+  return rounds;
+}
+
+json numbers_of(const std::string& folder) {
+  std::ifstream in(folder + "/checkpoint/state.json");
+  return json::parse(in)["numbers"];
+}
+
+// A round is an epoch. The checkpoint has the dates of the longer options.
+TEST(Resume, AShorterOptionCountsAtOnce) {
+  const test::TempFolder f;
+  Observer quiet;
+  Scripted objective({1});
+  StopAfter two(2);
+  train(recipe("rounds = 8", "eval_every = 6\ncheckpoint_every = 6"), objective, *single_group(),
+        {.out = f / "run", .stop = &two.stop}, two);
+  EXPECT_EQ(numbers_of(f / "run")["next_eval"]["value"], 6);
+  StopAfter five(5);
+  train(recipe("rounds = 8", "eval_every = 1\ncheckpoint_every = 0.5"), objective, *single_group(),
+        {.out = f / "run", .resume = true, .stop = &five.stop}, five);
+  EXPECT_EQ(rounds_of(f / "run", "eval"), (std::vector<int>{3, 4}));  // round 5's comes with the next one
+  EXPECT_TRUE(fs::exists(f / "run/checkpoint-4"));
+}
+
+TEST(Resume, TheDatesOfAnUnchangedOptionStayToTheBit) {
+  const std::string every = "eval_every = 0.7\ncheckpoint_every = 1.1";
+  const test::TempFolder whole;
+  Observer quiet;
+  Scripted objective({1});
+  train(recipe("rounds = 12", every), objective, *single_group(), {.out = whole / "run"}, quiet);
+  for (const int cut : {1, 3, 7, 10}) {
+    const test::TempFolder f;
+    StopAfter stopper(cut);
+    train(recipe("rounds = 12", every), objective, *single_group(), {.out = f / "run", .stop = &stopper.stop}, stopper);
+    train(recipe("rounds = 12", every), objective, *single_group(), {.out = f / "run", .resume = true}, quiet);
+    EXPECT_EQ(rounds_of(f / "run", "eval"), rounds_of(whole / "run", "eval")) << cut;
+    for (const char* date : {"next_eval", "next_checkpoint", "next_gradient"})
+      EXPECT_EQ(numbers_of(f / "run")[date], numbers_of(whole / "run")[date]) << cut << date;
+  }
+}
+
 // Rounds may be counted in place of epochs: a round is an epoch here, and evaluations come at 3, 6 and at the end.
 TEST(Evaluation, ComesEverySoManyRoundsWhenAsked) {
   const test::TempFolder f;
