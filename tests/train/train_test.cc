@@ -243,6 +243,44 @@ json numbers_of(const std::string& folder) {
   return json::parse(in)["numbers"];
 }
 
+// Has figures besides loss and accuracy, which no checkpoint has.
+struct Figured : Scripted {
+  using Scripted::Scripted;
+  bool evaluates_training() const override { return true; }
+  std::vector<std::pair<std::string, double>> figures(const Vec& x) override {
+    return {{"length", x.norm().item<double>()}};
+  }
+};
+
+json final_of(const std::string& folder) {
+  std::ifstream in(folder + "/summary.json");
+  return json::parse(in)["final"];
+}
+
+TEST(Resume, AFinishedRunHasAllItsFiguresAgain) {
+  const test::TempFolder f;
+  Observer quiet;
+  const Recipe r = recipe("rounds = 3", "eval_train = true");
+  Figured objective({1});
+  train(r, objective, *single_group(), {.out = f / "run"}, quiet);
+  const json before = final_of(f / "run");
+  EXPECT_TRUE(before.contains("eval_length") && before.contains("train_set_loss")) << before;
+  const auto evaluations = rounds_of(f / "run", "eval"), of_training = rounds_of(f / "run", "train");
+  for (const int workers : {1, 2}) {
+    auto groups = thread_groups(workers, 20);
+    std::vector<std::thread> threads;
+    for (auto& group : groups)
+      threads.emplace_back([&] {
+        Figured again({1});
+        train(r, again, *group, {.out = f / "run", .resume = true}, quiet);
+      });
+    for (std::thread& t : threads) t.join();
+    EXPECT_EQ(final_of(f / "run"), before) << workers;
+    EXPECT_EQ(rounds_of(f / "run", "eval"), evaluations) << "one that is made up for has no line";
+    EXPECT_EQ(rounds_of(f / "run", "train"), of_training);
+  }
+}
+
 // A round is an epoch. The checkpoint has the dates of the longer options.
 TEST(Resume, AShorterOptionCountsAtOnce) {
   const test::TempFolder f;
