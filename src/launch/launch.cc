@@ -139,7 +139,8 @@ class Launcher {
     }
   }
 
-  // Starts a lost worker again and returns true. When no restart is left, tells the others and returns false.
+  // Starts a lost worker again and returns true. When no restart is left, or the system has no room for a process, tells the
+  // others and returns false.
   bool replaced(Worker& worker) {
     const bool lost = worker.killed() || worker.ended_with(kStranded);
     if (!options_.supervise || stage_ != kRunning || !lost) return false;
@@ -151,8 +152,14 @@ class Launcher {
     worker.show(true);
     tell("worker " + std::to_string(place_.rank + worker.rank()) + " " + worker.how_it_ended() + "; it is started again (" +
          std::to_string(restarts_) + " of " + std::to_string(options_.restarts) + ")");
-    start(worker, true);
-    return true;
+    try {
+      start(worker, true);
+      return true;
+    } catch (const UserError& error) {
+      tell(std::string(error.what()) + "; the others go on without it");
+      say_nobody_comes();
+      return false;
+    }
   }
 
   // Makes workers that wait for others stop waiting.

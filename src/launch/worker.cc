@@ -106,10 +106,13 @@ void Worker::start(Program program, const sigset_t& mask) {
     [[maybe_unused]] const auto n = ::write(failure.in.get(), &error, sizeof error);
     ::_exit(kPeerLost);
   }
+  failure.in.reset();
+  if (const int error = error_in(failure.out); error != 0) {
+    ::waitpid(pid, nullptr, 0);
+    throw no_start(program.path, error);
+  }
   pid_ = pid;
   running_ = true;
-  failure.in.reset();
-  if (const int error = error_in(failure.out); error != 0) throw no_start(program.path, error);
   if (rank_ == 0) return;
   for (auto* pipe : {&out, &err}) {
     ::fcntl(pipe->out.get(), F_SETFL, O_NONBLOCK);

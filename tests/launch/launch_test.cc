@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <memory>
 #include <sstream>
 
 #include "launch/launch.h"
@@ -60,6 +61,7 @@ class Launch : public testing::Test {
       options.finish_seconds = 1.5;
       options.interrupt_seconds = 600;
       options.work = work_;
+      options.fork = fork_;
       options.foreign = foreign_;
       options.supervise = supervise_;
       options.restarts = supervise_ ? 1 : 0;
@@ -140,6 +142,7 @@ class Launch : public testing::Test {
 
   const test::TempFolder folder_;
   std::function<int(bool rejoins)> work_;  // in the place of the script
+  std::function<pid_t()> fork_ = ::fork;   // makes the processes of work_
   bool foreign_ = false, supervise_ = false;
   pid_t pid_ = -1;
   int out_[2], err_[2];
@@ -175,6 +178,34 @@ TEST_F(Launch, AFunctionThatIsKilledIsRunAgainAndToldSo) {
   const Ended ended = launch(2, "");
   EXPECT_EQ(ended.code, 0);
   EXPECT_EQ(sorted_lines(ended.out), (Lines{"[1] again", "first"}));
+}
+
+// As on a machine that is short of memory for a moment.
+TEST_F(Launch, AWorkerThatCannotBeStartedAgainDoesNotEndTheOthers) {
+  supervise_ = true;
+  work_ = [](bool) {
+    if (std::getenv("RANK")[0] == '1') ::kill(::getpid(), SIGKILL);
+    ::usleep(500000);
+    return 0;
+  };
+  fork_ = [calls = std::make_shared<int>(0)] {
+    if (++*calls < 4) return ::fork();  // the launcher and two workers
+    errno = EAGAIN;
+    return -1;
+  };
+  const Ended ended = launch(2, "");
+  EXPECT_EQ(ended.code, 0);
+  EXPECT_EQ(ended.err,
+            "tacet: worker 1 was killed by signal 9; it is started again (1 of 1)\n"
+            "tacet: can't start the workers (" +
+                (folder_ / "worker") + "): Resource temporarily unavailable; the others go on without it\n");
+}
+
+TEST_F(Launch, AProgramThatIsGoneDoesNotEndTheOthers) {
+  foreign_ = supervise_ = true;
+  const Ended ended = launch(2, "test $RANK = 1 && { sleep 0.3; rm $F/worker; kill -9 $$; }; sleep 1");
+  EXPECT_EQ(ended.code, 0);
+  EXPECT_NE(ended.err.find("No such file or directory; the others go on without it\n"), std::string::npos) << ended.err;
 }
 
 // The end of a connection tells of a worker's end, so no other worker may hold a copy of it.
