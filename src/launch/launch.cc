@@ -134,7 +134,7 @@ class Launcher {
       }
       if (replaced(worker)) continue;
       failures_.push_back(worker.rank());
-      if (options_.supervise && worker.killed() && any_running()) continue;  // the others go on
+      if (options_.supervise && (worker.killed() || sent_away(worker)) && any_running()) continue;  // the others go on
       if (stage_ == kRunning) enter(kReporting, options_.report_seconds);
     }
   }
@@ -152,6 +152,7 @@ class Launcher {
     worker.show(true);
     tell("worker " + std::to_string(place_.rank + worker.rank()) + " " + worker.how_it_ended() + "; it is started again (" +
          std::to_string(restarts_) + " of " + std::to_string(options_.restarts) + ")");
+    restarted_.insert(worker.rank());
     try {
       start(worker, true);
       return true;
@@ -160,6 +161,14 @@ class Launcher {
       say_nobody_comes();
       return false;
     }
+  }
+
+  // Returns true for a worker that came back other than it was, as after a change of the recipe's file. It tells the user's
+  // mistake itself, and the run goes on without it.
+  bool sent_away(const Worker& worker) {
+    const bool away = !options_.foreign && restarted_.count(worker.rank()) > 0 && worker.ended_with(kUserMistake);
+    if (away) say_nobody_comes();
+    return away;
   }
 
   // Makes workers that wait for others stop waiting.
@@ -261,6 +270,7 @@ class Launcher {
   bool rejoining_ = false;  // all workers were started again
   bool any_good_ = false;   // a worker has ended with 0
   int restarts_ = 0;
+  std::set<int> restarted_;  // ranks
 };
 
 // Keeps a launcher, in a process of its own, alive: the rendezvous is there, so its loss would otherwise end the run. The

@@ -107,7 +107,7 @@ Session::Session(Training& run, RunLog& log, Observer& observer, const TrainOpti
 
 std::string Session::start() {
   if (!membership_) {
-    require_same(*group_, fingerprint_of(run_.recipe, *run_.objective, run_.clients));
+    require_same(*group_, fingerprint_of(run_.recipe, *run_.objective, run_.clients), false);
     claim_.settle(*group_, true);
     const bool may = first() && options_.resume && has_checkpoint(options_.out);
     const bool resume = options_.resume && all_gather_value(*group_, int64_t{may}).front() > 0;
@@ -277,6 +277,9 @@ void Session::regroup(const std::string& why) {
       if (group_->size() >= membership_->min_workers()) return;
       checkpoint();
       wait_for_checkpoint();
+    } catch (const Differs& error) {
+      if (first()) observer_.warning(error.what());
+      continue;
     } catch (const PeerLost&) {
       continue;
     }
@@ -295,7 +298,7 @@ void Session::settle() {
     log_.forget_pending();
     copies_.second().drop();
   }
-  require_same(*group_, fingerprint_of(run_.recipe, *run_.objective, run_.clients));
+  require_same(*group_, fingerprint_of(run_.recipe, *run_.objective, run_.clients), has_state());
   log_.use(nullptr);  // where another run has the folder, not even this one's failure is written down
   claim_.settle(*group_, membership_->term() == 1);
   log_.use(group_);

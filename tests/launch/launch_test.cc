@@ -201,6 +201,17 @@ TEST_F(Launch, AWorkerThatCannotBeStartedAgainDoesNotEndTheOthers) {
                 (folder_ / "worker") + "): Resource temporarily unavailable; the others go on without it\n");
 }
 
+TEST_F(Launch, AWorkerThatComesBackWithAMistakeDoesNotEndTheOthers) {
+  supervise_ = true;
+  work_ = [](bool rejoins) {
+    if (rejoins) return 2;
+    if (std::getenv("RANK")[0] == '1') ::kill(::getpid(), SIGKILL);
+    ::usleep(1500000);  // longer than the launcher waits for others after a failure
+    return 0;
+  };
+  EXPECT_EQ(launch(2, "").code, 0);
+}
+
 TEST_F(Launch, AProgramThatIsGoneDoesNotEndTheOthers) {
   foreign_ = supervise_ = true;
   const Ended ended = launch(2, "test $RANK = 1 && { sleep 0.3; rm $F/worker; kill -9 $$; }; sleep 1");
