@@ -95,7 +95,7 @@ std::vector<ModelPart> parts_in_turn(std::span<const Layer> layers, int count, c
 // thousands of clients only those that took part have one.
 class PerClient {
  public:
-  // Makes the client's vector of n floats, zeroed. Lets the driver keep them elsewhere than in memory.
+  // Makes the client's vector of n floats, with any contents. Lets the driver keep them elsewhere than in memory.
   using Allocate = std::function<Vec(int client, int64_t n)>;
 
   // Returns the client's vector. Makes zeros in the shape of `like` when it has none yet.

@@ -93,7 +93,8 @@ Result train(const Recipe& recipe, Objective& objective, Membership& membership,
              Observer& observer);
 
 // Checks a run folder as train() does and changes nothing. `out` must be absent or an empty folder that can be written; with
-// `resume` it may also hold a run, with a checkpoint or before its first one. Throws UserError.
+// `resume` it may also hold a run, with a checkpoint or before its first one. No run may be under way in it. Throws
+// UserError.
 void check_run_folder(const std::string& out, bool resume);
 
 // Returns tacet's version, "0.1.0".

@@ -4,9 +4,12 @@
 #include <atomic>
 #include <cmath>
 #include <csignal>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <utility>
 
+#include <time.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -29,10 +32,23 @@ namespace {
 // True after the first SIGINT or SIGTERM. The run finishes the round in flight and stops with a checkpoint.
 std::atomic<bool> stop_requested{false};
 std::atomic<int> stop_signal{0};
+std::atomic<int64_t> stop_since{0};  // nanoseconds of the monotonic clock; 0: no signal yet
+
+// A signal to the whole job reaches a worker twice: by itself and from the launcher. Within this time it counts once.
+constexpr int64_t kSameSignalNanoseconds = 500'000'000;
+static_assert(std::atomic<int64_t>::is_always_lock_free);
 
 void on_signal(int signal) {
-  if (stop_requested.exchange(true)) _exit(128 + signal);  // a second signal ends the process at once
-  stop_signal = signal;
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  const int64_t at = now.tv_sec * int64_t{1'000'000'000} + now.tv_nsec;
+  int64_t since = 0;
+  if (stop_since.compare_exchange_strong(since, at)) {
+    stop_signal = signal;
+    stop_requested = true;
+  } else if (at - since >= kSameSignalNanoseconds) {
+    _exit(128 + signal);  // a second signal ends the process at once
+  }
 }
 
 void catch_signals(bool launched) {
@@ -42,24 +58,33 @@ void catch_signals(bool launched) {
   // A terminal sends Ctrl-C to every process of the job. Workers wait for the launcher's SIGTERM.
   if (launched) action.sa_handler = SIG_IGN;
   sigaction(SIGINT, &action, nullptr);
+  // A reader of our output may go away before the run has ended, as `tee` does at Ctrl-C.
+  action.sa_handler = SIG_IGN;
+  sigaction(SIGPIPE, &action, nullptr);
+}
+
+// Prints to stdout. A closed stdout is no error, unlike with fmt::print.
+template <typename... T>
+void print(fmt::format_string<T...> text, T&&... values) {
+  std::fputs(fmt::format(text, std::forward<T>(values)...).c_str(), stdout);
 }
 
 void print_result(const Result& r, const std::string& out) {
-  fmt::print("{}: {} rounds, {:.2f} epochs, {} communications, {} sent, {:.1f} s\n", r.status, r.rounds, r.epoch,
-             r.communications, human_bytes(static_cast<double>(r.bytes_sent)), r.seconds);
-  if (r.extra_samples > 0) fmt::print("{} extra samples besides the epochs\n", r.extra_samples);
-  if (r.skipped > 0) fmt::print("{} gradients were not finite and were skipped\n", r.skipped);
+  print("{}: {} rounds, {:.2f} epochs, {} communications, {} sent, {:.1f} s\n", r.status, r.rounds, r.epoch,
+        r.communications, human_bytes(static_cast<double>(r.bytes_sent)), r.seconds);
+  if (r.extra_samples > 0) print("{} extra samples besides the epochs\n", r.extra_samples);
+  if (r.skipped > 0) print("{} gradients were not finite and were skipped\n", r.skipped);
   if (r.status != "done") {
-    fmt::print("continue with the same command and --resume --out {}\n", out);
+    print("continue with the same command and --resume --out {}\n", out);
     return;
   }
-  fmt::print("train loss {}", figure(r.train_loss));
+  print("train loss {}", figure(r.train_loss));
   for (const auto& [split, e] : r.final) {
-    fmt::print(", {} loss {}", split, figure(e.loss));
-    if (r.perplexity) fmt::print(" (perplexity {})", figure(std::exp(e.loss), 2));
-    if (std::isfinite(e.accuracy)) fmt::print(" (accuracy {:.2f} %)", 100 * e.accuracy);
+    print(", {} loss {}", split, figure(e.loss));
+    if (r.perplexity) print(" (perplexity {})", figure(std::exp(e.loss), 2));
+    if (std::isfinite(e.accuracy)) print(" (accuracy {:.2f} %)", 100 * e.accuracy);
   }
-  fmt::print("\nrun folder {}\n", out);
+  print("\nrun folder {}\n", out);
 }
 
 HostsOptions hosts_of(const TrainArguments& a) { return {split_hosts(a.hosts), a.ssh, a.port}; }
@@ -118,15 +143,24 @@ int run(TrainPlan plan) {
   } catch (const PeerLost& error) {
     if (membership->term() == 0) throw PeerLost(error.rank, error.what() + how_placed(*plan.place));
     if (!membership->stranded()) throw;
-    fmt::print(stderr, "tacet: {}\n", error.what());
+    std::fprintf(stderr, "tacet: %s\n", error.what());
     return kStranded;
   }
 }
+
+// Removes a folder at its end, unless something was written there.
+struct RemovedIfEmpty {
+  std::string folder;  // empty: none
+  ~RemovedIfEmpty() {
+    if (!folder.empty()) ::rmdir(folder.c_str());
+  }
+};
 
 }  // namespace
 
 int cmd_train(const TrainArguments& arguments) {
   TrainPlan plan = resolve(arguments);
+  const RemovedIfEmpty made{plan.made_out ? plan.out : ""};
   switch (plan.step) {
     case TrainPlan::Step::dry_run:
       return dry_run(plan.recipe, plan.workers, arguments.json);

@@ -2,8 +2,11 @@
 #include "cli/train_plan.h"
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -21,11 +24,27 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string free_run_folder(const std::string& recipe) {
+std::string default_name(const std::string& recipe, int k) {
   const std::string base = (fs::path("runs") / fs::path(recipe).stem()).string();
+  return k == 1 ? base : base + "-" + std::to_string(k);
+}
+
+// Makes the first folder of the default names that is not there, so that no run started beside this one takes it as well.
+std::string made_run_folder(const std::string& recipe) {
+  std::error_code error;
+  fs::create_directories("runs", error);
+  for (int k = 1;; ++k) {
+    const std::string name = default_name(recipe, k);
+    if (::mkdir(name.c_str(), 0777) == 0) return name;
+    if (errno != EEXIST) throw UserError("--out: " + name + " can't be created: " + std::strerror(errno));
+  }
+}
+
+// Returns the folder that worker 0, a process of its own, has made or will make.
+std::string free_run_folder(const std::string& recipe) {
   std::error_code error;
   for (int k = 1;; ++k) {
-    const std::string name = k == 1 ? base : base + "-" + std::to_string(k);
+    const std::string name = default_name(recipe, k);
     if (!fs::exists(name, error) || (fs::is_directory(name, error) && fs::is_empty(name, error))) return name;
   }
 }
@@ -114,6 +133,12 @@ std::optional<Placement> placement_for(const TrainArguments& a) {
   return place;
 }
 
+void name_folder(TrainPlan& plan) {
+  if (!plan.out.empty()) return;
+  plan.made_out = !plan.place || plan.place->rank == 0;
+  plan.out = plan.made_out ? made_run_folder(plan.arguments.recipe) : free_run_folder(plan.arguments.recipe);
+}
+
 }  // namespace
 
 TrainPlan resolve(const TrainArguments& a) {
@@ -139,17 +164,18 @@ TrainPlan resolve(const TrainArguments& a) {
     return plan;
   }
   if (a.resume && a.out.empty()) throw UserError("--resume: give the run's folder with --out");
-  if (a.out.empty()) plan.out = free_run_folder(a.recipe);
   if (!a.hosts.empty() && plan.place) throw UserError("--hosts: " + plan.place->from + " is set and places this worker");
   if (!a.hosts.empty()) {
     plan.step = TrainPlan::Step::start_hosts;
     if (!a.join_token.empty()) plan.token = read_token(a.join_token);
+    name_folder(plan);
     return plan;
   }
   if (!plan.place && !a.quiet && is_terminal(STDERR_FILENO)) tell_placement(plan.recipe, plan.workers, a.workers != 0);
   // A launcher gives its workers their token. Workers of --workers meet over loopback and need none.
   if (plan.place) plan.token = a.launched ? read_token("") : token_for(a, *plan.place);
   plan.step = starts_workers(plan) ? TrainPlan::Step::start_workers : TrainPlan::Step::run;
+  name_folder(plan);
   return plan;
 }
 

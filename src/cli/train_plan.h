@@ -1,5 +1,5 @@
 // The step that a call of `tacet train` takes, decided from its arguments, its recipe and its environment. No run is started
-// and no folder touched here.
+// and no folder touched here, but for the one made where --out names none.
 #pragma once
 
 #include <optional>
@@ -23,6 +23,7 @@ struct TrainPlan {
   TrainArguments arguments;
   Recipe recipe;                   // empty with reach_host
   std::string out;                 // the run's folder
+  bool made_out = false;           // that folder was made just now, empty
   std::optional<Placement> place;  // this worker's place, if the environment gives one
   int workers = 1;
   std::string token;  // the join token; empty: none

@@ -15,7 +15,10 @@ Vec PerClient::make(int client, const Vec& like) const {
 Vec& PerClient::at(const Client& i, const Vec& like) {
   const std::lock_guard lock(mutex_);
   Vec& v = vectors_[i.id()];
-  if (!v.defined()) v = make(i.id(), like);
+  if (v.defined()) return v;
+  v = make(i.id(), like);
+  // A place of the driver's may have what the client had before its vector was dropped.
+  if (allocate_) v.zero_();
   return v;
 }
 

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <memory>
 #include <set>
 #include <utility>
@@ -127,17 +128,19 @@ class Launcher {
       if (!worker.reap()) continue;
       if (worker.ended_with(0)) {
         any_good_ = true;
-        if (options_.supervise && stage_ == kRunning) enter(kFinishing, options_.finish_seconds);
+        // Workers of ours end together. A user's own program may have more to do on one worker than on another.
+        if (options_.supervise && !options_.foreign && stage_ == kRunning) enter(kFinishing, options_.finish_seconds);
         continue;
       }
       if (replaced(worker)) continue;
       failures_.push_back(worker.rank());
-      if (options_.supervise && worker.killed() && any_running()) continue;  // the others go on
+      if (options_.supervise && (worker.killed() || sent_away(worker)) && any_running()) continue;  // the others go on
       if (stage_ == kRunning) enter(kReporting, options_.report_seconds);
     }
   }
 
-  // Starts a lost worker again and returns true. When no restart is left, tells the others and returns false.
+  // Starts a lost worker again and returns true. When no restart is left, or the system has no room for a process, tells the
+  // others and returns false.
   bool replaced(Worker& worker) {
     const bool lost = worker.killed() || worker.ended_with(kStranded);
     if (!options_.supervise || stage_ != kRunning || !lost) return false;
@@ -149,8 +152,23 @@ class Launcher {
     worker.show(true);
     tell("worker " + std::to_string(place_.rank + worker.rank()) + " " + worker.how_it_ended() + "; it is started again (" +
          std::to_string(restarts_) + " of " + std::to_string(options_.restarts) + ")");
-    start(worker, true);
-    return true;
+    restarted_.insert(worker.rank());
+    try {
+      start(worker, true);
+      return true;
+    } catch (const UserError& error) {
+      tell(std::string(error.what()) + "; the others go on without it");
+      say_nobody_comes();
+      return false;
+    }
+  }
+
+  // Returns true for a worker that came back other than it was, as after a change of the recipe's file. It tells the user's
+  // mistake itself, and the run goes on without it.
+  bool sent_away(const Worker& worker) {
+    const bool away = !options_.foreign && restarted_.count(worker.rank()) > 0 && worker.ended_with(kUserMistake);
+    if (away) say_nobody_comes();
+    return away;
   }
 
   // Makes workers that wait for others stop waiting.
@@ -183,8 +201,20 @@ class Launcher {
       signal_all(SIGTERM);
       enter(kStopping, options_.stop_seconds);
     } else if (stage_ == kStopping || stage_ == kFinishing) {
+      if (stage_ == kFinishing) tell_of_the_late();
       signal_all(SIGKILL);
       deadline_ = kNever;
+    }
+  }
+
+  // The exit code is 0 in spite of their end, so they are named.
+  void tell_of_the_late() const {
+    for (const Worker& worker : workers_) {
+      if (!worker.running()) continue;
+      char text[120];
+      std::snprintf(text, sizeof text, "worker %d was killed, as it had not ended %g s after the first that ended well",
+                    place_.rank + worker.rank(), options_.finish_seconds);
+      tell(text);
     }
   }
 
@@ -207,7 +237,9 @@ class Launcher {
 
   int verdict() const {
     if (signal_ != 0) return 128 + signal_;
-    if (failures_.empty() || (options_.supervise && any_good_)) return 0;
+    // Lost workers don't spoil what the others have finished. A user's own program that fails does.
+    const bool finished = options_.supervise && any_good_ && (!options_.foreign || stage_ == kRunning);
+    if (failures_.empty() || finished) return 0;
     const auto first = std::find_if(failures_.begin(), failures_.end(),
                                     [&](int r) { return !workers_[r].ended_with(kPeerLost) && !workers_[r].stopped(); });
     const Worker& worker = workers_[first != failures_.end() ? *first : failures_[0]];
@@ -238,6 +270,7 @@ class Launcher {
   bool rejoining_ = false;  // all workers were started again
   bool any_good_ = false;   // a worker has ended with 0
   int restarts_ = 0;
+  std::set<int> restarted_;  // ranks
 };
 
 // Keeps a launcher, in a process of its own, alive: the rendezvous is there, so its loss would otherwise end the run. The

@@ -18,6 +18,9 @@ Signals::Signals() {
   struct sigaction normal {};
   normal.sa_handler = SIG_DFL;  // ignored SIGCHLD would take the workers' exit codes from us
   ::sigaction(SIGCHLD, &normal, &child_before_);
+  struct sigaction ignored {};
+  ignored.sa_handler = SIG_IGN;
+  ::sigaction(SIGPIPE, &ignored, &pipe_before_);
   file_ = Fd(::signalfd(-1, &mine_, SFD_CLOEXEC | SFD_NONBLOCK));
 }
 
@@ -25,6 +28,7 @@ Signals::~Signals() {
   while (next() != 0) {
   }
   ::sigaction(SIGCHLD, &child_before_, nullptr);
+  ::sigaction(SIGPIPE, &pipe_before_, nullptr);
   ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
 }
 

@@ -7,7 +7,8 @@
 
 namespace tacet {
 
-// Reads SIGINT, SIGTERM and SIGCHLD from a file, and blocks them for everybody else while it lives.
+// Reads SIGINT, SIGTERM and SIGCHLD from a file, and blocks them for everybody else while it lives. SIGPIPE is ignored
+// meanwhile: a reader of our output who goes away must not end the workers.
 class Signals {
  public:
   Signals();
@@ -21,7 +22,8 @@ class Signals {
 
  private:
   sigset_t mine_, before_;
-  struct sigaction child_before_ {};
+  struct sigaction child_before_ {
+  }, pipe_before_{};
   Fd file_;
 };
 

@@ -100,15 +100,19 @@ void Worker::start(Program program, const sigset_t& mask) {
     ::signal(SIGINT, SIG_IGN);
     ::pthread_sigmask(SIG_SETMASK, &mask, nullptr);
     if (program.work) ::_exit(run_function(program, environment.data()));
+    ::signal(SIGPIPE, SIG_DFL);  // the launcher's own choice, which a program would inherit
     ::execve(program.path.c_str(), arguments.data(), environment.data());
     const int error = errno;
     [[maybe_unused]] const auto n = ::write(failure.in.get(), &error, sizeof error);
     ::_exit(kPeerLost);
   }
+  failure.in.reset();
+  if (const int error = error_in(failure.out); error != 0) {
+    ::waitpid(pid, nullptr, 0);
+    throw no_start(program.path, error);
+  }
   pid_ = pid;
   running_ = true;
-  failure.in.reset();
-  if (const int error = error_in(failure.out); error != 0) throw no_start(program.path, error);
   if (rank_ == 0) return;
   for (auto* pipe : {&out, &err}) {
     ::fcntl(pipe->out.get(), F_SETFL, O_NONBLOCK);

@@ -40,7 +40,8 @@ class Worker {
   explicit Worker(int rank) : rank_(rank) {}  // on this machine
 
   // Starts the process, with the signal mask it is to have. Worker 0 has this process's own stdout and stderr. The system
-  // kills the worker when this process ends. Throws UserError when the program can't be run.
+  // kills the worker when this process ends. Throws UserError when the program can't be run; the end of an earlier process
+  // is then still told.
   void start(Program program, const sigset_t& mask);
   // Returns true once, when the process has ended.
   bool reap();

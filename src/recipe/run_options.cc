@@ -59,7 +59,7 @@ void RunOptions::options(OptionList& list) {
   free(list.number("checkpoint_every", checkpoint_every, 1, at_least(0), "epochs between checkpoints; 0: only at the end"));
   own(list.integer("checkpoint_keep", checkpoint_keep, 2, within(1, 1e6),
                    "complete checkpoints that are kept, the latest ones"));
-  own(list.integer("log_every", log_every, 1, within(1, 1e9), "rounds between \"round\" lines of metrics.jsonl"));
+  free(list.integer("log_every", log_every, 1, within(1, 1e9), "rounds between \"round\" lines of metrics.jsonl"));
   free(list.text(
       "non_finite", non_finite, "stop", {"stop", "skip"},
       "at a loss or gradient that is not finite: stop with round, client and step, or skip the step and count it"));

@@ -10,7 +10,8 @@
 namespace tacet {
 
 // Gives every per-client state of an algorithm an allocator in a file. Each state has one sparse file in `folder`, with a
-// slot for each of the clients first … last − 1. Throws UserError when the file can't be made.
+// slot for each of the clients first … last − 1, which takes room from its first use on. Throws UserError when the file
+// can't be made or has no room.
 class SpillClientState : public StateVisitor {
  public:
   SpillClientState(std::string folder, int first, int last) : folder_(std::move(folder)), first_(first), last_(last) {}

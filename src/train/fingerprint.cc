@@ -54,11 +54,13 @@ Fingerprint fingerprint_of(const Recipe& recipe, Objective& objective, int clien
   return f;
 }
 
-void require_same(Group& group, const Fingerprint& mine) {
+void require_same(Group& group, const Fingerprint& mine, bool begun) {
   if (group.size() == 1) return;
   std::string text;
   for (const auto& [what, value] : mine) text += what + '\t' + value + '\n';
-  const std::vector<std::string> all = all_gather_bytes(group, text);
+  std::vector<std::string> all = all_gather_bytes(group, text + (begun ? '1' : '0'));
+  const bool under_way = all[0].back() == '1';
+  for (std::string& one : all) one.pop_back();
   for (size_t q = 1; q < all.size(); ++q) {
     if (all[q] == all[0]) continue;
     const auto first = lines_of(all[0]), theirs = lines_of(all[q]);
@@ -68,8 +70,10 @@ void require_same(Group& group, const Fingerprint& mine) {
     const auto value = [&](const std::string& line) {
       return line.substr(0, line.find('\t')) == what ? line.substr(line.find('\t') + 1) : std::string("absent");
     };
-    throw UserError("the " + what + " must be the same for all workers, but it is " + value(here) + " for worker 0 and " +
-                    value(there) + " for worker " + std::to_string(q));
+    const std::string why = "the " + what + " must be the same for all workers, but it is " + value(here) +
+                            " for worker 0 and " + value(there) + " for worker " + std::to_string(q);
+    if (under_way && text == all[0]) throw Differs(static_cast<int>(q), "a worker that asks to join is sent away: " + why);
+    throw UserError(why);
   }
 }
 

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "tacet/error.h"
 #include "tacet/objective.h"
 #include "tacet/recipe.h"
 
@@ -20,7 +21,14 @@ using Fingerprint = std::vector<std::pair<std::string, std::string>>;
 // places of files are.
 Fingerprint fingerprint_of(const Recipe& recipe, Objective& objective, int clients);
 
-// Throws UserError on every rank if one differs from rank 0, with the first such rank and the first difference. Collective.
-void require_same(Group& group, const Fingerprint& mine);
+// The loss of a worker that does not belong to a run under way.
+struct Differs : PeerLost {
+  using PeerLost::PeerLost;
+};
+
+// Throws if a rank differs from rank 0, with the first such rank and the first difference: UserError on every rank before
+// the run has begun. `begun` says that this rank has a state of the run. Where rank 0 has one, workers of the run are there,
+// and a new one that differs must not end them: it alone throws UserError, and the others Differs. Collective.
+void require_same(Group& group, const Fingerprint& mine, bool begun);
 
 }  // namespace tacet

@@ -1,12 +1,15 @@
 // See model_selection.h.
 #include "train/model_selection.h"
 
+#include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <cstdio>
 
 #include <ATen/ops/cat.h>
 #include <ATen/ops/full.h>
 
+#include "comm/collectives.h"
 #include "tacet/group.h"
 #include "train/evaluate.h"
 
@@ -18,7 +21,7 @@ Evaluation ModelSelection::evaluate(Group& group, const std::string& split, cons
   const double accuracy = run_.objective->has_accuracy() ? score.correct / score.count : RunState::nan;
   const Evaluation e{score.loss / score.count, accuracy};
   run_.evaluated[split] = {e, run_.objective->figures(model)};
-  log_.record_evaluation(event, split);
+  if (event) log_.record_evaluation(event, split);
   return e;
 }
 
@@ -58,6 +61,14 @@ void ModelSelection::evaluate_selecting(Group& group) {
   if (!run_.options.eval_train) return;
   evaluate(group, "train", "train");
   if (first) observer_.message(describe("train"));
+}
+
+void ModelSelection::make_up_for_figures(Group& group) {
+  const std::string split = run_.objective->splits().front();
+  const auto lacks = all_gather_value(group, int64_t{run_.evaluated.count(split) == 0});
+  if (std::find(lacks.begin(), lacks.end(), 1) == lacks.end()) return;
+  evaluate(group, split, nullptr);
+  if (run_.options.eval_train) evaluate(group, "train", nullptr);
 }
 
 void ModelSelection::evaluate_others(Group& group) {

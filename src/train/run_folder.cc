@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cmath>
 #include <cstring>
@@ -15,12 +16,21 @@
 #include "tacet/error.h"
 #include "tacet/train.h"
 #include "train/checkpoint.h"
+#include "train/run_claim.h"
 
 namespace tacet {
 
 namespace fs = std::filesystem;
 
 namespace {
+
+// Returns true if there is nothing in the folder but a claim.
+bool holds_nothing(const std::string& folder) {
+  std::error_code error;
+  const fs::directory_iterator entries(folder, error);
+  return !error && std::all_of(begin(entries), end(entries),
+                               [](const fs::directory_entry& entry) { return entry.path().filename() == kClaimName; });
+}
 
 // Throws UserError for a folder from which a run without a checkpoint can't begin: another program's, or a finished run's.
 void check_begun_folder(const std::string& out) {
@@ -35,12 +45,17 @@ void check_begun_folder(const std::string& out) {
 }  // namespace
 
 void check_run_folder(const std::string& out, bool resume) {
+  check_contents(out, resume);
+  if (const std::string holder = claimed_by(out); !holder.empty()) throw in_use(out, holder);
+}
+
+void check_contents(const std::string& out, bool resume) {
   std::error_code error;
   const auto status = fs::status(out, error);
   if (resume && has_checkpoint(out)) return;
-  if (resume && fs::is_directory(status) && !fs::is_empty(out, error)) return check_begun_folder(out);
+  if (resume && fs::is_directory(status) && !holds_nothing(out)) return check_begun_folder(out);
   if (fs::exists(status) && !fs::is_directory(status)) throw UserError("--out: " + out + " is not a folder");
-  if (fs::exists(status) && !fs::is_empty(out, error))
+  if (fs::exists(status) && !holds_nothing(out))
     throw UserError("--out: " + out +
                     " is not empty and is never written over: give a new name, or --resume to continue the run in it");
   // The nearest folder that exists must allow writing; nothing is created here.

@@ -38,6 +38,10 @@ struct LogEnd {
   bool measured = false;   // … and behind the measurement of its gradient
 };
 
+// Throws UserError for a folder in which the run can't begin, or with `resume` go on, because of what is in it or where it
+// is. Does not ask for its claim (run_claim.h).
+void check_contents(const std::string& out, bool resume);
+
 // Cuts metrics.jsonl behind the lines of a checkpoint, for a resume from it, and returns its bytes. `bytes` is the length of
 // the log at the checkpoint. A later leader may have written these rounds again, in lines of other lengths, so rounds
 // decide. The file is copied and renamed, so that a worker that still writes into the old one does no harm. Throws UserError

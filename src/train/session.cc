@@ -70,6 +70,20 @@ std::vector<int64_t> ids_of(const Membership& membership) {
   return ids;
 }
 
+// A rank's message to the others at a round's end.
+struct Note {
+  int64_t changed_bytes = 0;  // packed size of its clients' vectors
+  double busy_seconds = 0;
+  int64_t someone_waits = 0;  // 1: a worker asks to join
+};
+
+void record_straggler(RunLog& log, const Membership& membership, const std::vector<Note>& notes) {
+  const auto [least, most] = std::minmax_element(
+      notes.begin(), notes.end(), [](const Note& a, const Note& b) { return a.busy_seconds < b.busy_seconds; });
+  const auto slowest = static_cast<size_t>(most - notes.begin());
+  log.record_straggler(membership.workers()[slowest].number, most->busy_seconds - least->busy_seconds);
+}
+
 }  // namespace
 
 Session::Session(Training& run, RunLog& log, Observer& observer, const TrainOptions& options, Group& group,
@@ -83,6 +97,7 @@ Session::Session(Training& run, RunLog& log, Observer& observer, const TrainOpti
       group_(&group),
       timed_(group),
       begin_(std::move(begin)),
+      claim_(options),
       checkpoints_(options.out, run.options.checkpoint_keep, run.data_record),
       copies_(run.clients, run.options.second_copy) {
   log_.use(group_);
@@ -92,7 +107,8 @@ Session::Session(Training& run, RunLog& log, Observer& observer, const TrainOpti
 
 std::string Session::start() {
   if (!membership_) {
-    require_same(*group_, fingerprint_of(run_.recipe, *run_.objective, run_.clients));
+    require_same(*group_, fingerprint_of(run_.recipe, *run_.objective, run_.clients), false);
+    claim_.settle(*group_, true);
     const bool may = first() && options_.resume && has_checkpoint(options_.out);
     const bool resume = options_.resume && all_gather_value(*group_, int64_t{may}).front() > 0;
     restore(resume);
@@ -140,6 +156,7 @@ std::vector<std::string> Session::load(RunState& s) {
     s.faults = known;
     throw;
   }
+  run_.bring_dates_forward();
   if (!notes.empty()) notes.push_back("the run goes on from the checkpoint before, of round " + std::to_string(s.round));
   const bool counted = s.faults.groups != kNotSaved;
   if (!counted && first()) notes.push_back("the checkpoint is of an older version: faults before it are not counted");
@@ -212,7 +229,7 @@ bool Session::commit_together(double busy_seconds) {
     copies_.second().receive(*group_, changed_, sizes);
     barrier(*group_);
   }
-  record_straggler(notes);
+  record_straggler(log_, *membership_, notes);
   return waiting;
 }
 
@@ -232,13 +249,6 @@ void Session::roll_back() {
   log_.roll_back();
   timed_.take_seconds();
   phase_ = Phase::settled;
-}
-
-void Session::record_straggler(const std::vector<Note>& notes) {
-  const auto [least, most] = std::minmax_element(
-      notes.begin(), notes.end(), [](const Note& a, const Note& b) { return a.busy_seconds < b.busy_seconds; });
-  const auto slowest = static_cast<size_t>(most - notes.begin());
-  log_.record_straggler(membership_->workers()[slowest].number, most->busy_seconds - least->busy_seconds);
 }
 
 // ---- going on with other workers ----
@@ -267,6 +277,9 @@ void Session::regroup(const std::string& why) {
       if (group_->size() >= membership_->min_workers()) return;
       checkpoint();
       wait_for_checkpoint();
+    } catch (const Differs& error) {
+      if (first()) observer_.warning(error.what());
+      continue;
     } catch (const PeerLost&) {
       continue;
     }
@@ -285,7 +298,10 @@ void Session::settle() {
     log_.forget_pending();
     copies_.second().drop();
   }
-  require_same(*group_, fingerprint_of(run_.recipe, *run_.objective, run_.clients));
+  require_same(*group_, fingerprint_of(run_.recipe, *run_.objective, run_.clients), has_state());
+  log_.use(nullptr);  // where another run has the folder, not even this one's failure is written down
+  claim_.settle(*group_, membership_->term() == 1);
+  log_.use(group_);
   if (log_.writes())
     checkpoints_.acquire(std::to_string(id_),
                          [m = membership_, term = membership_->term()] { return m->holds_lease(term); });

@@ -17,6 +17,7 @@
 #include "train/checkpoint.h"
 #include "train/client_copies.h"
 #include "train/round_backup.h"
+#include "train/run_claim.h"
 #include "train/run_log.h"
 #include "train/timed_group.h"
 #include "train/training.h"
@@ -95,13 +96,6 @@ class Session {
   bool commit_together(double busy_seconds);
   void committed();
   void roll_back();
-  // A rank's message to the others at a round's end.
-  struct Note {
-    int64_t changed_bytes = 0;  // packed size of its clients' vectors
-    double busy_seconds = 0;
-    int64_t someone_waits = 0;  // 1: a worker asks to join
-  };
-  void record_straggler(const std::vector<Note>& notes);
 
   void form(const std::string& why);
   void settle();
@@ -123,6 +117,7 @@ class Session {
   Group* group_;      // null only while a new one is being formed
   TimedGroup timed_;  // the group of rounds
   const std::function<void()> begin_;
+  RunClaim claim_;
   CheckpointWriter checkpoints_;
 
   Phase phase_ = Phase::fresh;

@@ -329,9 +329,12 @@ class Trainer {
       session_.commit(0);  // the checkpoint has the evaluation, so no worker may go back behind it
       session_.begin_round();
     }
-    if (!splits.empty()) run_.evaluated[splits.front()].evaluation = {s.eval_loss, s.eval_accuracy};
     log_.flush();
     session_.checkpoint();  // before the last figures, which alone a resume of a finished run repeats
+    if (!splits.empty()) {
+      selection_.make_up_for_figures(session_.group());
+      run_.evaluated[splits.front()].evaluation = {s.eval_loss, s.eval_accuracy};
+    }
     selection_.evaluate_others(session_.group());
     s.bytes_sent = bytes;
   }

@@ -183,6 +183,16 @@ bool Training::due(double every, double& next) const {
   return true;
 }
 
+void Training::bring_dates_forward() {
+  const auto at_most = [now = epoch()](double every, double& next) {
+    // A date of the same option is no farther away, up to the rounding that due() allows, and stays as it is to the bit.
+    if (every > 0 && next > now + every + 2e-9) next = now + every;
+  };
+  at_most(options.eval_every, state.next_eval);
+  at_most(options.checkpoint_every, state.next_checkpoint);
+  at_most(options.gradient_every, state.next_gradient);
+}
+
 bool Training::evaluation_due() {
   if (options.eval_rounds == 0) return due(options.eval_every, state.next_eval);
   return state.round > 0 && state.round % options.eval_rounds == 0 && state.eval_round != state.round;

@@ -79,6 +79,9 @@ struct Training {
   std::vector<std::string> warnings() const;
   // Returns true if the epoch that `next` waits for has come, and moves `next` on. `every` is 0 for never.
   bool due(double every, double& next) const;
+  // Brings the dates forward that a checkpoint has from a longer eval_every, checkpoint_every or gradient_every than there
+  // is now.
+  void bring_dates_forward();
   // Returns true if the validation set is to be evaluated before the next round.
   bool evaluation_due();
   // Returns the seconds that this worker's gradients have waited for data; 0 for functions.

@@ -108,6 +108,20 @@ class Commands(Case):
             self.assertIn(os.path.join("runs", folder), self.says("train", recipe))
             self.assertEqual(self.summary(self.path("runs", folder))["status"], "done")
 
+    def test_default_folders_of_runs_side_by_side(self):
+        recipe = self.recipe("beside.toml", schedule={"rounds": 20})
+        runs = [self.start("train", recipe, "--set", "run.seed=%d" % seed) for seed in (1, 2, 3)]
+        self.assertEqual([run.wait() for run in runs], [0, 0, 0])
+        folders = [self.path("runs", name) for name in ("beside", "beside-2", "beside-3")]
+        self.assertEqual([len(self.metrics(folder, "round")) for folder in folders], [20, 20, 20])
+        self.assertEqual(len({self.sha(folder) for folder in folders}), 3)
+
+    def test_default_folder_of_a_mistake(self):
+        # A folder that was made for a run is not left where the run could not begin.
+        wrong = self.recipe("wrong.toml", data={"root": self.path("nowhere")})
+        self.assertEqual(self.tacet("train", wrong).returncode, 2)
+        self.assertFalse(os.path.exists(self.path("runs", "wrong")))
+
     def test_quiet(self):
         done = self.tacet("train", self.file, "--out", self.path("quiet"), "--quiet", "--workers", "2")
         self.assertEqual((done.returncode, done.stderr), (0, ""))

@@ -3,15 +3,18 @@ bounded time with exit code 3, a checkpoint and its rank in the message; Ctrl-C 
 
 import os
 import signal
+import subprocess
+import time
 import unittest
 
+import program
 from program import Case
 
 
 class Lost(Case):
-    def launch(self, out, workers, **run):
+    def launch(self, out, workers, interval=3, **run):
         """A run far longer than any wait here, which needs all its workers, some rounds under way."""
-        recipe = self.recipe(out + ".toml", schedule={"rounds": 10_000_000},
+        recipe = self.recipe(out + ".toml", schedule={"rounds": 10_000_000}, algorithm={"interval": interval},
                              run={"restarts": 0, "min_workers": workers, **run})
         started = self.start("train", recipe, "--out", self.path(out), "--workers", str(workers))
         self.until("some rounds", lambda: self.rounds_so_far(self.path(out)) >= 5, started)
@@ -46,14 +49,48 @@ class Lost(Case):
         os.kill(run.pid_of(1), signal.SIGSTOP)
         self.assertLost(run, "still", 1, 45)
 
+    def assertInterrupted(self, run, out, sign):
+        self.assertEqual(run.wait(), 128 + sign, run.text())
+        self.assertNobodyLeft(run)
+        self.assertEqual(self.summary(self.path(out))["status"], "interrupted")
+        self.assertTrue(os.path.exists(self.path(out, "checkpoint", "state.json")))
+        self.assertNothingHalfWritten(self.path(out))
+
     def test_ctrl_c(self):
         run = self.launch("ctrl-c", 2)
         os.killpg(run.process.pid, signal.SIGINT)  # as a terminal does: to every process of the job
-        self.assertEqual(run.wait(), 128 + signal.SIGINT, run.text())
-        self.assertNobodyLeft(run)
-        self.assertEqual(self.summary(self.path("ctrl-c"))["status"], "interrupted")
-        self.assertTrue(os.path.exists(self.path("ctrl-c", "checkpoint", "state.json")))
-        self.assertNothingHalfWritten(self.path("ctrl-c"))
+        self.assertInterrupted(run, "ctrl-c", signal.SIGINT)
+
+    def test_sigterm_to_every_process(self):
+        # As timeout and systemd do. A worker gets it twice, by itself and passed on by the launcher. Its rounds are long enough
+        # that it is still in one at the second.
+        run = self.launch("group", 2, interval=200)
+        for pid, rank in run.members().items():
+            if rank is not None:
+                os.kill(pid, signal.SIGTERM)
+        time.sleep(0.02)  # signals that wait together are one
+        os.killpg(run.process.pid, signal.SIGTERM)
+        self.assertInterrupted(run, "group", signal.SIGTERM)
+
+    def test_closed_output(self):
+        # As of `| tee log` at Ctrl-C: tee is gone before the run has said its last.
+        for workers in (1, 2):
+            with self.subTest(workers=workers):
+                out = "closed-%d" % workers
+                recipe = self.recipe(out + ".toml", schedule={"rounds": 10_000_000}, run={"eval_every": 0.1})
+                run = subprocess.Popen([program.COMMAND, "train", recipe, "--out", self.path(out), "--workers", str(workers)],
+                                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                       env=program.environment(), start_new_session=True)
+                self.addCleanup(run.kill)
+                self.until("an evaluation", lambda: run.stdout.readline())
+                run.stdout.close()
+                self.until("a line that nobody reads", lambda: self.rounds_so_far(self.path(out)) >= 40 or
+                           run.poll() is not None)
+                self.assertIsNone(run.poll(), "the run has ended")
+                os.killpg(run.pid, signal.SIGINT)
+                self.assertEqual(run.wait(60), 128 + signal.SIGINT)
+                self.assertEqual(self.summary(self.path(out))["status"], "interrupted")
+                self.assertTrue(os.path.exists(self.path(out, "checkpoint", "state.json")))
 
 
 if __name__ == "__main__":

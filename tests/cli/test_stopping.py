@@ -66,6 +66,25 @@ class Stopping(Case):
         self.stop(self.launch("term", 2), "term", signal.SIGTERM, 128 + signal.SIGTERM)
         self.resume("term", 1)
 
+    def test_resume_beside_the_living_run(self):
+        # It would cut the lines that the other one has written since, and remove its checkpoints.
+        for workers in (1, 2):
+            with self.subTest(workers=workers):
+                out = "living-%d" % workers
+                run = self.launch(out, workers)
+                self.after_checkpoint(run, out)
+                os.kill(run.process.pid, signal.SIGSTOP)
+                leader = run.pid_of(0) or run.process.pid
+                os.kill(leader, signal.SIGSTOP)  # so that it is still there, however long the other one takes to start
+                done = self.tacet("train", self.file, "--out", self.path(out), "--resume", "--workers", str(workers))
+                os.kill(leader, signal.SIGCONT)
+                os.kill(run.process.pid, signal.SIGCONT)
+                self.assertEqual(done.returncode, 2, done.stderr)
+                self.assertIn("%s is in use by another run (process %d" % (self.path(out), leader), done.stderr)
+                self.assertEqual(run.wait(), 0, run.text())
+                self.assertLikeStraight(out)
+                self.assertNotIn("run.lock", os.listdir(self.path(out)))
+
     def test_killed_launcher(self):
         run = self.launch("killed", 2)
         self.after_checkpoint(run, "killed")

@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <memory>
 #include <sstream>
 
 #include "launch/launch.h"
@@ -57,8 +58,10 @@ class Launch : public testing::Test {
       options.program = folder_ / "worker";
       options.report_seconds = 0.3;
       options.stop_seconds = 0.3;
+      options.finish_seconds = 1.5;
       options.interrupt_seconds = 600;
       options.work = work_;
+      options.fork = fork_;
       options.foreign = foreign_;
       options.supervise = supervise_;
       options.restarts = supervise_ ? 1 : 0;
@@ -139,6 +142,7 @@ class Launch : public testing::Test {
 
   const test::TempFolder folder_;
   std::function<int(bool rejoins)> work_;  // in the place of the script
+  std::function<pid_t()> fork_ = ::fork;   // makes the processes of work_
   bool foreign_ = false, supervise_ = false;
   pid_t pid_ = -1;
   int out_[2], err_[2];
@@ -176,6 +180,45 @@ TEST_F(Launch, AFunctionThatIsKilledIsRunAgainAndToldSo) {
   EXPECT_EQ(sorted_lines(ended.out), (Lines{"[1] again", "first"}));
 }
 
+// As on a machine that is short of memory for a moment.
+TEST_F(Launch, AWorkerThatCannotBeStartedAgainDoesNotEndTheOthers) {
+  supervise_ = true;
+  work_ = [](bool) {
+    if (std::getenv("RANK")[0] == '1') ::kill(::getpid(), SIGKILL);
+    ::usleep(500000);
+    return 0;
+  };
+  fork_ = [calls = std::make_shared<int>(0)] {
+    if (++*calls < 4) return ::fork();  // the launcher and two workers
+    errno = EAGAIN;
+    return -1;
+  };
+  const Ended ended = launch(2, "");
+  EXPECT_EQ(ended.code, 0);
+  EXPECT_EQ(ended.err,
+            "tacet: worker 1 was killed by signal 9; it is started again (1 of 1)\n"
+            "tacet: can't start the workers (" +
+                (folder_ / "worker") + "): Resource temporarily unavailable; the others go on without it\n");
+}
+
+TEST_F(Launch, AWorkerThatComesBackWithAMistakeDoesNotEndTheOthers) {
+  supervise_ = true;
+  work_ = [](bool rejoins) {
+    if (rejoins) return 2;
+    if (std::getenv("RANK")[0] == '1') ::kill(::getpid(), SIGKILL);
+    ::usleep(1500000);  // longer than the launcher waits for others after a failure
+    return 0;
+  };
+  EXPECT_EQ(launch(2, "").code, 0);
+}
+
+TEST_F(Launch, AProgramThatIsGoneDoesNotEndTheOthers) {
+  foreign_ = supervise_ = true;
+  const Ended ended = launch(2, "test $RANK = 1 && { sleep 0.3; rm $F/worker; kill -9 $$; }; sleep 1");
+  EXPECT_EQ(ended.code, 0);
+  EXPECT_NE(ended.err.find("No such file or directory; the others go on without it\n"), std::string::npos) << ended.err;
+}
+
 // The end of a connection tells of a worker's end, so no other worker may hold a copy of it.
 TEST_F(Launch, AFunctionHasNoFilesOfTheLauncher) {
   work_ = [](bool) {
@@ -210,6 +253,53 @@ TEST_F(Launch, AForeignProgramGetsNoOptionsOfOurs) {
   EXPECT_EQ(launch(1, "echo \"$@\"").out, "train a b.toml\n");
   foreign_ = false;
   EXPECT_EQ(launch(1, "echo \"$@\"").out, "train a b.toml --launched\n");
+}
+
+TEST_F(Launch, AForeignProgramEndsWhenItLikes) {
+  foreign_ = supervise_ = true;
+  const Ended ended = launch(3, "test $RANK = 1 && exit 0; sleep 2.5; echo saved");
+  EXPECT_EQ(ended.code, 0);
+  EXPECT_EQ(sorted_lines(ended.out), (Lines{"[2] saved", "saved"}));
+  EXPECT_EQ(ended.err, "");
+}
+
+TEST_F(Launch, AForeignProgramThatFailsAfterAnotherEndedWell) {
+  foreign_ = supervise_ = true;
+  const Ended ended = launch(2, "test $RANK = 1 && exit 0; sleep 0.5; exit 1");
+  EXPECT_EQ(ended.code, 3);
+  EXPECT_EQ(ended.err, "tacet: worker 0 ended with exit code 1; the run was ended\n");
+}
+
+// What a lost worker had to do, the others have done.
+TEST_F(Launch, AForeignProgramThatIsKilledTooOften) {
+  foreign_ = supervise_ = true;
+  const Ended ended = launch(2, "test $RANK = 1 && kill -9 $$; sleep 0.5");
+  EXPECT_EQ(ended.code, 0);
+  EXPECT_EQ(ended.err, "tacet: worker 1 was killed by signal 9; it is started again (1 of 1)\n");
+}
+
+TEST_F(Launch, WhoEndsTooLateIsNamed) {
+  supervise_ = true;
+  const Ended ended = launch(2, "test $RANK = 1 && exit 0; exec sleep 60");
+  EXPECT_EQ(ended.code, 0);
+  EXPECT_EQ(ended.err, "tacet: worker 0 was killed, as it had not ended 1.5 s after the first that ended well\n");
+}
+
+// As of `tacet launch … | head`.
+TEST_F(Launch, AReaderWhoGoesAwayEndsNothing) {
+  foreign_ = supervise_ = true;
+  start(2, "test $RANK = 0 && exit 0; for k in 1 2 3; do echo line; echo problem >&2; sleep 0.2; done; touch $F/done");
+  ::close(std::exchange(out_[0], -1));
+  ::close(std::exchange(err_[0], -1));
+  EXPECT_EQ(end().code, 0);
+  EXPECT_TRUE(std::filesystem::exists(folder_ / "done"));
+  expect_nobody_left();
+}
+
+// A program counts on SIGPIPE: without it `seq … | head` would go on.
+TEST_F(Launch, AProgramHasItsOwnSigpipe) {
+  foreign_ = supervise_ = true;
+  EXPECT_EQ(launch(1, "sh -c 'kill -PIPE $$; echo alive' || echo ended").out, "ended\n");
 }
 
 TEST_F(Launch, AllWell) {

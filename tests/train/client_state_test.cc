@@ -1,11 +1,14 @@
 // Clients' vectors that are kept in mapped files.
 #include "train/client_state.h"
 
+#include <sys/mount.h>
+
 #include <filesystem>
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include "support/error_of.h"
 #include "support/temp_folder.h"
 #include "tacet/error.h"
 
@@ -41,6 +44,22 @@ TEST_F(Spill, VectorsOutliveTheirTable) {
     kept = vectors.all().at(2);
   }
   EXPECT_EQ(kept.sum().item<float>(), 10);
+}
+
+// A write into a sparse file that the disk has no room for ends the process by SIGBUS.
+TEST_F(Spill, AFullDiskIsAnError) {
+  if (::mount("tacet-test", folder.c_str(), "tmpfs", 0, "size=1m") != 0) GTEST_SKIP() << "no right to mount a small disk";
+  {
+    PerClient vectors;
+    SpillClientState(folder, 0, 4).clients("momentum", vectors);
+    const Vec like = at::ones({150000});  // 0.6 MB
+    vectors.put(3, like);
+    vectors.put(3, like);  // the same room
+    test::expect_mentions(test::error_of([&] { vectors.put(1, like); }),
+                          {"run.client_state", folder, "client 1, 600000 bytes", "No space left"});
+    EXPECT_EQ(vectors.all().at(3).sum().item<float>(), 150000);
+  }
+  ::umount2(folder.c_str(), MNT_DETACH);
 }
 
 TEST_F(Spill, AFolderThatCannotBeWrittenIsAnError) {

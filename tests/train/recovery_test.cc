@@ -2,6 +2,7 @@
 // a thread with connections of its own, are lost at a chosen exchange. Processes that are really killed are in tests/cli.
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <thread>
 
 #include <ATen/ATen.h>
@@ -349,24 +350,28 @@ class Runs : public testing::Test {
       threads.emplace_back([&, q] {
         std::string ended;
         Result result;
-        try {
-          MembershipOptions options;
-          options.place.rank = q;
-          options.place.size = workers;
-          options.place.port = store.port();
-          options.place.hosted = true;
-          options.place.timeout_seconds = 1;
-          options.exchange = "gloo";
-          options.min_workers = min_workers;
-          MortalMembership membership(options, faults, events);
-          Holding observer(membership, q == 0 ? hold : 0);
-          result = train(recipe_, membership, {.out = out}, observer);
-          ended = result.status;
-        } catch (const Died&) {
-          ended = "died";
-        } catch (const std::exception& e) {
-          ended = e.what();
-        }
+        MembershipOptions options;
+        options.place.rank = q;
+        options.place.size = workers;
+        options.place.port = store.port();
+        options.place.hosted = true;
+        options.place.timeout_seconds = 1;
+        options.exchange = "gloo";
+        options.min_workers = min_workers;
+        const auto live = [&](const Recipe& recipe, bool rejoin) {
+          try {
+            MortalMembership membership(options, faults, events);
+            Holding observer(membership, q == 0 ? hold : 0);
+            result = train(recipe, membership, {.out = out, .rejoin = rejoin}, observer);
+            ended = result.status;
+          } catch (const Died&) {
+            ended = "died";
+          } catch (const std::exception& e) {
+            ended = e.what();
+          }
+        };
+        live(recipe_, false);
+        if (ended == "died" && rejoins_with_) live(*rejoins_with_, true);
         const std::lock_guard lock(mutex);
         outcome.ended[static_cast<size_t>(q)] = ended;
         if (ended == "done") outcome.x = result.x;
@@ -394,7 +399,8 @@ class Runs : public testing::Test {
   }
 
   Recipe recipe_ = run_recipe();
-  std::string first_;  // the folder of the first run
+  std::optional<Recipe> rejoins_with_;  // workers that died come back, with this
+  std::string first_;                   // the folder of the first run
 
  private:
   const test::TempFolder folder_;
@@ -471,6 +477,19 @@ TEST_F(Runs, LinesOfARoundThatWasRepeatedByOthersAreForgotten) {
     EXPECT_EQ(o.ended[0], "died") << text_of(faults);
     EXPECT_EQ(o.ended[1], "done") << text_of(faults);
   });
+}
+
+// Somebody has changed the recipe's file meanwhile. The new worker hears of it, and the others go on.
+TEST_F(Runs, AJoinerThatDiffersIsSentAway) {
+  rejoins_with_ = recipe_;
+  rejoins_with_->algorithm.set("eta", 0.25);
+  const Outcome o = run(3, {{2, 1, 30}}, 1, 2);
+  expect_undisturbed(o, straight(), "a joiner that differs");
+  EXPECT_EQ(o.ended[0], "done");
+  EXPECT_EQ(o.ended[1], "done");
+  EXPECT_EQ(
+      o.ended[2],
+      "the recipe's algorithm.eta must be the same for all workers, but it is 0.05 for worker 0 and 0.25 for worker 2");
 }
 
 TEST_F(Runs, NeighboursLostTogetherSendTheRunBackToWhatIsSaved) {

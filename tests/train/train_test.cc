@@ -230,6 +230,96 @@ TEST(Resume, AtAnyRoundGivesTheSameModelAndMetrics) {
   }
 }
 
+// Ends a run after so many rounds.
+struct StopAfter : Observer {
+  explicit StopAfter(int64_t rounds) : last(rounds), stop(rounds == 1) {}
+  void progress(const Progress& p) override { stop = p.round + 1 >= last; }
+  const int64_t last;
+  std::atomic<bool> stop;
+};
+
+std::vector<int> rounds_of(const std::string& folder, const std::string& event) {
+  std::vector<int> rounds;
+  for (const auto& line : lines(folder + "/metrics.jsonl", event)) rounds.push_back(line["round"]);
+  return rounds;
+}
+
+json numbers_of(const std::string& folder) {
+  std::ifstream in(folder + "/checkpoint/state.json");
+  return json::parse(in)["numbers"];
+}
+
+// Has figures besides loss and accuracy, which no checkpoint has.
+struct Figured : Scripted {
+  using Scripted::Scripted;
+  bool evaluates_training() const override { return true; }
+  std::vector<std::pair<std::string, double>> figures(const Vec& x) override {
+    return {{"length", x.norm().item<double>()}};
+  }
+};
+
+json final_of(const std::string& folder) {
+  std::ifstream in(folder + "/summary.json");
+  return json::parse(in)["final"];
+}
+
+TEST(Resume, AFinishedRunHasAllItsFiguresAgain) {
+  const test::TempFolder f;
+  Observer quiet;
+  const Recipe r = recipe("rounds = 3", "eval_train = true");
+  Figured objective({1});
+  train(r, objective, *single_group(), {.out = f / "run"}, quiet);
+  const json before = final_of(f / "run");
+  EXPECT_TRUE(before.contains("eval_length") && before.contains("train_set_loss")) << before;
+  const auto evaluations = rounds_of(f / "run", "eval"), of_training = rounds_of(f / "run", "train");
+  for (const int workers : {1, 2}) {
+    auto groups = thread_groups(workers, 20);
+    std::vector<std::thread> threads;
+    for (auto& group : groups)
+      threads.emplace_back([&] {
+        Figured again({1});
+        train(r, again, *group, {.out = f / "run", .resume = true}, quiet);
+      });
+    for (std::thread& t : threads) t.join();
+    EXPECT_EQ(final_of(f / "run"), before) << workers;
+    EXPECT_EQ(rounds_of(f / "run", "eval"), evaluations) << "one that is made up for has no line";
+    EXPECT_EQ(rounds_of(f / "run", "train"), of_training);
+  }
+}
+
+// A round is an epoch. The checkpoint has the dates of the longer options.
+TEST(Resume, AShorterOptionCountsAtOnce) {
+  const test::TempFolder f;
+  Observer quiet;
+  Scripted objective({1});
+  StopAfter two(2);
+  train(recipe("rounds = 8", "eval_every = 6\ncheckpoint_every = 6"), objective, *single_group(),
+        {.out = f / "run", .stop = &two.stop}, two);
+  EXPECT_EQ(numbers_of(f / "run")["next_eval"]["value"], 6);
+  StopAfter five(5);
+  train(recipe("rounds = 8", "eval_every = 1\ncheckpoint_every = 0.5"), objective, *single_group(),
+        {.out = f / "run", .resume = true, .stop = &five.stop}, five);
+  EXPECT_EQ(rounds_of(f / "run", "eval"), (std::vector<int>{3, 4}));  // round 5's comes with the next one
+  EXPECT_TRUE(fs::exists(f / "run/checkpoint-4"));
+}
+
+TEST(Resume, TheDatesOfAnUnchangedOptionStayToTheBit) {
+  const std::string every = "eval_every = 0.7\ncheckpoint_every = 1.1";
+  const test::TempFolder whole;
+  Observer quiet;
+  Scripted objective({1});
+  train(recipe("rounds = 12", every), objective, *single_group(), {.out = whole / "run"}, quiet);
+  for (const int cut : {1, 3, 7, 10}) {
+    const test::TempFolder f;
+    StopAfter stopper(cut);
+    train(recipe("rounds = 12", every), objective, *single_group(), {.out = f / "run", .stop = &stopper.stop}, stopper);
+    train(recipe("rounds = 12", every), objective, *single_group(), {.out = f / "run", .resume = true}, quiet);
+    EXPECT_EQ(rounds_of(f / "run", "eval"), rounds_of(whole / "run", "eval")) << cut;
+    for (const char* date : {"next_eval", "next_checkpoint", "next_gradient"})
+      EXPECT_EQ(numbers_of(f / "run")[date], numbers_of(whole / "run")[date]) << cut << date;
+  }
+}
+
 // Rounds may be counted in place of epochs: a round is an epoch here, and evaluations come at 3, 6 and at the end.
 TEST(Evaluation, ComesEverySoManyRoundsWhenAsked) {
   const test::TempFolder f;
@@ -239,6 +329,24 @@ TEST(Evaluation, ComesEverySoManyRoundsWhenAsked) {
   std::vector<int> at;
   for (const auto& e : lines(f / "run/metrics.jsonl", "eval")) at.push_back(e["round"]);
   EXPECT_EQ(at, (std::vector<int>{3, 6, 8}));
+}
+
+// The next leader would take the lines that it did not count for those of a round that is repeated, and cut them.
+TEST(SameForAll, TheRoundsThatHaveALine) {
+  auto groups = thread_groups(2, 20);
+  std::vector<std::string> said(2);
+  std::vector<std::thread> threads;
+  for (size_t q = 0; q < 2; ++q)
+    threads.emplace_back([&, q] {
+      Scripted objective({1});
+      Observer quiet;
+      const Recipe r = recipe("rounds = 2", "log_every = " + std::to_string(1 + q));
+      said[q] = test::error_of([&] { train(r, objective, *groups[q], {}, quiet); });
+    });
+  for (std::thread& t : threads) t.join();
+  for (const std::string& text : said)
+    EXPECT_EQ(text,
+              "the recipe's run.log_every must be the same for all workers, but it is 1 for worker 0 and 2 for worker 1");
 }
 
 // ---- a deadline ----
@@ -335,6 +443,25 @@ TEST(Deadline, WhoComesTooLateWasNotThere) {
       expect_the_late_one_was_not_there(p);
     });
   for (std::thread& t : runs) t.join();
+}
+
+// A client's first turn is dropped, so it has no momentum before its next one. Its place in the file has the dropped one's.
+TEST(Deadline, ADroppedTurnLeavesNothingInAFile) {
+  const test::TempFolder f;
+  std::vector<Vec> x;
+  for (const char* place : {"memory", "file"}) {
+    const Recipe r = parse_recipe(
+        "[objective]\nname = \"given\"\n[algorithm]\nname = \"celgc\"\neta = 0.1\ngamma = 0.2\nmomentum = 0.5\n"
+        "interval = 3\n[clients]\ncount = 2\n[schedule]\nrounds = 2\n[run]\nround_deadline = 1\nclient_state = \"" +
+            std::string(place) + "\"\n",
+        "test.toml");
+    Slow objective(6, {1, 2}, {1, -3});
+    objective.slow = {{0, 1}};
+    Observer quiet;
+    x.push_back(train(r, objective, *single_group(), {.out = f / place}, quiet).x);
+    EXPECT_EQ(lines(f.path() + "/" + place + "/metrics.jsonl", "round")[0]["late"], json(std::vector<int>{1}));
+  }
+  EXPECT_TRUE(at::equal(x[0], x[1])) << x[0] << x[1];
 }
 
 TEST(RunFolder, IsNeverWrittenOver) {

@@ -87,7 +87,7 @@ bool make(const std::string& path, const std::string& head, int64_t count, int64
       file.write({reinterpret_cast<const char*>(pixels.data()), static_cast<size_t>(n * bytes)});
       if (since(said) > 3) {
         said = Clock::now();
-        fmt::print(stderr, "decoding pictures into {}: {} of {}\n", path, first + n, count);
+        std::fputs(fmt::format("decoding pictures into {}: {} of {}\n", path, first + n, count).c_str(), stderr);
       }
     }
     file.commit();
