@@ -38,8 +38,9 @@ Convolved finished(const Tensor& y, const ConvNorm& l, const Moments& moments) {
 
 void require_two_values(int64_t n) {
   if (n < 2)
-    throw UserError("batch normalisation must have more than one value of each channel in training, got one: raise "
-                    "data.batch_size");
+    throw UserError(
+        "batch normalisation must have more than one value of each channel in training, got one: raise "
+        "data.batch_size");
 }
 
 bool by_batch(const ConvNorm& l) { return l.training || !l.norm.running_mean.defined(); }

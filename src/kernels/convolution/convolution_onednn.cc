@@ -175,8 +175,17 @@ Shape& shape_of(const at::Tensor& x, const at::Tensor& w, const at::Tensor& y, c
   assert(w.is_contiguous() && x.scalar_type() == at::kFloat && x.size(1) == w.size(1) && y.size(1) == w.size(0));
   const bool rounds = c.precision == Precision::bf16 && !refused(Kernel::convolutions_bf16);
   // oneDNN lays down with a primitive how threads share its sums, so one made for other threads would give other bits.
-  const std::array<int64_t, 11> key = {x.size(0), x.size(1), x.size(2), x.size(3), w.size(0), w.size(2),
-                                       w.size(3), c.stride,  c.padding, rounds,    omp_get_max_threads()};
+  const std::array<int64_t, 11> key = {x.size(0),
+                                       x.size(1),
+                                       x.size(2),
+                                       x.size(3),
+                                       w.size(0),
+                                       w.size(2),
+                                       w.size(3),
+                                       c.stride,
+                                       c.padding,
+                                       rounds,
+                                       omp_get_max_threads()};
   if (known.size() >= kShapes && !known.count(key)) known.clear();
   std::unique_ptr<Shape>& shape = known[key];
   if (!shape) shape = made(x.sizes(), w.sizes(), y.sizes(), c);
