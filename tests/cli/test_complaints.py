@@ -505,7 +505,7 @@ class More(Rows):
             packed = gzip.compress(f.read())
         os.remove(self.path("cut", "train.csv"))
         write_file(self.path("cut", "train.csv.gz"), packed[:-9])
-        self.shows(self.info("labelled-text", "cut"), 2, "train.csv.gz: can't be read: the compressed file is cut off")
+        self.shows(self.info("labelled-text", "cut"), 2, "of its content can't be read: the compressed file is cut off")
 
     def test_odd_entries_of_a_folder(self):
         """A loop of links, a link to nowhere, a pipe and a heic picture called .JPG are errors that name the entry."""

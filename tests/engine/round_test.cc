@@ -214,6 +214,7 @@ TEST_F(RoundTest, ASkippedGradientHasNoLength) {
     EXPECT_EQ(norm, 0);
     EXPECT_EQ(g.abs().max().item<float>(), 0);
     EXPECT_EQ(i.clip(r.rates(0), norm), 0);
+    EXPECT_EQ(objective.buffers()[0].item<float>(), 0) << "running statistics of a batch that is skipped";
     return i.start(at::zeros({4}));
   });
 }

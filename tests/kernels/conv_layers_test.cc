@@ -10,11 +10,13 @@
 #include <torch/utils.h>
 
 #include <functional>
+#include <thread>
 
 #include "kernels/convolution/conv_bias.h"
 #include "kernels/convolution/conv_norm.h"
 #include "kernels/product/product.h"
 #include "reference.h"
+#include "support/error_of.h"
 
 namespace tacet::conv_layers_test {
 namespace {
@@ -245,6 +247,36 @@ TEST(Convolution, FewMapsUnderAStrideHaveTheRightGradientOnSeveralThreads) {
         }
       }
   at::set_num_threads(threads);
+}
+
+// oneDNN lays down with a primitive how threads share its sums: one that was made for one thread must not serve two.
+TEST(Convolution, HasTheBitsOfItsThreadsWhateverRanBefore) {
+  if (!fast_convolutions()) GTEST_SKIP() << "convolutions were refused";
+  const int threads = at::get_num_threads();
+  const Shape s{3, 32, 16, 16, 3, 1, 8, false, false};
+  const Tensor x = torch::randn(s.image()).contiguous(kLast), w = any_weight(s),
+               dy = torch::randn(s.result()).contiguous(kLast);
+  const auto with = [&](int count) {
+    at::set_num_threads(count);
+    return convolved(s, x, w, dy, Precision::f32);
+  };
+  (void)with(1);
+  const auto after = with(2);
+  std::vector<Tensor> fresh;
+  std::thread([&] { fresh = with(2); }).join();  // kernels are kept for each thread of the program
+  for (size_t k = 0; k < after.size(); ++k) EXPECT_TRUE(after[k].equal(fresh[k])) << k;
+  at::set_num_threads(threads);
+}
+
+TEST(ConvNorm, OneValueOfAChannelIsTheUsersMistake) {
+  const Shape s{8, 8, 1, 1, 1, 1, 1, false, false};
+  const Leaves given = norm_leaves(s);
+  ConvNorm layer = norm_layer(s, given);
+  layer.norm.running_mean = torch::zeros({s.out}), layer.norm.running_variance = torch::ones({s.out});
+  const torch::NoGradGuard no_grad;
+  for (const auto function : {conv_norm, conv_norm_naive})
+    EXPECT_NE(test::error_of([&] { function(given[0].contiguous(kLast), layer, {}); }).find("more than one value"),
+              std::string::npos);
 }
 
 // A factor's nearest number of 8 significant bits is off by 2⁻⁸ of it at most, a product of two by 2⁻⁷ + 2⁻¹⁶: so a sum of
