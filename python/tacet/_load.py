@@ -6,8 +6,8 @@ import torch
 from . import _built
 
 # Without the prefix the system's torch would be taken again, and without --no-deps pip would replace NumPy as well.
-_AGAIN = ("build it again in tacet's source folder with `CMAKE_PREFIX_PATH=\"$(python3 -c 'import torch; "
-          "print(torch.utils.cmake_prefix_path)')\" pip install --no-build-isolation --no-deps --force-reinstall .`")
+_AGAIN = ("build it again with `CMAKE_PREFIX_PATH=\"$(python3 -c 'import torch; print(torch.utils.cmake_prefix_path)')\" "
+          "pip install --no-build-isolation --no-deps --force-reinstall .` in tacet's source folder")
 
 
 def _series(version: str) -> str:
