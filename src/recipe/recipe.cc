@@ -47,6 +47,19 @@ std::string join(const std::vector<std::string>& words) {
   return out;
 }
 
+// Returns a path that is given in a file as an absolute one.
+std::string absolute(const std::string& file, const Option& option, const std::string& given) {
+  const fs::path path = expand_home(given);
+  if (given.empty() || path.is_absolute()) return path.string();
+  std::error_code error;
+  const fs::path whole = fs::absolute(fs::path(file).parent_path() / path, error);
+  if (error || (option.path == Path::searched && !fs::exists(whole, error))) return given;
+  // Behind a link, ".." is not the folder before it in the text.
+  const bool up = std::find(path.begin(), path.end(), "..") != path.end();
+  const fs::path found = up ? fs::weakly_canonical(whole, error) : whole.lexically_normal();
+  return (error ? whole : found).string();
+}
+
 class Checker {
  public:
   Checker(RecipeLayers input, std::string source) : input_(std::move(input)), source_(std::move(source)) {
@@ -300,25 +313,14 @@ class Checker {
     if (const auto* whole = std::get_if<int64_t>(&value); whole && option.kind == Kind::number)
       value = static_cast<double>(*whole);
     if (const auto wrong = complaint(option, value)) return complain(layer, given, *wrong);
-    if (option.path != Path::no) value = absolute(layer, option, std::get<std::string>(value));
+    if (option.path != Path::no) value = absolute(input_.layers[layer].file, option, std::get<std::string>(value));
     values.set(option.name, std::move(value));
   }
 
-  // Returns a path that is given in a layer as an absolute one.
-  std::string absolute(size_t layer, const Option& option, const std::string& given) const {
-    const fs::path path = expand_home(given);
-    if (given.empty() || path.is_absolute()) return path.string();
-    std::error_code error;
-    const fs::path whole = fs::absolute(fs::path(input_.layers[layer].file).parent_path() / path, error);
-    if (error || (option.path == Path::searched && !fs::exists(whole, error))) return given;
-    // Behind a link, ".." is not the folder before it in the text.
-    const bool up = std::find(path.begin(), path.end(), "..") != path.end();
-    const fs::path found = up ? fs::weakly_canonical(whole, error) : whole.lexically_normal();
-    return (error ? whole : found).string();
-  }
-
-  // Shows the tables, as layers from `first` on give them: entries, values and defaults.
-  View view_from(size_t first) const {
+  // Shows the tables, as layers from `first` on give them: entries, values and defaults. A key that other keys put out of
+  // use shows its default: what is not in force must not put further keys out of use. Such rules stand on each other at most
+  // `deep` times.
+  View view_from(size_t first, int deep = 2) const {
     const auto option = [this, first](const std::string& name, const std::string& key) -> const Option* {
       for (const RecipeTable& table : tables_) {
         if (table.name != name) continue;
@@ -329,11 +331,15 @@ class Checker {
       }
       return nullptr;
     };
-    const auto value = [this, first, option](const std::string& table, const std::string& key) -> const Value* {
-      for (size_t k = first; k < input_.layers.size(); ++k)
-        if (const Given* given = given_in(k, table, key)) return given->value ? &*given->value : &no_value;
+    const auto value = [this, first, deep, option](const std::string& table, const std::string& key) -> const Value* {
       const Option* o = option(table, key);
-      return o && o->fallback ? &*o->fallback : nullptr;
+      const Value* const otherwise = o && o->fallback ? &*o->fallback : nullptr;
+      for (size_t k = first; k < input_.layers.size(); ++k)
+        if (const Given* given = given_in(k, table, key)) {
+          if (deep > 0 && o && why_unused(*o, table, view_from(first, deep - 1))) return otherwise;
+          return given->value ? &*given->value : &no_value;
+        }
+      return otherwise;
     };
     return {option, value};
   }

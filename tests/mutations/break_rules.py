@@ -240,7 +240,7 @@ SILENT = [
     (D + "images/images.cc", "1: mean and deviation are those of the data at hand", "  set.mean = record.mean;\n", "", "data: NumberedImages.MeanDeviationAndClassesAreTheRecords"),
     (D + "text/vocabulary.cc", "1: the vocabulary is chosen anew", "const bool saved = record && !record->vocabulary.empty();", "const bool saved = false;", "data: Labelled.WordsAndClassesHaveTheNumbersOfTheRecord"),
     ("src/train/session.cc", "1: a resume takes any data", "if (const auto other = difference(read_data_record(record), parse_data_record(run.data_record, \"data\")))", "if (const auto other = std::optional<std::string>())", "cli: Complaints.test_eval_other_data"),
-    ("src/recipe/recipe.cc", "2: paths begin at the working folder", "fs::absolute(fs::path(input_.layers[layer].file).parent_path() / path, error)", "fs::absolute(path, error)", "recipe: Paths.BeginAtTheRecipeThatGivesThem"),
+    ("src/recipe/recipe.cc", "2: paths begin at the working folder", "fs::absolute(fs::path(file).parent_path() / path, error)", "fs::absolute(path, error)", "recipe: Paths.BeginAtTheRecipeThatGivesThem"),
     (D + "files/table.cc", "3: a row with more fields is cut", "if (fields.size() != width)", "if (fields.size() < width)", "data: Folder.ARowThatDoesNotFitItsHeaderIsAnErrorWithFileAndLine"),
     (D + "text/labelled_text.cc", "3: an empty label is a class", "  if (name.empty())\n    throw", "  if (name.empty() && number < 0)\n    throw", "data: Folder.AnEmptyLabelOrUserIsAnErrorWithFileAndLine"),
     (D + "text/labelled_text.cc", "3: blanks belong to a label", "const std::string_view name = trimmed(field);", "const std::string_view name = field;", "data: Folder.BlanksAroundLabelsUsersAndTitlesDoNotCount"),
@@ -277,6 +277,9 @@ T = "src/tasks/"
 OTHERS = [
     ("src/figure/figure_tuning.cc", "the grid's last values are taken", "results.groups[results.best.value_or(0)].settings", "results.groups.back().settings", "figure: FigureTuning.TakesTheBestValuesForAllSeeds"),
     ("src/figure/figure_tuning.cc", "points that have not ended are passed over", "if (state.kind == PointState::Kind::done || state.kind == PointState::Kind::diverged) continue;", "if (state.kind != PointState::Kind::failed) continue;", "figure: FigureTuning.LeavesOutWhatHasDivergedAndNeedsAnEndOfAllOthers"),
+    ("src/recipe/recipe.cc", "a key that is not in force puts others out of use", "if (deep > 0 && o && why_unused(*o, table, view_from(first, deep - 1))) return otherwise;", "", "recipe: UnusedOptions.put_no_further_options_out_of_use"),
+    ("src/kernels/convolution/convolution_onednn.cc", "a convolution of other threads serves", "omp_get_max_threads()};", "0};", "kernels: Convolution.HasTheBitsOfItsThreadsWhateverRanBefore"),
+    ("src/engine/round.cc", "a skipped batch leaves its statistics", "if (before.defined()) buffers.copy_(before);", "", "engine: RoundTest.ASkippedGradientHasNoLength"),
     ("src/comm/rendezvous/server.cc", "a silent client is never asked", "      keep_alive(socket.get());", "", "comm: Store.AsksASilentClientWhetherItIsThere"),
     ("src/data/files/unpacked.cc", "bytes behind a member are passed over", "if (buffer_[begin_] != 0) given_", "if (false) given_", "data: TextLines.ReadsEveryGzipMember"),
     ("src/data/files/picture.cc", "the end of a picture is not looked for", 'if (!has_end()) file_.fail(what + "; the end of the picture is missing");', "", "data: PictureFile.SaysWhatIsWrong"),

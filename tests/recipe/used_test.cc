@@ -187,6 +187,16 @@ TEST(UnusedOptions, of_the_base_go_with_the_kind_that_used_them) {
             "own.toml:4: clients.alpha is used with clients.sampling = \"dirichlet\" only, which is \"fixed\"");
 }
 
+// percent goes with kind = "fixed" alone and turns whole_streams off. Where --set takes the kind back, percent is not in
+// force, and what its base says of whole_streams is.
+TEST(UnusedOptions, put_no_further_options_out_of_use) {
+  const std::string path = std::string(TACET_SOURCE_DIR) + "/recipes/celgc/ptb-awd-lstm-unequal.toml";
+  EXPECT_FALSE(load_recipe(path).data.flag("partition.whole_streams"));
+  EXPECT_TRUE(load_recipe(path, {"data.partition.kind=rotate"}).data.flag("partition.whole_streams"));
+  EXPECT_FALSE(load_recipe(path, {"data.partition.kind=rotate", "data.partition.whole_streams=false"})
+                   .data.flag("partition.whole_streams"));
+}
+
 // As version 0.1 wrote it into a run's folder: every key that has a default, used or not.
 const std::string resolved_before = good_recipe + R"(milestones = []
 factor = 0.1
