@@ -86,6 +86,7 @@ std::vector<CurveTuning> plan_tuning(const Figure& figure, int workers) {
       request.seeds = first_seed(figure, curve);
       request.best = figure.best;
       request.workers = workers;
+      request.of_figure = true;
       if (!figure.tunes_each) add({}, request);
       for (size_t value = 0; figure.tunes_each && value < figure.values.size(); ++value) {
         request.sets = curve.sets;

@@ -212,7 +212,8 @@ SweepPlan plan_sweep(const SweepRequest& request) {
   SweptRecipe base = load_swept_recipe(request.recipe, request.sets);
   SweepPlan plan;
   if (!request.grids.empty()) {
-    if (!base.sweep.axes.empty()) plan.notes.push_back("--grid stands in the place of the axes of the recipe's [sweep]");
+    if (!base.sweep.axes.empty() && !request.of_figure)
+      plan.notes.push_back("--grid stands in the place of the axes of the recipe's [sweep]");
     base.sweep.axes = axes_of_grids(base.recipe, request.grids, request.random_seed);
   }
   if (!request.seeds.empty()) base.sweep.seeds = seeds_of(request.seeds);

@@ -17,6 +17,7 @@ struct SweepRequest {
   std::string best;                      // the figure that decides
   int64_t random_seed = 0;               // draws the random values in `grids`
   int workers = 1;                       // processes of each run
+  bool of_figure = false;                // that its grids replace the recipe's own goes without saying
 };
 
 // A key of a recipe with its value in TOML.

@@ -232,6 +232,7 @@ TEST_F(FigureTuning, RefusesAGridOfTheParameter) {
 }
 
 TEST_F(FigureTuning, TellsWhichAxesNoRunHas) {
+  folder.write("r.toml", small_recipe + "[sweep]\nalgorithm.gamma = [0.1, 0.2]\n");  // which the figure's grid replaces
   figure.curves[0].grids = {"algorithm.eta=0.01,0.02", "fedprox.algorithm.mu=0.1,1"};
   EXPECT_EQ(tuning_notes(figure, plan_tuning(figure, 1)),
             std::vector<std::string>{"celgc, I: the axis algorithm.mu is for fedprox only, which no run of this sweep is"});
