@@ -197,26 +197,20 @@ void add_last(FigureData& data, const Figure& figure, const FigureGroup& group, 
 // target.
 using FirstMeans = std::map<size_t, std::optional<double>>;
 
-double mean_value(const std::vector<double>& values) {
-  double sum = 0;
-  for (const double value : values) sum += value;
-  return sum / static_cast<double>(values.size());
-}
-
 // Adds the speed-up of a group: the mean x of the curve's first group over that of this one. Its deviation is that of this
 // group's x.
 void add_speed_up(FigureData& data, const Figure& figure, const FigureGroup& group, const std::vector<double>& reached,
                   FirstMeans& first) {
   const auto [base, is_first] = first.try_emplace(group.curve);
-  if (is_first && !reached.empty()) base->second = mean_value(reached);
   if (reached.empty()) return;
+  FigureSeries own;
+  add_mean(own, 0, reached);
+  if (is_first) base->second = own.mean[0];
   if (!base->second) {
     data.notes.push_back(
         fmt::format("{}: no speed-up, as no run at the first value has reached the target", group_name(figure, group)));
     return;
   }
-  FigureSeries own;
-  add_mean(own, 0, reached);
   const double ratio = *base->second / own.mean[0], deviation = ratio * (own.high[0] - own.mean[0]) / own.mean[0];
   FigureSeries& series = series_of(data, figure.curves[group.curve].label);
   add_mean(series, as_number(*group.value).value(), {ratio});

@@ -55,7 +55,7 @@ class ClassificationObjective : public NetworkObjective {
       ahead_.expect(batches_.peek(next), next);
     }
     const BatchLoss loss = loss_and_gradient(batch, draw.stream(Purpose::hidden_dropout));
-    // Those of a batch that is not finite are forgotten with it.
+    // A batch that is not finite leaves no statistics behind.
     if (local_statistics_ && buffers().isfinite().all().item<bool>()) statistics_.all()[draw.client] = buffers().clone();
     return loss;
   }

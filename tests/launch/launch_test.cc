@@ -270,7 +270,7 @@ TEST_F(Launch, AForeignProgramThatFailsAfterAnotherEndedWell) {
   EXPECT_EQ(ended.err, "tacet: worker 0 ended with exit code 1; the run was ended\n");
 }
 
-// What a lost worker had to do, the others have done.
+// The others have done what a lost worker had to do.
 TEST_F(Launch, AForeignProgramThatIsKilledTooOften) {
   foreign_ = supervise_ = true;
   const Ended ended = launch(2, "test $RANK = 1 && kill -9 $$; sleep 0.5");
