@@ -23,6 +23,7 @@ struct Celgc : Algorithm {
       Vec y = i.start(x);
       for (int t = 0; t < i.steps(); ++t) {
         auto [g, norm] = i.gradient(y);
+        if (i.skips()) continue;
         norm = add_decay(g, norm, y, rule);                                               // λ inside the norm where asked
         const auto a = [&](double length) { return i.clip(r.rates(t), length, delta); };  // min(η, max(δη, γ/‖g‖))
         Vec* m_i = rule.momentum != 0 ? &m.at(i, y) : nullptr;

@@ -30,6 +30,7 @@ struct CelgcOverlap : Algorithm {
         if (t == delay) y.add_(mean.get() - y_i);
         if (t == r.I) break;
         auto [g, norm] = i.gradient(y);
+        if (i.skips()) continue;
         norm = add_decay(g, norm, y, rule);         // λ inside the norm where asked
         const double a = i.clip(r.rates(t), norm);  // min(η, γ/‖g‖)
         descend(y, g, a, rule, rule.momentum != 0 ? &m.at(i, y) : nullptr);

@@ -20,6 +20,7 @@ struct CelgcPartial : Algorithm {
       Vec y = i.start(first ? x : x_i);
       for (int t = 0; t < i.steps(); ++t) {
         auto [g, norm] = i.gradient(y);
+        if (i.skips()) continue;
         norm = add_decay(g, norm, y, rule);         // λ inside the norm where asked
         const double a = i.clip(r.rates(t), norm);  // min(η, γ/‖g‖)
         descend(y, g, a, rule, rule.momentum != 0 ? &m.at(i, y) : nullptr);

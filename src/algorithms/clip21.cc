@@ -22,7 +22,9 @@ struct Clip21 : Algorithm {
       const Rates rates = r.rates(t);
       const Vec c = r.mean([&](Client& i) {
         Vec &v_i = momenta.at(i, x), &g_i = sent.at(i, x);
-        average_in(v_i, i.gradient(x), beta1);  // vⁱ ← β₁ vⁱ + (1 − β₁) ∇f_i(x)
+        const Vec gradient = i.gradient(x);
+        if (i.skips()) return at::zeros_like(x);
+        average_in(v_i, gradient, beta1);  // vⁱ ← β₁ vⁱ + (1 − β₁) ∇f_i(x)
         Vec c_i = v_i - g_i;
         const double a = i.clip(rates, l2_norm(c_i));
         c_i.mul_(a / rates.eta);  // clip_τ(vⁱ − gⁱ)

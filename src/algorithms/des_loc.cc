@@ -29,8 +29,8 @@ struct DesLoc : Algorithm {
       Vec y = i.start(x);
       for (int t = 0; t < i.steps(); ++t) {
         auto [g, norm] = i.gradient(y);
+        if (i.skips()) continue;
         const double eta = r.rates(t).eta, a = i.clip({eta, eta * max_norm}, norm);
-        if (a == 0) continue;  // the gradient was not finite, and the recipe skips it
         if (a < eta) g.mul_(a / eta);
         average_in(m, g, beta1);                      // m ← β₁ m + (1 − β₁) g
         v.mul_(beta2).addcmul_(g, g, 1 - beta2);      // v ← β₂ v + (1 − β₂) g²

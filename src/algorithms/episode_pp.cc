@@ -25,15 +25,19 @@ struct EpisodePlusPlus : Algorithm {
       Vec& G_i = corrections.at(i, x);
       Vec sum = at::zeros_like(x);  // Σ of the raw gradients
       Vec y = i.start(x);
+      int taken = 0;
       for (int t = 0; t < i.steps(); ++t) {
         Vec g = i.gradient(y);
+        if (i.skips()) continue;
+        ++taken;
         sum.add_(g);
         double length = correct(g, G_i, G);     // ‖g − Gⁱ + G‖
         length = step.direct(i, g, length, y);  // with decay or momentum, where asked
         const double a = clipping ? i.normalized(r.rates(t), length) : i.plain(r.rates(t), length);
         step.take(y, g, a);
       }
-      sum.div_(i.steps());  // Gⁱ of the next round this client takes part in
+      if (taken == 0) return std::vector<Vec>{y, sum};  // nothing new about Gⁱ
+      sum.div_(taken);                                  // Gⁱ of the next round this client takes part in
       const Vec change = sum - G_i;
       G_i.copy_(sum);
       return std::vector<Vec>{y, change};

@@ -30,6 +30,7 @@ struct FedAms : Algorithm {
       Vec y = i.start(x);
       for (int t = 0; t < i.steps(); ++t) {
         const auto [g, norm] = i.gradient(y);
+        if (i.skips()) continue;
         average_in(m, g, beta1);                      // m ← β₁ m + (1 − β₁) g
         v.mul_(beta2).addcmul_(g, g, 1 - beta2);      // v ← β₂ v + (1 − β₂) g²
         y.sub_(m / root, i.plain(r.rates(t), norm));  // y ← y − α m/√v̂

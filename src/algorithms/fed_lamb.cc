@@ -44,6 +44,7 @@ struct FedLamb : Algorithm {
       Vec y = i.start(x);
       for (int t = 0; t < i.steps(); ++t) {
         const auto [g, norm] = i.gradient(y);
+        if (i.skips()) continue;
         const double alpha = i.plain(r.rates(t), norm);
         average_in(m, g, beta1);                  // m ← β₁ m + (1 − β₁) g
         v.mul_(beta2).addcmul_(g, g, 1 - beta2);  // v ← β₂ v + (1 − β₂) g²

@@ -20,6 +20,7 @@ struct FedAvg : Algorithm {
       Vec y = i.start(x);
       for (int t = 0; t < i.steps(); ++t) {
         const auto [g, norm] = i.gradient(y);
+        if (i.skips()) continue;
         const double eta = i.plain(r.rates(t), norm);  // = η; ‖g‖ is shown
         descend(y, g, eta, rule, rule.momentum != 0 ? &m.at(i, y) : nullptr);
       }

@@ -26,7 +26,7 @@ inline void descend_by_layer(Vec& y, const Vec& g, std::span<const Layer> layers
 inline void descend_by_coordinate(Vec& y, const Vec& g, Rates rates, double least,
                                   const std::function<double(double norm)>& factor, const StepRule& rule, Vec* m) {
   const Vec size = g.abs();
-  if (factor(size.max().item<double>()) == 0) return;  // the gradient was not finite, and the recipe skips it
+  factor(size.max().item<double>());
   const Vec a = (rates.gamma / (size + 1e-10)).clamp_(least * rates.eta, rates.eta);
   Vec d = rule.decay_in_norm || rule.weight_decay == 0 ? g : g + rule.weight_decay * y;
   if (rule.momentum != 0) d = m->mul_(rule.momentum).add_(d);

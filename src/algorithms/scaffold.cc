@@ -31,17 +31,22 @@ struct Scaffold : Algorithm {
       Vec& c_i = variates.at(i, x);
       Vec sum = at::zeros_like(x);  // Σ of the raw gradients
       double moved = 0;             // Σ of the steps' factors: I η without clipping
+      int taken = 0;
       Vec y = i.start(x);
       for (int t = 0; t < i.steps(); ++t) {
         Vec g = i.gradient(y);
+        if (i.skips()) continue;
         if (!drift) sum.add_(g);
+        ++taken;
         double length = correct(g, c_i, c);     // ‖g − cⁱ + c‖
         length = step.direct(i, g, length, y);  // with decay or momentum, where asked
         const double a = i.clip(r.rates(t), length);
         step.take(y, g, a);
         moved += a;
       }
-      Vec renewed = !drift ? sum.div_(i.steps()) : moved > 0 ? c_i - c + (x - y).div_(moved) : c_i.clone();
+      const bool renews = drift ? moved > 0 : taken > 0;
+      if (!renews) return std::vector<Vec>{y, at::zeros_like(x)};
+      const Vec renewed = drift ? c_i - c + (x - y).div_(moved) : sum.div_(taken);
       const Vec change = renewed - c_i;
       c_i.copy_(renewed);
       return std::vector<Vec>{y, change};

@@ -18,6 +18,7 @@ struct SgdClip : Algorithm {
     x = r.mean([&](Client& i) {
       Vec y = i.start(x);
       auto [g, norm] = i.gradient(y);
+      if (i.skips()) return y;
       norm = add_decay(g, norm, y, rule);                                               // λ inside the norm where asked
       const auto a = [&](double length) { return i.clip(r.rates(0), length, delta); };  // min(η, max(δη, γ/‖g‖))
       Vec* m_i = rule.momentum != 0 ? &m.at(i, y) : nullptr;

@@ -97,6 +97,7 @@ Vec Client::start(const Vec& x) {
 
 Gradient Client::gradient(const Vec& y) { return draw(y, true); }
 Gradient Client::resample(const Vec& y) { return draw(y, false); }
+bool Client::skips() const { return turn_->skip; }
 
 Gradient Client::draw(const Vec& y, bool local_step) {
   Turn& turn = *turn_;

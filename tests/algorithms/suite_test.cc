@@ -184,18 +184,20 @@ TEST_P(Suite, CountsEveryStep) {
   }
 }
 
-// A client whose third gradient is not finite.
+// A client whose third gradient, or all whose gradients from a round on, are not finite.
 struct Explosive : Quadratic {
-  explicit Explosive(int64_t round = 1) : Quadratic(seven()), round_(round) {}
+  explicit Explosive(int64_t round = 1, bool from_there_on = false)
+      : Quadratic(seven()), round_(round), from_there_on_(from_there_on) {}
   BatchLoss gradient(const BatchKey& draw, const Vec& y) override {
     const BatchLoss s = Quadratic::gradient(draw, y);
-    if (draw.client == 0 && draw.round == round_ && draw.step == 0)
+    if (draw.client == 0 && (from_there_on_ ? draw.round >= round_ : draw.round == round_ && draw.step == 0))
       gradient_buffer()[2] = std::numeric_limits<float>::infinity();
     return s;
   }
 
  private:
   int64_t round_;
+  bool from_there_on_;
 };
 
 // Local epochs: a client's own number of steps, where the row says that its loop asks for it.
@@ -244,6 +246,28 @@ TEST_P(Suite, SkipsAndCountsAGradientThatIsNotFiniteWhenAsked) {
   EXPECT_EQ(trace.counters[0].skipped, 0);
   EXPECT_EQ(trace.counters[1].skipped, 1);
   EXPECT_TRUE(std::isfinite(l2_norm(x)));
+}
+
+// Returns what a method keeps for client 0 between its steps. A client's own model is none of it: it follows the server too.
+std::map<std::string, Vec> own_state(Algorithm& algorithm) {
+  Snapshot now;
+  algorithm.state(now);
+  std::map<std::string, Vec> own;
+  for (const auto& [name, all] : now.per_client)
+    if (const auto found = all.find(0); found != all.end() && name != "models") own[name] = found->second;
+  return own;
+}
+
+TEST_P(Suite, ASkippedStepLeavesItsClientsStateAsItWas) {
+  Trial t = busy(1, 1);
+  t.skip_non_finite = true;
+  Explosive objective(2, /*from_there_on=*/true);
+  const auto algorithm = t.method->make(t.options);
+  Vec x = objective.initial();
+  test::run_on(*single_group(), t, objective, *algorithm, x, 0, 2);
+  const auto before = own_state(*algorithm);
+  test::run_on(*single_group(), t, objective, *algorithm, x, 2, 3);
+  for (const auto& [name, vector] : own_state(*algorithm)) EXPECT_TRUE(same_bits(vector, before.at(name))) << name;
 }
 
 TEST_P(Suite, ReadsNoMoreThanItsOptions) {
