@@ -49,11 +49,14 @@ class Client {
 
   // Returns ∇F_i(y; ξ) at the client's next mini-batch ξ: one of its local steps. The next call overwrites the result. A
   // loss or gradient that is not finite throws UserError with round, client and step. Where the recipe says to skip
-  // (run.non_finite), it is counted, the gradient is zero and the factor asked for next is 0, so the step is not taken.
+  // (run.non_finite), it is counted, the gradient is zero and the factor asked for next is 0.
   Gradient gradient(const Vec& y);
   // Returns the gradient at a mini-batch ξ̃ that belongs to no local step. The schedule does not move and the loss is not
   // shown. Its samples count as extra samples, not as part of an epoch.
   Gradient resample(const Vec& y);
+  // Returns true if the last gradient was not finite and the recipe skips it. A local step is then not taken, and leaves the
+  // client's state as it is: momentum, moments, corrections. A mean of gradients has it as zero.
+  bool skips() const;
 
   // Return the factor of the step along g, given norm = ‖g‖. Each is counted as a step, and gradient() comes before it.
   // min(η, γ/(1e-10 + ‖g‖)), and no less than `least`·η
@@ -256,7 +259,9 @@ struct AlgorithmInfo {
   std::string use;                                                      // when to take it, one sentence
   std::function<double(int I)> vectors_sent = [](int) { return 1.0; };  // d-vectors, per client and round
   std::function<double(int I)> collectives = [](int) { return 1.0; };   // collectives in a round
-  std::function<std::unique_ptr<Algorithm>()> create;                   // maker of one whose options have no values yet
+  // Gradients of a client's round that belong to no local step, by the row's options and I.
+  std::function<double(const Values& options, int I)> resamples = [](const Values&, int) { return 0.0; };
+  std::function<std::unique_ptr<Algorithm>()> create;  // maker of one whose options have no values yet
   Clips clips = Clips::never;
   bool single_client = false;        // runs on one client only
   bool every_client = false;         // all clients take part in every round: no client sampling

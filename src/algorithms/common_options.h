@@ -5,6 +5,7 @@
 #include <limits>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "tacet/algorithm.h"
 #include "tacet/options.h"
@@ -12,6 +13,9 @@
 namespace tacet {
 
 inline constexpr double infinity = std::numeric_limits<double>::infinity();
+
+// The conditions of options that do nothing where a client takes one step between two communications.
+inline const std::vector<OnlyWith> several_steps = {{"interval"}, {"local_epochs"}};
 
 inline void beta(OptionList& o, std::string name, double& member, double fallback, std::string doc) {
   o.number(std::move(name), member, fallback, half_open(0, 1), std::move(doc));

@@ -30,6 +30,7 @@ struct Episode : Algorithm {
       Vec y = i.start(x);
       for (int t = 0; t < i.steps(); ++t) {
         Vec g = i.gradient(y);
+        if (i.skips()) continue;
         double length = correct(g, G_i, G);     // ‖g − Gⁱ + G‖
         length = step.direct(i, g, length, y);  // with decay or momentum, where asked
         const double a = clipping ? i.normalized(r.rates(t), length) : i.plain(r.rates(t), length);
@@ -60,6 +61,7 @@ AlgorithmInfo episode() {
           .use = "Exploding gradients and clients whose data differ; all or most of them take part.",
           .vectors_sent = two,
           .collectives = two,
+          .resamples = [](const Values& o, int) { return static_cast<double>(o.integer("resampling")); },
           .create = [] { return std::make_unique<Episode>(); },
           .clips = Clips::always,
           .fresh_models = true,

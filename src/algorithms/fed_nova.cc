@@ -11,8 +11,10 @@ namespace {
 struct FedNova : Algorithm {
   void options(OptionList& o) override {
     beta(o, "momentum", rule.momentum, 0, "heavy-ball momentum ρ of the local steps; it restarts in every round");
+    o.all().back().only_with_one_of = several_steps;
     weight_decay(o, rule.weight_decay);
     o.number("mu", mu, 0, at_least(0), "weight μ of a proximal term").not_with = {{"momentum"}};
+    o.all().back().only_with_one_of = several_steps;
     o.flag("weighted", weighted, true, "weigh clients by their shares of the data");
   }
 
@@ -22,9 +24,9 @@ struct FedNova : Algorithm {
       double a = 0, c = 0, steps = 0;
       for (int t = 0; t < i.steps(); ++t) {
         auto [g, norm] = i.gradient(y);
+        if (i.skips()) continue;
         if (mu != 0) g.add_(y - x, mu), norm = l2_norm(g);
         const double eta = i.plain(r.rates(t), norm);
-        if (eta == 0) continue;  // the gradient was not finite, and the recipe skips it
         descend(y, g, eta, rule, &m);
         c = rule.momentum * c + 1;   // what this step's gradient weighs, and those before it
         a = (1 - eta * mu) * a + c;  // of the round

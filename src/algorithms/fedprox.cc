@@ -8,7 +8,7 @@ namespace {
 struct FedProx : Algorithm {
   void options(OptionList& o) override {
     step_rule(o, rule);
-    o.number("mu", mu, 0.01, at_least(0), "weight μ of the proximal term");
+    o.number("mu", mu, 0.01, at_least(0), "weight μ of the proximal term").only_with_one_of = several_steps;
   }
 
   void round(Round& r, Vec& x) override {
@@ -16,6 +16,7 @@ struct FedProx : Algorithm {
       Vec y = i.start(x);
       for (int t = 0; t < i.steps(); ++t) {
         Vec g = i.gradient(y);
+        if (i.skips()) continue;
         g.add_(y - x, mu);  // ∇ of the proximal term
         descend(y, g, i.plain(r.rates(t), l2_norm(g)), rule, rule.momentum != 0 ? &m.at(i, y) : nullptr);
       }

@@ -43,6 +43,7 @@ AlgorithmInfo independent_normalized() {
           .use = "One machine or a fast network, exploding gradients whose noise biases clipping.",
           .vectors_sent = [](int I) { return 2.0 * I; },
           .collectives = every,
+          .resamples = [](const Values&, int I) { return static_cast<double>(I); },
           .create = [] { return std::make_unique<IndependentNormalized>(); },
           .every_client = true};
 }

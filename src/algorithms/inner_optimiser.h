@@ -39,7 +39,10 @@ struct InnerOptimiser {
     o.number("weight_decay", rule.weight_decay, defaults.weight_decay, at_least(0),
              "λ: sgd adds λy to the step's direction, after the norm was taken; adamw and muon take ηλy off y");
     o.flag("decay_in_norm", rule.decay_in_norm, false, "λy is added to the gradient before its norm is taken, not after");
-    if (defaults.weight_decay == 0) o.all().back().only_with = {{"weight_decay"}};
+    if (defaults.weight_decay == 0)
+      o.all().back().only_with = {{"weight_decay"}};
+    else
+      o.all().back().not_with = {{"weight_decay", {0.0}}};
     o.number("max_norm", max_norm, defaults.max_norm, above_or_infinite(0),
              "gradients longer than this are shortened to it, where gamma is inf; inf: never")
         .not_with = {{"gamma"}};
@@ -58,11 +61,11 @@ struct InnerOptimiser {
   // Takes the client's local step from y along the gradient, which it may overwrite. Takes none where the recipe skips a
   // gradient that was not finite.
   void step(Client& i, Rates rates, Gradient gradient, Vec& y, std::span<const Layer> layers) {
+    if (i.skips()) return;
     Vec& g = gradient.g;
     const double eta = rates.eta, norm = add_decay(g, gradient.norm, y, rule);  // λ inside the norm where asked
     const bool by_gamma = std::isfinite(rates.gamma);
     const double a = i.clip(by_gamma ? rates : Rates{eta, eta * max_norm}, norm);  // min(η, γ/‖g‖)
-    if (a == 0) return;
     if (const double kept = max_norm / (norm + 1e-6); !by_gamma && kept < 1) g.mul_(kept);
     if (kind == "sgd") return descend(y, g, by_gamma ? a : eta, rule, rule.momentum != 0 ? &first.at(i, y) : nullptr);
     if (by_gamma && a < eta) g.mul_(a / eta);

@@ -13,7 +13,8 @@ struct NormEc : Algorithm {
   void options(OptionList& o) override {
     o.number("alpha", alpha, 1, above(0), "α: added to the length by which a message is divided");
     o.number("message_length", message_length, 0.5, above(0), "β: no message is longer; below 2α");
-    o.number("local_rate", local_rate, 1, above(0), "step size of the local steps, in units of η");
+    o.number("local_rate", local_rate, 1, above(0), "step size of the local steps, in units of η").only_with_one_of =
+        several_steps;
     o.flag("server_normalised", server_normalised, false, "every step of the common model has length η");
   }
 
@@ -29,7 +30,8 @@ struct NormEc : Algorithm {
         sum.add_(g, a);
         moved += a;
       }
-      Vec difference = (moved > 0 ? sum.div_(moved) : sum).sub_(g_i);  // (x − y)/Σa − gⁱ
+      if (moved == 0) return at::zeros_like(x);    // no step was taken: nothing new about gⁱ
+      Vec difference = sum.div_(moved).sub_(g_i);  // (x − y)/Σa − gⁱ
       difference.mul_(message_length / (alpha + l2_norm(difference)));
       g_i.add_(difference);
       return difference;

@@ -180,8 +180,9 @@ struct DryRun {
   double vectors = 0, bytes = 0;  // of one client's messages in a round
   Cost cost;
   double round_seconds = 0;
-  int64_t guessed_from = 0;  // largest batch that was measured where the step was not; 0: the step itself was measured
-  Recipe setting;            // with clients.count
+  double longest_seconds = 0;  // of a round with `longest`
+  int64_t guessed_from = 0;    // largest batch that was measured where the step was not; 0: the step itself was measured
+  Recipe setting;              // with clients.count
 };
 
 void print_missing(const DatasetInfo& data, const std::string& what) {
@@ -213,7 +214,7 @@ void print_dry_run(const DryRun& r) {
              r.workers == 1 ? "" : "s");
   if (r.measured)
     fmt::print("            with the first I, {}; about {:.3g} s with I = {}. The run's own times decide between them\n",
-               r.interval, r.round_seconds / r.interval * r.longest, r.longest);
+               r.interval, r.longest_seconds, r.longest);
   if (r.guessed_from > 0)
     fmt::print("memory      more than the {} of a step with data.batch_size = {}; this machine has {}\n",
                human_bytes(r.cost.bytes), r.guessed_from, human_bytes(this_memory().total));
@@ -240,9 +241,7 @@ nlohmann::json json_of(const DryRun& r) {
                       {"round_seconds", r.round_seconds},
                       {"extrapolated", r.guessed_from > 0},
                       {"memory_bytes", r.cost.bytes}};
-  if (r.measured)
-    j["interval_auto"] = {
-        {"first", r.interval}, {"largest", r.longest}, {"round_seconds", r.round_seconds / r.interval * r.longest}};
+  if (r.measured) j["interval_auto"] = {{"first", r.interval}, {"largest", r.longest}, {"round_seconds", r.longest_seconds}};
   j.update(setting_json(r.setting));
   if (!r.own) j["data"] = r.data;
   if (!r.missing.empty()) j["data_missing"] = r.missing;
@@ -323,7 +322,9 @@ DryRun examine(const Recipe& recipe, int workers) {
   r.vectors = vectors / method.parts_of(recipe.algorithm);
   r.bytes = round_bytes(method, recipe.algorithm, vectors, layers);
   r.cost = guess ? Cost{guess->seconds, guess->bytes} : step_cost(*objective, seed, present.front());
-  r.round_seconds = r.cost.seconds * r.interval * turns;
+  const auto seconds_of = [&](int I) { return r.cost.seconds * (I + method.resamples(recipe.algorithm, I)) * turns; };
+  r.round_seconds = seconds_of(r.interval);
+  r.longest_seconds = seconds_of(r.longest);
   if (guess) r.guessed_from = guess->batch;
   return r;
 }
