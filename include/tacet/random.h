@@ -49,6 +49,12 @@ class Stream {
   std::vector<int64_t> permutation(int64_t n);                        // Fisher–Yates over 0 … n−1
   // Returns an independent stream for the k-th part of this draw, such as a layer's mask. k: 0 … 255.
   Stream part(int k) const;
+  // Returns an independent stream for the k-th of any number of draws, of at most `words` numbers of 32 bits each: the k-th
+  // part where it has room, else the step 1 + k behind this one. For keys that have no other steps. Throws UserError for
+  // more than 2^34 words: a tensor of 64 GiB.
+  Stream item(int64_t k, int64_t words) const;
+
+  static constexpr int64_t part_words = int64_t{1} << 26;  // numbers of 32 bits in a part
 
  private:
   std::array<uint32_t, 2> key_;

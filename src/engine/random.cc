@@ -4,6 +4,9 @@
 #include <cassert>
 #include <cmath>
 #include <numeric>
+#include <string>
+
+#include "tacet/error.h"
 
 namespace tacet {
 
@@ -85,6 +88,17 @@ Stream Stream::part(int k) const {
   assert(k >= 0 && k < 256);
   Stream s = *this;
   s.counter_[0] = static_cast<uint32_t>(k) << 24;
+  s.used_ = 4;
+  return s;
+}
+
+Stream Stream::item(int64_t k, int64_t words) const {
+  if (words > int64_t{1} << 34)
+    throw UserError("a tensor must have at most 2^34 random numbers, got " + std::to_string(words));
+  if (k < 256 && words <= part_words) return part(static_cast<int>(k));
+  Stream s = *this;
+  s.counter_[0] = 0;
+  s.counter_[1] += static_cast<uint32_t>(1 + k);
   s.used_ = 4;
   return s;
 }

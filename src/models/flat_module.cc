@@ -33,7 +33,8 @@ Role role_of(const std::string& name, int64_t dimensions) {
   const auto has = [&](const char* part) { return name.find(part) != std::string::npos; };
   if (dimensions < 2) return Role::vector;
   if (has("embed") || begins(name, "wte.") || begins(name, "wpe.") || name == "encoder.weight") return Role::embedding;
-  return has("head") || name == "decoder.weight" ? Role::head : Role::matrix;
+  const bool attention = has("multihead") || has("multi_head");  // torch's name of it in a decoder's layer
+  return (has("head") && !attention) || name == "decoder.weight" ? Role::head : Role::matrix;
 }
 
 // Makes the last matrix the head of a classifier: a model without embeddings, or one that says so.

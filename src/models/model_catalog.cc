@@ -53,6 +53,8 @@ void add_model(ModelInfo model) {
     throw wrong("must have `image` where its task is \"classification\", and only there");
   if ((model.task == "language-model") != static_cast<bool>(model.language))
     throw wrong("must have `language` where its task is \"language-model\", and only there");
+  if ((model.image || model.language) && find_option(model.options, "init"))
+    throw wrong("must not have the key \"init\": every network has it, for a file with the initial weights");
   table().push_back(completed(std::move(model)));
 }
 

@@ -1,11 +1,12 @@
 // See weights.h.
 #include "models/weights.h"
 
-#include <cassert>
 #include <cmath>
 
 #include <torch/nn/module.h>
 #include <torch/types.h>
+
+#include "tacet/error.h"
 
 namespace tacet {
 
@@ -55,11 +56,11 @@ Affine layer_norm(torch::nn::Module& parent, const std::string& child, int64_t w
 
 at::Tensor Dropout::operator()(const at::Tensor& x, double p) {
   if (!draw_ || p == 0) return x;
-  // A part of a stream holds 2^26 numbers; a larger mask runs on into the next parts.
-  constexpr int64_t numbers = int64_t{1} << 26;
+  // A mask that is larger than a part of a stream runs on into the next parts.
   const int first = part_;
-  part_ += static_cast<int>(1 + (x.numel() - 1) / numbers);
-  assert(part_ <= 256);
+  part_ += static_cast<int>(1 + (x.numel() - 1) / Stream::part_words);
+  if (part_ > 256)
+    throw UserError("model.dropout: a pass has more than 256 masks, or numbers for them (2^26 each): fewer layers, or 0");
   return x * mask(x.sizes().vec(), p, draw_->stream(Purpose::hidden_dropout).part(first));
 }
 

@@ -49,6 +49,15 @@ TEST(Stream, EveryPartOfTheKeyMatters) {
   EXPECT_EQ(all.size(), 9u);
 }
 
+// Small items are parts. What a part has no room for, or no number, is a step of its own.
+TEST(Stream, AnItemIsAPartOrAStepOfItsOwn) {
+  const Stream s(1, 2, Purpose::initial_weights, 0, 0);
+  EXPECT_EQ(first_words(s.item(0, 1)), first_words(s.part(0)));
+  EXPECT_EQ(first_words(s.item(255, Stream::part_words)), first_words(s.part(255)));
+  EXPECT_EQ(first_words(s.item(256, 1)), first_words({1, 2, Purpose::initial_weights, 0, 257}));
+  EXPECT_EQ(first_words(s.item(3, Stream::part_words + 1)), first_words({1, 2, Purpose::initial_weights, 0, 4}));
+}
+
 TEST(Stream, SameKeySameNumbersHoweverFarAnotherOneIs) {
   Stream a(7, 1, Purpose::augmentation, 2, 3), b(7, 1, Purpose::augmentation, 2, 3);
   for (int k = 0; k < 1000; ++k) a.bits();

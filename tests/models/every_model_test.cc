@@ -58,6 +58,19 @@ TEST_P(EveryModel, NamesKeysInItsConditionsOfUse) {
     }
 }
 
+// A module whose last matrix is the head, with torch's name of an attention before it.
+TEST(FlatModuleRoles, AttentionIsNoHead) {
+  torch::nn::Module module;
+  module.register_parameter("embedding", at::ones({3, 2}));
+  auto attention = std::make_shared<torch::nn::Module>("multihead_attn");
+  attention->register_parameter("in_proj_weight", at::ones({6, 2}));
+  module.register_module("multihead_attn", attention);
+  module.register_parameter("lm_head", at::ones({3, 2}));
+  const FlatModule flat(module);
+  for (const Layer& l : flat.layers())
+    EXPECT_EQ(l.role, l.name == "embedding" ? Role::embedding : l.name == "lm_head" ? Role::head : Role::matrix) << l.name;
+}
+
 TEST_P(EveryModel, GivesLogitsOfImages) {
   if (!row().image) GTEST_SKIP() << "no image model";
   if (row().name == "torchscript") GTEST_SKIP() << "it is a file of one's own: python/tests/test_torchscript.py writes one";

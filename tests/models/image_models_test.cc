@@ -13,6 +13,7 @@
 #include "data/files/safetensors.h"
 #include "kernels/product/product.h"
 #include "models/images/image_layers.h"
+#include "support/error_of.h"
 #include "support/row_values.h"
 #include "support/temp_folder.h"
 #include "tacet/error.h"
@@ -47,6 +48,20 @@ TEST(ImageModels, SmallNetsHaveTheKnownSizes) {
   EXPECT_EQ(parameters("mlp", mnist), 159'010);
   EXPECT_EQ(parameters("mnist-cnn", mnist), 21'840);
   EXPECT_EQ(parameters("cifar-cnn", cifar), 122'570);
+}
+
+// A part of a stream holds 2^24 normals: the 2^24th of the first layer was the first of the second one.
+TEST(ImageModels, ALargeLayerDrawsNothingOfTheNext) {
+  Weights draw(weights(1), Precision::f32);
+  const Conv large({4096, 4097, 1, 1, 0, false}, draw, Init::he), next({16, 4097, 1, 1, 0, false}, draw, Init::he);
+  const torch::Tensor end = large.weight().flatten().slice(0, int64_t{1} << 24, (int64_t{1} << 24) + 16);
+  EXPECT_FALSE(end.equal(next.weight().flatten().slice(0, 0, 16)));
+}
+
+TEST(ImageModels, APerceptronMayHave255Widths) {
+  const auto deep = [](size_t widths) { return make(keys("mlp", {{"widths", Numbers(widths, 2.0)}}), {1, 1, 2, 2}); };
+  EXPECT_EQ(deep(255)->forward(torch::ones({1, 1, 1, 2}), nullptr).numel(), 2);
+  EXPECT_EQ(test::error_of([&] { deep(256); }), "model.widths must have at most 255 widths, got 256");
 }
 
 // He et al. 2016, table 6: 0.27, 0.46, 0.66, 0.85 and 1.7 million. In detail, with 2n blocks of two 3 × 3 convolutions a

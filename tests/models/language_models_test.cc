@@ -213,6 +213,15 @@ TEST(AwdGru, HasThreeQuartersOfTheLstmsRecurrentParameters) {
   EXPECT_EQ(FlatModule(model).parameters().numel(), 19'168'700);
 }
 
+// Four streams a layer: the 64th layer had none left.
+TEST(AwdGru, MayHaveManyLayers) {
+  AwdLstmOptions o = gru();
+  o.layers = 100;
+  AwdLstm model(o, Stream(1, 0, Purpose::initial_weights, 0, 0));
+  auto state = model.zero_state(3);
+  EXPECT_TRUE(std::isfinite(model.loss(input, target, state, nullptr).objective.item<double>()));
+}
+
 // ---- from a recipe ----
 
 Values keys(const std::string& name, const test::Given& given) { return test::row_values(find_model(name), given); }

@@ -11,9 +11,10 @@
 namespace tacet {
 namespace {
 
-torch::Tensor initial(std::vector<int64_t> shape, Init init, double fan_in, double fan_out, Stream stream) {
+torch::Tensor initial(std::vector<int64_t> shape, Init init, double fan_in, double fan_out, Weights& weights) {
   torch::Tensor t = torch::zeros(shape);
   float* p = t.data_ptr<float>();
+  Stream stream = weights.next(t.numel() * (init == Init::he ? 4 : 1));  // a normal takes four words
   if (init == Init::fan_in) {
     stream.fill_uniform(p, t.numel());
     const double range = 1 / std::sqrt(fan_in);
@@ -36,17 +37,16 @@ torch::Tensor masked(const torch::Tensor& x, std::vector<int64_t> shape, double 
 
 Linear::Linear(int64_t in, int64_t out, Weights& weights, Init init) : precision_(weights.precision()) {
   const auto fan_in = static_cast<double>(in), fan_out = static_cast<double>(out);
-  weight_ = register_parameter("weight", initial({out, in}, init, fan_in, fan_out, weights.next()));
-  bias_ = register_parameter("bias", initial({out}, init == Init::he ? Init::zero : init, fan_in, fan_out, weights.next()));
+  weight_ = register_parameter("weight", initial({out, in}, init, fan_in, fan_out, weights));
+  bias_ = register_parameter("bias", initial({out}, init == Init::he ? Init::zero : init, fan_in, fan_out, weights));
 }
 
 Conv::Conv(const Shape& s, Weights& weights, Init init) : shape_{s.stride, s.padding, weights.precision()} {
   const auto area = static_cast<double>(s.kernel * s.kernel);
   const double fan_in = static_cast<double>(s.in) * area, fan_out = static_cast<double>(s.out) * area;
-  weight_ = register_parameter("weight", initial({s.out, s.in, s.kernel, s.kernel}, init, fan_in, fan_out, weights.next()));
+  weight_ = register_parameter("weight", initial({s.out, s.in, s.kernel, s.kernel}, init, fan_in, fan_out, weights));
   if (s.bias)
-    bias_ =
-        register_parameter("bias", initial({s.out}, init == Init::he ? Init::zero : init, fan_in, fan_out, weights.next()));
+    bias_ = register_parameter("bias", initial({s.out}, init == Init::he ? Init::zero : init, fan_in, fan_out, weights));
 }
 
 void need_side(const std::string& model, const ImageShape& shape, int64_t least) {

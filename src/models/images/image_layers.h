@@ -14,18 +14,17 @@
 
 namespace tacet {
 
-// Hands every layer a stream of its own, in the order in which layers are made, and what it multiplies in. A network has at
-// most 256 of them.
+// Hands every tensor a stream of its own, in the order in which layers are made, and tells what layers multiply in.
 class Weights {
  public:
   Weights(const Stream& stream, Precision precision) : stream_(stream), precision_(precision) {}
-  Stream next() { return stream_.part(layer_++); }
+  Stream next(int64_t words) { return stream_.item(drawn_++, words); }  // words: numbers of 32 bits that are drawn
   Precision precision() const { return precision_; }
 
  private:
   Stream stream_;
   Precision precision_;
-  int layer_ = 0;
+  int64_t drawn_ = 0;
 };
 
 // The start of a layer's weights. fan_in: uniform ± 1/√(inputs), bias alike, torch's default; he: normal with variance 2 /

@@ -33,6 +33,8 @@ struct PerceptronOptions {
 std::vector<int64_t> widths_of(const PerceptronOptions& o) {
   if (!o.widths) return {o.hidden};
   if (o.widths->empty()) throw UserError("model.widths must have at least one width, got an empty list");
+  if (o.widths->size() > 255)  // a stream has no more masks of dropout
+    throw UserError("model.widths must have at most 255 widths, got " + std::to_string(o.widths->size()));
   std::vector<int64_t> widths;
   for (const double w : *o.widths) {
     if (w != std::floor(w)) throw UserError("model.widths must be whole numbers, got " + to_toml(w));

@@ -12,6 +12,7 @@
 #include "kernels/recurrent/lstm.h"
 #include "kernels/recurrent/weight_drop.h"
 #include "models/weights.h"
+#include "tacet/error.h"
 #include "tacet/language_model.h"
 #include "tacet/registry.h"
 
@@ -28,16 +29,18 @@ torch::Tensor locked_dropout(const torch::Tensor& x, double p, const Stream& str
 void AwdLstmOptions::options(OptionList& o) {
   const Range share{.min = 0, .max = 1, .max_open = true};
   std::string mask = weight_drop_rows ? "row" : "element";
-  o.integer("layers", layers, layers, within(1, 1e7), cell == Cell::gru ? "GRU layers" : "LSTM layers");
+  o.integer("layers", layers, layers, within(1, 256), cell == Cell::gru ? "GRU layers" : "LSTM layers");
   o.integer("embedding", embedding, embedding, within(1, 1e7), "width of the embedding and of the last layer");
-  o.integer("hidden", hidden, hidden, within(1, 1e7), "width of the other layers");
+  const std::vector<OnlyWith> one_layer = {{"layers", {int64_t{1}}}};
+  o.integer("hidden", hidden, hidden, within(1, 1e7), "width of the other layers").not_with = one_layer;
   o.flag("tied", tied, tied, "the decoder's matrix is the embedding's");
   o.number("output_dropout", output_dropout, output_dropout, share, "on the last layer's output");
-  o.number("hidden_dropout", hidden_dropout, hidden_dropout, share, "between layers");
+  o.number("hidden_dropout", hidden_dropout, hidden_dropout, share, "between layers").not_with = one_layer;
   o.number("input_dropout", input_dropout, input_dropout, share, "on the embedded words");
   o.number("embedding_dropout", embedding_dropout, embedding_dropout, share, "whole words of the embedding matrix");
   o.number("weight_drop", weight_drop, weight_drop, share, "DropConnect on the recurrent matrices");
-  o.text("weight_drop_mask", mask, mask, {"element", "row"}, "one draw an element, as in the paper, or one a row");
+  o.text("weight_drop_mask", mask, mask, {"element", "row"}, "one draw an element, as in the paper, or one a row")
+      .not_with = {{"weight_drop", {0.0}}};
   o.number("alpha", alpha, alpha, at_least(0), "activation regularisation");
   o.number("beta", beta, beta, at_least(0), "temporal activation regularisation");
   o.number("init_range", init_range, init_range, above(0), "embedding starts uniform in ± this");
@@ -45,25 +48,26 @@ void AwdLstmOptions::options(OptionList& o) {
 }
 
 AwdLstm::AwdLstm(const AwdLstmOptions& options, const Stream& weights) : o_(options) {
-  encoder_ = named(*this, "encoder", "weight", uniform({o_.vocabulary, o_.embedding}, o_.init_range, weights.part(0)));
+  const auto draw = [&](int64_t k, const std::vector<int64_t>& shape, double range) {
+    return uniform(shape, range, weights.item(k, c10::multiply_integers(shape)));
+  };
+  encoder_ = named(*this, "encoder", "weight", draw(0, {o_.vocabulary, o_.embedding}, o_.init_range));
   const auto rnns = register_module("rnns", std::make_shared<torch::nn::Module>("rnns"));
   for (int64_t l = 0; l < o_.layers; ++l) {
     const int64_t in = l == 0 ? o_.embedding : o_.hidden, width = l == o_.layers - 1 ? o_.embedding : o_.hidden;
     const double range = 1 / std::sqrt(static_cast<double>(width));
     const std::string child = std::to_string(l);
     const int64_t rows = gates(o_.cell) * width;
-    const int part = static_cast<int>(4 * l) + 4;
+    const int64_t k = 4 * l + 4;
     Layer layer;
-    layer.w_ih = named(*rnns, child, "weight_ih", uniform({rows, in}, range, weights.part(part)));
-    layer.w_hh = named(*rnns, child, "weight_hh", uniform({rows, width}, range, weights.part(part + 1)));
-    layer.b_ih = named(*rnns, child, "bias_ih", uniform({rows}, range, weights.part(part + 2)));
-    layer.b_hh = named(*rnns, child, "bias_hh", uniform({rows}, range, weights.part(part + 3)));
+    layer.w_ih = named(*rnns, child, "weight_ih", draw(k, {rows, in}, range));
+    layer.w_hh = named(*rnns, child, "weight_hh", draw(k + 1, {rows, width}, range));
+    layer.b_ih = named(*rnns, child, "bias_ih", draw(k + 2, {rows}, range));
+    layer.b_hh = named(*rnns, child, "bias_hh", draw(k + 3, {rows}, range));
     rnns_.push_back(layer);
   }
   decoder_bias_ = named(*this, "decoder", "bias", torch::zeros({o_.vocabulary}));
-  if (!o_.tied)
-    decoder_weight_ =
-        named(*this, "decoder", "weight", uniform({o_.vocabulary, o_.embedding}, o_.init_range, weights.part(1)));
+  if (!o_.tied) decoder_weight_ = named(*this, "decoder", "weight", draw(1, {o_.vocabulary, o_.embedding}, o_.init_range));
 }
 
 std::vector<LstmState> AwdLstm::zero_state(int64_t batch) const {
@@ -83,11 +87,14 @@ AwdLstm::Loss AwdLstm::loss(const torch::Tensor& input, const torch::Tensor& tar
   if (draws) x = locked_dropout(x, o_.input_dropout, draws->input);
 
   torch::Tensor raw;
+  int64_t part = 0;  // of the stream of weight_drop's masks; a large mask runs on into the next ones
   for (size_t l = 0; l < rnns_.size(); ++l) {
     const Layer& layer = rnns_[l];
     torch::Tensor w_hh = layer.w_hh;
     if (draws && o_.weight_drop > 0) {
-      const Stream draw = draws->weights.part(static_cast<int>(l));
+      const Stream draw = draws->weights.part(static_cast<int>(part));
+      part += 1 + (o_.weight_drop_rows ? 0 : (w_hh.numel() - 1) / Stream::part_words);
+      if (part > 256) throw UserError("model.weight_drop: the masks of so many or so wide layers are too large");
       w_hh = o_.weight_drop_rows ? w_hh * mask({w_hh.size(0), 1}, o_.weight_drop, draw)
                                  : weight_drop(w_hh, o_.weight_drop, draw);
     }
