@@ -29,6 +29,7 @@ class FunctionObjective : public Objective {
   Vec buffers() override { return buffers_; }
   Vec gradient_buffer() override { return g_; }
   int64_t training_samples() const override { return samples_; }
+  std::vector<std::string> notes() const override { return problem_.notes; }
 
   BatchLoss gradient(const BatchKey& draw, const Vec& y) override {
     load(y);

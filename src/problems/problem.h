@@ -30,7 +30,8 @@ struct Problem {
   double L0 = 0, L1 = 0;
   // ‖∇f_i(x) − ∇f(x)‖ ≤ κ for all i and x; +∞ where no bound holds.
   double kappa = std::numeric_limits<double>::infinity();
-  std::vector<double> minimiser;  // empty where there is no closed form
+  std::vector<double> minimiser;        // empty where there is no closed form
+  std::vector<std::string> notes = {};  // lines for people
 };
 
 // Returns the rows of the models of task "function".

@@ -41,7 +41,9 @@ class ClassificationObjective : public NetworkObjective {
         model_(make_model(recipe)) {
     keep(recipe, tacet::data_record(*data_, recipe.data.text("name")), data_->notes);
     adopt(*model_, recipe, [this, recipe] { return make_model(recipe); });
-    local_statistics_ = recipe.model.has("batch_norm") && recipe.model.text("batch_norm") == "local";
+    const auto& keys = recipe.model.all();
+    const auto batch_norm = keys.find("batch_norm");  // a model of a program's own may have another key of that name
+    local_statistics_ = batch_norm != keys.end() && batch_norm->second == Value(std::string("local"));
   }
 
   BatchLoss gradient(const BatchKey& draw, const Vec& y) override {

@@ -1,6 +1,8 @@
 // See language_modelling.h.
 #include "tasks/language_modelling.h"
 
+#include <cmath>
+
 #include <ATen/core/grad_mode.h>
 #include <torch/nn/module.h>
 #include <torch/types.h>
@@ -28,7 +30,10 @@ class LanguageObjective : public NetworkObjective, public PassEnds, public Fresh
         batches_(corpus_, batch_options(recipe), recipe.evaluation ? 1 : clients),
         model_(make_model(recipe)),
         batch_size_(text_options(recipe.data).batch_size) {
-    if (splits().empty()) throw UserError("no text can be evaluated: " + notes().front());
+    if (splits().empty()) {
+      const std::vector<std::string> why = notes();
+      throw UserError("no text can be evaluated: " + (why.empty() ? "the corpus has neither valid nor test" : why.front()));
+    }
     const TextOptions text = text_options(recipe.data);
     const int64_t context = model_->context(), longest = longest_batch(text);
     if (context > 0 && context < longest)
@@ -43,22 +48,31 @@ class LanguageObjective : public NetworkObjective, public PassEnds, public Fresh
 
   BatchLoss gradient(const BatchKey& draw, const Vec& y) override {
     load(y);
-    const TextBatch batch = waiting_for([&] { return batches_.next(draw); });
+    const TextBatch batch = waiting_for([&] { return next(draw); });
     LanguageModel::State state = model_->zero_state(batch_size_);
     if (!batch.fresh && hidden_.all().count(draw.client)) unpack(hidden_.all()[draw.client], state);
     gradient_buffer().zero_();
     const LanguageModel::Loss loss = model_->loss(batch.input, batch.target, state, &draw);
     loss.objective.backward();
-    hidden_.all()[draw.client] = pack(state);
-    return {loss.cross_entropy.item<double>(), batch.target.numel()};
+    const double value = loss.cross_entropy.item<double>();
+    // A state that is not finite would spoil all batches of the pass: they would be skipped with this one.
+    Vec carried = pack(state);
+    if (std::isfinite(value) && (carried.numel() == 0 || std::isfinite(l2_norm(carried))))
+      hidden_.all()[draw.client] = std::move(carried);
+    else
+      hidden_.all().erase(draw.client);
+    return {value, batch.target.numel()};
   }
 
-  // Tells as well which texts an evaluation does not see whole, where more than a hundredth is left out.
+  // Tells as well which texts are not seen whole, where more than a hundredth is left out.
   std::vector<std::string> notes() const override {
     std::vector<std::string> out = NetworkObjective::notes();
+    if (const int64_t left = batches_.untrained_tokens(), all = batches_.used_tokens(); 100 * left > all)
+      out.push_back(
+          std::to_string(left) + " of " + std::to_string(all) +
+          " training tokens are in no batch: clients' shards and their streams (data.batch_size) are equally long");
     for (const std::string& split : splits()) {
-      const std::vector<int32_t>& tokens = split == "valid" ? corpus_->valid : corpus_->test;
-      const int64_t left = batches_.unevaluated_tokens(split), all = static_cast<int64_t>(tokens.size());
+      const int64_t left = batches_.unevaluated_tokens(split), all = batches_.evaluated_tokens(split);
       if (100 * left > all)
         out.push_back("the last " + std::to_string(left) + " of " + std::to_string(all) + " tokens of " + split +
                       " are not evaluated: they don't fill the streams of data.eval_batch");
@@ -100,20 +114,24 @@ class LanguageObjective : public NetworkObjective, public PassEnds, public Fresh
   }
 
   void state(StateVisitor& visitor) override {
-    std::vector<int> drawn;
-    for (auto& [client, unused] : hidden_.all()) {
-      drawn.push_back(client);
-      const auto& p = batches_.position(client);
-      positions_.all()[client] = torch::tensor({p.pass, p.offset}, torch::kInt64);
-    }
     visitor.clients("position", positions_);
     visitor.clients("hidden", hidden_);
-    for (const int client : drawn) batches_.position(client) = {};  // unless the visitor says otherwise
-    for (auto& [client, saved] : positions_.all())
-      batches_.position(client) = {saved[0].item<int64_t>(), saved[1].item<int64_t>()};
   }
 
  private:
+  // Returns the client's next batch, from where positions_ says that it is. A round that leaves a client out puts it back
+  // there.
+  TextBatch next(const BatchKey& draw) {
+    TextBatches::Position& p = batches_.position(draw.client);
+    const auto kept = positions_.all().find(draw.client);
+    p = kept == positions_.all().end()
+            ? TextBatches::Position{}
+            : TextBatches::Position{kept->second[0].item<int64_t>(), kept->second[1].item<int64_t>()};
+    TextBatch batch = batches_.next(draw);
+    positions_.all()[draw.client] = torch::tensor({p.pass, p.offset}, torch::kInt64);
+    return batch;
+  }
+
   std::shared_ptr<const Corpus> read_corpus(const Recipe& recipe) {
     const std::string name = recipe.data.text("name");
     Corpus corpus = load_corpus(recipe.data, name);
@@ -173,7 +191,8 @@ class LanguageObjective : public NetworkObjective, public PassEnds, public Fresh
   std::shared_ptr<LanguageModel> model_;
   int64_t batch_size_;
   bool afresh_ = false;  // unit_gradient() starts every batch from the zero state
-  PerClient hidden_, positions_;
+  PerClient hidden_;
+  PerClient positions_;  // pass and offset as int64; only of clients that have drawn
 };
 
 }  // namespace

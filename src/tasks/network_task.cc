@@ -85,7 +85,9 @@ void NetworkObjective::keep(const Recipe& recipe, DataRecord record, const std::
     record.files.push_back(mark_of("model.init", init));
     if (const std::string line = told_of_init(init, record); !line.empty()) notes_.push_back(line);
   }
-  if (recipe.model.has("file")) record.files.push_back(mark_of("model.file", recipe.model.text("file")));
+  const Option* file = find_option(find_model(recipe.model.text("name")).options, "file");
+  if (file && file->path != Path::no && recipe.model.has("file"))
+    record.files.push_back(mark_of("model.file", recipe.model.text("file")));
   if (const auto other = other_data(recipe, record))
     notes_.push_back("these are not the run's data: " + *other + "; words and classes are numbered as there");
   record_ = to_json(record);

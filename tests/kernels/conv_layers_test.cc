@@ -271,12 +271,13 @@ TEST(Convolution, HasTheBitsOfItsThreadsWhateverRanBefore) {
 TEST(ConvNorm, OneValueOfAChannelIsTheUsersMistake) {
   const Shape s{8, 8, 1, 1, 1, 1, 1, false, false};
   const Leaves given = norm_leaves(s);
-  ConvNorm layer = norm_layer(s, given);
-  layer.norm.running_mean = torch::zeros({s.out}), layer.norm.running_variance = torch::ones({s.out});
+  ConvNorm without = norm_layer(s, given), with = without;
+  with.norm.running_mean = torch::zeros({s.out}), with.norm.running_variance = torch::ones({s.out});
   const torch::NoGradGuard no_grad;
   for (const auto function : {conv_norm, conv_norm_naive})
-    EXPECT_NE(test::error_of([&] { function(given[0].contiguous(kLast), layer, {}); }).find("more than one value"),
-              std::string::npos);
+    for (const ConvNorm& layer : {without, with})  // without running statistics all gradients below it were zero
+      EXPECT_NE(test::error_of([&] { function(given[0].contiguous(kLast), layer, {}); }).find("more than one value"),
+                std::string::npos);
 }
 
 // A factor's nearest number of 8 significant bits is off by 2⁻⁸ of it at most, a product of two by 2⁻⁷ + 2⁻¹⁶: so a sum of

@@ -29,20 +29,28 @@ using tacet::Values;
 
 struct TemplateOptions {
   double scale = 1;
-  void options(OptionList& o) { o.number("scale", scale, scale, tacet::above(0), "of the scores"); }
+  bool centred = false;
+  void options(OptionList& o) {
+    o.number("scale", scale, scale, tacet::above(0), "of the scores");
+    o.flag("batch_norm", centred, centred, "a batch's mean is taken off");  // networks of tacet have a text of that name
+  }
 };
 
 // Scores are scale · T x, with a template of each class in T [classes, C·H·W], which starts at 0.
 class Templates : public tacet::ImageModel {
  public:
   Templates(const TemplateOptions& o, const tacet::ImageShape& shape)
-      : scale_(o.scale), templates_(register_parameter("templates", at::zeros({shape.classes, shape.size()}))) {}
+      : scale_(o.scale),
+        centred_(o.centred),
+        templates_(register_parameter("templates", at::zeros({shape.classes, shape.size()}))) {}
   at::Tensor forward(const at::Tensor& x, const tacet::Stream*) override {
-    return scale_ * x.flatten(1).matmul(templates_.t());
+    const at::Tensor flat = x.flatten(1);
+    return scale_ * (centred_ ? flat - flat.mean(0) : flat).matmul(templates_.t());
   }
 
  private:
   double scale_;
+  bool centred_;
   at::Tensor templates_;
 };
 
@@ -162,6 +170,16 @@ struct Outside : testing::Test {
                           };
                           return set;
                         }});
+    tacet::add_dataset({.name = "stripes-without-a-test",
+                        .paper = "this test",
+                        .summary = "rows and columns to train with",
+                        .task = "classification",
+                        .options = tacet::image_options(std::vector<Option>{}),
+                        .images = [](const Values&) {
+                          tacet::ImageData set = read_stripes({});
+                          set.test = {};
+                          return set;
+                        }});
     tacet::add_model({.name = "bigrams",
                       .paper = "this test",
                       .summary = "a table of pairs of words",
@@ -175,6 +193,16 @@ struct Outside : testing::Test {
                         .task = "language-model",
                         .options = tacet::corpus_options({}),
                         .corpus = three_words});
+    tacet::add_dataset({.name = "words-to-train-with",
+                        .paper = "this test",
+                        .summary = "three words in turn",
+                        .task = "language-model",
+                        .options = tacet::corpus_options({}),
+                        .corpus = [](const Values& data) {
+                          tacet::Corpus corpus = three_words(data);
+                          corpus.valid.clear(), corpus.test.clear();
+                          return corpus;
+                        }});
     tacet::add_model({.name = "one-number", .paper = "this test", .summary = "x", .task = "agreement"});
     tacet::add_dataset({.name = "two-opinions", .paper = "this test", .summary = "1 and 3", .task = "agreement"});
     tacet::add_task("agreement", [](const tacet::Recipe&, int) { return std::make_unique<Disagreement>(); });
@@ -222,6 +250,14 @@ TEST_F(Outside, AnImageThatIsNotFiniteIsNamed) {
   tacet::test::expect_mentions(
       tacet::test::error_of([] { train("name = \"flawed-stripes\"\nbatch_size = 8", "name = \"templates\"", "0.5"); }),
       {"the loss is not finite", "training image 5 (counted from 0) has values that are not finite"});
+}
+
+TEST_F(Outside, DataWithNothingToEvaluateIsAnError) {
+  EXPECT_EQ(tacet::test::error_of([] { train("name = \"stripes-without-a-test\"", "name = \"templates\"", "0.5"); }),
+            "data set stripes-without-a-test: there are no test images");
+  EXPECT_EQ(
+      tacet::test::error_of([] { train("name = \"words-to-train-with\"\nbatch_size = 2", "name = \"bigrams\"", "5"); }),
+      "no text can be evaluated: the corpus has neither valid nor test");
 }
 
 TEST_F(Outside, ALanguageModelLearnsACorpus) {
@@ -290,6 +326,12 @@ TEST_F(Outside, RowsHaveTheSharedKeysAndErrorsOfOurs) {
 TEST_F(Outside, NamesAreTakenOnce) {
   EXPECT_THROW(tacet::add_model({.name = "templates", .task = "agreement"}), std::logic_error);
   EXPECT_THROW(tacet::add_model({.name = "other", .task = "classification"}), std::logic_error);
+  EXPECT_THROW(tacet::add_model({.name = "other",
+                                 .task = "language-model",
+                                 .options = {{.name = "init", .kind = tacet::Kind::text}},
+                                 .language = [](const Values&, int64_t vocabulary, uint64_t,
+                                                tacet::Precision) { return std::make_unique<Bigrams>(vocabulary); }}),
+               std::logic_error);
   EXPECT_THROW(tacet::add_dataset({.name = "mnist", .task = "agreement"}), std::logic_error);
   EXPECT_THROW(tacet::add_objective({.name = "handed"}), std::logic_error);
   EXPECT_THROW(tacet::add_task("classification", [](const tacet::Recipe&, int) { return std::make_unique<Disagreement>(); }),

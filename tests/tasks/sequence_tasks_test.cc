@@ -17,6 +17,7 @@
 #include "tasks/bleu.h"
 #include "tasks/fresh_batches.h"
 #include "train/evaluate.h"
+#include "train/round_backup.h"
 
 namespace tacet {
 namespace {
@@ -353,6 +354,31 @@ TEST_F(Language, TheTrainingSetIsCutIntoPiecesWithoutARest) {
   for (int64_t k = 0; k < 6; ++k) targets += 2 * (((k + 1) * 1700 / 6 - k * 1700 / 6) / 2 - 1);
   EXPECT_EQ(full.sums.count, targets);
   EXPECT_EQ(make_objective(recipe(tables(gpt2), {"schedule.rounds=1", "data.max_tokens=300"}), 3)->gradient_units(), 1);
+}
+
+// A client whose turn is dropped lost the batch that it had drawn.
+TEST_F(Language, AClientThatIsPutBackGoesOnWhereItWas) {
+  for (const std::string& model : {gru, gpt2}) {
+    const auto objective = make_objective(recipe(tables(model), {"schedule.rounds=1"}), 3);
+    const Vec x = objective->initial();
+    const auto drawn = [&](int64_t step) { return objective->gradient({.seed = 1, .client = 1, .step = step}, x).loss; };
+    for (const bool first : {true, false}) {  // a client that has nothing yet, and one that has
+      RoundBackup undo;
+      undo.begin([&](StateVisitor& v) { objective->state(v); });
+      undo.before(1);
+      const double loss = drawn(first ? 0 : 1);
+      undo.restore(1);
+      EXPECT_EQ(drawn(first ? 0 : 1), loss) << model;
+      EXPECT_NE(drawn(first ? 0 : 1), loss) << model << ": the next batch is another one";
+    }
+  }
+}
+
+// 1,700 tokens on 3 clients are shards of 566: 100 streams of 5 each.
+TEST_F(Language, TellsWhichTrainingTokensNobodySees) {
+  const auto objective = make_objective(recipe(tables(gpt2), {"schedule.rounds=1", "data.batch_size=100"}), 3);
+  EXPECT_EQ(objective->notes(), std::vector<std::string>{"200 of 1700 training tokens are in no batch: clients' shards and "
+                                                         "their streams (data.batch_size) are equally long"});
 }
 
 // A text has 1,700 tokens, of which two streams of an evaluation see all and 600 streams 1,200.

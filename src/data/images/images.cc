@@ -264,11 +264,31 @@ void renumber(ImageData& set, const DataRecord& record) {
 
 }  // namespace
 
+namespace {
+
+// Throws UserError unless a row's reader has filled in what the rest relies on.
+void check_filled(const ImageData& set, const std::string& name) {
+  const auto wrong = [&](const std::string& what) { return UserError("data set " + name + ": " + what); };
+  const auto channels = static_cast<size_t>(set.shape.channels);
+  if (set.train.size() == 0) throw wrong("there are no training images");
+  if (set.test.size() == 0) throw wrong("there are no test images");
+  if (set.mean.size() != channels || set.deviation.size() != channels)
+    throw wrong(fmt::format("mean and deviation must have {} numbers, one a channel, got {} and {}", channels,
+                            set.mean.size(), set.deviation.size()));
+  for (const auto& [part, split] : {std::pair{"training", &set.train}, {"validation", &set.valid}, {"test", &set.test}})
+    for (const int32_t label : split->labels)
+      if (label < 0 || label >= set.shape.classes)
+        throw wrong(fmt::format("the labels of {} images must be 0 … {}, got {}", part, set.shape.classes - 1, label));
+}
+
+}  // namespace
+
 std::shared_ptr<const ImageData> load_images(const Values& data, const std::optional<DataRecord>& record) {
   const DatasetInfo& row = find_dataset(data.text("name"));
   if (!row.images) throw std::logic_error(row.name + " is no image data set");
   const ImageOptions o = image_options(data);
   const auto set = std::make_shared<ImageData>(row.images(data));
+  check_filled(*set, row.name);
   const bool saved = record && record->class_count > 0, partial = data.has("partial") && data.flag("partial");
   if (saved)
     renumber(*set, *record);

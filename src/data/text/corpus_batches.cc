@@ -69,11 +69,12 @@ const std::vector<int32_t>& tokens_of(const Corpus& corpus, const std::string& s
 }  // namespace
 
 void TextOptions::options(OptionList& o) {
-  o.integer("batch_size", batch_size, batch_size, at_least(1), "parallel streams of text of each client");
-  o.integer("bptt", bptt, bptt, at_least(2), "positions that gradients go back in time (the mean, when lengths are random)");
+  o.integer("batch_size", batch_size, batch_size, within(1, 1e6), "parallel streams of text of each client");
+  o.integer("bptt", bptt, bptt, within(2, 1e6),
+            "positions that gradients go back in time (the mean, when lengths are random)");
   o.flag("random_lengths", random_lengths, random_lengths,
          "draw each batch's length around bptt (95 %) or bptt / 2 and scale the step with it, as AWD-LSTM does");
-  o.integer("eval_batch", eval_batch, eval_batch, at_least(1), "parallel streams of text in an evaluation");
+  o.integer("eval_batch", eval_batch, eval_batch, within(1, 1e6), "parallel streams of text in an evaluation");
   o.text("partition.kind", partition, partition, {"rotate", "fixed"},
          "rotate: equal consecutive shards, clients move on to the next shard after each pass; fixed: each keeps its own");
   std::optional<Numbers> shares;
@@ -156,6 +157,12 @@ std::vector<TextBatches::Shard> TextBatches::cut(int64_t tokens, int clients) co
     first = end;
   }
   return shards;
+}
+
+int64_t TextBatches::untrained_tokens() const {
+  int64_t left = used_tokens();
+  for (const Shard& shard : shards_) left -= shard.size - shard.size % options_.batch_size;
+  return left;
 }
 
 int64_t TextBatches::drawn_length(uint64_t seed, int64_t iteration) const {

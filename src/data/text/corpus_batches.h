@@ -81,6 +81,11 @@ class TextBatches {
   // The unit's streams, those from unit·E/U up to (unit + 1)·E/U, as consecutive chunks of at most bptt positions, every
   // position once; the first chunk is fresh. split: "valid" or "test", the first max_eval_tokens of it ("train": all of it).
   std::vector<TextBatch> eval_batches(const std::string& split, int unit) const;
+  // Returns how many tokens of the training text, and of a split, are used: all, or max_tokens and max_eval_tokens.
+  int64_t used_tokens() const;
+  int64_t evaluated_tokens(const std::string& split) const;
+  // Returns the tokens that no client's streams have: shards and streams are equally long.
+  int64_t untrained_tokens() const;
   // Returns the tokens at a split's end that no evaluation sees: its streams are equally long.
   int64_t unevaluated_tokens(const std::string& split) const { return evaluated_tokens(split) % options_.eval_batch; }
 
@@ -97,8 +102,6 @@ class TextBatches {
     int64_t first = 0, size = 0;  // train[first, first + size)
   };
   std::vector<Shard> cut(int64_t tokens, int clients) const;
-  int64_t used_tokens() const;  // of the training text
-  int64_t evaluated_tokens(const std::string& split) const;
   int64_t drawn_length(uint64_t seed, int64_t iteration) const;
   // Returns the length of a batch at this offset of streams of `length` tokens.
   int64_t batch_length(uint64_t seed, int64_t iteration, int64_t length, int64_t offset) const;

@@ -33,8 +33,8 @@ DatasetInfo labelled_row(std::string name, LabelledSet set, std::string origin, 
 void LabelledOptions::options(OptionList& o) {
   const bool own_pairs = set == LabelledSet::pairs, tweets = set == LabelledSet::sentiment140,
              own_texts = set == LabelledSet::texts;
-  o.integer("batch_size", batch_size, batch_size, at_least(1), "examples in a mini-batch of each client");
-  o.integer("eval_batch", eval_batch, eval_batch, at_least(1), "examples in a batch of an evaluation");
+  o.integer("batch_size", batch_size, batch_size, within(1, 1e6), "examples in a mini-batch of each client");
+  o.integer("eval_batch", eval_batch, eval_batch, within(1, 1e6), "examples in a batch of an evaluation");
   o.maybe_text("train_file", train_file, {}, "name of the training file in the folder, when it is not the usual one");
   if (!tweets) o.maybe_text("valid_file", valid_file, {}, "name of the validation file");
   o.maybe_text("test_file", test_file, {}, "name of the test file");

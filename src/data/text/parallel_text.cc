@@ -133,8 +133,8 @@ DatasetInfo parallel_row(std::string name, std::string origin, std::string summa
 }  // namespace
 
 void ParallelOptions::options(OptionList& o) {
-  o.integer("batch_size", batch_size, batch_size, at_least(1), "examples in a mini-batch of each client");
-  o.integer("eval_batch", eval_batch, eval_batch, at_least(1), "examples in a batch of an evaluation");
+  o.integer("batch_size", batch_size, batch_size, within(1, 1e6), "examples in a mini-batch of each client");
+  o.integer("eval_batch", eval_batch, eval_batch, within(1, 1e6), "examples in a batch of an evaluation");
   o.integer("max_samples", max_samples, max_samples, at_least(0),
             "use only so many training pairs, drawn at random; 0: all");
   partition.options(o, false, false);
@@ -146,9 +146,11 @@ void ParallelOptions::options(OptionList& o) {
   o.integer("max_length", max_length, max_length, at_least(1),
             "training pairs with more pieces on a side are left out; longer sources of an evaluation are cut");
   o.integer("pieces", pieces, pieces, at_least(10),
-            "size of the joint subword vocabulary, when it is learned; small texts give fewer");
+            "size of the joint subword vocabulary, when it is learned; small texts give fewer")
+      .not_with = {{"subwords"}};
   o.integer("pieces_from", pieces_from, pieces_from, at_least(1),
-            "learn the vocabulary from at most so many training pairs, evenly spaced");
+            "learn the vocabulary from at most so many training pairs, evenly spaced")
+      .not_with = {{"subwords"}};
   Option& file = o.maybe_text("subwords", subwords, {}, "SentencePiece model to use instead of learning one");
   file.path = Path::yes;
   file.free_on_resume = file.per_machine = true;  // its contents are compared instead

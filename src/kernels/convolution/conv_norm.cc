@@ -54,7 +54,7 @@ struct FusedNorm : torch::autograd::Function<FusedNorm> {
 
 Tensor conv_norm_naive(const Tensor& x, const ConvNorm& l, const Tensor& added) {
   const Tensor y = torch::conv2d(x, l.weight, {}, l.shape.stride, l.shape.padding);
-  if (l.training && l.norm.running_mean.defined()) require_two_values(y.numel() / y.size(1));
+  if (l.training) require_two_values(y.numel() / y.size(1));
   Tensor z = torch::batch_norm(y, l.norm.weight, l.norm.bias, l.norm.running_mean, l.norm.running_variance, by_batch(l),
                                l.norm.momentum, l.norm.epsilon, /*cudnn_enabled=*/false);
   if (added.defined()) z = z + added;

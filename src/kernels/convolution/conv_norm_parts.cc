@@ -17,7 +17,6 @@ namespace {
 
 // running ← running + momentum (new − running), the variance unbiased, as torch does.
 void follow(const BatchNorm& norm, int64_t n, const Tensor& mean, const Tensor& variance) {
-  require_two_values(n);
   const auto momentum = static_cast<float>(norm.momentum);
   const float unbiased = static_cast<float>(n) / static_cast<float>(n - 1);
   float *m = values(norm.running_mean), *v = values(norm.running_variance);
@@ -29,6 +28,7 @@ void follow(const BatchNorm& norm, int64_t n, const Tensor& mean, const Tensor& 
 
 Convolved finished(const Tensor& y, const ConvNorm& l, const Moments& moments) {
   const Tensor mean = at::empty({y.size(1)}), variance = at::empty({y.size(1)});
+  if (l.training) require_two_values(rows_of(y).n);
   moments.finish(values(mean), values(variance));
   if (l.training && l.norm.running_mean.defined()) follow(l.norm, rows_of(y).n, mean, variance);
   return {y, mean, variance};

@@ -82,8 +82,10 @@ void TextClassifierOptions::options(OptionList& o) {
       .only_with = {{"data.vectors"}};
   o.number("dropout", dropout, dropout, share, "between the encoder's layers").only_with = {{"layers"}};
   o.integer("mlp_layers", mlp_layers, mlp_layers, within(0, 1e7), "hidden layers of the classifier; 0: one linear map");
-  o.integer("mlp_hidden", mlp_hidden, mlp_hidden, within(1, 1e7), "width of the classifier's hidden layers");
-  o.text("activation", activation, activation, {"tanh", "relu", "none"}, "of the classifier's hidden layers");
+  o.integer("mlp_hidden", mlp_hidden, mlp_hidden, within(1, 1e7), "width of the classifier's hidden layers").not_with = {
+      {"mlp_layers", {int64_t{0}}}};
+  o.text("activation", activation, activation, {"tanh", "relu", "none"}, "of the classifier's hidden layers").not_with = {
+      {"mlp_layers", {int64_t{0}}}};
   o.number("mlp_dropout", mlp_dropout, mlp_dropout, share, "before each of the classifier's layers");
   o.text("loss", loss, loss, {"cross-entropy", "hinge"},
          "hinge: Crammer and Singer's, max(0, 1 + largest other score − own score)");

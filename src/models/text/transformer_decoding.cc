@@ -130,7 +130,7 @@ std::vector<std::vector<int32_t>> Transformer::translate(const std::vector<View>
       }
       s.live = std::move(live);
       s.scores = std::move(scores);
-      if (position + 1 >= s.limit)  // hypotheses that never end are taken as they are
+      if (position + 1 >= s.limit && s.finished < how.beam)  // hypotheses that never end are taken as they are
         for (size_t k = 0; k < s.live.size(); ++k) finish(s, s.live[k], s.scores[k], how.length_penalty);
       if (s.finished >= how.beam || position + 1 >= s.limit || s.live.empty()) continue;
       for (size_t k = 0; k < s.live.size(); ++k) {
