@@ -78,7 +78,7 @@ Heterogeneity measure_heterogeneity(Objective& objective, const Vec& x, const He
     h.squares.push_back(inner);
     sum += inner;
   }
-  h.kappa = std::sqrt(std::max(0.0, sum / N));
+  h.kappa = sum >= 0 ? std::sqrt(sum / N) : std::numeric_limits<double>::quiet_NaN();
   if (o.corrections) h.corrections = quality_of(*o.corrections, gradients, h, o, all_a, all_b, own);
   return h;
 }

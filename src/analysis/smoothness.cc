@@ -111,12 +111,11 @@ Score SmoothnessProbe::add_gradients(double part, double factor) {
   return total;
 }
 
-void SmoothnessProbe::add_change(double part, double share, SmoothnessPoint& p,
-                                 const std::vector<double>& layer_steps) const {
+void SmoothnessProbe::add_change(double part, double share, SmoothnessPoint& p) const {
   if (p.step > 0) p.smoothness = std::max(p.smoothness, l2_norm(sum_) * share / (part * p.step));
   const std::vector<double> moved = layer_norms(objective_, sum_, share);
   for (size_t l = 0; l < moved.size(); ++l)
-    if (layer_steps[l] > 0) p.layer_smoothness[l] = std::max(p.layer_smoothness[l], moved[l] / (part * layer_steps[l]));
+    if (p.layer_steps[l] > 0) p.layer_smoothness[l] = std::max(p.layer_smoothness[l], moved[l] / (part * p.layer_steps[l]));
   const std::vector<double> changes = coordinates_of(sum_, coordinates_, share);
   for (size_t j = 0; p.step > 0 && j < changes.size(); ++j)
     p.coordinate_smoothness[j] = std::max(p.coordinate_smoothness[j], changes[j] / (part * p.step));
@@ -127,20 +126,20 @@ SmoothnessPoint SmoothnessProbe::measure(const Vec& x) {
   SmoothnessPoint p{.round = before_round_};
   sum_ = at::sub(here_, before_);
   p.step = l2_norm(sum_);
-  const std::vector<double> layer_steps = layer_norms(objective_, sum_, 1);
+  p.layer_steps = layer_norms(objective_, sum_, 1);
   sum_.zero_();
   const Score at_start = add_gradients(0, 1);
   const double share = 1 / at_start.count;
   p.loss = at_start.loss * share;
   p.gradient = l2_norm(sum_) * share;
   p.layer_gradients = layer_norms(objective_, sum_, share);
-  p.layer_smoothness.assign(layer_steps.size(), 0);
+  p.layer_smoothness.assign(p.layer_steps.size(), 0);
   p.coordinate_gradients = coordinates_of(sum_, coordinates_, share);
   p.coordinate_smoothness.assign(coordinates_.size(), 0);
   for (const double part : {1.0, 0.5}) {
     sum_.zero_();
     add_gradients(part, 1);
-    add_change(part, share, p, layer_steps);
+    add_change(part, share, p);
   }
   p.rounding = p.step > 0 ? gradient_error * p.gradient / p.step : 0;
   objective_.workspace().copy_(here_);
@@ -159,9 +158,14 @@ void SmoothnessCloud::add(double gradient, double smoothed, bool counts) {
 
 SmoothnessCloud smoothness_cloud(const std::vector<SmoothnessPoint>& points, std::optional<size_t> layer) {
   SmoothnessCloud cloud;
-  for (const SmoothnessPoint& p : points)
-    cloud.add(layer ? p.layer_gradients.at(*layer) : p.gradient, layer ? p.layer_smoothness.at(*layer) : p.smoothness,
-              p.counts());
+  for (const SmoothnessPoint& p : points) {
+    if (!layer) {
+      cloud.add(p.gradient, p.smoothness, p.counts());
+      continue;
+    }
+    const double gradient = p.layer_gradients.at(*layer), smoothness = p.layer_smoothness.at(*layer);
+    cloud.add(gradient, smoothness, p.counts() && smoothness * p.layer_steps.at(*layer) > 10 * gradient_error * gradient);
+  }
   return cloud;
 }
 

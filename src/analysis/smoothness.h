@@ -22,6 +22,7 @@ struct SmoothnessPoint {
   double smoothness = 0;                                  // L̂
   double rounding = 0;                                    // the part of L̂ that float32 alone may make
   std::vector<double> layer_gradients, layer_smoothness;  // of each layer, over its own part of the step
+  std::vector<double> layer_steps;                        // lengths of those parts
   // |∂_j f(x_t)| of the sampled coordinates, and max_a |∂_j f(z_a) − ∂_j f(x_t)| over the length of the whole step, as in
   // coordinate-wise relaxed smoothness (Crawshaw et al., NeurIPS 2022)
   std::vector<double> coordinate_gradients, coordinate_smoothness;
@@ -54,7 +55,7 @@ class SmoothnessProbe {
   // Adds `factor` times the units' gradients at before + part·(here − before) to the sum. Returns loss and count.
   Score add_gradients(double part, double factor);
   Score add_unit(int unit, double part, double factor);
-  void add_change(double part, double share, SmoothnessPoint& p, const std::vector<double>& layer_steps) const;
+  void add_change(double part, double share, SmoothnessPoint& p) const;
 
   Objective& objective_;
   std::vector<int> units_;

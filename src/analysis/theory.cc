@@ -164,7 +164,7 @@ std::vector<ComplexityOrder> complexity_orders(const ProblemConstants& p) {
   const double D = p.delta, L0 = p.L0, L1 = p.L1, s = p.sigma, k = p.kappa, e2 = p.epsilon * p.epsilon, e4 = e2 * e2;
   const auto N = static_cast<double>(p.clients);
   const double S = p.participating > 0 ? static_cast<double>(p.participating) : N;
-  const double e3 = e2 * p.epsilon, steps = D * L0 * s * s / e4, episodes = (D * L0 + L1 * (k + s) * s) / e3;
+  const double e3 = e2 * p.epsilon, steps = D * L0 * s * s / e4, episodes = D * (L0 + L1 * (k + s)) * s / e3;
   std::optional<double> sgd, clipped;
   if (p.M) sgd = D * (L0 + L1 * *p.M) * (1 / e2 + s * s / e4);
   if (L1 > 0) clipped = std::pow(D + (L0 + L1 * s) * s * s + s * L0 * L0 / L1, 2) / e4;
@@ -175,8 +175,8 @@ std::vector<ComplexityOrder> complexity_orders(const ProblemConstants& p) {
           {"naive parallel", "N machines", "ΔL₀σ²/(Nε⁴)", "ΔL₀σ²/(Nε⁴)", steps / N, steps / N},
           {"CELGC, similar", "N machines", "ΔL₀σ²/(Nε⁴)", "ΔL₀σ/ε³", steps / N, D * L0 * s / e3},
           {"CELGC, differing", "N clients", "ΔL₀(σ+κ)²/(Nε⁴)", "ΔL₀(σ+κ)²/ε³", differing / (N * e4), differing / e3},
-          {"EPISODE", "N clients", "ΔL₀σ²/(Nε⁴)", "(ΔL₀+L₁(κ+σ)σ)/ε³", steps / N, episodes},
-          {"EPISODE++", "S of N clients", "ΔL₀σ²/(Sε⁴)", "(ΔL₀+L₁(κ+σ)σ)/ε³", steps / S, episodes}};
+          {"EPISODE", "N clients", "ΔL₀σ²/(Nε⁴)", "Δ(L₀+L₁(κ+σ))σ/ε³", steps / N, episodes},
+          {"EPISODE++", "S of N clients", "ΔL₀σ²/(Sε⁴)", "Δ(L₀+L₁(κ+σ))σ/ε³", steps / S, episodes}};
 }
 
 }  // namespace tacet

@@ -72,7 +72,7 @@ struct ComplexityOrder {
 };
 
 // Returns the rows of Table 1 (both versions of the paper), then EPISODE (Crawshaw, Bao and Liu, ICLR 2023) and EPISODE++
-// (the same, NeurIPS 2023).
+// (the same, NeurIPS 2023), with one pair of brackets more than in the authors' slides: a number of rounds has no unit.
 std::vector<ComplexityOrder> complexity_orders(const ProblemConstants& constants);
 
 }  // namespace tacet

@@ -122,7 +122,10 @@ json noise_json(const ProbeResult& r, uint64_t seed) {
 json heterogeneity_json(const ProbeResult& r) {
   if (!r.heterogeneity) return missing(r.no_heterogeneity);
   const Heterogeneity& h = *r.heterogeneity;
-  return {{"clients", h.squares.size()}, {"kappa", h.kappa}, {"squares", h.squares}, {"distances_with_noise", h.distances}};
+  return {{"clients", h.squares.size()},
+          {"kappa", numeric(h.kappa)},
+          {"squares", h.squares},
+          {"distances_with_noise", h.distances}};
 }
 
 json sigma_json(const NoiseFigures& n) {

@@ -26,7 +26,7 @@ json looks_json(const ProbeResult& r) {
   json list = json::array();
   for (const FollowedRound* round : looked_at(r)) {
     const Heterogeneity& h = *round->heterogeneity;
-    json look = {{"round", round->round}, {"kappa", h.kappa}, {"gradient_square", numeric(h.gradient_square)}};
+    json look = {{"round", round->round}, {"kappa", numeric(h.kappa)}, {"gradient_square", numeric(h.gradient_square)}};
     if (h.corrections)
       look["corrections"] = {{"clients", h.corrections->clients},
                              {"mean_cosine", numeric(h.corrections->mean_cosine)},
@@ -84,7 +84,7 @@ std::string rounds_table(const ProbeResult& r) {
     rows += fmt::format("{},{},{},{},{},{},{}", round.round, round.clients, round.batch, round.small_square,
                         round.big_square, cell_of(round.drift), cell_of(round.drift_bound));
     const Heterogeneity none, &h = round.heterogeneity ? *round.heterogeneity : none;
-    rows += round.heterogeneity ? fmt::format(",{},{}", h.kappa, h.gradient_square) : ",,";
+    rows += round.heterogeneity ? "," + cell_of(h.kappa) + "," + cell_of(h.gradient_square) : ",,";
     if (h.corrections)
       rows += fmt::format(",{},{},{},{}\n", cell_of(h.corrections->mean_cosine), cell_of(h.corrections->mean_ratio),
                           cell_of(h.corrections->cosine), cell_of(h.corrections->ratio));

@@ -153,7 +153,10 @@ PanelSheet clients_sheet(const ProbeResult& r) {
   PanelSheet sheet{.title = about(r, "Clients' distances from the mean gradient"),
                    .caption = "The distance of each client's gradient from that of all, without the noise."};
   if (!r.heterogeneity) return sheet;
-  Panel p{.title = fmt::format("κ = {:.4g}", r.heterogeneity->kappa), .x_label = "client", .y_label = "‖∇f_i − ∇f‖"};
+  const double kappa = r.heterogeneity->kappa;
+  Panel p{.title = std::isnan(kappa) ? "κ is lost in the noise" : fmt::format("κ = {:.4g}", kappa),
+          .x_label = "client",
+          .y_label = "‖∇f_i − ∇f‖"};
   PanelSeries bars{.label = "root of the unbiased square, 0 where that is below 0", .mark = PanelMark::bars},
       noisy{.label = "distance of the means, with the noise in it", .colour = 1};
   for (size_t i = 0; i < r.heterogeneity->squares.size(); ++i) {

@@ -14,8 +14,11 @@
 #include "analysis/probed_objective.h"
 #include "base/terminal.h"
 #include "data/clients/partition.h"
+#include "tacet/algorithm.h"
+#include "tacet/error.h"
 #include "tacet/group.h"
 #include "tacet/random.h"
+#include "tacet/registry.h"
 #include "tacet/train.h"
 
 namespace tacet {
@@ -127,6 +130,10 @@ Vec follow_run(const ProbeSource& source, const ProbeArguments& a, Objective& ob
     return start.defined() ? start : objective.initial();
   }
   r.units = drawn_samples(objective.gradient_units(), std::min<int64_t>(a.units, objective.gradient_units()), source.seed());
+  const AlgorithmInfo& row = find_algorithm(source.recipe.algorithm.text("name"));
+  if (row.keeps_models || row.own_models)
+    throw UserError("algorithm.name must be a method whose clients meet at a common model, at which a probe measures, got " +
+                    row.name + ", whose clients keep models of their own");
   r.coordinates = drawn_coordinates(r.parameters, source.seed());
   SmoothnessProbe probe(objective, {r.units.begin(), r.units.end()}, a.every, r.coordinates);
   RoundsOptions options = rounds_options(source, r);

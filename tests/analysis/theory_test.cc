@@ -195,9 +195,17 @@ TEST(Orders, AreTheRowsOfTheTable) {
   EXPECT_NEAR(*row("CELGC, similar").rounds, 30000, 1e-3);         // 5·2·3/10⁻³
   EXPECT_NEAR(*row("CELGC, differing").iterations, 490000, 1e-3);  // 5·2·49/(10·10⁻⁴)
   EXPECT_NEAR(*row("CELGC, differing").rounds, 490000, 1e-3);
-  EXPECT_NEAR(*row("EPISODE").rounds, 31000, 1e-3);         // (10 + 7·3)/10⁻³
+  EXPECT_NEAR(*row("EPISODE").rounds, 135000, 1e-3);        // 5·(2 + 7)·3/10⁻³
   EXPECT_NEAR(*row("EPISODE++").iterations, 450000, 1e-3);  // S = 2
   EXPECT_FALSE(row("SGD").rounds);
+  // A loss in another unit, ten times as large, changes no number of steps or rounds.
+  ProblemConstants large{
+      .L0 = 20, .L1 = 1, .sigma = 30, .kappa = 40, .delta = 50, .clients = 10, .epsilon = 1, .M = 60, .participating = 2};
+  for (const ComplexityOrder& r : complexity_orders(large)) {
+    if (r.method == "clipped SGD" || r.method == "CELGC, differing") continue;  // orders for a gradient without a unit
+    EXPECT_NEAR(r.iterations.value_or(0), row(r.method).iterations.value_or(0), 1e-3) << r.method;
+    EXPECT_NEAR(r.rounds.value_or(0), row(r.method).rounds.value_or(0), 1e-3) << r.method;
+  }
   p.M.reset();
   EXPECT_FALSE(complexity_orders(p)[0].iterations);
 }
