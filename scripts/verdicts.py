@@ -53,7 +53,8 @@ class Kept:
         return list(dict.fromkeys([curve for curve, _, _ in self.runs] + [curve for curve, _ in self.diverged]))
 
     def values(self):
-        return list(dict.fromkeys(value for _, value, _ in self.runs))
+        """Those at which a curve has points first, then those at which all runs of all curves diverged."""
+        return list(dict.fromkeys([value for _, value, _ in self.runs] + [value for _, value in self.diverged]))
 
     def of(self, curve, value="", key=None):
         """The runs of a curve that did not diverge. A claim that needs some where there is none is an error."""

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/socket.h>
 
+#include <chrono>
 #include <cstdio>
 #include <thread>
 
@@ -51,16 +52,17 @@ std::string token_of(const httplib::Request& request) {
   return header.starts_with(begin) ? header.substr(begin.size()) : "";
 }
 
-void add_answers(httplib::Server& server, LivePage& live, const std::string& token) {
+void add_answers(httplib::Server& server, LivePage& live, const std::string& token, const std::string& address) {
   server.set_default_headers(
       {{"Cache-Control", "no-store"}, {"Referrer-Policy", "no-referrer"}, {"X-Frame-Options", "DENY"}});
-  server.set_pre_routing_handler([token](const httplib::Request& request, httplib::Response& response) {
-    if (admitted(token, token_of(request), request.get_header_value("Host")))
+  server.set_pre_routing_handler([token, address](const httplib::Request& request, httplib::Response& response) {
+    if (admitted(token, token_of(request), request.get_header_value("Host"), address))
       return httplib::Server::HandlerResponse::Unhandled;
     response.status = 403;
-    response.set_content(token.empty() ? "The page is for this machine: ask for it by localhost or 127.0.0.1.\n"
-                                       : "The page is for those who know its token: add ?token=… to the address.\n",
-                         "text/plain; charset=utf-8");
+    response.set_content(
+        token.empty() ? "The page is for this machine: ask for it by localhost, 127.0.0.1 or the address that was printed.\n"
+                      : "The page is for those who know its token: add ?token=… to the address.\n",
+        "text/plain; charset=utf-8");
     return httplib::Server::HandlerResponse::Handled;
   });
   server.Get("/", [&live](const httplib::Request&, httplib::Response& response) {
@@ -102,7 +104,7 @@ int serve_live(const LiveOptions& options) {
   httplib::Server server;
   server.set_keep_alive_max_count(1);  // a connection that is kept would hold a thread while its browser waits
   server.new_task_queue = [] { return new httplib::ThreadPool(kLiveThreads); };
-  add_answers(server, live, token);
+  add_answers(server, live, token, options.address);
   const int port = bind_live(server, options);
   std::thread serving([&] { server.listen_after_bind(); });
   const bool colons = options.address.find(':') != std::string::npos;
@@ -110,6 +112,9 @@ int serve_live(const LiveOptions& options) {
              token.empty() ? "" : "?token=" + token);
   std::fflush(stdout);
   signals.wait();
+  // stop() does nothing before the thread has begun to listen.
+  for (int tries = 0; !server.is_running() && tries < 1000; ++tries)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
   server.stop();
   serving.join();
   return 0;

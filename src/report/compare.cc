@@ -247,7 +247,9 @@ Table epoch_table(const std::vector<Run>& runs) {
   for (const Run& run : runs) {
     std::map<long, double> own;
     for (const json& line : run.epochs) {
-      double epoch = number(line, "epoch"), loss = number(line, "train_loss");
+      // A line stands where its round ended, which may be some way into the next epoch.
+      double epoch = number(line, "epoch_finished"), loss = number(line, "train_loss");
+      if (std::isnan(epoch)) epoch = std::floor(number(line, "epoch") + 1e-9);
       if (std::isfinite(epoch) && std::isfinite(loss)) own[std::lround(epoch)] = loss;
     }
     for (const auto& [epoch, loss] : own) ++owners[epoch];

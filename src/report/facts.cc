@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 namespace tacet {
 namespace {
@@ -59,6 +60,7 @@ Scores scores(const Run& run, const char* key, bool higher_is_better) {
   if (run.evals.empty()) {  // metrics.jsonl may have been left behind when a run was copied
     s.valid = number(run.summary.value("final", json::object()), key);
     s.valid_best = number(run.summary.value("best", json::object()), key);
+    s.test = number(run.summary.value("final", json::object()), "test_" + std::string(key).substr(std::strlen("eval_")));
   }
   return s;
 }

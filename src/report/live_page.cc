@@ -60,11 +60,11 @@ std::string LivePage::new_trouble() {
 
 std::string random_token() { return fmt::format("{:016x}{:016x}", system_random_word(), system_random_word()); }
 
-bool admitted(const std::string& token, const std::string& given, const std::string& host) {
+bool admitted(const std::string& token, const std::string& given, const std::string& host, const std::string& address) {
   if (!token.empty()) return same_text(token, given);
   const size_t end = host.starts_with("[") ? host.find(']') + 1 : host.find(':');
   const std::string name = host.substr(0, end);
-  return name == "localhost" || name == "[::1]" || name == "127.0.0.1";
+  return name == "localhost" || name == "[::1]" || name == "127.0.0.1" || name == address;
 }
 
 }  // namespace tacet

@@ -30,7 +30,8 @@ class LivePage {
 std::string random_token();
 
 // Returns true if a request may see the page. With a token it must bring it. Without one it must have been sent to a name of
-// this machine (`host` is its header Host), so that no page of another site reads this one by a name of its own.
-bool admitted(const std::string& token, const std::string& given, const std::string& host);
+// this machine, or to the `address` that the server was told (`host` is its header Host), so that no page of another site
+// reads this one by a name of its own.
+bool admitted(const std::string& token, const std::string& given, const std::string& host, const std::string& address);
 
 }  // namespace tacet

@@ -289,7 +289,7 @@ function pictureOf(figure) {
 
 // A field for a target of the figure's values.
 function targetField(figure) {
-  const field = element('input', { type: 'number', step: 'any', className: 'target', value: state.target[figure.id] ?? '' });
+  const field = element('input', { type: 'number', name: `target-${figure.id}`, step: 'any', className: 'target', value: state.target[figure.id] ?? '' });
   field.addEventListener('change', () => {
     state.target[figure.id] = field.value === '' ? null : Number(field.value);
     draw();
@@ -305,6 +305,12 @@ function targetText(figure) {
   const found = lines.map((line) => ({ line, x: reaches(line, target, figure.higher) })).filter(({ x }) => x !== null).sort((a, b) => a.x - b.x);
   const first = found.length ? `: ${found.slice(0, 3).map(({ line, x }) => `${things[line.run].name} at ${AXES[state.x].name} ${tidy(x)}`).join('; ')}` : '';
   return ` ${found.length} of ${lines.length} lines reach ${target}${first}.`;
+}
+
+// A sentence on means that are not of all their runs.
+function meansText(figure) {
+  if (!figure.told.length) return '';
+  return ` ${figure.told.slice(0, 3).join('; ')}${figure.told.length > 3 ? `; and ${figure.told.length - 3} more` : ''}.`;
 }
 
 function toolsOf(figure) {
@@ -330,26 +336,32 @@ function shell(figure) {
   const title = element('h3', {}, figure.title, ' ');
   if (figure.unit) title.append(element('span', { className: 'unit' }, figure.unit));
   const body = element('div', { className: 'plot' });
-  const caption = element('figcaption', {}, figure.caption, targetText(figure), ' ', downloads(figure.key, () => csv(figure), () => pictureOf(figure)));
+  const caption = element('figcaption', {}, figure.caption, targetText(figure), meansText(figure), ' ', downloads(figure.key, () => csv(figure), () => pictureOf(figure)));
   const node = element('figure', { id: `figure-${figure.id}` }, element('div', { className: 'figure-head' }, title, toolsOf(figure)), body, caption);
   return { node, body };
 }
 
-// The points of one thing: a run's, or the mean of a group's with its band.
-function lineOf(figure, thing) {
+// The points of one thing: a run's, or the mean of a group's with its band. `told` gets a line where a mean is not of all runs, or not
+// as long as they are.
+function lineOf(figure, thing, told) {
   const all = thing.runs.map((k) => points(runs[k][figure.source], state.x, figure.key, figure.factor || 1, figure.log));
   const some = all.filter((line) => line.ys.some((y) => y !== null));
+  if (some.length && some.length < all.length) told.push(`${thing.name}: ${some.length} of ${all.length} runs have these values`);
   if (some.length < 2) return some.length ? { raw: some[0], ys: smoothed(some[0].ys, figure.smooth) } : null;
   const mean = meanOf(some.map((line) => ({ xs: line.xs, ys: smoothed(line.ys, figure.smooth) })));
+  const last = Math.max(...some.map((line) => line.xs[line.xs.length - 1]));
+  if (!mean.xs.length) told.push(`${thing.name}: its runs have no stretch in common`);
+  else if (mean.xs[mean.xs.length - 1] < 0.98 * last) told.push(`${thing.name}: the mean ends where its shortest run does`);
   return mean.xs.length ? { raw: { xs: mean.xs, ys: mean.ys }, ys: mean.ys, low: mean.low, high: mean.high } : null;
 }
 
 // The lines of a figure: one a visible thing, over a pale one where it is smoothed. The edges of a band are lines that are not drawn.
 function linesOf(figure) {
   const lines = [];
+  figure.told = [];
   const visible = things.map((_, k) => k).filter((k) => !state.hidden.has(k));
   for (const k of visible) {
-    const line = lineOf(figure, things[k]);
+    const line = lineOf(figure, things[k], figure.told);
     if (!line) continue;
     const { raw, ys, low, high } = line, xs = raw.xs;
     if (low) {
@@ -641,7 +653,11 @@ function draw() {
   list.forEach((figure, k) => plot(figure, shells[k].body, all));
   place.style.minHeight = '';
   charts.forEach((u) => { u.limits = all; });
-  if (focused) [...document.querySelectorAll('input')].find((i) => i.name === focused[0] && i.value === focused[1])?.focus();
+  if (!focused) return;
+  const field = [...document.querySelectorAll('input')].find((i) => i.name === focused[0] && (i.type !== 'radio' || i.value === focused[1]));
+  if (!field) return;
+  if (field.type !== 'radio') field.value = focused[1];  // what is being typed
+  field.focus();
 }
 
 // -- controls ----------------------------------------------------------------------------------------------------------------
@@ -747,7 +763,10 @@ function take(page) {
     document.querySelector(part).replaceWith(document.importNode(page.querySelector(part), true));
     document.querySelectorAll(`${part} details`).forEach((details, k) => { details.open = open[k] || false; });
   }
+  const unscored = scores.length === 0;
   survey();
+  if (!has(state.each, 'train_loss')) state.each = has('rounds', 'train_loss') ? 'rounds' : 'epochs';
+  if (unscored && scores.length) state.final = 'score';
   if (!axes.includes(state.x)) state.x = axes[0] || 'epoch';
   if (!scores.includes(state.score)) state.score = scores[0] || 'eval_loss';
   if (!parameters.includes(state.parameter)) state.parameter = parameters[0];
@@ -757,7 +776,7 @@ function take(page) {
 
 async function follow(seconds) {
   const ask = async (path) => {
-    const answer = await fetch(path + location.search, { cache: 'no-store' });
+    const answer = await fetch(path + location.search, { cache: 'no-store', signal: AbortSignal.timeout(10000) });
     if (!answer.ok) throw new Error(String(answer.status));
     return answer.text();
   };

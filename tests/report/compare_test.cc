@@ -75,6 +75,15 @@ TEST(Facts, ARunWithoutValidationSetIsFollowedOnTheTestSet) {
   EXPECT_EQ(held_out(run).size(), 1u);
 }
 
+TEST(Facts, OfARunThatWasCopiedWithoutItsMetricsAreTheSummarys) {
+  auto run = named("a");
+  run.summary = {{"final", {{"eval_perplexity", 80}, {"test_perplexity", 75}}}, {"best", {{"eval_perplexity", 70}}}};
+  const Scores s = facts(run).perplexity;
+  EXPECT_EQ(s.valid, 80);
+  EXPECT_EQ(s.valid_best, 70);
+  EXPECT_EQ(s.test, 75);
+}
+
 TEST(Facts, TrainLossIsTheLastEpochsOrElseTheMeanOfTheRounds) {
   auto run = named("a");
   run.rounds = {{{"train_loss", 2.0}}, {{"train_loss", nullptr}}, {{"train_loss", 4.0}}};
@@ -136,6 +145,15 @@ TEST(Tables, EqualEpochsAreThoseOfTwoRunsAndAtMostTwelve) {
   EXPECT_TRUE(table.columns[2].best[0]);
   EXPECT_FALSE(table.columns[1].best[0]);
   EXPECT_TRUE(epoch_table({runs[0]}).columns.empty());
+}
+
+// Rounds of 0.9 epochs: the second one ends at 1.8 and finishes the first epoch.
+TEST(Tables, ARoundThatEndsInTheNextEpochBelongsToTheOneItFinished) {
+  RunList runs = {named("a"), named("b")};
+  for (const int e : {1, 2}) runs[0].epochs.push_back(epoch(e, e));
+  runs[1].epochs = {{{"epoch", 1.8}, {"epoch_finished", 1}, {"train_loss", 7.0}},
+                    {{"epoch", 2.7}, {"epoch_finished", 2}, {"train_loss", 6.0}}};
+  EXPECT_EQ(epoch_table(runs).columns[2].cells, (std::vector<std::string>{"7.0000", "6.0000"}));
 }
 
 TEST(Tables, RunsThatEndedAtOtherEpochsAreNoted) {

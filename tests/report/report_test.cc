@@ -138,15 +138,17 @@ TEST(LivePageOfRuns, KeepsTheLastPageWhereFilesAreInTheMiddleOfAChange) {
 }
 
 TEST(Admitted, NeedsTheTokenOrANameOfThisMachine) {
-  EXPECT_TRUE(admitted("secret", "secret", "example.org"));
-  EXPECT_FALSE(admitted("secret", "secre", "localhost"));
-  EXPECT_FALSE(admitted("secret", "", "localhost"));
-  EXPECT_TRUE(admitted("", "", "localhost:8060"));
-  EXPECT_TRUE(admitted("", "", "127.0.0.1:8060"));
-  EXPECT_TRUE(admitted("", "", "[::1]:8060"));
-  EXPECT_FALSE(admitted("", "", "example.org:8060"));
-  EXPECT_FALSE(admitted("", "", "localhost.example.org"));
-  EXPECT_FALSE(admitted("", "", ""));
+  EXPECT_TRUE(admitted("secret", "secret", "example.org", "127.0.0.1"));
+  EXPECT_FALSE(admitted("secret", "secre", "localhost", "127.0.0.1"));
+  EXPECT_FALSE(admitted("secret", "", "localhost", "127.0.0.1"));
+  EXPECT_TRUE(admitted("", "", "localhost:8060", "127.0.0.1"));
+  EXPECT_TRUE(admitted("", "", "127.0.0.1:8060", "127.0.0.1"));
+  EXPECT_TRUE(admitted("", "", "[::1]:8060", "127.0.0.1"));
+  EXPECT_TRUE(admitted("", "", "127.0.0.2:8060", "127.0.0.2")) << "the address that was given";
+  EXPECT_FALSE(admitted("", "", "127.0.0.2:8060", "127.0.0.1"));
+  EXPECT_FALSE(admitted("", "", "example.org:8060", "127.0.0.1"));
+  EXPECT_FALSE(admitted("", "", "localhost.example.org", "127.0.0.1"));
+  EXPECT_FALSE(admitted("", "", "", "127.0.0.1"));
   EXPECT_EQ(random_token().size(), 32u);
   EXPECT_NE(random_token(), random_token());
 }
