@@ -44,7 +44,7 @@ void require_common_models(const AlgorithmInfo& row) {
 void require_loop_options(const Values& algorithm) {
   const auto refuse = [](const std::string& key, const std::string& allowed, const Value& given, const std::string& why) {
     throw UserError("algorithm." + key + " must be " + allowed + " in a loop of one's own, " + why + ", got " +
-                    to_toml(given) + ": tacet.train has it");
+                    to_toml(given) + ": whole runs have it");
   };
   const auto is_on = [&](const char* key) { return algorithm.has(key) && algorithm.flag(key); };
   if (algorithm.has("local_epochs"))

@@ -99,7 +99,9 @@ bool launched() { return std::getenv(kToldVariable) != nullptr; }
 
 Meeting meeting_of(const Recipe& recipe, Placement place) {
   place.hosted = place.hosted || launched();
-  return {std::move(place), read_token(""), recipe.run.text("exchange"), recipe.run.number("peer_timeout"),
+  const std::string token = read_token("");
+  if (!launched()) require_token(token, place, "TACET_JOIN_TOKEN", "TACET_JOIN_TOKEN=$(cat token)");
+  return {std::move(place), token, recipe.run.text("exchange"), recipe.run.number("peer_timeout"),
           static_cast<int>(recipe.run.integer("min_workers"))};
 }
 

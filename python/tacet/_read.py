@@ -118,7 +118,7 @@ class Checkpoint:
 
 
 def read_checkpoint(folder: Folder) -> Checkpoint:
-    """Reads a checkpoint, RUN/checkpoint or the newest one of a run's folder, and checks its checksums
+    """Reads a checkpoint: its folder, or a run's folder, of which checkpoint/ is read. Checks its checksums
     (docs/reference/checkpoint-format.md).
 
     Raises UserError naming the file that is missing or does not match its checksum."""

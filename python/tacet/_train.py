@@ -160,11 +160,13 @@ def train(recipe: _toml.Recipe, *, model: Optional[torch.nn.Module] = None, loss
             metrics["correct"] becomes eval_accuracy, any other name eval_NAME.
         data: the training data in the place of [data]: a list of map-style Datasets, one a client; one Dataset, which
             data.partition shares out; or a function of the client's number that returns its Dataset.
-        valid, test: Datasets to evaluate, in batches of data.eval_batch samples.
+        valid, test: Datasets to evaluate, in batches of data.eval_batch samples: valid during the run, test at its end. With test alone it
+            is evaluated during the run, and its figures are called eval_….
         labels: whole numbers >= 0, one a sample of `data`, for a partition by labels. By default those that a Dataset has as
             `targets` or `labels`, or the last tensor of a TensorDataset. Others there, such as a regression's, are no labels.
         collate: makes a batch of a list of samples. By default torch's default_collate.
-        out: folder of the run, new or empty. Without it the run is kept in memory.
+        out: folder of the run, new or empty. Without it the files lie in a temporary folder ($TMPDIR) that is removed at the end, also
+            after an error or Ctrl-C: such a run can't be resumed.
         workers: processes to start on this machine, copies of this one. Under torchrun, mpirun, srun or `tacet launch` it must
             be 1, as their variables place this process.
         overrides: {"algorithm.eta": 0.1, …}, stronger than the recipe.

@@ -2,6 +2,7 @@
 they are, lambdas and all; nothing is pickled and no script runs twice. The library's launcher watches them and starts lost
 ones again."""
 
+import contextlib
 import json
 import os
 import signal
@@ -9,13 +10,13 @@ import sys
 import tempfile
 import threading
 import traceback
-from typing import Any, Callable, List, Optional
+from typing import Any, Callable, Iterator, List, Optional
 
 import torch
 
 from ._load import PeerLost, UserError, core
 
-USER_MISTAKE, PEER_LOST, STRANDED, DEFECT = 2, 3, 75, 1
+USER_MISTAKE, PEER_LOST, STRANDED, STOPPED, DEFECT = 2, 3, 75, 76, 1
 
 
 class _Errors:
@@ -54,7 +55,7 @@ def _guarded(work: Callable[[bool], str], errors: _Errors) -> Callable[[bool], i
     def life(rejoins: bool) -> int:
         try:
             status = work(rejoins)
-            return {"interrupted": 128 + signal.SIGTERM, "stranded": STRANDED}.get(status, 0)
+            return {"interrupted": STOPPED, "stranded": STRANDED}.get(status, 0)
         except UserError as error:
             errors.write("user", str(error))
             return USER_MISTAKE
@@ -92,6 +93,24 @@ def launch_copies(work: Callable[[bool], int], workers: int, restarts: int) -> i
     return core.launch_copies(work, workers, restarts)
 
 
+@contextlib.contextmanager
+def _sigterm_as_interrupt() -> Iterator[None]:
+    """Has SIGTERM raise KeyboardInterrupt in the main thread, and puts the program's own answer back."""
+    before = signal.getsignal(signal.SIGTERM)
+    if threading.current_thread() is not threading.main_thread() or before is None:
+        yield
+        return
+
+    def interrupt(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 class _Supervisor:
     """A copy of this process that starts the workers and waits for them. It is made from a thread that has never computed: a
     copy of a thread with an OpenMP team would wait for a team that is not there."""
@@ -100,11 +119,18 @@ class _Supervisor:
         self._body, self._errors = body, errors
         self._pid = 0
         self._status: Optional[int] = None
+        self._refused: Optional[OSError] = None
         self._begun, self._ended = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._fork_and_wait, name="tacet-supervisor", daemon=True)
 
     def _fork_and_wait(self) -> None:
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as error:
+            self._refused = error
+            self._begun.set()
+            self._ended.set()
+            return
         if pid == 0:
             code = DEFECT
             try:
@@ -123,9 +149,19 @@ class _Supervisor:
         self._ended.set()
 
     def run(self) -> "tuple[int, bool]":
-        """Returns the exit code, and true after a KeyboardInterrupt, which the workers have answered with a checkpoint."""
+        """Returns the exit code, and true after a KeyboardInterrupt or SIGTERM, which the workers have answered with a checkpoint."""
         _flush()
         self._thread.start()
+        self._begun.wait(5)  # the copy has the program's own answer to SIGTERM
+        with _sigterm_as_interrupt():
+            interrupts = self._wait()
+        if self._refused:
+            raise UserError("workers: this process can't be copied: %s" % self._refused)
+        assert self._status is not None
+        return os.waitstatus_to_exitcode(self._status), interrupts > 0
+
+    def _wait(self) -> int:
+        """Waits for the copy, hands signals on, and returns their number."""
         interrupts = 0
         while not self._ended.is_set():  # an interrupted Thread.join may take a living thread for ended
             try:
@@ -135,8 +171,7 @@ class _Supervisor:
                 self._begun.wait(5)
                 if self._pid:
                     os.kill(self._pid, signal.SIGTERM if interrupts == 1 else signal.SIGKILL)
-        assert self._status is not None
-        return os.waitstatus_to_exitcode(self._status), interrupts > 0
+        return interrupts
 
 
 def run(work: Callable[[bool], str], *, workers: int, restarts: int) -> None:

@@ -157,7 +157,7 @@ class Training(program.Case):
 
 class Stopping(program.Case):
     def test_signals_reach_a_run_without_python_code(self):
-        for workers, number in ((1, signal.SIGINT), (1, signal.SIGTERM), (2, signal.SIGINT)):
+        for workers, number in ((1, signal.SIGINT), (1, signal.SIGTERM), (2, signal.SIGINT), (2, signal.SIGTERM)):
             folder = self.path("native-%d-%d" % (workers, number))
             with subprocess.Popen([sys.executable, "-B", "-c", NATIVE, folder, str(workers)], stdout=subprocess.PIPE, text=True) as run:
                 log = os.path.join(folder, "metrics.jsonl")

@@ -255,7 +255,8 @@ int run(int argc, char** argv) {
   app.set_version_flag(
       "--version", [] { return version_text(versions()); }, "print versions, commit and processor");
   app.footer(
-      "Exit codes: 0 done; 2 your input is wrong; 3 a worker was lost and the run could not go on; 1 a defect.\n"
+      "Exit codes: 0 done; 2 your input is wrong; 3 a worker was lost and the run could not go on; 130, 143 a signal "
+      "stopped it; 1 a defect.\n"
       "Start with: " +
       program_name() + " train " + (is_tacet() ? "recipes/demo/celgc.toml --workers 4" : "RECIPE.toml --workers 2"));
   Commands commands;
@@ -300,7 +301,17 @@ int command(int argc, char** argv) {
   } catch (const PeerLost& error) {
     say(error.what());
     return 3;
+  } catch (const std::bad_alloc&) {
+    say("there is not enough memory: a smaller model, batch or data set is needed");
+    return 2;
   } catch (const std::exception& error) {
+    // libtorch's allocator has no type of error of its own.
+    if (const std::string text = error.what(); text.find("can't allocate memory") != std::string::npos) {
+      say(("there is not enough memory: a smaller model, batch or data set is needed (" + text.substr(0, text.find('\n')) +
+           ")")
+              .c_str());
+      return 2;
+    }
     std::fprintf(stderr, "tacet: this is a defect of %s: %s\n", is_tacet() ? "tacet" : "tacet or of this program",
                  error.what());
     return 1;

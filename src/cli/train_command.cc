@@ -114,13 +114,16 @@ Meeting meeting_of(const TrainPlan& plan) {
   return meeting;
 }
 
-int exit_code(const Result& result) {
-  return result.status == "done" || result.status == "ended" ? 0 : 128 + stop_signal.load();
+int exit_code(const Result& result, const TrainPlan& plan) {
+  if (result.status == "done" || result.status == "ended") return 0;
+  if (plan.arguments.launched) return kStopped;
+  const int signal = stop_signal.load();
+  return 128 + (signal != 0 ? signal : SIGTERM);  // without one, another worker's stopped the run
 }
 
-int report(const Result& result, bool first, const std::string& out) {
-  if (first && result.status != "ended") print_result(result, out);
-  return exit_code(result);
+int report(const Result& result, bool first, const TrainPlan& plan) {
+  if (first && result.status != "ended") print_result(result, plan.out);
+  return exit_code(result, plan);
 }
 
 int run(TrainPlan plan) {
@@ -133,13 +136,13 @@ int run(TrainPlan plan) {
   TerminalProgress progress(plan.arguments.quiet);  // hears from rank 0 only
   if (!plan.place || plan.place->store != "tacet" || plan.place->size == 1) {
     const auto group = plan.place ? fixed_group(meeting_of(plan)) : single_group();
-    return report(train(plan.recipe, *group, options, progress), group->rank() == 0, plan.out);
+    return report(train(plan.recipe, *group, options, progress), group->rank() == 0, plan);
   }
   if (!plan.recipe.clients.has("count")) plan.recipe.clients.set("count", int64_t{plan.place->size});
   const auto membership = membership_of(meeting_of(plan));
   try {
     const Result result = train(plan.recipe, *membership, options, progress);
-    return report(result, result.first, plan.out);
+    return report(result, result.first, plan);
   } catch (const PeerLost& error) {
     if (membership->term() == 0) throw PeerLost(error.rank, error.what() + how_placed(*plan.place));
     if (!membership->stranded()) throw;

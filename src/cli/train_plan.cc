@@ -15,6 +15,7 @@
 #include "base/terminal.h"
 #include "comm/rendezvous/handshake.h"
 #include "launch/hosts.h"
+#include "launch/meeting.h"
 #include "recipe/sweep_table.h"
 #include "tacet/error.h"
 #include "train/process.h"
@@ -52,11 +53,7 @@ std::string free_run_folder(const std::string& recipe) {
 // Returns the secret of a run on several machines. Throws UserError when there is none.
 std::string token_for(const TrainArguments& a, const Placement& place) {
   const std::string token = a.token_from_input ? token_from_input() : read_token(a.join_token);
-  if (token.empty() && !is_loopback(place.interface_address))
-    throw UserError(
-        "--join-token: workers on several machines (here at " + place.interface_address +
-        ") must share a secret, but none was given; make one with: (umask 077; openssl rand -hex 32 > token), copy it to "
-        "every machine, and give --join-token token or $TACET_JOIN_TOKEN there");
+  require_token(token, place, "--join-token", "--join-token token or $TACET_JOIN_TOKEN");
   return token;
 }
 
@@ -159,6 +156,8 @@ TrainPlan resolve(const TrainArguments& a) {
   if (!a.quiet && !a.launched && (!plan.place || plan.place->rank == 0)) tell_sweep(a.recipe, loaded.sweep);
   plan.workers = plan.place ? plan.place->size : workers_for(plan.recipe, a.workers);
   if (!plan.place && !a.hosts.empty()) plan.workers = static_cast<int>(split_hosts(a.hosts).size());
+  if (const int64_t least = plan.recipe.run.integer("min_workers"); least > plan.workers)
+    throw UserError(fmt::format("run.min_workers must be at most the number of workers, {}, got {}", plan.workers, least));
   if (a.dry_run) {
     plan.step = TrainPlan::Step::dry_run;
     return plan;

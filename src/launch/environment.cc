@@ -17,7 +17,7 @@
 namespace tacet {
 namespace {
 
-constexpr int kMostProcesses = 65536;
+constexpr int kMostProcesses = 2000;  // as many as the rendezvous has connections for (StoreLimits)
 // The ports for jobs, below those that Linux gives to outgoing connections and above those of services.
 constexpr int kFirstPort = 20000, kPorts = 10000;
 

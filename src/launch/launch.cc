@@ -244,6 +244,10 @@ class Launcher {
                                     [&](int r) { return !workers_[r].ended_with(kPeerLost) && !workers_[r].stopped(); });
     const Worker& worker = workers_[first != failures_.end() ? *first : failures_[0]];
     if (worker.ended_with(kUserMistake)) return kUserMistake;
+    if (worker.ended_with(kStopped)) {
+      tell("the run was stopped by a signal to another worker; --resume goes on");
+      return 128 + SIGTERM;
+    }
     tell("worker " + std::to_string(place_.rank + worker.rank()) + " " + worker.how_it_ended() + "; the run was ended");
     return kPeerLost;
   }

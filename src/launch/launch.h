@@ -23,6 +23,10 @@ inline constexpr const char* kRejoinOption = "--rejoin";
 // otherwise.
 inline constexpr int kStranded = 75;
 
+// Exit code of a launcher's worker whose run stopped with a checkpoint. Where the launcher itself had no signal, another
+// worker's stopped the run, and the launcher ends as after SIGTERM.
+inline constexpr int kStopped = 76;
+
 struct LaunchOptions {
   std::string program = "/proc/self/exe";
   // Runs in each worker in the place of a program, and returns its exit code. The worker is then a copy of this process as

@@ -22,6 +22,14 @@ GlooOptions gloo_options(const Meeting& meeting) {
 
 }  // namespace
 
+void require_token(const std::string& token, const Placement& place, const std::string& option, const std::string& way) {
+  if (!token.empty() || is_loopback(place.interface_address)) return;
+  throw UserError(option + ": workers on several machines (here at " + place.interface_address +
+                  ") must share a secret, but none was given; make one with: (umask 077; openssl rand -hex 32 > token), "
+                  "copy it to every machine, and give " +
+                  way + " there");
+}
+
 std::unique_ptr<Group> fixed_group(const Meeting& meeting) {
   std::unique_ptr<Group> group;
   try {

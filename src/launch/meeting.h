@@ -19,6 +19,9 @@ struct Meeting {
   int min_workers = 1;            // run.min_workers
 };
 
+// Throws UserError, about `option`, where workers of several machines have no join token. `way` tells how one is given.
+void require_token(const std::string& token, const Placement& place, const std::string& option, const std::string& way);
+
 // Returns the group of a run that never forms a second term, as under torchrun, whose agent starts all workers anew by
 // itself. Throws PeerLost, which says how the worker was placed, when the others do not come in time.
 std::unique_ptr<Group> fixed_group(const Meeting& meeting);

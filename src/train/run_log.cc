@@ -141,7 +141,7 @@ void RunLog::write_summary(const std::string& status, const json& more) {
   const FaultTotals& f = run_.state.faults;
   if (status != "running")
     j["faults"] = {{"groups", f.groups}, {"lost", f.lost}, {"rounds_repeated", f.rounds_repeated}, {"seconds", f.seconds}};
-  if (const auto claim = privacy_summary(run_)) j["privacy"] = *claim;
+  if (const auto claim = privacy_summary(run_, status == "running")) j["privacy"] = *claim;
   if (const auto scale = noise_summary(run_); scale && status != "running") j["noise_scale"] = *scale;
   if (const auto pairs = smoothness_summary(run_); pairs && status != "running") j["smoothness"] = *pairs;
   j.update(more);

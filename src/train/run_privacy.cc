@@ -49,25 +49,28 @@ void require_private(const Training& run) {
     throw UserError("algorithm.privacy_delta must be given where there is one client, got nothing");
 }
 
-std::optional<json> privacy_summary(const Training& run) {
+std::optional<json> privacy_summary(const Training& run, bool goes_on) {
   const auto terms = run.algorithm->privacy();
   if (!terms) return {};
   if (!terms->system_noise)
     return json{{"claim", "simulation: no privacy"}, {"noise_source", "keyed"}, {"noise_multiplier", terms->noise}};
   const PrivacyClaim c = claim_of(*terms, run);
   const bool poisson = c.drawn == ClientDraw::by_themselves;
-  return json{{"claim", "differential privacy of clients"},
-              {"noise_source", "system"},
-              {"noise_multiplier", c.noise},
-              {"repeatable", false},
-              {"rounds", run.state.round},
-              {"rate", c.rate},
-              {"sampling", run.sampling.kind},
-              {"neighbours", poisson ? "with and without one client" : "one client with other data"},
-              {"accounting", poisson ? "Mironov, Talwar, Zhang, 2019" : "Wang, Balle, Kasiviswanathan, 2019"},
-              {"epsilon", c.loss.epsilon},
-              {"delta", c.delta},
-              {"order", c.loss.order}};
+  json j = {{"claim", "differential privacy of clients"},
+            {"noise_source", "system"},
+            {"noise_multiplier", c.noise},
+            {"repeatable", false},
+            {"rounds", run.state.round},
+            {"rate", c.rate},
+            {"sampling", run.sampling.kind},
+            {"neighbours", poisson ? "with and without one client" : "one client with other data"},
+            {"accounting", poisson ? "Mironov, Talwar, Zhang, 2019" : "Wang, Balle, Kasiviswanathan, 2019"},
+            {"epsilon", c.loss.epsilon},
+            {"delta", c.delta},
+            {"order", c.loss.order}};
+  if (goes_on)
+    for (const char* so_far : {"rounds", "epsilon", "order"}) j[so_far] = nullptr;
+  return j;
 }
 
 std::string privacy_line(const Training& run) {

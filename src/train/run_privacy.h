@@ -17,8 +17,9 @@ void require_private(const Training& run);
 // Returns true if noise and sampled clients come from the system's random numbers, so that the run can't be repeated.
 bool has_system_noise(const Training& run);
 
-// Returns what summary.json says after the run's rounds; nothing for a method without terms.
-std::optional<nlohmann::json> privacy_summary(const Training& run);
+// Returns what summary.json says after the run's rounds; nothing for a method without terms. Of a run that goes on it leaves
+// rounds and ε open: one that is killed leaves its first summary, and has trained more rounds than that.
+std::optional<nlohmann::json> privacy_summary(const Training& run, bool goes_on);
 
 // Returns that for people: "privacy: ε = 1.2 …", or "simulation: no privacy …"; empty for a method without terms.
 std::string privacy_line(const Training& run);

@@ -179,7 +179,7 @@ std::vector<std::string> Training::warnings() const {
 
 bool Training::due(double every, double& next) const {
   if (every == 0 || epoch() + 1e-9 < next) return false;
-  while (next <= epoch() + 1e-9) next += every;
+  next += every * (std::floor((epoch() + 1e-9 - next) / every) + 1);
   return true;
 }
 

@@ -167,7 +167,7 @@ TEST_F(Scheduler, Mistakes) {
   EXPECT_EQ(error(open_mpi, {{"OMPI_COMM_WORLD_RANK", "4"}}),
             "environment: OMPI_COMM_WORLD_RANK must be a whole number from 0 to 3, got '4'");
   EXPECT_EQ(error(srun, {{"SLURM_NTASKS", "many"}}),
-            "environment: SLURM_NTASKS must be a whole number from 1 to 65536, got 'many'");
+            "environment: SLURM_NTASKS must be a whole number from 1 to 2000, got 'many'");
   EXPECT_EQ(error(srun, {{"SLURM_NNODES", "2"}, {"SLURM_JOB_NODELIST", "node[1-2"}}),
             "environment: SLURM's list of nodes must have a ] for every [, got 'node[1-2'");
 }

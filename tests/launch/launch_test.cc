@@ -539,13 +539,13 @@ TEST_F(Environment, LoopbackIsReachedOverLoopback) {
 
 TEST_F(Environment, Mistakes) {
   set({{"RANK", "0"}});
-  EXPECT_EQ(error(), "environment: WORLD_SIZE must be a whole number from 1 to 65536, but it is not set, though RANK=0 is");
+  EXPECT_EQ(error(), "environment: WORLD_SIZE must be a whole number from 1 to 2000, but it is not set, though RANK=0 is");
   set({{"WORLD_SIZE", "4"}});
   EXPECT_EQ(error(), "environment: RANK must be a whole number from 0 to 3, but it is not set, though WORLD_SIZE=4 is");
   set({{"WORLD_SIZE", "4"}, {"RANK", "4"}});
   EXPECT_EQ(error(), "environment: RANK must be a whole number from 0 to 3, got '4'");
   set({{"WORLD_SIZE", "4x"}, {"RANK", "1"}});
-  EXPECT_EQ(error(), "environment: WORLD_SIZE must be a whole number from 1 to 65536, got '4x'");
+  EXPECT_EQ(error(), "environment: WORLD_SIZE must be a whole number from 1 to 2000, got '4x'");
   set({{"WORLD_SIZE", "4"}, {"RANK", "-1"}});
   EXPECT_EQ(error(), "environment: RANK must be a whole number from 0 to 3, got '-1'");
   set({{"WORLD_SIZE", "4"}, {"RANK", "1"}, {"MASTER_PORT", "65536"}});

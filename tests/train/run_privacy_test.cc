@@ -97,6 +97,22 @@ TEST(RunPrivacy, OfTheSystemsNoiseHasTheAccountantsEpsilon) {
   }
 }
 
+// Whatever ends a run without a word leaves the summary of its start beside checkpoints of many rounds.
+TEST(RunPrivacy, OfARunThatGoesOnHasNoEpsilonYet) {
+  const test::TempFolder f;
+  struct Watching : Heard {
+    std::string folder;
+    json said;
+    void progress(const Progress& p) override {
+      if (p.round == 20) said = summary(folder)["privacy"];
+    }
+  } watching;
+  watching.folder = f / "run";
+  train(recipe(system_noise, "participating = 4\n"), *single_group(), {.out = f / "run"}, watching);
+  EXPECT_EQ(watching.said["claim"], "differential privacy of clients");
+  for (const char* so_far : {"rounds", "epsilon", "order"}) EXPECT_TRUE(watching.said[so_far].is_null()) << so_far;
+}
+
 TEST(RunPrivacy, TheSystemsNoiseIsEqualOnAllWorkers) {
   const Recipe r = recipe(system_noise, "participating = 4\nsampling = \"poisson\"\n");
   const auto all = test::on_ranks<Vec>(3, [&](Group& g) {

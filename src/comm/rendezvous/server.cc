@@ -3,7 +3,9 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
@@ -394,8 +396,22 @@ struct StoreServer::State {
   std::thread thread;
 };
 
+namespace {
+
+// Lets this process have the descriptors that the most connections and their workers' pipes take, where the system allows
+// it. A process usually begins with 1,024.
+void raise_descriptor_limit() {
+  constexpr rlim_t enough = 16384;
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= enough) return;
+  limit.rlim_cur = std::min(limit.rlim_max, enough);
+  (void)::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+}  // namespace
+
 StoreServer::StoreServer(const std::string& address, int port, const StoreLimits& limits, const std::string& token)
-    : state_(std::make_unique<State>(address, port, limits, token)) {}
+    : state_((raise_descriptor_limit(), std::make_unique<State>(address, port, limits, token))) {}
 StoreServer::~StoreServer() = default;
 int StoreServer::port() const { return state_->port; }
 

@@ -31,7 +31,7 @@
 namespace tacet {
 
 struct StoreLimits {
-  size_t connections = 1024;
+  size_t connections = 4096;  // two of each worker, of which there are at most 2,000
   size_t key_bytes = 64 << 10;
   size_t value_bytes = 16 << 20;
   size_t buffered_bytes = 256 << 20;  // requests and replies in flight, of all clients together
