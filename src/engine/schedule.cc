@@ -66,6 +66,7 @@ void ScheduleOptions::options(OptionList& list) {
   list.flag("scale_gamma", scale_gamma, true,
             "milestones, warm-up and cosine scale γ as well as η, so that the threshold γ/η stays; false: η only")
       .only_with_one_of = scaled;
+  list.all().back().only_with = {{"algorithm.gamma"}};
   list.flag("nt_asgd", nt_asgd, false,
             "average the iterates once the evaluation stops improving (NT-ASGD), and evaluate the average from then on");
   list.integer("nonmono", nonmono, 5, within(1, 1e9), "evaluations without improvement before NT-ASGD starts to average")

@@ -15,6 +15,13 @@ using Misfits = std::vector<Misfit>;
 
 void check_clients(const Recipe& recipe, Misfits& out) {
   const auto clients = read_options<ClientOptions>(recipe.clients);
+  const bool some = clients.sampling == "dirichlet" || clients.sampling == "fixed" || clients.sampling == "periodic";
+  if (some && !clients.participating)
+    out.push_back(
+        {"clients",
+         "sampling",
+         "needs clients.participating, how many take part in a round: without it all do, got " + to_toml(clients.sampling),
+         {}});
   if (!clients.count) return;
   const auto N = static_cast<int>(*clients.count);
   if (const auto wrong = sampling_complaint(clients, N)) out.push_back({"clients", "participating", *wrong, {}});
@@ -73,6 +80,12 @@ void check_method(const Recipe& recipe, Misfits& out) {
                    "message_length",
                    "must be < 2 algorithm.alpha = " + to_toml(2 * algorithm.number("alpha")) + ", got " +
                        to_toml(algorithm.number("message_length")),
+                   {}});
+  if (algorithm.has("weighted") && algorithm.flag("weighted") && recipe.data.has("partition.every_round") &&
+      recipe.data.flag("partition.every_round"))
+    out.push_back({"algorithm",
+                   "weighted",
+                   "must be false with data.partition.every_round, which deals other shares in every round, got true",
                    {}});
   const double deadline = recipe.run.has("round_deadline") ? recipe.run.number("round_deadline") : 0;
   if (deadline > 0 && !method.droppable())
@@ -169,6 +182,13 @@ void check_schedule(const Recipe& recipe, Misfits& out) {
                    "",
                    "schedule must give epochs, rounds or iterations, got none of them",
                    {"epochs", "rounds", "iterations"}});
+  const bool evaluates = !recipe.run.has("eval_every") || recipe.run.number("eval_every") > 0 ||
+                         (recipe.run.has("eval_rounds") && recipe.run.integer("eval_rounds") > 0);
+  if (schedule.nt_asgd && !evaluates)
+    out.push_back({"schedule",
+                   "nt_asgd",
+                   "needs evaluations, which tell when the average begins, but run.eval_every is 0, got true",
+                   {}});
   if (!schedule.cosine) return;
   const std::optional<double> end = schedule.end();
   if (!end)
@@ -195,6 +215,8 @@ void check_task(const Recipe& recipe, Misfits& out) {
          "name",
          "must be a model for " + data.task + " data such as " + data.name + ", got " + model.name + " for " + model.task,
          {}});
+  if (model.task == "function" && recipe.run.has("dtype") && recipe.run.text("dtype") != "f32")
+    out.push_back({"run", "dtype", "must be \"f32\" for functions, which multiply no matrices, got \"bf16\"", {}});
 }
 
 }  // namespace

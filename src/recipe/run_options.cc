@@ -71,7 +71,8 @@ void RunOptions::options(OptionList& list) {
                  "what carries messages between workers of one host: memory that they share (auto: where they can; shared: "
                  "an error where they can't) or Gloo, as between hosts; the model is the same"));
   free(list.number("peer_timeout", peer_timeout, 60, left_open(0, 1e6),
-                   "seconds to wait for another worker before it counts as lost"));
+                   "seconds to wait for another worker before it counts as lost; more than worker 0 takes to write "
+                   "a checkpoint"));
   free(list.integer("restarts", restarts, 3, within(0, 1e9),
                     "how often workers that were lost are started again, all together"));
   free(list.flag("second_copy", second_copy, true,

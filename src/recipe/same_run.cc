@@ -13,7 +13,7 @@ namespace {
 bool may_change(const Used& used, const View& now) {
   if (!used.option || !used.option->free_on_resume) return false;
   return std::none_of(used.option->bound_with.begin(), used.option->bound_with.end(),
-                      [&](const OnlyWith& condition) { return holds(condition, used.table, now); });
+                      [&](const OnlyWith& condition) { return holds(condition, used.table, now, true); });
 }
 
 }  // namespace

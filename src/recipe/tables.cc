@@ -126,12 +126,14 @@ View view_of(const Recipe& recipe) {
   return {option, value};
 }
 
-bool holds(const OnlyWith& condition, const std::string& table, const View& view) {
+// Returns true if the other key has a value that the condition names. What counts where that value is a mistake, which is
+// told anyway, says `if_wrong`.
+bool holds(const OnlyWith& condition, const std::string& table, const View& view, bool if_wrong) {
   const Place place = place_of(condition.key, table, view);
   const Value* value = view.value(place.table, place.key);
   if (!value) return false;
   const Option* option = view.option(place.table, place.key);
-  if (option && is_wrong(*option, *value)) return true;
+  if (option && is_wrong(*option, *value)) return if_wrong;
   if (!condition.values.empty())
     return std::any_of(condition.values.begin(), condition.values.end(), [&](const Value& v) { return equal(v, *value); });
   return !option || !option->fallback || !equal(*option->fallback, *value);
@@ -139,17 +141,18 @@ bool holds(const OnlyWith& condition, const std::string& table, const View& view
 
 std::optional<std::string> why_unused(const Option& option, const std::string& table, const View& view) {
   for (const OnlyWith& condition : option.only_with) {
-    if (holds(condition, table, view)) continue;
+    if (holds(condition, table, view, true)) continue;
     const Place place = place_of(condition.key, table, view);
     const Value* value = view.value(place.table, place.key);
     return "is used with " + shown(condition, table, view) + " only, which is " + (value ? to_toml(*value) : "not given");
   }
   for (const OnlyWith& condition : option.not_with)
-    if (holds(condition, table, view)) return "is not used with " + shown(condition, table, view) + ", which is given";
+    if (holds(condition, table, view, false))
+      return "is not used with " + shown(condition, table, view) + ", which is given";
   if (option.only_with_one_of.empty()) return {};
   std::vector<std::string> choices;
   for (const OnlyWith& condition : option.only_with_one_of) {
-    if (holds(condition, table, view)) return {};
+    if (holds(condition, table, view, true)) return {};
     choices.push_back(shown(condition, table, view));
   }
   return "is used with " + words(choices) + " only, and the recipe has none of them";

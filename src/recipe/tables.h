@@ -42,7 +42,7 @@ struct View {
 View view_of(const Recipe& recipe);
 
 // Returns true if the condition, of an option of `table`, holds, or if the other key has a value that it can't have.
-bool holds(const OnlyWith& condition, const std::string& table, const View& view);
+bool holds(const OnlyWith& condition, const std::string& table, const View& view, bool if_wrong);
 
 // Returns which other key would make the option used (`is used with clients.sampling = "dirichlet" only, which is
 // "uniform"`); nothing when it is used.

@@ -62,7 +62,7 @@ class Disturbed(Case):
         self.setUpClass()
         self.__class__.corpus = write_corpus(self.path("longer"), lines=4000)
         self.file = self.recipe(algorithm={"momentum": 0.9, "eta": 0.1}, clients={"count": 5}, data={"batch_size": 4},
-                                model={"embedding": 64, "hidden": 96}, schedule={"rounds": rounds},
+                                model={"embedding": 64}, schedule={"rounds": rounds},
                                 run={"eval_every": 0.1, "checkpoint_every": 0.05, "peer_timeout": timeout,
                                      "restarts": 1_000_000})
         self.straight = self.train(self.file, "straight")

@@ -55,7 +55,7 @@ class ThreeHosts(HostsCase):
     def test_one_host_vanishes_and_comes_back(self):
         self.__class__.corpus = write_corpus(self.path("longer"), lines=2000)
         self.file = self.recipe(algorithm={"momentum": 0.9, "eta": 0.1}, clients={"count": 5}, data={"batch_size": 4},
-                                model={"embedding": 64, "hidden": 96}, schedule={"rounds": 600},
+                                model={"embedding": 64}, schedule={"rounds": 600},
                                 run={"eval_every": 0.2, "peer_timeout": 2, "restarts": 50})
         straight = self.train(self.file, "straight")
         out = self.path("three")

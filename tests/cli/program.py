@@ -20,7 +20,7 @@ LIMIT = 300  # seconds that any one command may take, generous for a busy machin
 
 TABLES = {
     "data": {"name": "text", "batch_size": 2, "bptt": 5},
-    "model": {"name": "awd-lstm", "layers": 1, "embedding": 8, "hidden": 8},  # dropouts keep their defaults, all > 0
+    "model": {"name": "awd-lstm", "layers": 1, "embedding": 8},  # dropouts keep their defaults, all > 0
     "algorithm": {"name": "celgc", "eta": 1, "gamma": 0.25, "interval": 3},
     "clients": {"count": 4},
     "schedule": {"rounds": 6},

@@ -211,14 +211,14 @@ class Clusters(Case):
 
     def test_workers_that_differ(self):
         rate = self.recipe("rate.toml", algorithm={"eta": 0.5})
-        model = self.recipe("model.toml", model={"hidden": 9})
+        model = self.recipe("model.toml", model={"embedding": 9})
         longer = shutil.copytree(self.corpus, self.path("longer"))
         with open(os.path.join(longer, "train.txt"), "a", encoding="utf-8") as f:
             f.write("w1 w2\n" * 20)
         # 1200 and 1260 words and line ends in 8 streams (4 clients, 2 rows each); the last word of each is only a target.
         for name, recipe, more, words in (
                 ("rate", rate, {}, ["algorithm.eta", "1", "0.5"]),
-                ("model", model, {}, ["model.hidden", "8", "9"]),
+                ("model", model, {}, ["model.embedding", "8", "9"]),
                 ("data", None, {"root": longer}, ["the data's file train.txt", "3962 bytes", "4082 bytes"])):
             with self.subTest(name):
                 if more:

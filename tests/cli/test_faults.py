@@ -24,7 +24,7 @@ class Undisturbed(Case):
         # Momentum is a client's own large vector, hidden state and position are small ones.
         cls.file = cls.recipe(algorithm={"momentum": 0.9, "eta": 0.1, **cls.changes.get("algorithm", {})},
                               clients={"count": 5}, data={"batch_size": 4},
-                              model={"embedding": 64, "hidden": 96}, schedule={"rounds": 120},
+                              model={"embedding": 64}, schedule={"rounds": 120},
                               run={"eval_every": 0.2, "checkpoint_every": 0.1, "peer_timeout": 5, "restarts": 50,
                                    **cls.changes.get("run", {})})
         cls.straight = cls.train(cls.file, "straight")
@@ -153,7 +153,7 @@ class Faults(Undisturbed):
     def waiting_for_more(self, out):
         """One of two workers, both needed, is killed; the other one waits for somebody to come, at most a minute."""
         file = self.recipe(out + ".toml", algorithm={"momentum": 0.9, "eta": 0.1}, clients={"count": 5},
-                           data={"batch_size": 4}, model={"embedding": 64, "hidden": 96}, schedule={"rounds": 120},
+                           data={"batch_size": 4}, model={"embedding": 64}, schedule={"rounds": 120},
                            run={"eval_every": 0.2, "checkpoint_every": 0.1, "restarts": 0, "min_workers": 2})
         self.out = self.path(out)
         port = free_port()

@@ -38,7 +38,7 @@ class Placement(Case):
 
     def test_another_kind_of_recurrent_layer(self):
         # More columns than a panel of the few-row products has, so that a worker's products are those the full size takes.
-        self.same("gru", (2, 4), model={"name": "awd-gru", "hidden": 70}, schedule={"rounds": 6})
+        self.same("gru", (2, 4), model={"name": "awd-gru", "layers": 2, "hidden": 70}, algorithm={"gamma": 0.5}, schedule={"rounds": 6})
 
     def test_blocks_of_unequal_size(self):
         self.same("5x2", (2,), algorithm={"name": "naive-clip", "gamma": 0.12}, clients={"count": 5})

@@ -246,7 +246,7 @@ class Probe(Case):
             if r["drift"]:
                 self.assertLessEqual(float(r["drift"]), float(r["drift_bound"]))
                 self.assertAlmostEqual(float(r["drift_bound"]), 2 * 0.2 * 4, 6)
-        looked = [r for r in rounds if r["kappa"]]
+        looked = [r for r in rounds if r["gradient_square"]]  # κ may be lost in the noise, and its cell empty
         self.assertEqual(len(looked), 10)
         self.assertEqual(len(self.table("client_rounds.csv")), 10 * 8)
         self.assertEqual(looked[0]["cosine"], "", "celgc corrects nothing")

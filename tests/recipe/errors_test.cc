@@ -215,6 +215,25 @@ const std::vector<Mistake> name_mistakes = {
      with("count = 8", "count = 8\nparticipating = 9"),
      {},
      "r.toml:16: clients.participating must be <= clients.count = 8, got 9"},
+    {"sampling_of_some_without_their_number",
+     with("count = 8", "count = 8\nsampling = \"dirichlet\""),
+     {},
+     "r.toml:16: clients.sampling needs clients.participating, how many take part in a round: without it all do, got "
+     "\"dirichlet\""},
+    {"average_that_never_begins",
+     good_recipe,
+     {"schedule.nt_asgd=true", "run.eval_every=0"},
+     "--set schedule.nt_asgd: needs evaluations, which tell when the average begins, but run.eval_every is 0, got true"},
+    {"shares_that_are_dealt_anew",
+     good_recipe,
+     {"data.name=fashion-mnist", "data.partition.kind=one-class", "data.partition.every_round=true", "model.name=logistic",
+      "algorithm.name=fedavg", "algorithm.weighted=true"},
+     "--set algorithm.weighted: must be false with data.partition.every_round, which deals other shares in every round, got "
+     "true"},
+    {"width_of_layers_that_are_not_there",
+     with("layers = 2", "layers = 1\nhidden = 9"),
+     {},
+     "r.toml:8: model.hidden is not used with model.layers = 1, which is given"},
     {"several_clients_on_one_machine",
      with("celgc", "sgd-clip"),
      {},
@@ -298,7 +317,7 @@ TEST(Several, are_reported_together_in_the_order_of_the_file) {
                         {"run.threads=-5"}),
             "--set run.threads: must be >= 1 and <= 1024, got -5\n"
             "r.toml:2: run.seed must be >= 0, got -1\n"
-            "r.toml:8: model.layers must be >= 1 and <= 10000000, got 0");
+            "r.toml:8: model.layers must be >= 1 and <= 256, got 0");
 }
 
 TEST(Several, are_ten_at_most) {

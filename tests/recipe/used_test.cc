@@ -155,9 +155,12 @@ const std::vector<Case> cases = {
      "r.toml:13: algorithm.phi_min is used with algorithm.layerwise = true only, which is false"},
     {"both_from_sets",
      good_recipe,
-     {"clients.alpha=3", "clients.sampling=fixed"},
+     {"clients.alpha=3", "clients.sampling=fixed", "clients.participating=4"},
      "--set clients.alpha: is used with clients.sampling = \"dirichlet\" only, which is \"fixed\""},
-    {"made_used_by_a_set", with("count = 8", "count = 8\nalpha = 1"), {"clients.sampling=dirichlet"}, ""},
+    {"made_used_by_a_set",
+     with("count = 8", "count = 8\nalpha = 1"),
+     {"clients.sampling=dirichlet", "clients.participating=4"},
+     ""},
     {"made_unused_by_a_set",
      with("count = 8", "count = 8\nsampling = \"dirichlet\"\nalpha = 3"),
      {"clients.sampling=uniform"},
@@ -169,7 +172,7 @@ const std::vector<Case> cases = {
      "\"random\""},
     {"wrong_before_the_set",
      with("count = 8", "count = 8\nalpha = 3"),
-     {"clients.sampling=fixed"},
+     {"clients.sampling=fixed", "clients.participating=4"},
      "r.toml:16: clients.alpha is used with clients.sampling = \"dirichlet\" only, which is \"uniform\""},
 };
 INSTANTIATE_TEST_SUITE_P(Cases, Unused, testing::ValuesIn(cases),
@@ -177,7 +180,7 @@ INSTANTIATE_TEST_SUITE_P(Cases, Unused, testing::ValuesIn(cases),
 
 TEST(UnusedOptions, of_the_base_go_with_the_kind_that_used_them) {
   RecipeFolder folder;
-  folder.write("base.toml", with("count = 8", "count = 8\nsampling = \"dirichlet\"\nalpha = 3"));
+  folder.write("base.toml", with("count = 8", "count = 8\nparticipating = 4\nsampling = \"dirichlet\"\nalpha = 3"));
   folder.write("derived.toml", "extends = \"base.toml\"\n[clients]\nsampling = \"fixed\"\n");
   const Recipe r = load_recipe(folder / "derived.toml");
   EXPECT_EQ(to_toml(r).find("alpha = 3"), std::string::npos);
