@@ -21,7 +21,8 @@ void check_clients(const Recipe& recipe, Misfits& out) {
         {"clients",
          "sampling",
          "needs clients.participating, how many take part in a round: without it all do, got " + to_toml(clients.sampling),
-         {}});
+         {},
+         true});
   if (!clients.count) return;
   const auto N = static_cast<int>(*clients.count);
   if (const auto wrong = sampling_complaint(clients, N)) out.push_back({"clients", "participating", *wrong, {}});
@@ -188,7 +189,8 @@ void check_schedule(const Recipe& recipe, Misfits& out) {
     out.push_back({"schedule",
                    "nt_asgd",
                    "needs evaluations, which tell when the average begins, but run.eval_every is 0, got true",
-                   {}});
+                   {},
+                   true});
   if (!schedule.cosine) return;
   const std::optional<double> end = schedule.end();
   if (!end)
@@ -216,7 +218,7 @@ void check_task(const Recipe& recipe, Misfits& out) {
          "must be a model for " + data.task + " data such as " + data.name + ", got " + model.name + " for " + model.task,
          {}});
   if (model.task == "function" && recipe.run.has("dtype") && recipe.run.text("dtype") != "f32")
-    out.push_back({"run", "dtype", "must be \"f32\" for functions, which multiply no matrices, got \"bf16\"", {}});
+    out.push_back({"run", "dtype", "must be \"f32\" for functions, which multiply no matrices, got \"bf16\"", {}, true});
 }
 
 }  // namespace
@@ -239,8 +241,10 @@ int clients_of(const Recipe& recipe, int workers) {
 
 Recipe with_clients(Recipe recipe, int workers) {
   recipe.clients.set("count", int64_t{clients_of(recipe, workers)});
-  for (const Misfit& wrong : misfits(recipe))
+  for (const Misfit& wrong : misfits(recipe)) {
+    if (wrong.idle) continue;  // told where it was read, unless that was a run's own recipe
     throw UserError(wrong.key.empty() ? wrong.text : wrong.table + "." + wrong.key + " " + wrong.text);
+  }
   return recipe;
 }
 

@@ -127,7 +127,7 @@ Recipe random_recipe() {
   if (sampling() != "uniform" && !poisson && !r.clients.has("participating"))
     r.clients.set("participating", r.clients.has("count") ? r.clients.integer("count") : 1);
   const auto on = [](const Values& of, const char* key) { return of.has(key) && of.flag(key); };
-  if (on(r.data, "partition.every_round") && on(r.algorithm, "weighted")) r.algorithm.set("weighted", false);
+  if (on(r.data, "partition.every_round") && find_option(method.options, "weighted")) r.algorithm.set("weighted", false);
   if (on(r.schedule, "nt_asgd")) r.run.set("eval_every", 1.0);
   if (model.task == "function") r.run.set("dtype", std::string("f32"));
   if (system) r.algorithm.set("message", std::string("f32"));
