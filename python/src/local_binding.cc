@@ -78,12 +78,9 @@ class CarriedGroup : public Group {
 std::shared_ptr<Group> placed_group(double timeout) {
   auto place = placement_from_environment();
   if (!place || place->size == 1) return single_group();
-  const bool launched = std::getenv(kToldVariable) != nullptr;
-  place->hosted = place->hosted || launched;
-  const std::string token = read_token("");
-  if (!launched) require_token(token, *place, "TACET_JOIN_TOKEN", "TACET_JOIN_TOKEN=$(cat token)");
+  const Meeting meeting = placed_meeting(std::move(*place), "auto", timeout, 1);
   const py::gil_scoped_release no_gil;
-  return fixed_group({std::move(*place), token, "auto", timeout, 1});
+  return fixed_group(meeting);
 }
 
 using Named = std::vector<std::pair<std::string, std::vector<int64_t>>>;  // names and shapes

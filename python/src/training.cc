@@ -94,15 +94,9 @@ class Listener : public Observer {
   py::object hear_;
 };
 
-// Returns true in a worker of tacet's own launcher, which serves the rendezvous and starts lost workers again.
-bool launched() { return std::getenv(kToldVariable) != nullptr; }
-
 Meeting meeting_of(const Recipe& recipe, Placement place) {
-  place.hosted = place.hosted || launched();
-  const std::string token = read_token("");
-  if (!launched()) require_token(token, place, "TACET_JOIN_TOKEN", "TACET_JOIN_TOKEN=$(cat token)");
-  return {std::move(place), token, recipe.run.text("exchange"), recipe.run.number("peer_timeout"),
-          static_cast<int>(recipe.run.integer("min_workers"))};
+  return placed_meeting(std::move(place), recipe.run.text("exchange"), recipe.run.number("peer_timeout"),
+                        static_cast<int>(recipe.run.integer("min_workers")));
 }
 
 // Trains alone in this process, among workers that stay (other launchers), or among workers that may be lost (tacet's), as
@@ -112,7 +106,7 @@ Result run_in_place(Recipe recipe, Objective* objective, const std::optional<Pla
   const auto among = [&](auto& workers) {
     return objective ? train(recipe, *objective, workers, options, observer) : train(recipe, workers, options, observer);
   };
-  if (!place || place->store != "tacet" || place->size == 1 || !launched()) {
+  if (!place || place->store != "tacet" || place->size == 1 || !placed_by_tacet()) {
     const auto group = place ? fixed_group(meeting_of(recipe, *place)) : single_group();
     return among(*group);
   }

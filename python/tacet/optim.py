@@ -104,8 +104,8 @@ class Local(torch.optim.Optimizer):
         timeout: seconds to wait for another worker before it counts as lost. In a script with several optimizers under a launcher the
             first one's counts.
         options: the method's other options, by the names of tacet.algorithms(). local_epochs, average_at_pass_end, weighted,
-            coded messages, interval="auto" and noise_source = "system" are for whole runs and are errors here. So sparseloco takes message="f32",
-            and fed-nova weighted=False.
+            coded messages, interval="auto" and noise_source = "system" are for whole runs and are errors here. So sparseloco takes
+            message="f32", and fed-nova weighted=False.
 
     Made on all workers together, it gives them rank 0's parameters. They must call step() equally often. BatchNorm's buffers stay
     each worker's own. A loss under torch.autocast to bfloat16 is fine, as parameters and gradients stay float32.

@@ -1,6 +1,10 @@
 // See meeting.h.
 #include "launch/meeting.h"
 
+#include <cstdlib>
+#include <utility>
+
+#include "comm/rendezvous/handshake.h"
 #include "tacet/error.h"
 
 namespace tacet {
@@ -28,6 +32,16 @@ void require_token(const std::string& token, const Placement& place, const std::
                   ") must share a secret, but none was given; make one with: (umask 077; openssl rand -hex 32 > token), "
                   "copy it to every machine, and give " +
                   way + " there");
+}
+
+bool placed_by_tacet() { return std::getenv(kToldVariable) != nullptr; }
+
+Meeting placed_meeting(Placement place, const std::string& exchange, double timeout_seconds, int min_workers) {
+  const bool launched = placed_by_tacet();
+  place.hosted = place.hosted || launched;
+  const std::string token = read_token("");
+  if (!launched) require_token(token, place, "TACET_JOIN_TOKEN", "TACET_JOIN_TOKEN=$(cat token)");
+  return {std::move(place), token, exchange, timeout_seconds, min_workers};
 }
 
 std::unique_ptr<Group> fixed_group(const Meeting& meeting) {

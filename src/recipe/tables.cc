@@ -126,8 +126,6 @@ View view_of(const Recipe& recipe) {
   return {option, value};
 }
 
-// Returns true if the other key has a value that the condition names. What counts where that value is a mistake, which is
-// told anyway, says `if_wrong`.
 bool holds(const OnlyWith& condition, const std::string& table, const View& view, bool if_wrong) {
   const Place place = place_of(condition.key, table, view);
   const Value* value = view.value(place.table, place.key);

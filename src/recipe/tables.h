@@ -41,7 +41,8 @@ struct View {
 };
 View view_of(const Recipe& recipe);
 
-// Returns true if the condition, of an option of `table`, holds, or if the other key has a value that it can't have.
+// Returns true if the condition, of an option of `table`, holds. `if_wrong` is the answer where the other key has a value
+// that it can't have, which is told anyway.
 bool holds(const OnlyWith& condition, const std::string& table, const View& view, bool if_wrong);
 
 // Returns which other key would make the option used (`is used with clients.sampling = "dirichlet" only, which is

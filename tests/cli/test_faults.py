@@ -150,6 +150,19 @@ class Faults(Undisturbed):
         self.assertEqual(self.summary(self.out)["status"], "interrupted")
         self.resumed()
 
+    def test_a_signal_to_one_host_stops_the_others_as_well(self):
+        """Nobody was lost, so the other host's command does not end as if somebody had been."""
+        file = self.recipe("hosts.toml", schedule={"rounds": 100000}, run={"eval_every": 0})
+        self.out, port = self.path("hosts"), free_port()
+        hosts = [self.start("train", file, "--out", self.out, env=environment(
+            RANK=rank, WORLD_SIZE=2, MASTER_ADDR="127.0.0.1", MASTER_PORT=port)) for rank in (0, 1)]
+        self.until("10 rounds", lambda: self.rounds_so_far(self.out) >= 10, hosts[0])
+        hosts[1].process.send_signal(signal.SIGTERM)
+        for host in hosts:
+            self.assertEqual(host.wait(60), 128 + signal.SIGTERM, host.text())
+        self.assertIn("stopped by a signal to another worker", hosts[0].text())
+        self.assertEqual(self.summary(self.out)["status"], "interrupted")
+
     def waiting_for_more(self, out):
         """One of two workers, both needed, is killed; the other one waits for somebody to come, at most a minute."""
         file = self.recipe(out + ".toml", algorithm={"momentum": 0.9, "eta": 0.1}, clients={"count": 5},

@@ -95,6 +95,7 @@ class Mistakes(Case):
         self.check([(self.setting("clients.participating=5"), ["clients.participating", "<= clients.count = 4, got 5"]),
                     (self.setting('algorithm.name="sgd-clip"', "clients.count=4"),
                      ["clients.count", "must be 1 for sgd-clip, got 4"]),
+                    (self.setting("run.min_workers=4", "clients.count=4"), ["run.min_workers", "number of workers, 1, got 4"]),
                     (self.setting("clients.count=2000"), ["clients.count", "2000", "1200 training tokens"]),
                     (self.setting('data.partition.kind="fixed"', "data.partition.percent=[50, 60]"),
                      ["partition.percent"])])
