@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "recipe/run_identity.h"
 #include "recipe/sweep_table.h"
 #include "recipe/used_values.h"
 #include "report/runs.h"
@@ -49,10 +50,9 @@ void add_group(FigurePlan& plan, const Figure& figure, size_t index, std::option
 
 std::map<std::string, std::string> values_of_run(const std::string& folder) {
   std::map<std::string, std::string> out;
-  for (const Used& used : used_values(load_recipe(folder + "/recipe.toml"))) {
-    if (used.option && used.option->per_machine) continue;
-    out[used.table + "." + used.key] = to_toml(used.value);
-  }
+  const Recipe recipe = load_recipe(folder + "/recipe.toml");
+  for (const Used& used : used_values(recipe))
+    if (const auto identity = identity_of(used, recipe)) out[used.table + "." + used.key] = *identity;
   out.erase("run.seed");
   return out;
 }

@@ -8,8 +8,8 @@
 namespace tacet {
 namespace {
 
-const std::set<std::string> kLeftOut = {"run.seed",      "data.root",  "data.vectors",
-                                        "data.subwords", "model.init", "model.file"};
+// Files whose folders may differ between machines.
+const std::set<std::string> kFiles = {"data.vectors", "data.subwords", "model.init", "model.file"};
 
 std::string trimmed(const std::string& text) {
   const size_t from = text.find_first_not_of(" \t\r"), to = text.find_last_not_of(" \t\r");
@@ -64,8 +64,10 @@ std::map<std::string, std::string> settings_of(const std::string& recipe) {
     const size_t equal = line.find('=');
     if (equal == std::string::npos) continue;
     const std::string key = table + "." + trimmed(line.substr(0, equal));
-    if (kLeftOut.count(key) == 0) out[key] = trimmed(line.substr(equal + 1));
+    const std::string value = trimmed(line.substr(equal + 1));
+    out[key] = kFiles.count(key) ? "\"" + value.substr(value.find_last_of("/\"", value.size() - 2) + 1) : value;
   }
+  for (const char* key : {"run.seed", "data.root"}) out.erase(key);
   return out;
 }
 
@@ -73,7 +75,8 @@ std::vector<RunGroup> groups_of(const std::vector<Run>& runs) {
   std::vector<RunGroup> out;
   std::vector<std::map<std::string, std::string>> all;
   for (size_t k = 0; k < runs.size(); ++k) {
-    const auto settings = settings_of(runs[k].recipe);
+    auto settings = settings_of(runs[k].recipe);
+    if (!settings.empty() && !runs[k].data.empty()) settings["data.files"] = "\"" + runs[k].data + "\"";
     const auto found = settings.empty() ? all.end() : std::find(all.begin(), all.end(), settings);
     if (found != all.end()) {
       out[static_cast<size_t>(found - all.begin())].runs.push_back(k);

@@ -11,13 +11,14 @@
 namespace tacet {
 
 struct RunGroup {
-  std::string label;                            // names the settings by which it differs; distinct
-  std::vector<size_t> runs;                     // in the order given
-  std::map<std::string, std::string> settings;  // values that differ between groups, by "table.key", as TOML
+  std::string label;         // names the settings by which it differs; distinct
+  std::vector<size_t> runs;  // in the order given
+  // Values that differ between groups, by "table.key", as TOML; "data.files" is the mark of the data's files (Run::data).
+  std::map<std::string, std::string> settings;
 };
 
-// Returns the values of a resolved recipe by "table.key", without the seed and without paths, which may differ between
-// machines.
+// Returns the values of a resolved recipe by "table.key", without the seed and without folders, which may differ between
+// machines: of a file the name is left, of data.root nothing.
 std::map<std::string, std::string> settings_of(const std::string& recipe);
 
 // Returns the groups in the order of their first runs. A run without a recipe is a group of its own.

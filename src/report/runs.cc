@@ -11,6 +11,7 @@
 #include <map>
 #include <sstream>
 
+#include "base/digest.h"
 #include "base/files.h"
 #include "tacet/error.h"
 
@@ -25,6 +26,17 @@ std::string reason(const json::exception& e) {
   std::string what = e.what();
   size_t end = what.find("] ");
   return end == std::string::npos ? what : what.substr(end + 2);
+}
+
+// Returns digits that tell the files of a data record from others, by the digests that it has of them, or by its text where
+// that is no record.
+std::string mark_of_data(const std::string& text) {
+  const json record = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  const bool is_record = record.is_object() && record.contains("files");
+  if (is_record && record["files"].empty()) return "";
+  Digest digest;
+  digest.add(is_record ? record["files"].dump() : text);
+  return digest.hex().substr(0, 12);
 }
 
 // Drops what a resumed run does again: everything at or after `iteration`.
@@ -131,6 +143,7 @@ Run read_run(const std::string& folder) {
   }
   if (has_metrics) read_metrics(run, root / "metrics.jsonl");
   if (fs::exists(root / "recipe.toml", ignored)) run.recipe = read_file((root / "recipe.toml").string());
+  if (fs::exists(root / "data.json", ignored)) run.data = mark_of_data(read_file((root / "data.json").string()));
   return run;
 }
 

@@ -21,6 +21,7 @@ struct Run {
   std::vector<nlohmann::json> gradients, train_set;
   std::vector<nlohmann::json> pairs;  // the "smoothness" lines (run.smoothness_every)
   std::string recipe;                 // text of recipe.toml; empty when there is none
+  std::string data;                   // mark of the files that data.json names; empty when there are none
 };
 
 // Reads one run folder. The last line of metrics.jsonl may be half written (no newline yet): it is left out. Where a resumed

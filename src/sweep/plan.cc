@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/digest.h"
+#include "recipe/run_identity.h"
 #include "recipe/sweep_table.h"
 #include "recipe/used_values.h"
 #include "tacet/error.h"
@@ -116,8 +117,9 @@ std::string digest_of(const Recipe& recipe, const Settings& settings) {
   for (const Used& used : used_values(recipe)) {
     const auto own = [&](const Setting& setting) { return setting.key == key_of(used); };
     if (at_default(used)) continue;
-    if (per_machine(used) && std::none_of(settings.begin(), settings.end(), own)) continue;
-    digest.add(key_of(used) + " = " + to_toml(used.value) + "\n");
+    const auto identity = identity_of(used, recipe);
+    if (!identity && std::none_of(settings.begin(), settings.end(), own)) continue;
+    digest.add(key_of(used) + " = " + identity.value_or(to_toml(used.value)) + "\n");
   }
   return digest.hex().substr(0, kDigits);
 }
@@ -229,7 +231,8 @@ SweepPlan plan_sweep(const SweepRequest& request) {
     for (const Setting& setting : point.settings)
       if (setting.key != "run.seed") add_axis(plan.axes, setting.key);
   for (const Used& used : used_values(base.recipe))
-    if (!per_machine(used) && !at_default(used)) plan.base[key_of(used)] = to_toml(used.value);
+    if (const auto identity = identity_of(used, base.recipe); identity && !at_default(used))
+      plan.base[key_of(used)] = *identity;
   return plan;
 }
 

@@ -195,6 +195,22 @@ TEST(Groups, HoldRunsThatDifferInTheirSeedOnly) {
   EXPECT_EQ(groups_of({runs[0], runs[2]})[0].label, "all runs");
 }
 
+// Of a file its name counts, of data the files that were read.
+TEST(Groups, KeepOtherWeightsAndOtherDataApart) {
+  const auto run = [](const std::string& name, const std::string& init, const std::string& data) {
+    Run r = with_recipe(name, "celgc", 2, 1);
+    r.recipe += "[model]\ninit = \"" + init + "\"\n";
+    r.data = data;
+    return r;
+  };
+  const std::vector<RunGroup> groups = groups_of({run("a", "/x/a.safetensors", "11"), run("b", "/y/a.safetensors", "11"),
+                                                  run("c", "/x/b.safetensors", "11"), run("d", "/x/a.safetensors", "12")});
+  ASSERT_EQ(groups.size(), 3u);
+  EXPECT_EQ(groups[0].runs, (std::vector<size_t>{0, 1}));
+  EXPECT_EQ(groups[1].label, "files = 11, init = b.safetensors");
+  EXPECT_EQ(groups[2].label, "files = 12, init = a.safetensors");
+}
+
 TEST(Page, NoTextOfARunBecomesMarkup) {
   std::string plain = report_page({named("plain")});
   std::string evil = "</script><img src=x onerror=alert(1)>\"'<!--";

@@ -104,6 +104,28 @@ TEST(Point, IsMarkedByWhatIsNoDefault) {
   EXPECT_NE(plan.points[0].digest, plan_sweep(told).points[0].digest);
 }
 
+// Runs from other initial weights, or on other data of one's own, are other runs; a file that has moved is none, nor is
+// another folder of a published set.
+TEST(Point, IsToldApartByItsFiles) {
+  SweepTest test;
+  const auto digest = [&](const std::vector<std::string>& sets) {
+    SweepRequest request;
+    request.recipe = test.write("text.toml",
+                                "[data]\nname = \"text\"\nroot = \"/a\"\n[model]\nname = \"awd-lstm\"\n[algorithm]\n"
+                                "name = \"celgc\"\neta = 1\ngamma = 1\n[schedule]\nrounds = 1\n");
+    request.seeds = "1";
+    request.sets = sets;
+    return plan_sweep(request).points[0].digest;
+  };
+  const std::string a = test.write("a.bin", "weights"), moved = test.write("moved.bin", "weights"),
+                    b = test.write("b.bin", "other weights");
+  const std::set<std::string> apart = {digest({}), digest({"model.init=" + a}), digest({"model.init=" + b}),
+                                       digest({"data.root=/b"})};
+  EXPECT_EQ(apart.size(), 4u);
+  EXPECT_EQ(digest({"model.init=" + a}), digest({"model.init=" + moved}));
+  EXPECT_EQ(digest({"data.name=ptb"}), digest({"data.name=ptb", "data.root=/b"}));
+}
+
 TEST(Point, HasAWholeRecipe) {
   SweepTest test;
   SweepRequest request = test.request();
