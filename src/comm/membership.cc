@@ -2,6 +2,7 @@
 //   ids, joins            counters of the workers that came, and of those that found a term under way
 //   left/ID               set by the rendezvous when the connection of worker ID ends (a will)
 //   join/N                the N-th that found a term under way
+//   heard/ID              a worker of the term under way knows that ID waits to join
 //   term                 the number of the latest term that was decided
 //   eT/came, eT/slot/N    counter and workers that came to term T, in the order of their coming
 //   eT/members            the workers of term T, written once, by the first worker that decides
@@ -40,6 +41,7 @@ constexpr auto kPause = milliseconds(10);
 std::string key(const std::string& what) { return "tacet/" + what; }
 std::string key(int64_t term, const std::string& what) { return "tacet/e" + std::to_string(term) + "/" + what; }
 std::string left_key(int64_t id) { return key("left/" + std::to_string(id)); }
+std::string heard_key(int64_t id) { return key("heard/" + std::to_string(id)); }
 
 struct Slot {
   int64_t id = 0;
@@ -128,14 +130,19 @@ struct Membership::State {
 
   // ---- joining ----
 
-  // Waits until the term under way is over. Returns the term to sign in to, which is the next one; 0 when the run is done.
+  // Waits until the term under way is over, as long as its round takes. Returns the term to sign in to, which is the next
+  // one; 0 when the run is done. Throws PeerLost where none of its workers hears of this one in time: they are stuck.
   int64_t wait_for_turn() {
     const int64_t current = latest_term();
     if (current == 0) return 1;
     client->set(key("join/" + std::to_string(client->add(key("joins"), 1))), std::to_string(id));
     const auto those = slots_in(client->get(key(current, "members"), milliseconds(1000)));
-    for (;;) {
+    const auto start = Clock::now();
+    for (bool heard = false;;) {
       if (client->check({kRunIsDone})) return 0;
+      heard = heard || client->check({heard_key(id)});
+      if (!heard && since(start) > options.place.timeout_seconds)
+        throw PeerLost(-1, "none of the workers of the round under way has answered" + within());
       if (std::all_of(those.begin(), those.end(), [&](const Slot& s) { return has_left(s.id); }))
         client->set(key(current, "broken"), std::to_string(id));
       try {
@@ -379,8 +386,10 @@ struct Membership::State {
   void watch_joins(int64_t& seen, std::set<int64_t>& asked) {
     const int64_t joins = watcher->add(key("joins"), 0);
     while (seen < joins && watcher->check({key("join/" + std::to_string(seen + 1))}))
-      if (const auto other = number_in(watcher->get(key("join/" + std::to_string(++seen)), milliseconds(1000))))
+      if (const auto other = number_in(watcher->get(key("join/" + std::to_string(++seen)), milliseconds(1000)))) {
+        watcher->set(heard_key(*other), "1");
         asked.insert(*other);
+      }
     const std::lock_guard lock(mutex);
     std::erase_if(asked, [&](int64_t other) { return joined.count(other) > 0 || watcher->check({left_key(other)}); });
     waiting = !asked.empty();

@@ -195,6 +195,17 @@ TEST_F(MembershipTest, WhoComesWhenTheRunIsDoneIsToldSo) {
   EXPECT_EQ(workers[1]->form().thrown, "ended");
 }
 
+// The term's only worker, id 9, has its connection and says nothing, as a stopped process does.
+TEST_F(MembershipTest, WhoFindsOnlyWorkersThatAreStuckWaitsNoLongerThanTheLimit) {
+  timeout = 1;
+  client().set("tacet/ids", "9");
+  client().set("tacet/e1/members", "9 0 1\n");
+  client().set("tacet/term", "1");
+  add(1, 2);
+  EXPECT_NE(workers[1]->form().thrown.find("none of the workers of the round under way has answered within 1 s"),
+            std::string::npos);
+}
+
 TEST_F(MembershipTest, TwoWorkersOfOneNumberAreAMistake) {
   timeout = 3;
   add(0, 2);
