@@ -88,6 +88,17 @@ void check_method(const Recipe& recipe, Misfits& out) {
                    "weighted",
                    "must be false with data.partition.every_round, which deals other shares in every round, got true",
                    {}});
+  if (method.keeps_models && recipe.data.has("partition.every_round") && recipe.data.flag("partition.every_round"))
+    out.push_back({"data",
+                   "partition.every_round",
+                   "must be false for " + method.name + ", whose unsampled clients train as well, got true",
+                   {}});
+  if (recipe.run.has("noise_scale") && recipe.run.flag("noise_scale") && method.keeps_models)
+    out.push_back({"run",
+                   "noise_scale",
+                   "must be false for " + method.name +
+                       ", whose clients keep models of their own, so that their gradients are not at one model, got true",
+                   {}});
   const double deadline = recipe.run.has("round_deadline") ? recipe.run.number("round_deadline") : 0;
   if (deadline > 0 && !method.droppable())
     out.push_back({"run",
@@ -140,6 +151,8 @@ void check_privacy(const Recipe& recipe, Misfits& out) {
                        to_toml(algorithm.text("message")),
                    {}});
   const auto clients = read_options<ClientOptions>(recipe.clients);
+  if (clients.count == 1 && !algorithm.has("privacy_delta"))
+    out.push_back({"algorithm", "privacy_delta", "must be given where there is one client, got nothing", {}});
   if (clients.sampling != "uniform" && clients.sampling != "poisson")
     out.push_back(
         {"clients",

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "tacet/objective.h"
+
 namespace tacet {
 
 class PassEnds {
@@ -13,5 +15,11 @@ class PassEnds {
   // have drawn one mini-batch at every local step of the run; 0 where the clients' passes don't end together.
   virtual int64_t steps_to_pass_end(uint64_t seed, int64_t iteration) = 0;
 };
+
+// Returns that of an objective; 0 where it has no such passes.
+inline int64_t steps_to_pass_end(Objective& objective, uint64_t seed, int64_t iteration) {
+  auto* passes = dynamic_cast<PassEnds*>(&objective);
+  return passes ? passes->steps_to_pass_end(seed, iteration) : 0;
+}
 
 }  // namespace tacet

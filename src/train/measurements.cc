@@ -13,7 +13,6 @@
 #include "base/digest.h"
 #include "data/clients/partition.h"
 #include "engine/tree_sum.h"
-#include "tacet/error.h"
 #include "tacet/group.h"
 
 namespace tacet {
@@ -69,18 +68,10 @@ MeasuredGradient measured_gradient(Objective& objective, Group& group, const std
 
 Measurements::Measurements(Training& run, RunLog& log, Observer& observer) : run_(run), log_(log), observer_(observer) {
   const RunOptions& o = run.options;
-  const Objective& objective = *run.objective;
-  if (o.eval_train && !objective.evaluates_training())
-    throw UserError("run.eval_train must be false for this task, which does not evaluate its training set, got true");
   if (o.noise_scale) noise_ = std::make_unique<RoundNoise>(run);
   if (o.smoothness_every > 0) smoothness_ = std::make_unique<RoundSmoothness>(run);
   if (o.gradient_every == 0) return;
-  if (objective.gradient_units() == 0)
-    throw UserError(
-        "run.gradient_every must be 0 for this objective, which has no gradient over its training set "
-        "(Objective::gradient_units is 0), got " +
-        to_toml(o.gradient_every));
-  units_ = units_of(o, objective.gradient_units());
+  units_ = units_of(o, run.objective->gradient_units());
 }
 
 void Measurements::ask(RoundSetup& setup) const {

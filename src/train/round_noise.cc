@@ -11,7 +11,6 @@
 
 #include "analysis/rounds_probe.h"
 #include "engine/tree_sum.h"
-#include "tacet/error.h"
 #include "tacet/group.h"
 #include "train/run_folder.h"
 
@@ -69,9 +68,6 @@ Vec ArrivingSum::total(Group& group, int64_t d) {
 }
 
 RoundNoise::RoundNoise(Training& run) : run_(run), watched_(*run.objective, {}, [](int64_t, const Vec&) {}) {
-  if (run.method.keeps_models)
-    throw UserError("run.noise_scale must be false for " + run.method.name +
-                    ", whose clients keep models of their own, so that their gradients are not at one model, got true");
   watched_.watch({}, [this](const BatchKey& draw, const Vec& y, const BatchLoss& loss) { look(draw, y, loss); });
 }
 

@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "data/clients/partition.h"
-#include "tacet/error.h"
 #include "tacet/group.h"
 
 namespace tacet {
@@ -15,11 +14,6 @@ namespace {
 std::vector<int> units_of(const Training& run) {
   const RunOptions& o = run.options;
   const int count = run.objective->gradient_units();
-  if (count == 0)
-    throw UserError(
-        "run.smoothness_every must be 0 for this objective, which has no gradient over its training set "
-        "(Objective::gradient_units is 0), got " +
-        std::to_string(o.smoothness_every));
   const auto drawn = drawn_samples(count, std::min<int64_t>(o.smoothness_units, count), static_cast<uint64_t>(o.seed));
   return {drawn.begin(), drawn.end()};
 }

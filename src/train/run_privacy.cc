@@ -5,7 +5,6 @@
 #include <sstream>
 
 #include "analysis/privacy.h"
-#include "tacet/error.h"
 #include "train/training.h"
 
 namespace tacet {
@@ -36,17 +35,6 @@ PrivacyClaim claim_of(const PrivateRounds& terms, const Training& run) {
 bool has_system_noise(const Training& run) {
   const auto terms = run.algorithm->privacy();
   return terms && terms->system_noise;
-}
-
-void require_private(const Training& run) {
-  if (!has_system_noise(run)) return;
-  if (const int64_t b = run.objective->buffers().numel(); b > 0)
-    throw UserError(
-        "algorithm.noise_source must be \"keyed\" for a model with buffers (batch normalisation), as they are "
-        "averaged without noise, got \"system\" with " +
-        std::to_string(b) + " of them");
-  if (run.clients == 1 && !run.algorithm->privacy()->delta)
-    throw UserError("algorithm.privacy_delta must be given where there is one client, got nothing");
 }
 
 std::optional<json> privacy_summary(const Training& run, bool goes_on) {

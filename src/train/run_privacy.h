@@ -11,9 +11,6 @@ namespace tacet {
 
 struct Training;
 
-// Throws UserError where a run with the system's noise has something that the noise does not cover.
-void require_private(const Training& run);
-
 // Returns true if noise and sampled clients come from the system's random numbers, so that the run can't be repeated.
 bool has_system_noise(const Training& run);
 

@@ -55,11 +55,9 @@ Training::Training(const Recipe& given_recipe, int workers, Objective* given)
   if (!given) own_objective = make_objective(recipe, clients);
   objective = given ? given : own_objective.get();
   data_record = objective->data_record();
-  require_passes();
-  require_pass_ends();
+  require_fit(recipe, *objective);
   kernels = check_kernels(*objective, recipe);
   make_algorithm();
-  require_private(*this);
   first_buffers = objective->buffers().clone();
 }
 
@@ -82,47 +80,14 @@ void Training::require_delay() const {
                     std::to_string(least) + ", got " + std::to_string(delay));
 }
 
-void Training::require_passes() {
-  if (local_epochs == 0) return;
-  const std::vector<int> sampled = sample_clients(sampling, static_cast<uint64_t>(options.seed), 0);
-  const int first = sampled.empty() ? 0 : sampled.front();
-  if (objective->client_pass(first, 0).samples == 0)
-    throw UserError(
-        "algorithm.local_epochs needs data of separate samples (images, labelled texts, sentence pairs), whose "
-        "passes have an end, got " +
-        (recipe.data.has("name") ? "data.name = " + to_toml(recipe.data.text("name")) : "an objective without") +
-        ": give algorithm.interval");
-}
-
-void Training::require_pass_ends() {
-  if (!pass_ends) return;
-  // Without clients.count there are as many as workers, which the recipe alone does not tell.
-  if (sampling.participating < clients && !method.keeps_models)
-    throw UserError("clients.participating must be clients.count = " + std::to_string(clients) +
-                    " with algorithm.average_at_pass_end, as a client that is not there falls behind in its text, got " +
-                    std::to_string(sampling.participating));
-  if (steps_to_pass_end() > 0) return;
-  const std::string given = recipe.data.has("partition.percent") ? "data.partition.percent, which makes them unequal"
-                            : recipe.data.has("name")            ? "data.name = " + to_toml(recipe.data.text("name"))
-                                                                 : "an objective without";
-  throw UserError(
-      "algorithm.average_at_pass_end must be false unless all clients have equally long streams of text (language models), "
-      "whose passes end together, got true with " +
-      given);
-}
-
-int64_t Training::steps_to_pass_end() const {
-  auto* passes = dynamic_cast<PassEnds*>(objective);
-  return passes ? passes->steps_to_pass_end(static_cast<uint64_t>(options.seed), state.iteration) : 0;
-}
-
 int Training::round_interval(int64_t round) const {
   if (method.draws_steps)
     return algorithm->draw_steps({static_cast<uint64_t>(options.seed), Stream::everyone, Purpose::round_length, round, 0},
                                  interval());
   const int64_t I = interval();
   if (!pass_ends) return static_cast<int>(I);
-  return static_cast<int>(std::min(I - state.iteration % I, steps_to_pass_end()));
+  return static_cast<int>(std::min(I - state.iteration % I,
+                                   steps_to_pass_end(*objective, static_cast<uint64_t>(options.seed), state.iteration)));
 }
 
 int Training::steps_of(int client, int64_t round) const {

@@ -99,11 +99,6 @@ struct Training {
  private:
   // Throws UserError where the method's delay is longer than an interval that is repeated.
   void require_delay() const;
-  // Throws UserError where local epochs are asked for and the data have no passes that end.
-  void require_passes();
-  int64_t steps_to_pass_end() const;  // from the run's local step on; 0 where passes don't end together
-  // Throws UserError where rounds are to end with passes that don't end together, or not for all clients.
-  void require_pass_ends();
 };
 
 }  // namespace tacet

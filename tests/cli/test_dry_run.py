@@ -38,6 +38,7 @@ schedule    epochs          η                       γ
             80 to 90        0.0001                  1
 """
 OURS = {"sotu", "noise"}  # data that are part of tacet
+PACKAGE = "/usr/share/datasets/fashion-mnist"
 
 
 def tables_of(path):
@@ -65,7 +66,7 @@ class DryRun(Case):
         self.assertGreater(len(recipes), 30)
         home = self.path("empty-home")
         os.makedirs(home, exist_ok=True)
-        packages = os.path.exists("/usr/share/datasets/fashion-mnist")
+        packages = os.path.exists(PACKAGE)
         seen = set()
         for path in recipes:
             name = name_of(path)
@@ -108,6 +109,31 @@ class DryRun(Case):
                           "--set", "data.root=" + folder)
         self.assertEqual(done.returncode, 2)
         self.assertIn("data_batch_1.bin: must hold whole records", done.stderr)
+
+    def test_refuses_what_a_run_refuses(self):
+        """What the objective alone tells, a dry run tells in the run's words."""
+        def images(model, **algorithm):
+            return {"data": {"name": "fashion-mnist", "root": None, "bptt": None}, "algorithm": algorithm,
+                    "model": {"name": model, "layers": None, "embedding": None}}
+
+        private = {"name": "dp-fedavg", "gamma": None, "noise_multiplier": 1.0, "noise_source": "system"}
+        table = [
+            ({"algorithm": {"interval": None, "local_epochs": 2}}, "algorithm.local_epochs needs data of separate samples"),
+            (images("logistic", average_at_pass_end=True),
+             "algorithm.average_at_pass_end must be false unless all clients have equally long streams of text"),
+            ({"run": {"eval_train": True}}, "run.eval_train must be false for this task"),
+            ({"algorithm": {"name": "celgc-partial"}, "run": {"noise_scale": True}}, "run.noise_scale must be false for celgc-partial"),
+            (images("resnet-20", **private),
+             "algorithm.noise_source must be \"keyed\" for a model with buffers (batch normalisation)"),
+        ]
+        for k, (changes, said) in enumerate(table):
+            with self.subTest(said=said):
+                path = self.recipe(f"unfit{k}.toml", **changes)
+                here = "data" not in changes or os.path.exists(PACKAGE)  # a run needs the data themselves
+                for how in [["--dry-run"], ["--out", self.path(f"unfit{k}")]][:1 + here]:
+                    done = self.tacet("train", path, *how)
+                    self.assertEqual(done.returncode, 2, done.stdout)
+                    self.assertIn(said, done.stderr)
 
 
 if __name__ == "__main__":

@@ -230,6 +230,11 @@ const std::vector<Mistake> name_mistakes = {
       "algorithm.name=fedavg", "algorithm.weighted=true"},
      "--set algorithm.weighted: must be false with data.partition.every_round, which deals other shares in every round, got "
      "true"},
+    {"unsampled_clients_without_a_share",
+     good_recipe,
+     {"data.name=fashion-mnist", "data.partition.kind=one-class", "data.partition.every_round=true", "model.name=logistic",
+      "algorithm.name=celgc-partial"},
+     "--set data.partition.every_round: must be false for celgc-partial, whose unsampled clients train as well, got true"},
     {"width_of_layers_that_are_not_there",
      with("layers = 2", "layers = 1\nhidden = 9"),
      {},

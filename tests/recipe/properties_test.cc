@@ -133,7 +133,9 @@ Recipe random_recipe() {
   if (system) r.algorithm.set("message", std::string("f32"));
   if (system || r.algorithm.has("bit_noise")) r.algorithm.set("noise_multiplier", 0.7);
   if (r.algorithm.has("bit_noise")) r.algorithm.set("bit_noise", 1e300);
-  if (poisson && r.data.has("partition.every_round")) r.data.set("partition.every_round", false);
+  if (method.keeps_models) r.run.set("noise_scale", false);
+  if (system) r.algorithm.set("privacy_delta", 1e-5);  // one client needs it
+  if ((poisson || method.keeps_models) && r.data.has("partition.every_round")) r.data.set("partition.every_round", false);
   if (pass_ends || poisson || !method.droppable()) r.run.set("round_deadline", 0.0);
   return only_used(only_used(r));  // twice: what is left out may have been what another key goes with
 }

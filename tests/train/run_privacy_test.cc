@@ -148,14 +148,12 @@ TEST(RunPrivacy, OfAModelWithBuffersIsRefused) {
 }
 
 TEST(RunPrivacy, OfOneClientNeedsItsDelta) {
-  const Recipe r = parse_recipe(
+  const std::string recipe =
       "[data]\nname = \"noise\"\n[model]\nname = \"quadratic\"\n[algorithm]\nname = \"dp-fedavg\"\neta = 0.1\n"
       "noise_multiplier = 1.0\n" +
-          system_noise + "[clients]\ncount = 1\n[schedule]\nrounds = 2\n",
-      "test.toml");
-  Heard heard;
-  test::expect_mentions(test::error_of([&] { train(r, *single_group(), {}, heard); }),
-                        {"algorithm.privacy_delta must be given where there is one client"});
+      system_noise + "[clients]\ncount = 1\n[schedule]\nrounds = 2\n";
+  test::expect_mentions(test::error_of([&] { parse_recipe(recipe, "test.toml"); }),
+                        {"test.toml", "algorithm.privacy_delta must be given where there is one client, got nothing"});
 }
 
 // ---- clients that are drawn by themselves ----
