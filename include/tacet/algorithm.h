@@ -175,6 +175,9 @@ class Round {
   // size d; the first is close to `reference`.
   std::vector<Vec> means(const Vec& reference, int count, const ClientsFn& f);
   std::vector<Vec> means(int count, const ClientsFn& f) { return means(Vec(), count, f); }
+  // Averages the vector that is close to `reference` and, of the two more that a method may have, 1 and 2, those that
+  // `which` names, in its order. What a coded message leaves out of a vector goes into the next message of the same one.
+  std::vector<Vec> means(const Vec& reference, const std::vector<int>& which, const ClientsFn& f);
   // Returns Σ w_i f(i) / Σ w_i with w_i = client i's share of the data.
   Vec weighted_mean(const Vec& reference, const ClientFn& f);
   Vec weighted_mean(const ClientFn& f) { return weighted_mean(Vec(), f); }
@@ -258,7 +261,9 @@ struct AlgorithmInfo {
   std::string summary;                                                  // one sentence
   std::string use;                                                      // when to take it, one sentence
   std::function<double(int I)> vectors_sent = [](int) { return 1.0; };  // d-vectors, per client and round
-  std::function<double(int I)> collectives = [](int) { return 1.0; };   // collectives in a round
+  // The same by the row's options, where they count; empty: they don't.
+  std::function<double(const Values& options, int I)> vectors_by_options = {};
+  std::function<double(int I)> collectives = [](int) { return 1.0; };  // collectives in a round
   // Gradients of a client's round that belong to no local step, by the row's options and I.
   std::function<double(const Values& options, int I)> resamples = [](const Values&, int) { return 0.0; };
   std::function<std::unique_ptr<Algorithm>()> create;  // maker of one whose options have no values yet
@@ -282,6 +287,11 @@ struct AlgorithmInfo {
     OptionList list(values);
     algorithm->options(list);
     return algorithm;
+  }
+
+  // Returns the d-vectors that a client sends in a round with these values of its options.
+  double vectors_of(const Values& values, int I) const {
+    return vectors_by_options ? vectors_by_options(values, I) : vectors_sent(I);
   }
 
   // Returns the parts of the model that take turns, of which a round sends one.

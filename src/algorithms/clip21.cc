@@ -19,11 +19,11 @@ struct Clip21 : Algorithm {
   void round(Round& r, Vec& x) override {
     if (!g.defined()) g = at::zeros_like(x);
     for (int t = 0; t < r.I; ++t) {
-      const Rates rates = r.rates(t);
       const Vec c = r.mean([&](Client& i) {
         Vec &v_i = momenta.at(i, x), &g_i = sent.at(i, x);
         const Vec gradient = i.gradient(x);
         if (i.skips()) return at::zeros_like(x);
+        const Rates rates = r.rates(t);
         average_in(v_i, gradient, beta1);  // vⁱ ← β₁ vⁱ + (1 − β₁) ∇f_i(x)
         Vec c_i = v_i - g_i;
         const double a = i.clip(rates, l2_norm(c_i));
@@ -32,7 +32,7 @@ struct Clip21 : Algorithm {
         return c_i;
       });
       g.add_(c, share);
-      x.sub_(g, rates.eta);
+      x.sub_(g, r.rates(t).eta);
     }
   }
 

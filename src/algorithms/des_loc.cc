@@ -24,7 +24,10 @@ struct DesLoc : Algorithm {
 
   void round(Round& r, Vec& x) override {
     const bool with_first = (r.number + 1) % first_every == 0, with_second = (r.number + 1) % second_every == 0;
-    const auto mean = r.means(x, 1 + with_first + with_second, [&](Client& i) {
+    std::vector<int> moments_sent;
+    if (with_first) moments_sent.push_back(1);
+    if (with_second) moments_sent.push_back(2);
+    const auto mean = r.means(x, moments_sent, [&](Client& i) {
       Vec &m = first.at(i, x), &v = second.at(i, x);
       Vec y = i.start(x);
       for (int t = 0; t < i.steps(); ++t) {
@@ -82,6 +85,11 @@ AlgorithmInfo des_loc() {
           .summary = "Local Adam steps; models are averaged in every round, first and second moments more seldom.",
           .use = "As local-adam, over a slow network.",
           .vectors_sent = [](int) { return 1.5; },  // on average, with the default periods
+          .vectors_by_options =
+              [](const Values& o, int) {
+                return 1 + 1 / static_cast<double>(o.integer("first_every")) +
+                       1 / static_cast<double>(o.integer("second_every"));
+              },
           .create = [] { return std::make_unique<DesLoc>(Moments::desynced); },
           .fresh_models = true,
           .own_steps = true};

@@ -27,7 +27,10 @@ struct Diloco : Algorithm {
   void round(Round& r, Vec& x) override {
     const Vec mean = r.mean(x, [&](Client& i) {
       Vec y = i.start(x);
-      for (int t = 0; t < i.steps(); ++t) inner.step(i, r.rates(t), i.gradient(y), y, r.layers);
+      for (int t = 0; t < i.steps(); ++t) {
+        const Gradient g = i.gradient(y);
+        inner.step(i, r.rates(t), g, y, r.layers);
+      }
       return y;
     });
     const Vec D = x - mean;

@@ -75,7 +75,10 @@ struct DilocoStreaming : Algorithm {
   void learn(const Round& r, Client& i, const Vec& x, int first, int last) {
     Vec& y_i = model(i, x);
     Vec y = i.start(y_i);
-    for (int t = first; t < last; ++t) inner.step(i, r.rates(t), i.gradient(y), y, r.layers);
+    for (int t = first; t < last; ++t) {
+      const Gradient g = i.gradient(y);
+      inner.step(i, r.rates(t), g, y, r.layers);
+    }
     y_i.copy_(y);
   }
 

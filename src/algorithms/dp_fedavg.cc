@@ -44,7 +44,10 @@ struct DpFedAvg : Algorithm {
     if (r.participation > 0)
       change = r.mean(Vec(), bit, [&](Client& i, std::vector<double>& b) {
         Vec y = i.start(x);
-        for (int t = 0; t < i.steps(); ++t) inner.step(i, r.rates(t), i.gradient(y), y, r.layers);
+        for (int t = 0; t < i.steps(); ++t) {
+          const Gradient g = i.gradient(y);
+          inner.step(i, r.rates(t), g, y, r.layers);
+        }
         Vec delta_i = y - x;
         const double length = l2_norm(delta_i);
         b[0] = length <= C ? 0.5 : -0.5;  // bⁱ − ½, so that who is not there adds nothing

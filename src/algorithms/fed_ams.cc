@@ -4,6 +4,7 @@
 // v̂ (as in FED-LAMB's paper).
 #include <ATen/ops/full_like.h>
 #include <ATen/ops/maximum.h>
+#include <ATen/ops/zeros_like.h>
 
 #include "algorithms/common_options.h"
 
@@ -23,10 +24,9 @@ struct FedAms : Algorithm {
   void round(Round& r, Vec& x) override {
     const Vec root = v_hat.sqrt();
     auto mean = r.means(x, 2, [&](Client& i) {
-      const bool fresh = !persist || !first.has(i);
-      Vec& m = first.at(i, x);
-      Vec& v = second.at(i, x);
-      if (fresh) m.zero_(), v.copy_(persist ? at::full_like(x, epsilon) : v_hat);
+      const bool begins = persist && !first.has(i);
+      Vec m = persist ? first.at(i, x) : at::zeros_like(x), v = persist ? second.at(i, x) : v_hat.clone();
+      if (begins) v.fill_(epsilon);
       Vec y = i.start(x);
       for (int t = 0; t < i.steps(); ++t) {
         const auto [g, norm] = i.gradient(y);
@@ -43,14 +43,15 @@ struct FedAms : Algorithm {
 
   void state(StateVisitor& v) override {
     v.global("v_hat", v_hat);
-    for (auto [name, moments] : {std::pair{"first_moments", &first}, {"second_moments", &second}})
-      persist ? v.clients(name, *moments) : v.scratch(name, *moments);
+    if (!persist) return;
+    v.clients("first_moments", first);
+    v.clients("second_moments", second);
   }
 
   double beta1 = 0, beta2 = 0, epsilon = 0;
   bool persist = true;
   Vec v_hat;
-  PerClient first, second;  // m and v
+  PerClient first, second;  // m and v, with `persist`
 };
 
 }  // namespace

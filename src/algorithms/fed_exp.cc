@@ -18,7 +18,10 @@ struct FedExp : Algorithm {
     std::vector<double> squares(1);
     const Vec mean = r.mean(x, squares, [&](Client& i, std::vector<double>& square) {
       Vec y = i.start(x);
-      for (int t = 0; t < i.steps(); ++t) inner.step(i, r.rates(t), i.gradient(y), y, r.layers);
+      for (int t = 0; t < i.steps(); ++t) {
+        const Gradient g = i.gradient(y);
+        inner.step(i, r.rates(t), g, y, r.layers);
+      }
       square[0] = std::pow(l2_norm(x - y), 2);  // ‖Dⁱ‖²
       return y;
     });

@@ -11,6 +11,7 @@
 #include <ATen/ops/full_like.h>
 #include <ATen/ops/maximum.h>
 #include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
 
 #include "algorithms/common_options.h"
 
@@ -36,11 +37,10 @@ struct FedLamb : Algorithm {
   void round(Round& r, Vec& x) override {
     const Vec root = v_hat.sqrt().add_(epsilon);  // √v̂ + ε, fixed during the round
     auto mean = r.means(x, 2, [&](Client& i) {
-      const bool fresh = !persist || !first.has(i);
-      Vec& m = first.at(i, x);
-      Vec& v = second.at(i, x);
-      Vec& steps = taken.at(i, one);  // steps of m since it was 0
-      if (fresh) m.zero_(), steps.zero_(), v.copy_(persist ? at::full_like(x, epsilon) : v_hat);
+      const bool begins = persist && !first.has(i);
+      Vec m = persist ? first.at(i, x) : at::zeros_like(x), v = persist ? second.at(i, x) : v_hat.clone();
+      Vec steps = persist ? taken.at(i, one) : at::zeros_like(one);  // of m since it was 0
+      if (begins) v.fill_(epsilon);
       Vec y = i.start(x);
       for (int t = 0; t < i.steps(); ++t) {
         const auto [g, norm] = i.gradient(y);
@@ -58,7 +58,8 @@ struct FedLamb : Algorithm {
           y_l.sub_(p_l, alpha * scale(l2_norm(y_l), l2_norm(p_l)));
         }
       }
-      const bool corrected = correction && persist;
+      // Of a client whose steps were all skipped v is ε still, which is in v̂.
+      const bool corrected = correction && persist && steps.item<double>() > 0;
       return std::vector<Vec>{y, corrected ? v / (1 - std::pow(beta2, steps.item<double>())) : v};
     });
     x = mean[0];
@@ -73,15 +74,16 @@ struct FedLamb : Algorithm {
 
   void state(StateVisitor& v) override {
     v.global("v_hat", v_hat);
+    if (!persist) return;
     for (auto [name, moments] : {std::pair{"first_moments", &first}, {"second_moments", &second}, {"steps", &taken}})
-      persist ? v.clients(name, *moments) : v.scratch(name, *moments);
+      v.clients(name, *moments);
   }
 
   double beta1 = 0, beta2 = 0, epsilon = 0, lambda = 0, phi_min = 0, phi_max = 0;
   bool layerwise = true, correction = true, persist = false;
   const Vec one = at::zeros({1}, at::kDouble);
   Vec v_hat;
-  PerClient first, second, taken;  // m, v and the number of their steps
+  PerClient first, second, taken;  // m, v and the number of their steps, with `persist`
 };
 
 }  // namespace

@@ -18,7 +18,10 @@ struct SparseLoco : Algorithm {
   void round(Round& r, Vec& x) override {
     const Vec mean = r.mean([&](Client& i) -> Vec {
       Vec y = i.start(x);
-      for (int t = 0; t < i.steps(); ++t) inner.step(i, r.rates(t), i.gradient(y), y, r.layers);
+      for (int t = 0; t < i.steps(); ++t) {
+        const Gradient g = i.gradient(y);
+        inner.step(i, r.rates(t), g, y, r.layers);
+      }
       return x - y;
     });
     x = x - alpha * mean;

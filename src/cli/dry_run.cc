@@ -32,6 +32,7 @@
 #include "tacet/error.h"
 #include "tacet/registry.h"
 #include "tacet/train.h"
+#include "train/fit.h"
 #include "train/interval_record.h"
 #include "train/process.h"
 
@@ -311,6 +312,7 @@ DryRun examine(const Recipe& recipe, int workers) {
     if (!guess) objective = stand_in.objective(recipe.data.integer("batch_size"));
   }
 
+  if (objective) require_fit(r.setting, *objective);
   r.interval = r.longest = steps_a_round(recipe, objective.get(), r, present);
   if (const IntervalOptions interval = interval_options(recipe.algorithm); !interval.fixed) {
     r.measured = true;
@@ -318,7 +320,7 @@ DryRun examine(const Recipe& recipe, int workers) {
   }
   const std::vector<Layer>& layers = objective ? objective->layers() : guess->layers;
   r.parameters = parameter_count(layers);
-  const double vectors = r.clients > 1 ? method.vectors_sent(r.interval) : 0;
+  const double vectors = r.clients > 1 ? method.vectors_of(recipe.algorithm, r.interval) : 0;
   r.vectors = vectors / method.parts_of(recipe.algorithm);
   r.bytes = round_bytes(method, recipe.algorithm, vectors, layers);
   r.cost = guess ? Cost{guess->seconds, guess->bytes} : step_cost(*objective, seed, present.front());

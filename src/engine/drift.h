@@ -14,7 +14,7 @@ struct RoundSetup;
 struct Drift {
   int client = -1;  // −1: none of this rank's clients sent a model
   double distance = 0;
-  double bound = std::numeric_limits<double>::infinity();  // 2 Σ γ_t over its local steps t
+  double bound = std::numeric_limits<double>::infinity();  // Σ γ_t over its local steps t, and over the most of any client
 };
 
 struct ClientModel {

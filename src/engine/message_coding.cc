@@ -192,13 +192,19 @@ MessageCoder::MessageCoder(MessageKind k, SparseOptions s, int parts) : kind(k),
   for (size_t use = 0; use < uses_.size(); ++use) residuals_.emplace_back();
 }
 
+size_t MessageCoder::use_of(const MeanVectors& of, size_t k) {
+  if (of.part > 0) return static_cast<size_t>(of.part) + 2;
+  if (!of.reference.defined()) return k + 1;
+  return k == 0 || of.which.empty() ? k : static_cast<size_t>(of.which[k - 1]);
+}
+
 const float* MessageCoder::code(const Client& client, const std::vector<Vec>& vectors, const MeanVectors& of, bool sends) {
   const int64_t d = of.layout.values, words = of.layout.words();
   words_.resize(vectors.size() * static_cast<size_t>(words));
   zeros_.resize(sends ? 0 : static_cast<size_t>(d));
   for (size_t k = 0; k < vectors.size(); ++k) {
     const bool has_reference = k == 0 && of.reference.defined();
-    const size_t use = of.part > 0 ? static_cast<size_t>(of.part) + 2 : of.reference.defined() ? k : k + 1;
+    const size_t use = use_of(of, k);
     assert(use < residuals_.size() && (of.part == 0 || vectors.size() == 1));
     const bool is_sparse = kind == MessageKind::topk;
     float* residual = nullptr;

@@ -62,9 +62,10 @@ void encode_sparse(const MessageLayout& layout, double beta, const float* v, con
 // The vectors of one mean, as a coder sees them.
 struct MeanVectors {
   int count = 1;
-  Vec reference = {};         // the first one is near it; may be undefined
-  MessageLayout layout = {};  // of each
-  int part = 0;               // number of the model's part that they are of; 0 for all of it
+  Vec reference = {};           // the first one is near it; may be undefined
+  MessageLayout layout = {};    // of each
+  int part = 0;                 // number of the model's part that they are of; 0 for all of it
+  std::vector<int> which = {};  // numbers of those behind the first, 1 or 2; empty: 1, 2
 };
 
 // The kind of a run's messages, and the residuals of int8 and topk, each of which a client adds to its next message of that
@@ -86,6 +87,8 @@ class MessageCoder {
   const SparseOptions sparse;  // topk's
 
  private:
+  // Returns which of the residuals the k-th vector of a message has.
+  static size_t use_of(const MeanVectors& of, size_t k);
   float* residual_of(const Client& client, size_t use, int64_t words);
 
   // The residuals by use: models that are near a common one, then the first and the second of the other vectors, then the

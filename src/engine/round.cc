@@ -65,9 +65,10 @@ struct Round::Inside {
   };
 
   // Averages `count` vectors of each client, of the size of the model or of a part of it, and the numbers that f leaves in
-  // `numbers`, if any, which then has their means.
+  // `numbers`, if any, which then has their means. `which` has the numbers of the vectors behind the first (MeanVectors).
   std::vector<Vec> reduce(const Vec& reference, int count, const std::vector<int>& clients, const Weight& weight,
-                          const ClientsFn& f, std::vector<double>* numbers = nullptr, const ModelPart* part = nullptr);
+                          const ClientsFn& f, std::vector<double>* numbers = nullptr, const ModelPart* part = nullptr,
+                          const std::vector<int>& which = {});
   Vec reduce(const Vec& reference, const Weight& weight, std::vector<double>& numbers, const NumbersFn& f);
   // Runs one client's turn and packs its counters into `tail`. Returns false if it was too late.
   bool turn(int id, const std::function<void(Client&)>& f, float* tail);
@@ -249,7 +250,7 @@ void Round::Inside::count_message(int vectors, std::span<const Layer> layers, in
 
 std::vector<Vec> Round::Inside::reduce(const Vec& reference, int count, const std::vector<int>& clients,
                                        const Weight& weight, const ClientsFn& f, std::vector<double>* numbers,
-                                       const ModelPart* part) {
+                                       const ModelPart* part, const std::vector<int>& which) {
   if (clients.empty()) throw NobodyCame{};
   Objective& objective = *setup.objective;
   const Vec buffers = objective.buffers();
@@ -260,7 +261,8 @@ std::vector<Vec> Round::Inside::reduce(const Vec& reference, int count, const st
   std::vector<float> with_numbers(static_cast<size_t>(also > 0 ? b + also : 0));  // a client's buffers and numbers
   SumBuffers own;
   SumBuffers& memory = setup.buffers ? *setup.buffers : own;
-  const Coding coding = coding_of(setup, count, reference, layers, part ? part->number : 0);
+  Coding coding = coding_of(setup, count, reference, layers, part ? part->number : 0);
+  coding.of.which = which;
   const auto places = setup.deadline ? static_cast<int64_t>(clients.size()) : 0;
   const bool by_weight = weight || setup.deadline;
   const SumShape shape = shape_of(count, d, b + also, places, by_weight ? 0 : static_cast<int64_t>(clients.size()));
@@ -360,6 +362,11 @@ Vec Round::weighted_mean(const Vec& reference, std::vector<double>& numbers, con
 
 std::vector<Vec> Round::means(const Vec& reference, int count, const ClientsFn& f) {
   return inside_->reduce(reference, count, inside_->setup.sampled, nullptr, f);
+}
+
+std::vector<Vec> Round::means(const Vec& reference, const std::vector<int>& which, const ClientsFn& f) {
+  const int count = 1 + static_cast<int>(which.size());
+  return inside_->reduce(reference, count, inside_->setup.sampled, nullptr, f, nullptr, nullptr, which);
 }
 
 Vec Round::partial_mean(const Vec& reference, const ClientFn& f) {

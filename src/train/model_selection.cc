@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
+#include <limits>
 
 #include <ATen/ops/cat.h>
 #include <ATen/ops/full.h>
@@ -14,6 +15,16 @@
 #include "train/evaluate.h"
 
 namespace tacet {
+namespace {
+
+// Returns the least of these losses, without those that are not a number.
+double least_of(const Vec& losses) {
+  double least = std::numeric_limits<double>::infinity();
+  for (int64_t k = 0; k < losses.numel(); ++k) least = std::fmin(least, losses[k].item<double>());
+  return least;
+}
+
+}  // namespace
 
 Evaluation ModelSelection::evaluate(Group& group, const std::string& split, const char* event) {
   const Vec& model = run_.state.model();
@@ -31,7 +42,7 @@ bool ModelSelection::triggers(double loss) const {
   const RunState& s = run_.state;
   const int64_t past = s.selection_losses.numel(), nonmono = run_.ends.nonmono;
   return run_.ends.nt_asgd && !s.average.defined() && past > nonmono &&
-         loss > s.selection_losses.narrow(0, 0, past - nonmono).min().item<double>();
+         loss > least_of(s.selection_losses.narrow(0, 0, past - nonmono));
 }
 
 void ModelSelection::evaluate_selecting(Group& group) {
@@ -42,7 +53,7 @@ void ModelSelection::evaluate_selecting(Group& group) {
   s.eval_loss = e.loss;
   s.eval_accuracy = e.accuracy;
   s.eval_round = s.round;
-  if (!(e.loss >= s.best_loss)) {
+  if (std::isnan(s.best_loss) || e.loss < s.best_loss) {
     s.best_loss = e.loss;
     s.best_accuracy = e.accuracy;
     s.best_epoch = run_.epoch();
@@ -93,8 +104,9 @@ std::string ModelSelection::describe(const std::string& split) const {
     std::snprintf(text, sizeof text, format, values...);
     return std::string(text);
   };
-  std::string line =
-      part("epoch %.2f  train loss %.4f  %s loss %.4f", run_.epoch(), run_.state.train_loss(), split.c_str(), e.loss);
+  std::string line = part("epoch %.2f", run_.epoch());
+  if (run_.state.taken + run_.state.skipped > 0) line += part("  train loss %.4f", run_.state.train_loss());
+  line += part("  %s loss %.4f", split.c_str(), e.loss);
   if (run_.objective->has_perplexity()) line += part("  ppl %.2f", std::exp(e.loss));
   if (run_.objective->has_accuracy()) line += part("  accuracy %.2f %%", 100 * e.accuracy);
   if (run_.state.average.defined()) line += "  (NT-ASGD)";

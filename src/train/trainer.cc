@@ -227,14 +227,27 @@ class Trainer {
     usage_.begin();
     try {
       run_.algorithm->round(r, s.x);
+      rounds_of_nobody_ = 0;
     } catch (const NobodyCame&) {
-      if (run_.has_deadline()) turns_.roll_back(run_.visitor());
+      if (run_.has_deadline()) pass_over_round();
     }
     usage_.end(own_steps(sampled, plan));
     account(r.report());
     s.round += 1;
     s.iteration += r.I;
     if (run_.ends.nt_asgd_each == "round") selection_.average_in();
+  }
+
+  // Goes on after a round in which no client came in time. Throws UserError when that has become the rule.
+  void pass_over_round() {
+    turns_.roll_back(run_.visitor());
+    const std::string given = to_toml(run_.options.round_deadline);
+    if (++rounds_of_nobody_ == most_rounds_of_nobody)
+      throw UserError("run.round_deadline must be longer than a client's turn: no client came in time in " +
+                      std::to_string(most_rounds_of_nobody) + " rounds in a row, got " + given);
+    if (rounds_of_nobody_ == 1 && session_.first())
+      observer_.warning("run.round_deadline = " + given + ": no client came in time in round " +
+                        std::to_string(run_.state.round + 1) + ", which changes nothing");
   }
 
   // Returns the local steps of the round's clients whose turns are on this worker.
@@ -310,9 +323,13 @@ class Trainer {
     return result;
   }
 
-  // Throws UserError when every gradient was skipped. Such a run has trained nothing, so it is not done.
+  // Throws UserError when every gradient was skipped, or every client late. Such a run has trained nothing, so it is not
+  // done.
   void require_trained() const {
     const RunState& s = run_.state;
+    if (s.late > 0 && s.taken == 0 && s.skipped == 0)
+      throw UserError("run.round_deadline must be longer than a client's turn: no client came in time in any round, got " +
+                      to_toml(run_.options.round_deadline));
     if (s.skipped == 0 || s.taken > 0 || std::isfinite(s.train_loss())) return;
     throw UserError("run.non_finite: all " + std::to_string(s.skipped) +
                     " gradients were not finite and were skipped, so nothing was trained: " + lower_rates(rates_) +
@@ -369,7 +386,9 @@ class Trainer {
   Measurements measurements_;
   IntervalControl intervals_;
   SumBuffers buffers_;
-  RoundBackup turns_;  // state of late clients from before their turns; used with a deadline
+  static constexpr int most_rounds_of_nobody = 10;
+  int rounds_of_nobody_ = 0;  // in a row, before the round deadline
+  RoundBackup turns_;         // state of late clients from before their turns; used with a deadline
   RoundUsage usage_;
   Rates rates_{0, std::numeric_limits<double>::infinity()};  // the round under way's
   std::string status_;

@@ -270,6 +270,20 @@ TEST_P(Suite, ASkippedStepLeavesItsClientsStateAsItWas) {
   for (const auto& [name, vector] : own_state(*algorithm)) EXPECT_TRUE(same_bits(vector, before.at(name))) << name;
 }
 
+// A client whose first gradient was skipped has no step behind it, whatever the method divides by their number.
+TEST_P(Suite, GoesOnAfterAFirstRoundThatAClientSkips) {
+  Trial t = busy(clients(), 1);
+  t.skip_non_finite = true;
+  Explosive objective(0);
+  const auto algorithm = t.method->make(t.options);
+  Vec x = objective.initial();
+  test::run_on(*single_group(), t, objective, *algorithm, x, 0, 6);
+  const Vec before = x.clone();
+  test::run_on(*single_group(), t, objective, *algorithm, x, 6, 7);
+  EXPECT_GT(l2_norm(x - before), 0);
+  EXPECT_TRUE(std::isfinite(l2_norm(x)));
+}
+
 TEST_P(Suite, ReadsNoMoreThanItsOptions) {
   for (const Option& o : method().options) {
     EXPECT_FALSE(o.doc.empty()) << o.name;

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <set>
 #include <thread>
 
@@ -163,6 +164,23 @@ TEST(NtAsgd, IsTriggeredByTheRuleAndAveragesFromThere) {
     x.push_back(train(recipe("rounds = " + std::to_string(rounds)), again, *group, {}, quiet).x.clone());
   }
   EXPECT_TRUE(at::allclose(r.x, (x[0] + x[1] + x[2]) / 3, 1e-6, 1e-7));
+}
+
+// An evaluation that is not a number is neither the best nor one that a later loss is compared with: the 5th triggers, since
+// 6 > min(5, nan), and the best is the third.
+TEST(NtAsgd, PassesOverLossesThatAreNotANumber) {
+  const test::TempFolder f;
+  Scripted objective({5, std::numeric_limits<double>::quiet_NaN(), 3, 4, 6, std::numeric_limits<double>::quiet_NaN(), 7});
+  Observer quiet;
+  const auto group = single_group();
+  train(recipe("epochs = 7\nnt_asgd = true\nnonmono = 2"), objective, *group, {.out = f / "run"}, quiet);
+  const auto evals = lines(f / "run/metrics.jsonl", "eval");
+  ASSERT_EQ(evals.size(), 7u);
+  for (size_t k = 0; k < 7; ++k) EXPECT_EQ(evals[k]["averaged"].get<bool>(), k >= 5) << k;
+  std::ifstream in(f / "run/summary.json");
+  const json best = json::parse(in)["best"];
+  EXPECT_EQ(best["eval_loss"], 3);
+  EXPECT_EQ(best["round"], 3);
 }
 
 // Two rounds are an epoch here. Triggered at epoch 6, the mean is over the models of rounds 12, 14 and 16, not of 13 and 15.
@@ -443,6 +461,40 @@ TEST(Deadline, WhoComesTooLateWasNotThere) {
       expect_the_late_one_was_not_there(p);
     });
   for (std::thread& t : runs) t.join();
+}
+
+// No client ever comes in time. A run until an epoch's end would never end.
+TEST(Deadline, ARunOfNobodySaysSo) {
+  const test::TempFolder f;
+  struct Slower : test::Quadratic {
+    using Quadratic::Quadratic;
+    BatchLoss gradient(const BatchKey& draw, const Vec& y) override {
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      return Quadratic::gradient(draw, y);
+    }
+  };
+  const auto said = [&](const std::string& schedule) {
+    Slower objective(6, {1, 2}, {1, -3});
+    const Recipe r = parse_recipe(
+        "[objective]\nname = \"given\"\n[algorithm]\nname = \"celgc\"\neta = 0.1\ngamma = 0.2\ninterval = 3\n[clients]\n"
+        "count = 2\n[schedule]\n" +
+            schedule + "\n[run]\nround_deadline = 0.01\n",
+        "test.toml");
+    struct : Observer {
+      std::vector<std::string> warnings;
+      void warning(const std::string& line) override { warnings.push_back(line); }
+    } heard;
+    const std::string error = test::error_of([&] { train(r, objective, *single_group(), {}, heard); });
+    EXPECT_EQ(heard.warnings,
+              (std::vector<std::string>{"run.round_deadline = 0.01: no client came in time in round 1, which "
+                                        "changes nothing"}));
+    return error;
+  };
+  EXPECT_EQ(
+      said("epochs = 1"),
+      "run.round_deadline must be longer than a client's turn: no client came in time in 10 rounds in a row, got 0.01");
+  EXPECT_EQ(said("rounds = 3"),
+            "run.round_deadline must be longer than a client's turn: no client came in time in any round, got 0.01");
 }
 
 // A client's first turn is dropped, so it has no momentum before its next one. Its place in the file has the dropped one's.
