@@ -8,6 +8,7 @@
 
 #include "base/utf8.h"
 #include "cli/model_file.h"
+#include "cli/output.h"
 #include "cli/progress.h"
 #include "data/record/data_record.h"
 #include "tacet/error.h"
@@ -30,10 +31,10 @@ std::string record_of(const std::string& file, const Recipe& recipe) {
   std::error_code error;
   if (fs::exists(beside, error)) return beside;
   if (recipe.data.has("name") && find_dataset(recipe.data.text("name")).task != "function")
-    fmt::print(stderr,
-               "tacet: warning: {} is not there: words and classes are numbered by the data themselves, which is right only "
-               "for the very data that the model was trained on\n",
-               beside);
+    to_stderr(
+        "tacet: warning: {} is not there: words and classes are numbered by the data themselves, which is right only "
+        "for the very data that the model was trained on\n",
+        beside);
   return "";
 }
 
@@ -52,11 +53,10 @@ int cmd_eval(const std::string& model, const std::string& recipe_path, const std
   set_threads(static_cast<int>(recipe.run.integer("threads")));
   const auto objective =
       make_objective(recipe, recipe.clients.has("count") ? static_cast<int>(recipe.clients.integer("count")) : 1);
-  for (const std::string& note : objective->notes()) fmt::print(stderr, "tacet: warning: {}\n", note);
-  for (const std::string& refusal : check_kernels(*objective, recipe).refusals())
-    fmt::print(stderr, "tacet: warning: {}\n", refusal);
+  for (const std::string& note : objective->notes()) to_stderr("tacet: warning: {}\n", note);
+  for (const std::string& refusal : check_kernels(*objective, recipe).refusals()) to_stderr("tacet: warning: {}\n", refusal);
   const Vec x = load_model(*objective, file, folder ? model : "");
-  if (!x.isfinite().all().item<bool>()) fmt::print(stderr, "tacet: warning: {}: has weights that are not finite\n", file);
+  if (!x.isfinite().all().item<bool>()) to_stderr("tacet: warning: {}: has weights that are not finite\n", file);
   const auto group = single_group();
   for (const std::string& split : objective->splits()) {
     const Score s = evaluate_all(*objective, *group, split, x);

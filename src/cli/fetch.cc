@@ -18,6 +18,7 @@
 
 #include "base/clock.h"
 #include "base/digest.h"
+#include "cli/output.h"
 #include "tacet/error.h"
 
 namespace tacet {
@@ -48,7 +49,7 @@ int show_progress(void* user, curl_off_t, curl_off_t now, curl_off_t, curl_off_t
   if (since(t.said) > 2) {
     t.said = Clock::now();
     const auto done = static_cast<double>(t.before + now);
-    fmt::print(stderr, "{}: {:.1f} of {:.1f} MB\n", t.name, done / 1e6, static_cast<double>(t.bytes) / 1e6);
+    to_stderr("{}: {:.1f} of {:.1f} MB\n", t.name, done / 1e6, static_cast<double>(t.bytes) / 1e6);
   }
   return 0;
 }

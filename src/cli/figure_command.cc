@@ -11,6 +11,7 @@
 #include "base/files.h"
 #include "base/places.h"
 #include "base/utf8.h"
+#include "cli/output.h"
 #include "cli/sweep_lines.h"
 #include "figure/figure_data.h"
 #include "figure/figure_record.h"
@@ -71,7 +72,7 @@ void print_runs(const FigurePlan& plan, const std::vector<CurveTuning>& tunings,
 FigureData draw_key(const Figure& figure, const FigurePlan& plan, const std::vector<std::vector<Run>>& runs,
                     const std::string& base) {
   FigureData data = figure_data(figure, plan, runs);
-  for (const std::string& note : data.notes) fmt::print(stderr, "{}\n", visible(note));
+  for (const std::string& note : data.notes) to_stderr("{}\n", visible(note));
   write_shared(base + ".svg", figure_svg(figure, data));
   write_shared(base + ".csv", figure_csv(data));
   fmt::print("{0}.svg\n{0}.csv\n", base);
@@ -79,7 +80,7 @@ FigureData draw_key(const Figure& figure, const FigurePlan& plan, const std::vec
   if (write_png(base + ".svg", base + ".png"))
     fmt::print("{}.png\n", base);
   else
-    fmt::print(stderr, "{}\n", kNoPng);
+    to_stderr("{}\n", kNoPng);
   return data;
 }
 
@@ -132,12 +133,12 @@ int cmd_figure(const FigureArguments& a) {
   }
   const auto stopped_by = [&](const std::vector<Point>& points) {
     const int signal = run_missing(a, figure, points, folder);
-    if (signal != 0) fmt::print(stderr, "stopped; the same command goes on\n");
+    if (signal != 0) to_stderr("stopped; the same command goes on\n");
     return signal;
   };
   std::vector<std::string> notes;
   const auto tell = [&](const std::vector<std::string>& lines) {
-    for (const std::string& line : lines) fmt::print(stderr, "{}\n", visible(line));
+    for (const std::string& line : lines) to_stderr("{}\n", visible(line));
     notes.insert(notes.end(), lines.begin(), lines.end());
   };
   tell(tuning_notes(figure, tunings));

@@ -13,6 +13,7 @@
 #include <httplib.h>
 
 #include "base/utf8.h"
+#include "cli/output.h"
 #include "launch/environment.h"
 #include "report/live_page.h"
 #include "tacet/error.h"
@@ -67,7 +68,7 @@ void add_answers(httplib::Server& server, LivePage& live, const std::string& tok
   });
   server.Get("/", [&live](const httplib::Request&, httplib::Response& response) {
     const std::string page = live.page();
-    if (const std::string trouble = live.new_trouble(); !trouble.empty()) fmt::print(stderr, "{}\n", visible(trouble));
+    if (const std::string trouble = live.new_trouble(); !trouble.empty()) to_stderr("{}\n", visible(trouble));
     response.set_content(page, "text/html; charset=utf-8");
   });
   server.Get("/mark", [&live](const httplib::Request&, httplib::Response& response) {

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "base/utf8.h"
+#include "cli/output.h"
 #include "data/files/safetensors.h"
 #include "tacet/error.h"
 
@@ -34,7 +35,7 @@ void load_buffers(Objective& objective, const std::string& file, const std::stri
 void tell_unused(const std::string& file, std::vector<std::string> names, const std::vector<Layer>& statistics) {
   for (const Layer& l : statistics) std::erase(names, l.name);
   for (const std::string& name : names)
-    fmt::print(stderr, "tacet: warning: {}: tensor {} is not this model's and not used\n", file, visible(name));
+    to_stderr("tacet: warning: {}: tensor {} is not this model's and not used\n", file, visible(name));
 }
 
 }  // namespace

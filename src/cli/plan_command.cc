@@ -15,6 +15,7 @@
 #include "base/terminal.h"
 #include "base/utf8.h"
 #include "cli/arguments.h"
+#include "cli/output.h"
 #include "machine/traffic.h"
 #include "tacet/error.h"
 
@@ -223,8 +224,8 @@ int cmd_plan(const PlanArguments& arguments) {
   if (std::any_of(facts.theorems.begin(), facts.theorems.end(), [](const TheoremPlan& t) { return t.feasible; })) return 0;
   const TheoremPlan& first = facts.theorems.front();
   const SideCondition& worst = first.conditions[first.binding];
-  fmt::print(stderr, "tacet: no theorem allows these constants: {} must hold, got {:.6g} against {:.6g}; nearest: {}\n",
-             worst.text, worst.given, worst.limit, worst.nearest);
+  to_stderr("tacet: no theorem allows these constants: {} must hold, got {:.6g} against {:.6g}; nearest: {}\n", worst.text,
+            worst.given, worst.limit, worst.nearest);
   return 2;
 }
 

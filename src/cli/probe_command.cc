@@ -16,6 +16,7 @@
 #include "base/utf8.h"
 #include "cli/arguments.h"
 #include "cli/model_file.h"
+#include "cli/output.h"
 #include "cli/probe_run.h"
 #include "data/record/data_record.h"
 #include "tacet/error.h"
@@ -197,7 +198,7 @@ int cmd_probe(const ProbeArguments& a) {
   ProbeLine line(a.quiet, a.seconds);
   set_threads(static_cast<int>(source.recipe.run.integer("threads")));
   const auto objective = make_objective(source.recipe, static_cast<int>(source.recipe.clients.integer("count")));
-  for (const std::string& note : objective->notes()) fmt::print(stderr, "tacet: warning: {}\n", visible(note));
+  for (const std::string& note : objective->notes()) to_stderr("tacet: warning: {}\n", visible(note));
   // The model of a run. A recipe's begins in training alone, as another copy of it would stay beside.
   Vec start;
   if (!source.run.empty()) start = load_model(*objective, (fs::path(source.run) / "model.safetensors").string(), source.run);
@@ -212,7 +213,7 @@ int cmd_probe(const ProbeArguments& a) {
   fs::create_directories(out);
   write_probe_tables(result, out);
   for (const std::string& reason : write_probe_pictures(result, source.seed(), out))
-    fmt::print(stderr, "tacet: {}\n", visible(reason));
+    to_stderr("tacet: {}\n", visible(reason));
   const std::string json = probe_json(result, source.seed());
   write_atomically((fs::path(out) / "probe.json").string(), json);
   const int width = std::clamp(terminal_width(STDOUT_FILENO), 40, 110);

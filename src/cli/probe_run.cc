@@ -13,6 +13,7 @@
 
 #include "analysis/probed_objective.h"
 #include "base/terminal.h"
+#include "cli/output.h"
 #include "data/clients/partition.h"
 #include "tacet/algorithm.h"
 #include "tacet/error.h"
@@ -112,12 +113,12 @@ std::string no_look(const ProbeSource& source, const ProbeArguments& a, const Pr
 ProbeLine::ProbeLine(bool quiet, double budget) : shows_(!quiet && is_terminal(STDERR_FILENO)), budget_(budget) {}
 
 ProbeLine::~ProbeLine() {
-  if (drawn_) fmt::print(stderr, "\r\x1b[K");
+  if (drawn_) to_stderr("\r\x1b[K");
 }
 
 void ProbeLine::draw(const std::string& what) {
   if (!shows_ || (drawn_ && since(last_) < 0.2)) return;
-  fmt::print(stderr, "\r\x1b[K{}  {:.0f} of {:.0f} s", what, seconds(), budget_);
+  to_stderr("\r\x1b[K{}", one_row(fmt::format("{}  {:.0f} of {:.0f} s", what, seconds(), budget_), STDERR_FILENO));
   std::fflush(stderr);
   drawn_ = true, last_ = Clock::now();
 }

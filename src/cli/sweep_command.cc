@@ -14,6 +14,7 @@
 #include "base/terminal.h"
 #include "base/utf8.h"
 #include "cli/arguments.h"
+#include "cli/output.h"
 #include "cli/sweep_lines.h"
 #include "report/text_table.h"
 #include "sweep/results.h"
@@ -76,11 +77,11 @@ RunnerOptions runner_options(const SweepArguments& a, const std::string& folder,
 
 int exit_code_of(const RunnerResult& run, size_t failed, const std::string& folder) {
   if (run.signal != 0) {
-    fmt::print(stderr, "stopped; the same command goes on with {}\n", folder);
+    to_stderr("stopped; the same command goes on with {}\n", folder);
     return 128 + run.signal;
   }
-  if (run.disk_full) fmt::print(stderr, "tacet: the disk is full; make room, and the same command goes on\n");
-  if (run.elsewhere > 0) fmt::print(stderr, "{} points are run by other sweeps of this folder\n", run.elsewhere);
+  if (run.disk_full) to_stderr("tacet: the disk is full; make room, and the same command goes on\n");
+  if (run.elsewhere > 0) to_stderr("{} points are run by other sweeps of this folder\n", run.elsewhere);
   return run.disk_full || failed > 0 ? 2 : 0;
 }
 

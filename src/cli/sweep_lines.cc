@@ -5,10 +5,9 @@
 
 #include <cstdio>
 
-#include <fmt/format.h>
-
 #include "base/terminal.h"
 #include "base/utf8.h"
+#include "cli/output.h"
 
 namespace tacet {
 namespace {
@@ -22,24 +21,24 @@ SweepLines::~SweepLines() { clear(); }
 
 void SweepLines::say(const std::string& line) {
   clear();
-  fmt::print(stderr, "{}\n", visible(line));
+  to_stderr("{}\n", visible(line));
 }
 
 void SweepLines::show(const std::string& line) {
   if (quiet_) return;
   if (terminal_) {
     clear();
-    fmt::print(stderr, "{}", line);
+    to_stderr("{}", one_row(line, STDERR_FILENO));
     std::fflush(stderr);
     drawn_ = true;
   } else if (since(last_) > kPlainSeconds) {
-    fmt::print(stderr, "{}\n", line);
+    to_stderr("{}\n", line);
     last_ = Clock::now();
   }
 }
 
 void SweepLines::clear() {
-  if (drawn_) fmt::print(stderr, "\r\033[K");
+  if (drawn_) to_stderr("\r\033[K");
   drawn_ = false;
 }
 

@@ -13,6 +13,7 @@
 
 #include "base/places.h"
 #include "base/terminal.h"
+#include "cli/output.h"
 #include "comm/rendezvous/handshake.h"
 #include "launch/hosts.h"
 #include "launch/meeting.h"
@@ -80,11 +81,10 @@ void tell_placement(const Recipe& recipe, int workers, bool asked) {
   const int cores = available_cores(), fit = workers_that_fit(recipe);
   const auto threads = static_cast<int>(recipe.run.integer("threads"));
   if (workers * threads > cores)
-    fmt::print(stderr, "{} workers of {} threads share {} cores and wait for each other; --workers auto starts {}\n",
-               workers, threads, cores, fit);
+    to_stderr("{} workers of {} threads share {} cores and wait for each other; --workers auto starts {}\n", workers,
+              threads, cores, fit);
   else if (!asked && fit > workers)
-    fmt::print(stderr, "1 worker of {} threads on {} cores; --workers auto starts {}, for the same result\n", threads, cores,
-               fit);
+    to_stderr("1 worker of {} threads on {} cores; --workers auto starts {}, for the same result\n", threads, cores, fit);
 }
 
 // Says that a recipe's grid is not run by `tacet train`.
@@ -93,8 +93,8 @@ void tell_sweep(const std::string& recipe, const SweepTable& sweep) {
   for (const SweepAxis& axis : sweep.axes) keys += (keys.empty() ? "" : ", ") + axis.key;
   if (!sweep.seeds.empty()) keys += (keys.empty() ? "" : ", ") + std::string("run.seed");
   if (!keys.empty())
-    fmt::print(stderr, "the recipe has a [sweep] of {}; its plain values are taken here, all of them by {} sweep {}\n", keys,
-               program_name(), recipe);
+    to_stderr("the recipe has a [sweep] of {}; its plain values are taken here, all of them by {} sweep {}\n", keys,
+              program_name(), recipe);
 }
 
 // Returns true if this process starts workers instead of being one. torchrun's agent starts lost workers by itself, so a

@@ -239,14 +239,13 @@ class Runner {
     if (now.watch.rounds() > 0) peak_ = std::max(peak_, 1.0);
     const Point& point = *now.point;
     const PointState state = judge(now);
-    if (state.kind == PointState::Kind::open) {
-      open_.push_back(&point);  // stopped with the sweep, or run by another one
-    } else {
-      ++ended_;
-      tell(now, state);
-      if (state.kind != PointState::Kind::done) keep(point, state);
-    }
+    const bool over = state.kind != PointState::Kind::open;
+    if (!over) open_.push_back(&point);  // stopped with the sweep, or run by another one
+    if (over && state.kind != PointState::Kind::done) keep(point, state);
     claims_.release(now.claim);
+    if (!over) return;
+    ++ended_;
+    tell(now, state);
   }
 
   // Keeps why a run has failed. A full disk stops the sweep anyway, and the point is then run again.

@@ -15,6 +15,7 @@
 #include "base/files.h"
 #include "base/mapped_file.h"
 #include "base/places.h"
+#include "base/terminal.h"
 #include "base/utf8.h"
 
 namespace tacet {
@@ -217,6 +218,17 @@ TEST(Text, OfLongTextsAndListsMessagesShowTheBeginning) {
   EXPECT_EQ(in_quotes(std::vector<std::string>{"a", "b"}), "\"a\", \"b\"");
   const std::string list = in_quotes(std::vector<std::string>(50, "a"));
   EXPECT_TRUE(list.ends_with("\"a\" and 30 more")) << list;
+}
+
+// A row that fills its last column may wrap, and is then cleared in half only.
+TEST(OneRow, LeavesTheLastColumnFree) {
+  const Fd terminal(::posix_openpt(O_RDWR | O_NOCTTY));
+  ASSERT_GE(terminal.get(), 0);
+  winsize size{};
+  size.ws_row = 24, size.ws_col = 10;
+  ASSERT_EQ(::ioctl(terminal.get(), TIOCSWINSZ, &size), 0);
+  EXPECT_EQ(one_row("3 of 12 points", terminal.get()), "3 of 12 p");  // 9 of 10 columns
+  EXPECT_EQ(one_row("3 of 12", terminal.get()), "3 of 12");
 }
 
 }  // namespace

@@ -2,17 +2,21 @@
 the processes of a run through /proc. It needs Linux and python3's standard library, and no data but its own. The path of
 the command is in the environment variable TACET_COMMAND. No tests are here."""
 
+import fcntl
 import json
 import os
 import pathlib
+import pty
 import random
 import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 import unittest
 
@@ -164,9 +168,9 @@ class Case(unittest.TestCase):
         return cls.path(name)
 
     @classmethod
-    def tacet(cls, *args, env=None, limit=LIMIT):
-        """Runs the command to its end; stdout and stderr apart."""
-        return subprocess.run([COMMAND, *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    def tacet(cls, *args, env=None, limit=LIMIT, stdout=subprocess.PIPE, stderr=subprocess.PIPE):
+        """Runs the command to its end; stdout and stderr apart, or in the files given."""
+        return subprocess.run([COMMAND, *args], stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr,
                               env=env or environment(), cwd=cls.folder, timeout=limit, text=True, errors="replace",
                               check=False)
 
@@ -177,6 +181,17 @@ class Case(unittest.TestCase):
         if done.returncode != 0:
             raise AssertionError("train %s ended with %d: %s" % (" ".join(args), done.returncode, done.stderr))
         return cls.path(out)
+
+    def on_terminal(self, columns, *args):
+        """What a command writes to a terminal of that width as its stderr; it has to succeed."""
+        ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        process = subprocess.Popen([COMMAND, *args], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=theirs,
+                                   env=environment(), cwd=self.folder)
+        os.close(theirs)
+        text = until_closed(ours)
+        self.assertEqual(process.wait(LIMIT), 0, text)
+        return text.decode()
 
     def start(self, *args, **options):
         run = Run(args, cwd=self.folder, **options)

@@ -1,16 +1,11 @@
 """The commands beside train, and what a run says on a terminal and in a file."""
 
-import fcntl
 import math
 import os
-import pty
 import re
-import struct
-import subprocess
-import termios
 import unittest
 
-from program import COMMAND, LIMIT, Case, environment, until_closed
+from program import Case
 
 
 class Commands(Case):
@@ -133,17 +128,6 @@ class Commands(Case):
         for sign in ("\x1b", "\r"):
             self.assertNotIn(sign, done.stdout + done.stderr)
         self.assertIn("plain", done.stdout.splitlines()[-1])
-
-    def on_terminal(self, columns, *args):
-        """What a run writes to a terminal of that width."""
-        ours, theirs = pty.openpty()
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-        process = subprocess.Popen([COMMAND, *args], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=theirs,
-                                   env=environment(), cwd=self.folder)
-        os.close(theirs)
-        text = until_closed(ours)
-        self.assertEqual(process.wait(LIMIT), 0, text)
-        return text.decode()
 
     def test_bar_on_a_narrow_terminal(self):
         # Bars are at least 0.1 s apart; 1,500 rounds take longer than that many times over.

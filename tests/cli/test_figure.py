@@ -65,6 +65,14 @@ class Figure(program.Case):
         self.assertEqual((again.returncode, again.stderr.count("] done: ")), (0, 0), again.stderr)
         self.assertEqual(again.stdout, done.stdout)
 
+    def test_stderr_that_nobody_reads_stops_no_run(self):
+        file, out = self.figure("unread.toml"), self.path("unread")
+        with open("/dev/full", "w", encoding="utf-8") as full:
+            done = self.tacet("figure", file, "--out", out, stderr=full)
+        self.assertEqual(done.returncode, 0, done.stdout)
+        self.assertTrue(os.path.getsize(os.path.join(out, "report.html")) > 0)
+        self.assertEqual(os.listdir(os.path.join(out, "claims")), [])
+
     def test_runs_that_diverge_are_counted(self):
         wild = '[curves.fedavg]\nset = ["algorithm.name=fedavg"]\ngrid = ["algorithm.eta=1e30,1e31"]\n'
         file, out = self.figure("wild.toml", curves='[curves.celgc]\nset = ["algorithm.interval=2"]\n' + wild), self.path("wild")

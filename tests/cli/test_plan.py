@@ -6,6 +6,7 @@ import json
 import math
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import unittest
@@ -332,6 +333,12 @@ class Probe(Case):
         done = self.tacet("probe", self.file, "--out", self.path("few"), "--points", "3", "--samples", "20", "--json")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("at least 8 samples, got 3", constant(json.loads(done.stdout), "L1")["missing"])
+
+    def test_the_line_of_a_probe_fits_a_narrow_terminal(self):
+        text = self.on_terminal(20, "probe", self.file, "--out", self.path("narrow"), "--points", "3", "--samples", "20")
+        rows = re.findall(r"smoothness  [^\r\n\x1b]*", text)  # "smoothness  round 1  1 of 3 points  0 of 150 s"
+        self.assertGreater(len(rows), 0, text)
+        self.assertLess(max(len(row) for row in rows), 20, rows)
 
     def test_language_models(self):
         out = self.path("lm")

@@ -5,6 +5,7 @@ import csv
 import glob
 import json
 import os
+import re
 import signal
 import unittest
 
@@ -120,6 +121,21 @@ class Sweep(program.Case):
         done = self.tacet("sweep", self.write(), "--seeds", "1", "--out", self.path("placed"),
                           env=program.environment(SLURM_PROCID=3, SLURM_STEP_ID=0, SLURM_NTASKS=8, RANK=1, WORLD_SIZE=2))
         self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_stderr_that_nobody_reads_stops_no_run(self):
+        # Three draws of two integers: one point is there twice, which is worth a line even before anything is run.
+        words = ["sweep", self.write(), "--grid", "algorithm.interval=1..2:random:3", "--out", self.path("unread")]
+        with open("/dev/full", "w", encoding="utf-8") as full:
+            for more in (["--dry-run"], []):
+                done = self.tacet(*words, *more, stderr=full)
+                self.assertEqual(done.returncode, 0, done.stdout)
+        self.assertEqual({row["state"] for row in self.rows("unread")}, {"done"})
+        self.assertEqual(os.listdir(self.path("unread", "claims")), [])
+
+    def test_the_line_on_the_whole_fits_a_narrow_terminal(self):
+        text = self.on_terminal(20, "sweep", self.write(), "--seeds", "1", "--out", self.path("narrow"))
+        # "0 of 1 points, 1 running" has 24 characters. A row that wraps leaves a part behind when it is drawn anew.
+        self.assertEqual(set(re.findall(r"0 of 1 po[^\r\n\x1b]*", text)), {"0 of 1 points, 1 ru"}, text)
 
     def test_mistakes_are_told_and_nothing_is_written(self):
         recipe = self.write()
