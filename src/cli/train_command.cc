@@ -21,6 +21,7 @@
 #include "launch/hosts.h"
 #include "launch/launch.h"
 #include "launch/meeting.h"
+#include "launch/signals.h"
 #include "tacet/error.h"
 #include "tacet/group.h"
 #include "tacet/membership.h"
@@ -34,8 +35,7 @@ std::atomic<bool> stop_requested{false};
 std::atomic<int> stop_signal{0};
 std::atomic<int64_t> stop_since{0};  // nanoseconds of the monotonic clock; 0: no signal yet
 
-// A signal to the whole job reaches a worker twice: by itself and from the launcher. Within this time it counts once.
-constexpr int64_t kSameSignalNanoseconds = 500'000'000;
+constexpr auto kSameSignalNanoseconds = static_cast<int64_t>(kSameSignalSeconds * 1e9);
 static_assert(std::atomic<int64_t>::is_always_lock_free);
 
 void on_signal(int signal) {

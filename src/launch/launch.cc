@@ -29,7 +29,6 @@ namespace tacet {
 namespace {
 
 constexpr int kMostWorkers = 1024;
-constexpr double kSameSignalSeconds = 0.5;
 
 // Tells the user. A closed stderr is no error.
 void tell(const std::string& line) { (void)write_all(STDERR_FILENO, "tacet: " + line + "\n"); }
@@ -183,7 +182,6 @@ class Launcher {
   void pass_signals_on() {
     while (const int signal = signals_.next()) {
       if (signal == SIGCHLD) continue;
-      // A signal to the whole job reaches us twice: by itself and from the process above.
       if (options_.supervise && signal_ != 0 && Clock::now() < same_signal_until_) continue;
       same_signal_until_ = after(kSameSignalSeconds);
       signal_all(signal_ == 0 ? SIGTERM : SIGKILL);

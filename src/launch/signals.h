@@ -7,6 +7,9 @@
 
 namespace tacet {
 
+// A signal to a whole job reaches a process twice: by itself and from the process above. Within this time it counts once.
+inline constexpr double kSameSignalSeconds = 0.5;
+
 // Reads SIGINT, SIGTERM and SIGCHLD from a file, and blocks them for everybody else while it lives. SIGPIPE is ignored
 // meanwhile: a reader of our output who goes away must not end the workers.
 class Signals {

@@ -212,6 +212,8 @@ class Runner {
     while (const int signal = signals_.next()) {
       if (signal == SIGCHLD) continue;
       const bool again = result_.signal != 0;
+      if (again && Clock::now() < same_signal_until_) continue;
+      same_signal_until_ = after(kSameSignalSeconds);
       result_.signal = signal;
       stop_until_ = after(kStopSeconds);
       for (const Running& now : running_) now.child.send(again ? SIGKILL : SIGTERM);
@@ -342,7 +344,8 @@ class Runner {
   int jobs_ = 1;
   double peak_ = 0;  // bytes that the largest run has taken so far; 0: not known yet
   bool only_elsewhere_ = false;
-  Clock::time_point start_ = Clock::now(), looked_{}, beaten_ = Clock::now(), looked_elsewhere_{}, stop_until_{};
+  Clock::time_point start_ = Clock::now(), looked_{}, beaten_ = Clock::now(), looked_elsewhere_{}, stop_until_{},
+                    same_signal_until_{};
 };
 
 }  // namespace

@@ -122,6 +122,17 @@ class Sweep(program.Case):
                           env=program.environment(SLURM_PROCID=3, SLURM_STEP_ID=0, SLURM_NTASKS=8, RANK=1, WORLD_SIZE=2))
         self.assertEqual(done.returncode, 0, done.stderr)
 
+    def test_one_signal_that_arrives_twice_leaves_the_runs_their_checkpoints(self):
+        """As `timeout` sends it: to the sweep, and to the whole group. The second one killed the runs at once."""
+        run = self.start("sweep", self.write(), "--seeds", "1", "--set", "schedule.rounds=2000000", "--out", self.path("twice"))
+        folder = lambda: next(iter(glob.glob(os.path.join(glob.escape(self.path("twice")), "seed=1-*"))), None)
+        self.until("a run under way", lambda: folder() and self.rounds_so_far(folder()) > 2, run)
+        for one in (signal.SIGTERM, signal.SIGINT):
+            os.kill(run.process.pid, one)
+        self.assertIn(run.wait(), (128 + signal.SIGTERM, 128 + signal.SIGINT), run.text())
+        self.assertEqual(self.summary(folder())["status"], "interrupted")
+        self.assertNobodyLeft(run)
+
     def test_stderr_that_nobody_reads_stops_no_run(self):
         # Three draws of two integers: one point is there twice, which is worth a line even before anything is run.
         words = ["sweep", self.write(), "--grid", "algorithm.interval=1..2:random:3", "--out", self.path("unread")]
