@@ -97,7 +97,7 @@ void declare(CLI::App& c, SweepArguments& a) {
   c.add_option("--seeds", a.request.seeds, "seeds of each point, 1..3 or 1,2,7 (default: the recipe's)")
       ->option_text("SEEDS");
   c.add_option("--key", a.request.best, "figure of summary.json that decides (default: train_loss)")->option_text("FIGURE");
-  c.add_option("--random-seed", a.request.random_seed, "seed of random values (default: 0)")
+  c.add_option("--random-seed", a.request.random_seed, "seed of random values (default: the recipe's [sweep], else 0)")
       ->check([](const std::string& text) { return outside(text, 0, std::numeric_limits<int>::max()); })
       ->option_text("N");
   c.add_option("--out", a.out, "folder of the sweep, new or that of this sweep (default: runs/<recipe>-sweep)")

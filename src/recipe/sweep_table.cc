@@ -119,9 +119,7 @@ class SweepReader {
           if (const auto* name = std::get_if<std::string>(&value)) names_[entry.key].push_back(*name);
   }
 
-  int64_t random_seed = 0;
-
-  SweepAxis axis(const SweepEntry& entry) const {
+  SweepAxis axis(const SweepEntry& entry, int64_t random_seed) const {
     SweepAxis out;
     out.key = entry.key;
     const std::string first = entry.key.substr(0, entry.key.find('.'));
@@ -131,7 +129,7 @@ class SweepReader {
     }
     const Option option = option_of(out);
     if (option.path != Path::no) wrong("can't be an axis: it is a path");
-    read_values(out, option, entry.given);
+    read_values(out, option, entry.given, random_seed);
     return out;
   }
 
@@ -191,7 +189,7 @@ class SweepReader {
     return option;
   }
 
-  void read_values(SweepAxis& axis, const Option& option, const Given& given) const {
+  void read_values(SweepAxis& axis, const Option& option, const Given& given, int64_t random_seed) const {
     const auto* text = given.value ? std::get_if<std::string>(&*given.value) : nullptr;
     if (text && (option.kind == Kind::number || option.kind == Kind::integer)) {
       const SweepRange range = range_of(*text);
@@ -270,7 +268,7 @@ void read_entry(SweepTable& table, const SweepReader& reader, const SweepEntry& 
   } else if (entry.key == "seeds") {
     table.seeds = seeds_of(entry.given);
   } else if (entry.key != "random_seed") {
-    const SweepAxis axis = reader.axis(entry);
+    const SweepAxis axis = reader.axis(entry, table.random_seed);
     check_random(table.axes, axis);
     table.axes.push_back(axis);
   }
@@ -282,12 +280,12 @@ SweepTable read_sweep_table(std::vector<SweepEntry> entries, const Recipe& recip
   std::stable_sort(entries.begin(), entries.end(),
                    [](const SweepEntry& a, const SweepEntry& b) { return a.given.line < b.given.line; });
   SweepTable table;
-  SweepReader reader(entries, recipe);
+  const SweepReader reader(entries, recipe);
   for (const SweepEntry& entry : entries) {
     if (entry.key != "random_seed") continue;
     const auto* whole = entry.given.value ? std::get_if<int64_t>(&*entry.given.value) : nullptr;
     if (whole && *whole >= 0)
-      reader.random_seed = *whole;
+      table.random_seed = *whole;
     else
       complain(entry, "must be an integer >= 0, got " + describe_given(entry.given));
   }

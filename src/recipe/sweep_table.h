@@ -23,6 +23,7 @@ struct SweepTable {
   std::vector<SweepAxis> axes;
   std::vector<int64_t> seeds;       // values of run.seed; empty: the recipe's own
   std::string best = "train_loss";  // the figure that decides which values are best
+  int64_t random_seed = 0;          // draws the values of random axes
 };
 
 struct SweptRecipe {

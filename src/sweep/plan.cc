@@ -211,12 +211,14 @@ Point point_of(const Recipe& given, int workers, Settings settings, const std::s
 }
 
 SweepPlan plan_sweep(const SweepRequest& request) {
-  SweptRecipe base = load_swept_recipe(request.recipe, request.sets);
+  std::vector<std::string> sets = request.sets;
+  if (request.random_seed) sets.push_back("sweep.random_seed=" + std::to_string(*request.random_seed));
+  SweptRecipe base = load_swept_recipe(request.recipe, sets);
   SweepPlan plan;
   if (!request.grids.empty()) {
     if (!base.sweep.axes.empty() && !request.of_figure)
       plan.notes.push_back("--grid stands in the place of the axes of the recipe's [sweep]");
-    base.sweep.axes = axes_of_grids(base.recipe, request.grids, request.random_seed);
+    base.sweep.axes = axes_of_grids(base.recipe, request.grids, base.sweep.random_seed);
   }
   if (!request.seeds.empty()) base.sweep.seeds = seeds_of(request.seeds);
   if (!request.best.empty()) check_sweep_figure(request.best, "--key ");

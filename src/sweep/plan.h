@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,7 +16,7 @@ struct SweepRequest {
   std::vector<std::string> sets, grids;  // "table.key=value", "table.key=a,b,c"
   std::string seeds;                     // "1..3" or "1,2,7"
   std::string best;                      // the figure that decides
-  int64_t random_seed = 0;               // draws the random values in `grids`
+  std::optional<int64_t> random_seed;    // draws random values, of `grids` and of the recipe's [sweep]
   int workers = 1;                       // processes of each run
   bool of_figure = false;                // that its grids replace the recipe's own goes without saying
 };

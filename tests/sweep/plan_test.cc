@@ -1,7 +1,7 @@
 // The points of a sweep.
 #include <gtest/gtest.h>
 
-#include <set>
+#include <optional>
 
 #include "base/digest.h"
 #include "sweep/runner.h"
@@ -52,6 +52,27 @@ TEST(Plan, VariesRandomAxesTogether) {
   SweepRequest request = test.request();
   request.grids = {"algorithm.eta=0.1..1:random:6", "algorithm.gamma=0.1..1:log-random:6"};
   EXPECT_EQ(plan_sweep(request).points.size(), 6u);
+}
+
+// A random axis is drawn by one seed, wherever axis and seed are given. Before, --random-seed drew those of --grid alone,
+// and the recipe's random_seed those of its own [sweep].
+TEST(Plan, DrawsEveryRandomAxisByTheStrongestSeed) {
+  SweepTest test;
+  const std::string axis = "algorithm.eta = \"0.1..1:random:4\"\n";
+  const auto drawn = [&](const std::string& table, const std::string& set, std::optional<int64_t> flag, bool by_grid) {
+    SweepRequest request = test.request(table);
+    if (by_grid) request.grids = {"algorithm.eta=0.1..1:random:4"};
+    if (!set.empty()) request.sets = {set};
+    request.random_seed = flag;
+    return groups(plan_sweep(request));
+  };
+  const Texts five = drawn("[sweep]\nrandom_seed = 5\n" + axis, "", {}, false);
+  EXPECT_NE(five, drawn("[sweep]\n" + axis, "", {}, false));
+  EXPECT_EQ(five, drawn("[sweep]\n" + axis, "", 5, false));
+  EXPECT_EQ(five, drawn("[sweep]\nrandom_seed = 7\n" + axis, "sweep.random_seed=6", 5, false));
+  EXPECT_EQ(five, drawn("", "", 5, true));
+  EXPECT_EQ(five, drawn("", "sweep.random_seed=5", {}, true));
+  EXPECT_EQ(five, drawn("[sweep]\nrandom_seed = 5\n", "", {}, true));
 }
 
 TEST(Plan, RunsTheSameThingOnce) {
