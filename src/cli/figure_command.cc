@@ -41,12 +41,23 @@ int run_missing(const FigureArguments& a, const Figure& figure, const std::vecto
   options.workers = a.workers;
   options.jobs = a.jobs;
   options.diverged_above = 0;  // a curve that rises is a result
+  options.retry = a.retry;
+  options.retry_hint = kRetryHint;
   SweepLines lines(a.quiet);
   options.say = [&](const std::string& line) { lines.say(line); };
   options.show = [&](const std::string& line) { lines.show(line); };
   const RunnerResult run = run_points(points, options);
   if (run.disk_full) throw UserError("the disk is full; make room, and the same command goes on");
   return run.signal;
+}
+
+// Returns the points that no grid has, as those of grids have ended by now.
+std::vector<Point> without_grids(std::vector<Point> points, const std::vector<CurveTuning>& tunings) {
+  const std::vector<Point> grids = tuning_points(tunings);
+  std::erase_if(points, [&](const Point& point) {
+    return std::any_of(grids.begin(), grids.end(), [&](const Point& other) { return other.digest == point.digest; });
+  });
+  return points;
 }
 
 std::vector<std::vector<Run>> runs_of(const FigurePlan& plan) {
@@ -117,6 +128,7 @@ void declare(CLI::App& c, FigureArguments& a) {
       ->check(CLI::Range(1, 1024))
       ->option_text("N");
   c.add_option("--workers", a.workers, "processes of each run (default: 1)")->check(CLI::Range(1, 1024))->option_text("P");
+  c.add_flag("--retry", a.retry, kRetryHelp);
   c.add_flag("--quiet", a.quiet, "no progress on the terminal");
   c.add_flag("--dry-run", a.dry_run, "list the runs and how far they are, run and draw nothing");
 }
@@ -147,7 +159,7 @@ int cmd_figure(const FigureArguments& a) {
     tell(tune(figure, tunings, folder));
     plan = plan_figure(figure, a.workers);
   }
-  if (const int signal = stopped_by(plan.points)) return 128 + signal;
+  if (const int signal = stopped_by(without_grids(plan.points, tunings))) return 128 + signal;
   tell(find_runs(figure, plan, folder));
   draw_figure(figure, plan, grid_runs(tunings, folder), notes, folder.path);
   return 0;

@@ -14,7 +14,7 @@ struct FigureArguments {
   std::string out;   // empty: figures/<name>
   int jobs = 0;      // 0: as many as cores and memory allow
   int workers = 1;
-  bool quiet = false, dry_run = false;
+  bool retry = false, quiet = false, dry_run = false;
 };
 
 void declare(CLI::App& command, FigureArguments& arguments);

@@ -69,7 +69,7 @@ RunnerOptions runner_options(const SweepArguments& a, const std::string& folder,
   options.diverged_above = a.diverged_above;
   options.retry = a.retry;
   options.wait = !a.no_wait;
-  options.retry_hint = " (--retry runs it again)";
+  options.retry_hint = kRetryHint;
   options.say = [&](const std::string& line) { lines.say(line); };
   options.show = [&](const std::string& line) { lines.show(line); };
   return options;
@@ -119,7 +119,7 @@ void declare(CLI::App& c, SweepArguments& a) {
                "(default: 60)")
       ->check([](const std::string& text) { return outside_number(text, 1, 86400); })
       ->option_text("S");
-  c.add_flag("--retry", a.retry, "run points again that have diverged");
+  c.add_flag("--retry", a.retry, kRetryHelp);
   c.add_flag("--no-wait", a.no_wait, "end when all points that are left are run by other sweeps of the folder");
   c.add_flag("--quiet", a.quiet, "no progress on the terminal");
   c.add_flag("--dry-run", a.dry_run, "list the points and how far they are, run nothing");

@@ -8,6 +8,10 @@
 
 namespace tacet {
 
+// The option that runs points again which have diverged, and the end of the line on such a point.
+inline constexpr const char* kRetryHelp = "run points again that have diverged";
+inline constexpr const char* kRetryHint = " (--retry runs it again)";
+
 class SweepLines {
  public:
   // `quiet`: there are no lines on the whole.

@@ -3,6 +3,8 @@
 
 #include <cmath>
 
+#include "engine/divergence.h"
+
 namespace tacet {
 
 std::string at_step(int64_t round, int client, int64_t step) {
@@ -11,7 +13,7 @@ std::string at_step(int64_t round, int client, int64_t step) {
 }
 
 std::string lower_rates(Rates rates) {
-  return std::isfinite(rates.gamma) ? "lower algorithm.eta or algorithm.gamma" : "lower algorithm.eta";
+  return std::string(kLowerRates) + (std::isfinite(rates.gamma) ? " or algorithm.gamma" : "");
 }
 
 UserError not_finite(const std::string& what, const std::string& where, Rates rates, const std::string& fault,

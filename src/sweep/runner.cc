@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/files.h"
+#include "engine/divergence.h"
 #include "launch/signals.h"
 #include "machine/processor.h"
 #include "report/runs.h"
@@ -49,8 +50,6 @@ std::string duration(double seconds) {
   if (whole < 3600) return fmt::format("{}:{:02} min", whole / 60, whole % 60);
   return fmt::format("{}:{:02} h", whole / 3600, whole / 60 % 60);
 }
-
-bool has(const std::string& text, const char* part) { return text.find(part) != std::string::npos; }
 
 // Returns what a run has printed since `begin`, at most the last 64 KiB.
 std::string printed(const std::string& log) {
@@ -266,9 +265,8 @@ class Runner {
       return {PointState::Kind::done, ""};
     if (result_.signal != 0 && now.child.exit_code() >= 128) return {};
     const std::string output = printed(folder_.log(*now.point)), complaint = complaint_in(output);
-    if (has(complaint, " is not finite at ") || has(complaint, " gradients were not finite and were skipped"))
-      return {PointState::Kind::diverged, complaint};
-    if (has(output, "No space left on device")) result_.disk_full = true;
+    if (tells_divergence(complaint)) return {PointState::Kind::diverged, complaint};
+    if (output.find("No space left on device") != std::string::npos) result_.disk_full = true;
     return {PointState::Kind::failed, now.child.how_it_ended() + (complaint.empty() ? "" : ": " + complaint)};
   }
 

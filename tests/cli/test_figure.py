@@ -91,6 +91,11 @@ class Figure(program.Case):
         again = self.tacet("figure", file, "--out", out)
         self.assertEqual((again.returncode, again.stdout), (0, done.stdout), again.stderr)
         self.assertEqual(again.stderr.count("] diverged: "), 0)
+        self.assertIn("(--retry runs it again)", again.stderr)
+        # Two of the grid, and the second seed of its first value: each diverged run once more, though two steps need one of them.
+        retried = self.tacet("figure", file, "--out", out, "--retry")
+        self.assertEqual((retried.returncode, retried.stdout), (0, done.stdout), retried.stderr)
+        self.assertEqual(retried.stderr.count("] diverged: "), 3)
 
     def test_a_figure_whose_runs_all_diverge_has_nothing_to_draw(self):
         file = self.figure("empty.toml", curves='[curves.fedavg]\nset = ["algorithm.name=fedavg"]\ngrid = ["algorithm.eta=1e30,1e31"]\n')

@@ -96,6 +96,15 @@ class Sweep(program.Case):
         self.assertNotIn("] diverged", again.stderr)
         self.assertIn("] diverged", self.tacet(*words, "--retry").stderr)
 
+    def test_a_start_that_is_not_finite_fails_and_is_run_again(self):
+        """It counted as a divergence and was never run again, though no rate is to blame before the first step."""
+        words = ["sweep", self.write(), "--seeds", "1", "--out", self.path("start")]
+        bad = ["--set", "model.start=1e200"]  # infinite as a float
+        for _ in range(2):
+            done = self.tacet(*words, *bad)
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertRegex(done.stderr, r"\] failed: seed=1-[0-9a-f]{12}: .* is not finite at .*no step has been taken yet")
+
     def test_a_run_that_is_killed_fails_and_goes_on_with_the_next_start(self):
         words = ["sweep", self.write(), "--grid", "algorithm.eta=0.01", "--set", "schedule.rounds=2000000", "--out",
                  self.path("dead"), "--seeds", "3"]
