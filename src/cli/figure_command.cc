@@ -143,6 +143,8 @@ int cmd_figure(const FigureArguments& a) {
     print_runs(plan, tunings, folder);
     return 0;
   }
+  const std::string facts = folder.path + "/figure.json";
+  require_same_figure(figure, facts);
   const auto stopped_by = [&](const std::vector<Point>& points) {
     const int signal = run_missing(a, figure, points, folder);
     if (signal != 0) to_stderr("stopped; the same command goes on\n");
@@ -161,6 +163,7 @@ int cmd_figure(const FigureArguments& a) {
   }
   if (const int signal = stopped_by(without_grids(plan.points, tunings))) return 128 + signal;
   tell(find_runs(figure, plan, folder));
+  require_same_figure(figure, facts);  // another one may have been drawn while the runs went on
   draw_figure(figure, plan, grid_runs(tunings, folder), notes, folder.path);
   return 0;
 }

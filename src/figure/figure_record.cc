@@ -4,13 +4,17 @@
 #include <cmath>
 #include <filesystem>
 #include <set>
+#include <utility>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "base/files.h"
+#include "base/utf8.h"
 #include "figure/figure_data.h"
 #include "report/facts.h"
 #include "sweep/results.h"
+#include "tacet/error.h"
 
 namespace tacet {
 namespace {
@@ -81,6 +85,19 @@ std::string figure_facts(const Figure& figure, const FigurePlan& plan, const std
       {"diverged", diverged},
       {"versions", versions}};
   return facts.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+}
+
+void require_same_figure(const Figure& figure, const std::string& path) {
+  std::error_code error;
+  if (!std::filesystem::exists(path, error)) return;
+  const nlohmann::json facts = nlohmann::json::parse(read_file(path), nullptr, false);
+  const std::vector<std::pair<std::string, std::string>> own = {
+      {"title", figure.title}, {"kind", figure.kind}, {"x", figure.x}, {"y", figure.y}};
+  for (const auto& [key, is] : own)
+    if (const std::string was = text(facts, key, is); was != is)
+      throw UserError("--out: " + path + " is of another figure: figure." + key + " is " + in_quotes(was) +
+                      " there, and this one has " + in_quotes(is) +
+                      "; give another --out, or remove that file to draw this one over it");
 }
 
 }  // namespace tacet

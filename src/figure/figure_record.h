@@ -21,4 +21,8 @@ std::string figure_points_csv(const Figure& figure, const FigurePlan& plan, cons
 std::string figure_facts(const Figure& figure, const FigurePlan& plan, const std::vector<std::string>& notes,
                          const std::vector<std::vector<Run>>& runs, const std::vector<Run>& grid);
 
+// Throws UserError that names the key where the facts in a figure's file are those of another figure, whose drawing would be
+// lost: its title, kind, x or y differ. A file that is not there, or is none of ours, says nothing.
+void require_same_figure(const Figure& figure, const std::string& path);
+
 }  // namespace tacet

@@ -73,6 +73,18 @@ class Figure(program.Case):
         self.assertTrue(os.path.getsize(os.path.join(out, "report.html")) > 0)
         self.assertEqual(os.listdir(os.path.join(out, "claims")), [])
 
+    def test_another_figure_of_one_name_is_not_drawn_over(self):
+        out = self.path("one-name")
+        self.assertEqual(self.tacet("figure", self.figure("named.toml"), "--out", out).returncode, 0)
+        before = os.stat(os.path.join(out, "figure.svg")).st_mtime_ns
+        os.makedirs(self.path("elsewhere"), exist_ok=True)
+        self.write("elsewhere/r.toml", RECIPE)
+        other = self.write("elsewhere/named.toml", HEAD.replace("Two clients", "Others") + '[curves.celgc]\nset = ["algorithm.interval=2"]\n')
+        done = self.tacet("figure", other, "--out", out)
+        self.assertEqual((done.returncode, done.stdout), (2, ""), done.stderr)
+        self.assertIn('figure.title is "Two clients" there, and this one has "Others"', done.stderr)
+        self.assertEqual(os.stat(os.path.join(out, "figure.svg")).st_mtime_ns, before)
+
     def test_runs_that_diverge_are_counted(self):
         wild = '[curves.fedavg]\nset = ["algorithm.name=fedavg"]\ngrid = ["algorithm.eta=1e30,1e31"]\n'
         file, out = self.figure("wild.toml", curves='[curves.celgc]\nset = ["algorithm.interval=2"]\n' + wild), self.path("wild")

@@ -8,6 +8,7 @@
 #include "figure/figure_record.h"
 #include "figure/svg.h"
 #include "support/error_of.h"
+#include "support/temp_folder.h"
 
 namespace tacet {
 namespace {
@@ -312,6 +313,28 @@ TEST_F(FigureNumbers, AreKeptRunByRun) {
   EXPECT_EQ(facts["notes"], json::array({"a note"}));
   EXPECT_TRUE(facts["target"].is_null());
   EXPECT_EQ(facts["diverged"], json::array());
+}
+
+// Two figures of one file name in two folders have one default folder, and the second was drawn over the first.
+TEST_F(FigureNumbers, AreNotDrawnOverThoseOfAnotherFigure) {
+  add("a", {run_of({4, 2})});
+  const test::TempFolder folder;
+  const std::string path = folder / "figure.json";
+  const auto said = [&](const std::string& title, const std::string& y) {
+    Figure other = figure;
+    other.title = title, other.y = y;
+    return test::error_of([&] { require_same_figure(other, path); });
+  };
+  EXPECT_EQ(said("B", "eval_loss"), "");  // nothing is drawn yet
+  folder.write("figure.json", figure_facts(figure, plan, {}, runs, {}));
+  EXPECT_EQ(said("A < B", "train_loss"), "");
+  EXPECT_EQ(said("B", "train_loss"), "--out: " + path +
+                                         " is of another figure: figure.title is \"A < B\" there, and this one has \"B\"; "
+                                         "give another --out, or remove that file to draw this one over it");
+  EXPECT_NE(said("A < B", "eval_loss").find("figure.y is \"train_loss\" there, and this one has \"eval_loss\""),
+            std::string::npos);
+  folder.write("figure.json", "{}");  // it is none of ours
+  EXPECT_EQ(said("B", "train_loss"), "");
 }
 
 TEST(Reaches, KnowsThatMoreAccuracyIsBetter) {
