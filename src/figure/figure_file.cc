@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <map>
+#include <utility>
 
 #include "recipe/recipe_file.h"
 #include "recipe/sweep_table.h"
@@ -20,10 +21,11 @@ const std::vector<std::string> kKeys = {"title", "caption",   "kind",   "x",    
                                         "seeds", "parameter", "values", "x_label", "y_label", "recipe", "set",
                                         "grid",  "tune",      "best",   "also",    "over"};
 const std::vector<std::string> kCurveKeys = {"set", "grid", "recipe", "runs"};
-// The keys of a figure that its curves have too.
+// The keys of a figure that its curves have too, and whether it has `best`.
 struct FigureDefaults {
   std::string recipe;
   std::vector<std::string> sets, grids;
+  bool has_best = false;
 };
 
 std::string list_of(const std::vector<std::string>& words) {
@@ -116,6 +118,7 @@ void read_key(Figure& figure, FigureDefaults& defaults, const std::string& key, 
   if (key == "tune") figure.tunes_each = one_of(given, {"once", "each"}) == "each";
   if (key == "best") {
     figure.best = text_of(given);
+    defaults.has_best = true;
     check_sweep_figure(figure.best, given.at + " ");
   }
   if (key == "log") {
@@ -167,6 +170,19 @@ void complete(FigureCurve& curve, const FigureDefaults& defaults, bool with_para
   if (curve.grids.empty()) curve.grids = defaults.grids;
 }
 
+// Throws UserError for a key of the figure that is for runs to be made, where all runs are there.
+void require_runs_to_make(const Figure& figure, const FigureDefaults& defaults) {
+  if (std::any_of(figure.curves.begin(), figure.curves.end(), [](const FigureCurve& c) { return c.runs.empty(); })) return;
+  const std::pair<const char*, bool> given[] = {{"recipe", !defaults.recipe.empty()},
+                                                {"set", !defaults.sets.empty()},
+                                                {"grid", !defaults.grids.empty()},
+                                                {"seeds", !figure.seeds.empty()}};
+  for (const auto& [key, is_given] : given)
+    if (is_given)
+      throw UserError(figure.source + ": figure." + key +
+                      " is used with curves that are run only, and all of them have runs");
+}
+
 void check_figure(Figure& figure, const FigureDefaults& defaults) {
   const auto wrong = [&](const std::string& text) { throw UserError(figure.source + ": " + text); };
   if (figure.curves.empty()) wrong("a figure must have curves, [curves.LABEL], got none");
@@ -187,10 +203,17 @@ void check_figure(Figure& figure, const FigureDefaults& defaults) {
   if (figure.tunes_each && !with_parameter)
     wrong("figure.tune = \"each\" is used with kind = \"final\" or \"speed-up\" only");
   if (!figure.over.empty() && figure.kind != "curves") wrong("figure.over is used with kind = \"curves\" only");
+  if ((figure.log_x || figure.log_y) && figure.kind == "bars")
+    wrong("figure.log is not used with kind = \"bars\", whose bars begin at 0");
+  if (figure.target && (figure.kind == "histogram" || figure.kind == "final"))
+    wrong("figure.target is used with kind = \"curves\", \"bars\" or \"speed-up\" only");
+  require_runs_to_make(figure, defaults);
   for (FigureCurve& curve : figure.curves) complete(curve, defaults, with_parameter);
   const auto tuned = [](const FigureCurve& curve) { return !curve.grids.empty(); };
   if (figure.tunes_each && std::none_of(figure.curves.begin(), figure.curves.end(), tuned))
     wrong("figure.tune = \"each\" is used with a grid only");
+  if (defaults.has_best && std::none_of(figure.curves.begin(), figure.curves.end(), tuned))
+    wrong("figure.best is used with a grid only");
 }
 
 }  // namespace

@@ -79,7 +79,8 @@ class Figure(program.Case):
         before = os.stat(os.path.join(out, "figure.svg")).st_mtime_ns
         os.makedirs(self.path("elsewhere"), exist_ok=True)
         self.write("elsewhere/r.toml", RECIPE)
-        other = self.write("elsewhere/named.toml", HEAD.replace("Two clients", "Others") + '[curves.celgc]\nset = ["algorithm.interval=2"]\n')
+        curve = '[curves.celgc]\nset = ["algorithm.interval=2"]\n'
+        other = self.write("elsewhere/named.toml", HEAD.replace("Two clients", "Others") + curve)
         done = self.tacet("figure", other, "--out", out)
         self.assertEqual((done.returncode, done.stdout), (2, ""), done.stderr)
         self.assertIn('figure.title is "Two clients" there, and this one has "Others"', done.stderr)

@@ -108,6 +108,24 @@ TEST_F(FigureFile, MistakesAreExplained) {
             std::string::npos);
 }
 
+// These were taken and changed nothing.
+TEST_F(FigureFile, RefusesKeysThatWouldDoNothing) {
+  EXPECT_EQ(error("[figure]\nrecipe = \"r.toml\"\nkind = \"bars\"\ntarget = 1\nlog = \"y\"\n[curves.a]\nset = "
+                  "[\"run.seed=1\"]\n"),
+            "f.toml: figure.log is not used with kind = \"bars\", whose bars begin at 0");
+  const std::string target = "f.toml: figure.target is used with kind = \"curves\", \"bars\" or \"speed-up\" only";
+  EXPECT_EQ(error(with("seeds =", "target = 1\nseeds =")), target);
+  EXPECT_EQ(error("[figure]\nrecipe = \"r.toml\"\nkind = \"histogram\"\ntarget = 1\n[curves.a]\nset = [\"run.seed=1\"]\n"),
+            target);
+  EXPECT_EQ(error(with("seeds =", "best = \"eval_loss\"\nseeds =")), "f.toml: figure.best is used with a grid only");
+  for (const std::string& line : std::vector<std::string>{"recipe = \"r.toml\"", "set = [\"algorithm.eta=1\"]",
+                                                          "grid = [\"algorithm.eta=1,2\"]", "seeds = \"1..2\""})
+    EXPECT_EQ(error("[figure]\n" + line + "\n[curves.a]\nruns = [\"x\"]\n"),
+              "f.toml: figure." + line.substr(0, line.find(' ')) +
+                  " is used with curves that are run only, and all of them have runs");
+  EXPECT_EQ(error("[figure]\nseeds = \"1..2\"\n[curves.a]\nruns = [\"x\"]\n[curves.b]\nrecipe = \"r.toml\"\n"), "");
+}
+
 TEST_F(FigureFile, GivesItsCurvesTheKeysThatTheyLack) {
   const Figure figure = read(
       "[figure]\nrecipe = \"r.toml\"\nset = [\"algorithm.interval=2\"]\ngrid = [\"algorithm.eta=1,2\"]\n"
