@@ -3,13 +3,17 @@
 #include "tacet/command.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <exception>
 #include <functional>
 #include <memory>
 #include <string>
+#include <system_error>
 #include <vector>
 
+#include <poll.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -289,10 +293,13 @@ int run(int argc, char** argv) {
 // command.
 void say(const char* what) { std::fprintf(stderr, "tacet: %s\n", visible(what, "\n").c_str()); }
 
-}  // namespace
+int say_defect(const char* what) {
+  std::fprintf(stderr, "tacet: this is a defect of %s: %s\n", is_tacet() ? "tacet" : "tacet or of this program", what);
+  return 1;
+}
 
-int command(int argc, char** argv) {
-  share_one_heap();
+// Runs the command and returns its exit code. Tells what was thrown.
+int run_and_tell(int argc, char** argv) {
   try {
     return run(argc, argv);
   } catch (const UserError& error) {
@@ -304,6 +311,9 @@ int command(int argc, char** argv) {
   } catch (const std::bad_alloc&) {
     say("there is not enough memory: a smaller model, batch or data set is needed");
     return 2;
+  } catch (const std::system_error& error) {
+    // fmt::print throws where stdout can't be written, and with_output() tells that.
+    return std::ferror(stdout) != 0 ? 0 : say_defect(error.what());
   } catch (const std::exception& error) {
     // libtorch's allocator has no type of error of its own.
     if (const std::string text = error.what(); text.find("can't allocate memory") != std::string::npos) {
@@ -312,10 +322,31 @@ int command(int argc, char** argv) {
               .c_str());
       return 2;
     }
-    std::fprintf(stderr, "tacet: this is a defect of %s: %s\n", is_tacet() ? "tacet" : "tacet or of this program",
-                 error.what());
-    return 1;
+    return say_defect(error.what());
   }
+}
+
+// Returns true if stdout is closed, or is a pipe or terminal whose other end is closed.
+bool has_no_reader() {
+  pollfd out{STDOUT_FILENO, 0, 0};
+  return ::poll(&out, 1, 0) > 0 && (out.revents & (POLLERR | POLLHUP | POLLNVAL)) != 0;
+}
+
+// Returns the exit code of a command whose own is `code`: 2 in place of 0 where a part of its output is lost, as on a full
+// disk. A reader who has gone away and a closed stdout are no errors.
+int with_output(int code) {
+  const bool failed_before = std::ferror(stdout) != 0;
+  const int why = std::fflush(stdout) == 0 ? 0 : errno;
+  if ((why == 0 && !failed_before) || why == EPIPE || why == EBADF || has_no_reader()) return code;
+  say((std::string("stdout can't be written: ") + (why != 0 ? std::strerror(why) : "a part of the output is lost")).c_str());
+  return code == 0 ? 2 : code;
+}
+
+}  // namespace
+
+int command(int argc, char** argv) {
+  share_one_heap();
+  return with_output(run_and_tell(argc, argv));
 }
 
 }  // namespace tacet

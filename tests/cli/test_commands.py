@@ -3,9 +3,10 @@
 import math
 import os
 import re
+import subprocess
 import unittest
 
-from program import Case
+from program import COMMAND, LIMIT, Case, environment
 
 
 class Commands(Case):
@@ -116,6 +117,25 @@ class Commands(Case):
         wrong = self.recipe("wrong.toml", data={"root": self.path("nowhere")})
         self.assertEqual(self.tacet("train", wrong).returncode, 2)
         self.assertFalse(os.path.exists(self.path("runs", "wrong")))
+
+    def test_output_that_is_lost_is_told(self):
+        """The last flush of stdout failed on a full disk, and the exit code was 0."""
+        for args in (["algorithms"], ["algorithms", "celgc"], ["compare", "--json", self.run_folder, self.other],
+                     ["completion", "bash"], ["--help"]):
+            with self.subTest(args=args), open("/dev/full", "w", encoding="utf-8") as full:
+                done = self.tacet(*args, stdout=full)
+                self.assertEqual(done.returncode, 2, done.stderr)
+                self.assertIn("tacet: stdout can't be written: ", done.stderr)
+
+    def test_output_that_nobody_reads_is_no_error(self):
+        ours, theirs = os.pipe()
+        os.close(ours)
+        for words in ('exec "$0" algorithms >&-', 'trap "" PIPE; exec "$0" algorithms'):
+            with self.subTest(words=words):
+                done = subprocess.run(["sh", "-c", words, COMMAND], stdin=subprocess.DEVNULL, stdout=theirs,
+                                      stderr=subprocess.PIPE, env=environment(), cwd=self.folder, timeout=LIMIT, check=False)
+                self.assertEqual((done.returncode, done.stderr), (0, b""))
+        os.close(theirs)
 
     def test_quiet(self):
         done = self.tacet("train", self.file, "--out", self.path("quiet"), "--quiet", "--workers", "2")
