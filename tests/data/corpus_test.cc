@@ -143,6 +143,18 @@ TEST(Corpus, DoesNotMixCorporaThatShareAFolder) {
   test::expect_mentions(test::error_of([&] { read_ptb_layout(folder.path(), "ptb"); }), {"ptb.test.txt"});
 }
 
+// A user's train.txt beside ptb.train.txt was left out, and another corpus trained on. "text" takes every style, so that two
+// of them leave open which is meant; "ptb" is known by its name.
+TEST_F(CorpusFiles, TwoTrainingTextsInOneFolderAreAnError) {
+  for (const char* split : {"train", "valid", "test"}) folder.write(std::string("ptb.") + split + ".txt", "penn\n");
+  folder.write("train.txt", "mine\n");
+  test::expect_mentions(test::error_of([&] { read_ptb_layout(folder.path()); }),
+                        {folder / "ptb.train.txt", "must not lie beside train.txt", "only one of them is read"});
+  EXPECT_EQ(read_ptb_layout(folder.path(), "ptb").vocabulary[0], "penn");
+  std::filesystem::remove(folder / "ptb.train.txt");
+  EXPECT_EQ(read_ptb_layout(folder.path()).vocabulary[0], "mine");
+}
+
 // Any bytes are either a corpus or a UserError, never a crash; a corpus's indices are all words of its vocabulary.
 RC_GTEST_FIXTURE_PROP(CorpusFiles, ReadsAnyBytesOrComplains, (std::vector<uint8_t> bytes)) {
   std::string text(bytes.begin(), bytes.end());

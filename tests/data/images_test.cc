@@ -136,6 +136,18 @@ TEST_F(IdxFolder, SaysWhatIsWrong) {
   test::expect_mentions(test::error_of([] { load_images(image_values("idx")); }), {"equally many", "12 and 13"});
 }
 
+// The packed or the other file was left out without a word. torchvision keeps both of a published set.
+TEST_F(IdxFolder, TwoFilesForOneAreAnErrorOfOnesOwnFiles) {
+  for (const char* other : {"train-images-idx3-ubyte.gz", "train-images.idx3-ubyte", "t10k-labels-idx1-ubyte.gz"}) {
+    folder.write(other, "other");
+    test::expect_mentions(test::error_of([] { load_images(image_values("idx")); }), {"must not lie beside", other});
+    std::filesystem::remove(folder / other);
+  }
+  write_idx_set(folder, 40, 12, 28, 4);
+  folder.write("train-images-idx3-ubyte.gz", "other");
+  EXPECT_EQ(load_images(image_values("mnist"))->train.size(), 40);
+}
+
 TEST(Images, LabelsMustBeBelowTheNumberOfClasses) {
   test::expect_mentions(test::error_of([] {
                           split_of_bytes(at::zeros({2, 1, 1}, at::kByte), {0, 10}, 10, "there");

@@ -343,6 +343,14 @@ TEST_F(OwnFiles, TheFoldersNameIsNoKindOfFile) {
   EXPECT_EQ(load_labelled_text(values("labelled-text", folder)).train.size(), 2);
 }
 
+// A packed table, newer perhaps, was left out without a word.
+TEST_F(OwnFiles, APackedTableBesideThePlainOneIsAnError) {
+  zipped(f, "train.tsv.gz", "text\tlabel\nb\tred\nc\tblue\nd\tblue\n");
+  test::expect_mentions(test::error_of([&] { load(); }),
+                        {f / "train.tsv", "must not lie beside train.tsv.gz", "data.train_file names the one to read"});
+  EXPECT_EQ(load({{"train_file", std::string("train.tsv.gz")}}).train.size(), 3);
+}
+
 TEST_F(OwnFiles, LongTextsAreCutAndEmptyOnesAreOneUnknownWord) {
   f.write("train.tsv", "text\tlabel\nb b a\tred\n\tblue\n");
   const LabelledText t = load({{"max_length", int64_t{2}}});

@@ -130,6 +130,21 @@ TEST_F(Parallel, LongPairsAreLeftOutOfTrainingAndLongSourcesCut) {
   test::expect_mentions(test::error_of([&] { load({{"max_length", int64_t{1}}}); }), {"data.max_length", "got 1"});
 }
 
+// One of the two was left out without a word. Those of a published set hold the same.
+TEST_F(Parallel, APackedTextBesideThePlainOneIsAnErrorOfOnesOwnFiles) {
+  gzFile out = gzopen((f / "train.de.gz").c_str(), "wb");
+  gzwrite(out, german().data(), static_cast<unsigned>(german().size()));
+  gzclose(out);
+  EXPECT_EQ(load().train.size(), 3);
+  const Values own = test::row_values(find_dataset("parallel-text"), {{"root", f.path()},
+                                                                      {"source", std::string("de")},
+                                                                      {"target", std::string("en")},
+                                                                      {"valid", std::string("val")},
+                                                                      {"test", std::string("test_2016_flickr")}});
+  test::expect_mentions(test::error_of([&] { load_parallel_text(own); }),
+                        {f / "train.de", "must not lie beside train.de.gz"});
+}
+
 TEST_F(Parallel, PreparedAndPackedFilesAreFound) {
   for (const char* split : {"train", "val", "test_2016_flickr"})
     for (const char* language : {"de", "en"}) {

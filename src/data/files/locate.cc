@@ -52,4 +52,15 @@ std::string find_folder(const Values& data, const std::string& dataset, const st
                     (looked.empty() ? "any folder" : looked) + " (" + chosen_by + "); give data.root or set $TACET_DATA");
 }
 
+std::string only_existing(const std::string& folder, const std::vector<std::string>& names, const std::string& remedy) {
+  std::string found;
+  for (const std::string& name : names) {
+    const std::string path = first_existing(folder, {name});
+    if (path.empty()) continue;
+    if (!found.empty()) throw UserError(found + ": must not lie beside " + name + ", as only one of them is read" + remedy);
+    found = path;
+  }
+  return found;
+}
+
 }  // namespace tacet

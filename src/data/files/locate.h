@@ -22,6 +22,11 @@ struct DataMissing : UserError {
 std::string find_folder(const Values& data, const std::string& dataset, const std::string& subfolder,
                         const std::vector<std::string>& wanted, const std::vector<std::string>& system = {});
 
+// Returns the only one of `names` that exists in the folder, as a path; empty where none does. Throws UserError where two
+// do, since the other one would be left out without a word; `remedy` ends the message. For files of one's own: the names of
+// a published data set say what is in them.
+std::string only_existing(const std::string& folder, const std::vector<std::string>& names, const std::string& remedy = "");
+
 // Returns the folders in which the system's packages put a data set; none where no package has it.
 std::vector<std::string> system_folders(const std::string& dataset);
 

@@ -4,6 +4,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "base/places.h"
 #include "data/files/idx.h"
 #include "data/files/locate.h"
 #include "tacet/error.h"
@@ -23,10 +24,11 @@ std::vector<std::string> idx_names(const std::string& stem, int dimensions) {
   return names;
 }
 
-std::string existing(const fs::path& folder, const std::vector<std::string>& names) {
-  std::error_code ignored;
-  for (const std::string& name : names)
-    if (fs::exists(folder / name, ignored)) return (folder / name).string();
+// Returns the file that has one of the names. torchvision keeps the packed files of published sets beside the plain ones; of
+// one's own files there must be one.
+std::string existing(const fs::path& folder, const std::vector<std::string>& names, bool own) {
+  const std::string path = own ? only_existing(folder.string(), names) : first_existing(folder.string(), names);
+  if (!path.empty()) return path;
   throw DataMissing((folder / names.front()).string() +
                     ": does not exist (nor with .gz at its end), though other files of the " +
                     "data set are in that folder");
@@ -43,8 +45,8 @@ ImageData load_idx(const Values& data, const std::string& name) {
   set.place = folder.string();
   int64_t classes = 10;
   const auto read = [&](const std::string& stem, ImageSplit& split) {
-    const std::string image_file = existing(folder, idx_names(stem + "-images", 3));
-    const std::string label_file = existing(folder, idx_names(stem + "-labels", 1));
+    const std::string image_file = existing(folder, idx_names(stem + "-images", 3), name == "idx");
+    const std::string label_file = existing(folder, idx_names(stem + "-labels", 1), name == "idx");
     at::Tensor images = read_idx(image_file, 3);
     const at::Tensor label_bytes = read_idx(label_file, 1);
     if (name == "idx")

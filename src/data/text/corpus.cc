@@ -33,10 +33,17 @@ std::vector<Style> styles_of(const std::string& dataset) {
   return {ptb, plain, wiki_tokens, wiki_text};
 }
 
-std::string names_of(const std::vector<Style>& styles, const std::string& split) {
-  std::string names;
-  for (const Style& s : styles) names += (names.empty() ? "" : ", ") + s.file(split);
+// Returns the names of the training file in each style.
+std::vector<std::string> train_files(const std::vector<Style>& styles) {
+  std::vector<std::string> names;
+  for (const Style& s : styles) names.push_back(s.file("train"));
   return names;
+}
+
+std::string with_commas(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+  return text;
 }
 
 // Something of that name is there, whatever it is: a folder in a file's place is reported when it is read.
@@ -106,9 +113,11 @@ Corpus read_ptb_layout(const std::string& folder, const std::string& dataset) {
   if (!fs::is_directory(folder, ignored))
     throw UserError(folder + ": must be a folder with the files of data set \"" + dataset + "\", " +
                     (is_there(folder) ? "is a file" : "does not exist") + "; " + how_chosen);
+  // A published corpus is known by its names, so that another text may lie beside it. One's own may have any of the names.
+  if (dataset == "text") only_existing(folder, train_files(styles));
   const Style* style = style_in(folder, styles);
   if (!style)
-    throw DataMissing(folder + ": has no training text, looked for " + names_of(styles, "train") + "; " + how_chosen);
+    throw DataMissing(folder + ": has no training text, looked for " + with_commas(train_files(styles)) + "; " + how_chosen);
 
   Corpus corpus;
   Dictionary dictionary;
@@ -186,9 +195,7 @@ DataRecord data_record(const Corpus& corpus, const std::string& dataset) {
 }
 
 std::string find_root(const Values& data, const std::string& dataset) {
-  std::vector<std::string> wanted;
-  for (const Style& s : styles_of(dataset)) wanted.push_back(s.file("train"));
-  return find_folder(data, dataset, dataset, wanted);
+  return find_folder(data, dataset, dataset, train_files(styles_of(dataset)));
 }
 
 }  // namespace tacet

@@ -38,6 +38,7 @@ class Dictionary {
 // ptb.train.txt, train.txt, wiki.train.tokens, wiki.train.txt; `dataset` narrows them: "ptb" takes the first two,
 // "wikitext-2" and "wikitext-103" the last two and train.txt, "text" all. Throws UserError with the file and, where it makes
 // sense, line and byte offset when a file is missing, no plain file, unreadable, not UTF-8, holds NUL bytes or has no words.
+// For "text" a folder with training texts in two styles is an error.
 Corpus read_ptb_layout(const std::string& folder, const std::string& dataset = "text");
 
 // Numbers the words as a saved vocabulary does, and returns lines for people. A word that it lacks becomes <unk>, which is

@@ -3,7 +3,6 @@
 #include "data/text/labelled_text.h"
 
 #include <algorithm>
-#include <filesystem>
 #include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -87,17 +86,12 @@ class Reader {
   }
   void find_folder_by(const std::vector<std::string>& files) { folder_ = find_folder(data_, name_, name_, files); }
   std::string file(const std::string& split, const std::vector<std::string>& candidates) {
-    std::string path = first_existing(folder_, candidates);
+    const bool own = o_.set == LabelledSet::pairs || o_.set == LabelledSet::texts;
+    std::string path = own ? only_existing(folder_, candidates, "; data." + split + "_file names the one to read")
+                           : first_existing(folder_, candidates);
     if (path.empty())
       throw DataMissing(folder_ + "/" + candidates.front() + ": does not exist; data set \"" + name_ + "\" needs its " +
                         split + " split");
-    const auto kind = [](const std::string& name) {
-      return std::filesystem::path(name).filename().string().find(".csv") != std::string::npos;
-    };
-    for (const std::string& other : candidates)
-      if (kind(other) != kind(path) && !first_existing(folder_, {other}).empty())
-        throw UserError(path + ": must not lie beside " + other + ", as only one of them is read; data." + split +
-                        "_file names the one to read");
     result_.files.push_back(path);
     return files_[split] = path;
   }

@@ -35,7 +35,8 @@ std::vector<std::string> lines_of(const std::string& path, LineEnds ends) {
 
 class ParallelReader {
  public:
-  ParallelReader(const Values& data, const ParallelOptions& options) : o_(options) {
+  ParallelReader(const Values& data, const ParallelOptions& options)
+      : o_(options), own_(data.text("name") == "parallel-text") {
     std::vector<std::string> wanted;
     for (const FileStyle& style : styles)
       for (const char* end : {"", ".gz"}) wanted.push_back(style.before + o_.train + style.between + o_.source + end);
@@ -74,7 +75,8 @@ class ParallelReader {
   std::string file(const std::string& split, const std::string& side, const std::string& language) const {
     const std::string& stem = split == "train" ? o_.train : split == "valid" ? o_.valid : o_.test;
     const std::string name = style_->before + stem + style_->between + language;
-    const std::string path = first_existing(folder_, {name, name + ".gz"});
+    const std::vector<std::string> names = {name, name + ".gz"};
+    const std::string path = own_ ? only_existing(folder_, names) : first_existing(folder_, names);
     if (path.empty())
       throw DataMissing(folder_ + "/" + name + ": does not exist (data." + split + " is \"" + stem + "\", data." + side +
                         " is \"" + language + "\")");
@@ -82,6 +84,7 @@ class ParallelReader {
   }
 
   const ParallelOptions& o_;
+  const bool own_;  // the files are the user's, not a published set's
   std::string folder_;
   std::vector<std::string> files_;
   const FileStyle* style_ = nullptr;

@@ -42,7 +42,7 @@ struct ParallelOptions {
 };
 
 // Reads <split>.<language> of both languages, or the same with .gz, or <split>.lc.norm.tok.<language> (the prepared form of
-// Multi30k); one style serves all files. Pairs with a side that is blank are left out of every split, and training pairs
+// Multi30k); one style serves all files. One's own files must not be there with and without .gz. Pairs with a side that is blank are left out of every split, and training pairs
 // with more than data.max_length pieces on a side of training; sources of an evaluation are cut to data.max_length.
 // data.max_samples training pairs are drawn at random. The subwords are data.subwords, or are learned from the training
 // files. Where two files have equally many lines only if a \r within a line ends none, it ends none. Throws UserError with
