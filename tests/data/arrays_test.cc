@@ -282,6 +282,54 @@ TEST_F(ArrayFolder, TwoFormsOfOneSplitAreAnError) {
                         {"train.safetensors", "beside", "train_images.npy"});
 }
 
+// train_users.npy was left out, and with it the partition by users that it was made for.
+TEST_F(ArrayFolder, AnyNumpyFileBesideSafetensorsIsAnError) {
+  for (const char* split : {"train", "test"}) write(split, at::zeros({2, 3, 3}), at::tensor({0, 1}, at::kLong));
+  for (const char* stray : {"train_users.npy", "train_labels.npy", "test_users.npy"}) {
+    folder.write(std::string("arrays/") + stray, npy("<i4", "(2,)", bytes_of<int32_t>({0, 1})));
+    test::expect_mentions(test::error_of([&] { load_images(image_values("arrays")); }), {"must not lie beside", stray});
+    std::filesystem::remove(folder / (std::string("arrays/") + stray));
+  }
+}
+
+// The user's validation images were not read, and the test images selected instead.
+TEST_F(ArrayFolder, ValidationImagesAreReadAndSelect) {
+  const at::Tensor images = at::arange(36, at::kFloat).view({4, 3, 3}), labels = at::tensor({0, 1, 1, 0}, at::kLong);
+  write("train", images, labels);
+  write("test", images, labels);
+  EXPECT_EQ(load_images(image_values("arrays"))->valid.size(), 0);
+  for (const char* name : {"valid", "val", "validation"}) {
+    write(name, images.narrow(0, 1, 2), labels.narrow(0, 1, 2));
+    const auto set = load_images(image_values("arrays"));
+    EXPECT_EQ(set->valid.labels, (std::vector<int32_t>{1, 1})) << name;
+    std::vector<float> pixels(9);
+    set->valid.read(1, pixels.data(), nullptr);
+    EXPECT_EQ(pixels[0], 18);  // image 2 of the training images begins with 2 · 9
+    EXPECT_EQ(set->files.size(), 3u);
+    test::expect_mentions(test::error_of([&] {
+                            load_images(image_values("arrays", {{"valid", int64_t{1}}}));
+                          }),
+                          {"data.valid must be 0", "got 1"});
+    std::filesystem::remove(folder / ("arrays/" + std::string(name) + ".safetensors"));
+  }
+}
+
+TEST_F(ArrayFolder, ValidationImagesThatDoNotFitAreErrors) {
+  const at::Tensor images = at::zeros({2, 3, 3}), labels = at::tensor({0, 1}, at::kLong);
+  for (const char* split : {"train", "test", "valid"}) write(split, images, labels);
+  const auto complain = [&] { return test::error_of([] { load_images(image_values("arrays")); }); };
+  write("val", images, labels);
+  test::expect_mentions(complain(), {"one split of validation images", "has valid and val"});
+  std::filesystem::remove(folder / "arrays/val.safetensors");
+  write("valid", at::zeros({2, 4, 4}), labels);
+  test::expect_mentions(complain(), {"valid.safetensors", "validation images must have the size"});
+  write("valid", images, at::tensor({0, 2}, at::kLong));
+  test::expect_mentions(complain(), {"the labels of validation images must be 0 … 1", "got 2 for image 1"});
+  std::filesystem::remove(folder / "arrays/valid.safetensors");
+  folder.write("arrays/valid_labels.npy", npy("<i4", "(2,)", bytes_of<int32_t>({0, 1})));
+  test::expect_mentions(complain(), {"valid_images.npy"});
+}
+
 TEST_F(ArrayFolder, ClassesWithoutTrainingImagesAreTold) {
   const at::Tensor images = at::arange(27, at::kFloat).view({3, 3, 3});
   write("train", images, at::tensor({1, 3, 3}, at::kLong));

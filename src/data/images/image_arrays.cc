@@ -1,7 +1,7 @@
 // Data set "arrays": labelled images (or any vectors) that other programs wrote, in train.safetensors and test.safetensors
 // with tensors images, labels and perhaps users, or in train_images.npy, train_labels.npy (train_users.npy) and such files
-// for test. Images are [n, C, H, W], [n, H, W] or [n, features]. Bytes count as 0 … 255 of 1, other numbers are taken as
-// they are. Labels and users are whole numbers ≥ 0, of any type.
+// for test. Validation images may be in such files for valid. Images are [n, C, H, W], [n, H, W] or [n, features]. Bytes
+// count as 0 … 255 of 1, other numbers are taken as they are. Labels and users are whole numbers ≥ 0, of any type.
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
@@ -9,6 +9,7 @@
 #include <ATen/ops/empty.h>
 #include <fmt/format.h>
 
+#include "base/places.h"
 #include "data/files/locate.h"
 #include "data/files/npy.h"
 #include "data/files/numbers.h"
@@ -47,19 +48,38 @@ Arrays read_tensors(const std::string& path) {
   return a;
 }
 
-Arrays read_arrays(const fs::path& folder, const std::string& split) {
-  std::error_code ignored;
-  const std::string one = (folder / (split + ".safetensors")).string();
-  const auto file = [&](const char* what) { return (folder / (split + "_" + what + ".npy")).string(); };
-  if (fs::exists(one, ignored)) {
-    if (fs::exists(file("images"), ignored))
-      throw UserError(one + ": must not lie beside " + file("images") + ", as only one of them is read");
+// Returns the names of the NumPy files that a split may have: images, labels and users.
+std::vector<std::string> npy_files(const std::string& split) {
+  return {split + "_images.npy", split + "_labels.npy", split + "_users.npy"};
+}
+
+Arrays read_arrays(const std::string& folder, const std::string& split) {
+  const std::vector<std::string> files = npy_files(split);
+  if (const std::string one = first_existing(folder, {split + ".safetensors"}); !one.empty()) {
+    for (const std::string& file : files) only_existing(folder, {split + ".safetensors", file});
     return read_tensors(one);
   }
-  const auto read = [&](const char* what) { return NamedArray{read_npy(file(what)), file(what)}; };
-  Arrays a{read("images"), read("labels"), {}};
-  if (fs::exists(file("users"), ignored)) a.users = read("users");
+  const auto read = [&](const std::string& file) {
+    const std::string path = (fs::path(folder) / file).string();
+    return NamedArray{read_npy(path), path};
+  };
+  Arrays a{read(files[0]), read(files[1]), {}};
+  if (!first_existing(folder, {files[2]}).empty()) a.users = read(files[2]);
   return a;
+}
+
+// Returns the name of the folder's validation split, which may be called as image-folder's; empty where there is none.
+std::string valid_split(const std::string& folder) {
+  std::string found;
+  for (const char* name : {"valid", "val", "validation"}) {
+    std::vector<std::string> files = npy_files(name);
+    files.push_back(std::string(name) + ".safetensors");
+    if (first_existing(folder, files).empty()) continue;
+    if (!found.empty())
+      throw UserError(fmt::format("{}: must have one split of validation images, has {} and {}", folder, found, name));
+    found = name;
+  }
+  return found;
 }
 
 // Returns the index of the first number that is not finite, or −1. A sum that is finite has none.
@@ -155,33 +175,33 @@ ImageSplit split_of_images(const at::Tensor& images, std::vector<int32_t> labels
 }
 
 ImageData load_arrays(const Values& data) {
-  const fs::path folder = find_folder(data, "arrays", "arrays", {"train.safetensors", "train_images.npy"});
+  const std::string folder = find_folder(data, "arrays", "arrays", {"train.safetensors", "train_images.npy"});
   const auto o = read_options<ArrayOptions>(data);
   ImageData set;
-  set.place = folder.string();
-  for (const char* name : {"train", "test"}) {
+  set.place = folder;
+  const auto read = [&](const std::string& name, const char* kind, ImageSplit& split) {
     const Arrays a = read_arrays(folder, name);
-    const bool train = name == std::string("train");
     const at::Tensor images = shaped(a.images, o.channels_first);
     const int64_t n = images.size(0);
     std::vector<int32_t> labels = whole_numbers(a.labels, n, "labels", 1e6, a.images);
-    if (train) {
-      set.shape = {images.size(1), images.size(2), images.size(3), 0};
+    if (&split == &set.train) {
+      set.shape = {images.size(1), images.size(2), images.size(3), 2};
       measure(set, images);
-      set.shape.classes = std::max<int64_t>(2, *std::max_element(labels.begin(), labels.end()) + 1);
     } else if (images.size(1) != set.shape.channels || images.size(2) != set.shape.height ||
                images.size(3) != set.shape.width) {
-      throw UserError(fmt::format("{}: test images must have the size of the training images, {} × {} × {}, got {}",
-                                  a.images.place, set.shape.channels, set.shape.height, set.shape.width,
+      throw UserError(fmt::format("{}: {} images must have the size of the training images, {} × {} × {}, got {}",
+                                  a.images.place, kind, set.shape.channels, set.shape.height, set.shape.width,
                                   described(a.images.numbers)));
     }
     set.shape.classes = std::max<int64_t>(set.shape.classes, *std::max_element(labels.begin(), labels.end()) + 1);
     for (const NamedArray* array : {&a.images, &a.labels, &a.users})
       if (array->numbers.defined()) set.files.push_back(array->place);
-    ImageSplit& split = train ? set.train : set.test;
     split = split_of_images(images, std::move(labels), set.shape.classes, a.labels.place);
     if (a.users.numbers.defined()) split.users = whole_numbers(a.users, n, "users", 1e9, a.images);
-  }
+  };
+  read("train", "training", set.train);
+  if (const std::string valid = valid_split(folder); !valid.empty()) read(valid, "validation", set.valid);
+  read("test", "test", set.test);
   return set;
 }
 
@@ -197,8 +217,8 @@ std::vector<DatasetInfo> image_arrays() {
            .summary = "images or vectors, labels and perhaps users in safetensors or NumPy's .npy files",
            .task = "classification",
            .options = image_options(own, {}, true),
-           .files = {"train.safetensors and test.safetensors with images, labels, users",
-                     "or train_images.npy, train_labels.npy, train_users.npy and the same for test"},
+           .files = {"train.safetensors, test.safetensors and perhaps valid.safetensors with images, labels, users",
+                     "or train_images.npy, train_labels.npy, train_users.npy and the same for test and valid"},
            .images = load_arrays}};
 }
 
