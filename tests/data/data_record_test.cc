@@ -131,6 +131,23 @@ TEST(Difference, NamesTheFirstFileThenTheFirstList) {
   EXPECT_EQ(told([](DataRecord& r) { r.data_set = "ptb"; }), "data.name is \"ptb\", in RUN/data.json \"text\"");
 }
 
+// Earlier versions summed in the order that a processor's vectors have, and a run moved to another processor could not be
+// resumed: its mean had another last digit. The scale is 0.25 + 0.5, of which 1e-12 is 7.5e-13.
+TEST(Difference, OfTheLastDigitsOfMeanAndDeviationIsNone) {
+  const DataRecord run{.place = "RUN/data.json", .data_set = "arrays", .mean = {0.25}, .deviation = {0.5}};
+  DataRecord now = run;
+  now.mean[0] += 5e-13;
+  now.deviation[0] -= 5e-13;
+  EXPECT_EQ(difference(run, now), std::nullopt);
+  now.mean[0] += 5e-13;
+  test::expect_mentions(difference(run, now).value_or(""), {"the data's mean is", "in RUN/data.json [0.25]"});
+  now = run;
+  now.deviation[0] += 1e-12;
+  test::expect_mentions(difference(run, now).value_or(""), {"the data's deviation is", "in RUN/data.json [0.5]"});
+  now.mean.push_back(1);
+  EXPECT_NE(difference(run, now), std::nullopt);
+}
+
 // ---- readers that number by a record ----
 
 Names named(const Corpus& corpus, const std::vector<int32_t>& tokens) {

@@ -3,6 +3,7 @@
 
 #include <ATen/ATen.h>
 
+#include <cmath>
 #include <map>
 #include <set>
 
@@ -146,6 +147,35 @@ TEST_F(IdxFolder, TwoFilesForOneAreAnErrorOfOnesOwnFiles) {
   write_idx_set(folder, 40, 12, 28, 4);
   folder.write("train-images-idx3-ubyte.gz", "other");
   EXPECT_EQ(load_images(image_values("mnist"))->train.size(), 40);
+}
+
+// The order of a sum is that of the values, whatever the width of the processor's vectors: 2⁶⁰ takes in the seven ones
+// behind it, as its last digit is 2⁸, −2⁶⁰ leaves 0, and seven ones follow. Lanes of 4 or 8 would bring the large ones
+// together and keep all fourteen.
+TEST(Images, MeansAreSummedInTheOrderOfTheValues) {
+  at::Tensor values = at::ones({1, 1, 1, 16}, at::kFloat);
+  values.view({16})[0] = std::pow(2.0, 60);
+  values.view({16})[8] = -std::pow(2.0, 60);
+  ImageData set;
+  add_channels(set, values);
+  EXPECT_EQ(set.mean, std::vector<double>{7.0 / 16});
+}
+
+// Two images of two channels. Bytes 0 and 255, and 51 and 102 twice: means 0.5 and 0.3, deviations 0.5 and 0.1, or with one
+// value fewer √(4/3) times as much. Floats are taken as they are.
+TEST(Images, EachChannelHasItsMeanAndDeviation) {
+  const at::Tensor bytes = at::tensor({0, 255, 51, 102, 255, 0, 102, 51}, at::kByte).view({2, 2, 1, 2});
+  ImageData set, fewer, floats;
+  add_channels(set, bytes);
+  add_channels(fewer, bytes, 1);
+  add_channels(floats, bytes.to(at::kFloat));
+  for (size_t c = 0; c < 2; ++c) {
+    EXPECT_NEAR(set.mean[c], c == 0 ? 0.5 : 0.3, 1e-15);
+    EXPECT_NEAR(set.deviation[c], c == 0 ? 0.5 : 0.1, 1e-15);
+    EXPECT_NEAR(fewer.deviation[c], set.deviation[c] * std::sqrt(4.0 / 3), 1e-15);
+    EXPECT_NEAR(floats.mean[c], 255 * set.mean[c], 1e-12);
+    EXPECT_NEAR(floats.deviation[c], 255 * set.deviation[c], 1e-12);
+  }
 }
 
 TEST(Images, LabelsMustBeBelowTheNumberOfClasses) {

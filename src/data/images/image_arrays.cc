@@ -14,6 +14,7 @@
 #include "data/files/npy.h"
 #include "data/files/numbers.h"
 #include "data/files/safetensors.h"
+#include "data/images/images.h"
 #include "tacet/error.h"
 #include "tacet/image_data.h"
 #include "tacet/registry.h"
@@ -156,14 +157,6 @@ at::Tensor shaped(const NamedArray& images, bool channels_first) {
   return floats;
 }
 
-// Fills in mean and deviation of the training images' channels.
-void measure(ImageData& set, const at::Tensor& images) {
-  const double unit = images.scalar_type() == at::kByte ? 255 : 1;
-  const at::Tensor values = images.to(at::kDouble).transpose(0, 1).flatten(1);
-  for (int64_t c = 0; c < set.shape.channels; ++c)
-    add_channel(set, values[c].mean().item<double>() / unit, values[c].std(false).item<double>() / unit);
-}
-
 ImageSplit split_of_images(const at::Tensor& images, std::vector<int32_t> labels, int64_t classes,
                            const std::string& place) {
   if (images.scalar_type() == at::kByte) return split_of_bytes(images, std::move(labels), classes, place);
@@ -186,7 +179,7 @@ ImageData load_arrays(const Values& data) {
     std::vector<int32_t> labels = whole_numbers(a.labels, n, "labels", 1e6, a.images);
     if (&split == &set.train) {
       set.shape = {images.size(1), images.size(2), images.size(3), 2};
-      measure(set, images);
+      add_channels(set, images);
     } else if (images.size(1) != set.shape.channels || images.size(2) != set.shape.height ||
                images.size(3) != set.shape.width) {
       throw UserError(fmt::format("{}: {} images must have the size of the training images, {} × {} × {}, got {}",

@@ -2,10 +2,12 @@
 #include "data/images/images.h"
 
 #include <algorithm>
+#include <array>
 #include <cassert>
 #include <cmath>
 #include <cstring>
 #include <set>
+#include <span>
 #include <stdexcept>
 
 #include <ATen/Parallel.h>
@@ -57,6 +59,76 @@ void add_channel(ImageData& set, double mean, double deviation) {
                                     set.mean.size(), mean));
   set.mean.push_back(mean);
   set.deviation.push_back(constant ? 1 : deviation);
+}
+
+namespace {
+
+// The values of one channel in contiguous images: n stretches of `area` values, one in each image of `size` values.
+template <class T>
+struct ChannelValues {
+  const T* first;
+  int64_t n, area, size;
+
+  int64_t count() const { return n * area; }
+  // Calls f(values) with each stretch, in the images' order.
+  template <class F>
+  void for_each(F f) const {
+    for (int64_t i = 0; i < n; ++i) f(std::span(first + i * size, static_cast<size_t>(area)));
+  }
+};
+
+struct Moments {
+  double mean, deviation;
+};
+
+double deviation_of(double squares, int64_t count, int64_t fewer) {
+  return std::sqrt(squares / static_cast<double>(std::max<int64_t>(1, count - fewer)));
+}
+
+// Counts the values first: then no sum is long.
+Moments moments(const ChannelValues<uint8_t>& channel, int64_t fewer) {
+  std::array<int64_t, 256> counts{};
+  channel.for_each([&](std::span<const uint8_t> values) {
+    for (const uint8_t v : values) ++counts[v];
+  });
+  double sum = 0, squares = 0;
+  for (size_t v = 0; v < counts.size(); ++v) sum += static_cast<double>(v) * static_cast<double>(counts[v]);
+  const double mean = sum / static_cast<double>(channel.count());
+  for (size_t v = 0; v < counts.size(); ++v) {
+    const double apart = static_cast<double>(v) - mean;
+    squares += apart * apart * static_cast<double>(counts[v]);
+  }
+  return {mean / 255, deviation_of(squares, channel.count(), fewer) / 255};
+}
+
+// Adds image by image, so that long sums lose few digits.
+Moments moments(const ChannelValues<float>& channel, int64_t fewer) {
+  const auto sum = [&](auto term) {
+    double total = 0;
+    channel.for_each([&](std::span<const float> values) {
+      double part = 0;
+      for (const float v : values) part += term(static_cast<double>(v));
+      total += part;
+    });
+    return total;
+  };
+  const double mean = sum([](double v) { return v; }) / static_cast<double>(channel.count());
+  const double squares = sum([&](double v) { return (v - mean) * (v - mean); });
+  return {mean, deviation_of(squares, channel.count(), fewer)};
+}
+
+}  // namespace
+
+void add_channels(ImageData& set, const at::Tensor& images, int64_t fewer) {
+  assert(images.is_contiguous() && (images.dim() == 3 || images.dim() == 4));
+  const int64_t n = images.size(0), channels = images.dim() == 4 ? images.size(1) : 1, size = images.numel() / n,
+                area = size / channels;
+  for (int64_t c = 0; c < channels; ++c) {
+    const Moments m = images.scalar_type() == at::kByte
+                          ? moments(ChannelValues<uint8_t>{images.data_ptr<uint8_t>() + c * area, n, area, size}, fewer)
+                          : moments(ChannelValues<float>{images.data_ptr<float>() + c * area, n, area, size}, fewer);
+    add_channel(set, m.mean, m.deviation);
+  }
 }
 
 ImageSplit subset(const ImageSplit& split, const std::vector<int32_t>& samples) {

@@ -39,6 +39,12 @@ std::shared_ptr<const ImageData> load_images(const Values& data, const std::opti
 // Returns the record of images as they were read.
 DataRecord data_record(const ImageData& set, const std::string& dataset);
 
+// Appends mean and deviation of each channel of images [n, C, H, W] or [n, H, W], bytes or float32, as add_channel() does.
+// Bytes count as 0 … 255 of 1. A variance is the sum of squares over the number of values less `fewer`. Sums run in one
+// order, so that the figures are the same on every processor, and need no copy of the images.
+// REQUIRES: images are contiguous.
+void add_channels(ImageData& set, const at::Tensor& images, int64_t fewer = 0);
+
 // Returns the given images of a split, in that order, as a split of their own.
 ImageSplit subset(const ImageSplit& split, const std::vector<int32_t>& samples);
 

@@ -7,6 +7,7 @@
 #include "base/places.h"
 #include "data/files/idx.h"
 #include "data/files/locate.h"
+#include "data/images/images.h"
 #include "tacet/error.h"
 #include "tacet/image_data.h"
 #include "tacet/registry.h"
@@ -53,10 +54,7 @@ ImageData load_idx(const Values& data, const std::string& name) {
       classes = std::max<int64_t>({2, stem == "train" ? 2 : classes, label_bytes.max().item<int64_t>() + 1});
     if (set.shape.height == 0) {
       set.shape = {1, images.size(1), images.size(2), classes};
-      if (name == "idx") {
-        const at::Tensor values = images.to(at::kDouble).div_(255);
-        add_channel(set, values.mean().item<double>(), values.std().item<double>());
-      }
+      if (name == "idx") add_channels(set, images, 1);
     }
     set.shape.classes = classes;
     const int64_t want = name == "idx" ? set.shape.height : 28, wide = name == "idx" ? set.shape.width : 28;

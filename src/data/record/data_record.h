@@ -54,7 +54,8 @@ FileMark mark_of(const std::string& name, const std::string& path);
 FileMark mark_of_numbers(const std::string& name, const std::vector<int32_t>& numbers);
 
 // Returns the first difference between a saved record and that of data read now, as "test.txt has 120 bytes, sha256 ab…, in
-// RUN/data.json 118 bytes, sha256 cd…"; nothing where they are equal. Files come first.
+// RUN/data.json 118 bytes, sha256 cd…"; nothing where they are equal. Files come first. Means and deviations are equal where
+// they differ by at most 1e-12 of |mean| + deviation.
 std::optional<std::string> difference(const DataRecord& saved, const DataRecord& now);
 // Returns all facts by name, each short enough for a message: the marks of files, and a digest of each long list.
 std::vector<std::pair<std::string, std::string>> facts_of(const DataRecord& record);
