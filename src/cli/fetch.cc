@@ -60,8 +60,19 @@ int64_t size_of(const std::string& path) {
   return error ? 0 : static_cast<int64_t>(size);
 }
 
-// Unpacks an archive into a folder and writes nothing outside it. Returns an empty text, or what went wrong.
-std::string unpack(const std::string& path, const std::string& folder) {
+// Unpacks an archive into a folder and writes nothing outside it. Returns an empty text, or what went wrong. Links on the
+// way to the folder, or to the data set's subfolder in it, are the user's and are followed; those of the archive are not.
+std::string unpack(const std::string& path, const fs::path& folder, const std::string& subfolder) {
+  std::error_code error;
+  const fs::path into = fs::canonical(folder, error);
+  if (error) return folder.string() + ": can't be read: " + error.message();
+  const fs::path home = fs::canonical(folder / subfolder, error);
+  if (error) return (folder / subfolder).string() + ": can't be read: " + error.message();
+  const auto place_of = [&](const std::string& name) {
+    const fs::path below = fs::path(name).lexically_normal().lexically_relative(subfolder);
+    if (below.empty() || *below.begin() == "..") return into / name;
+    return below == "." ? home : home / below;
+  };
   const std::unique_ptr<archive, int (*)(archive*)> in(archive_read_new(), archive_read_free);
   const std::unique_ptr<archive, int (*)(archive*)> out(archive_write_disk_new(), archive_write_free);
   archive_read_support_format_tar(in.get());
@@ -82,18 +93,18 @@ std::string unpack(const std::string& path, const std::string& folder) {
     const std::string name = archive_entry_pathname(entry);
     if (name.empty() || name[0] == '/' || name.find("..") != std::string::npos)
       return path + ": can't be unpacked: the name \"" + name + "\" leads out of its folder";
-    archive_entry_set_pathname(entry, (fs::path(folder) / name).c_str());
-    if (archive_write_header(out.get(), entry) < ARCHIVE_WARN)
-      return (fs::path(folder) / name).string() + ": can't be written: " + reason(out.get());
+    const std::string place = place_of(name).string();
+    archive_entry_set_pathname(entry, place.c_str());
+    if (archive_write_header(out.get(), entry) < ARCHIVE_WARN) return place + ": can't be written: " + reason(out.get());
     const void* data = nullptr;
     size_t size = 0;
     la_int64_t offset = 0;
     int got = ARCHIVE_OK;
     while ((got = archive_read_data_block(in.get(), &data, &size, &offset)) == ARCHIVE_OK)
       if (archive_write_data_block(out.get(), data, size, offset) < ARCHIVE_WARN)
-        return (fs::path(folder) / name).string() + ": can't be written: " + reason(out.get());
+        return place + ": can't be written: " + reason(out.get());
     if (got != ARCHIVE_EOF) return path + ": can't be unpacked: " + reason(in.get());
-    if (archive_write_finish_entry(out.get()) < ARCHIVE_WARN) return name + ": can't be written: " + reason(out.get());
+    if (archive_write_finish_entry(out.get()) < ARCHIVE_WARN) return place + ": can't be written: " + reason(out.get());
   }
 }
 
@@ -163,7 +174,7 @@ void fetch(const Source& source, const std::string& folder, const std::string& a
       wrong = download(from + file.name, path, file);
     }
     if (wrong.empty() && file.is_archive) {
-      wrong = unpack(path, folder);
+      wrong = unpack(path, folder, source.subfolder);
       if (wrong.empty()) {
         std::ofstream(mark) << file.checksum << "\n";
         std::remove(path.c_str());

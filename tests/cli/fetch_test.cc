@@ -29,7 +29,9 @@ struct Fetch : testing::Test {
     const std::string path = origin.write(name, bytes);
     source.files.push_back({name, static_cast<int64_t>(bytes.size()), "sha256:" + sha256_file(path), is_archive});
   }
-  void pack(const std::string& name, const std::vector<std::pair<std::string, std::string>>& files, bool zip) {
+  // Packs files by path and content. With `link`, a first entry "way" leads there.
+  void pack(const std::string& name, const std::vector<std::pair<std::string, std::string>>& files, bool zip,
+            const std::string& link = "") {
     archive* a = archive_write_new();
     if (zip) {
       archive_write_set_format_zip(a);
@@ -38,6 +40,15 @@ struct Fetch : testing::Test {
       archive_write_add_filter_gzip(a);
     }
     archive_write_open_filename(a, (origin / name).c_str());
+    if (!link.empty()) {
+      archive_entry* entry = archive_entry_new();
+      archive_entry_set_pathname(entry, "way");
+      archive_entry_set_filetype(entry, AE_IFLNK);
+      archive_entry_set_symlink(entry, link.c_str());
+      archive_entry_set_perm(entry, 0777);
+      archive_write_header(a, entry);
+      archive_entry_free(entry);
+    }
     for (const auto& [path, bytes] : files) {
       archive_entry* entry = archive_entry_new();
       archive_entry_set_pathname(entry, path.c_str());
@@ -119,6 +130,29 @@ TEST_F(Fetch, AnArchiveStaysWithinItsFolder) {
   pack("a.tar.gz", {{"../escaped", "!"}}, false);
   test::expect_mentions(test::error_of([&] { run(); }), {"../escaped", "leads out of its folder"});
   EXPECT_FALSE(std::filesystem::exists(target / "../escaped"));
+}
+
+// "Cannot extract through symlink" was all that came of a home folder, or a disk for data, that is a link.
+TEST_F(Fetch, UnpacksIntoAFolderBehindALink) {
+  pack("a.tar.gz", {{"sub/deep/x", "ex"}, {"y", "why"}}, false);
+  const test::TempFolder home, disk;
+  std::filesystem::create_directory_symlink(target.path(), home / "data");
+  fetch(source, home / "data", "");
+  EXPECT_EQ(content(target / "sub/deep/x"), "ex");
+  EXPECT_EQ(content(target / "y"), "why");
+  // The data set's own folder may be a link, too.
+  std::filesystem::remove_all(target / "sub");
+  std::filesystem::create_directory_symlink(disk.path(), target / "sub");
+  run();
+  EXPECT_EQ(content(disk / "deep/x"), "ex");
+  EXPECT_TRUE(std::filesystem::is_symlink(target / "sub"));
+}
+
+TEST_F(Fetch, AnArchiveStaysWithinItsFolderWhereItBringsALink) {
+  const test::TempFolder outside;
+  pack("a.tar.gz", {{"way/escaped", "!"}}, false, outside.path());
+  EXPECT_NE(test::error_of([&] { run(); }), "");
+  EXPECT_FALSE(std::filesystem::exists(outside / "escaped"));
 }
 
 TEST(Bars, GrowWithTheirNumbers) {
