@@ -5,6 +5,7 @@
 #include <turbojpeg.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <memory>
 #include <stdexcept>
@@ -22,7 +23,8 @@ namespace fs = std::filesystem;
 struct Known {
   std::string dataset;
   KnownSize size;
-  int64_t detail = 0;  // words of a vocabulary, or words of an average (first) sentence
+  int64_t detail = 0;   // words of a vocabulary, or words of an average (first) sentence
+  int64_t samples = 0;  // of the stand-in's training set, where nothing asks for more
 };
 
 const std::vector<Known>& table() {
@@ -30,16 +32,16 @@ const std::vector<Known>& table() {
       {"ptb", {929'589, "tokens"}, 10'000},
       {"wikitext-2", {2'088'628, "tokens"}, 33'278},
       {"wikitext-103", {103'227'021, "tokens"}, 267'735},
-      {"mnist", {60'000, "images"}},
-      {"fashion-mnist", {60'000, "images"}},
-      {"cifar-10", {50'000, "images"}},
-      {"cifar-100", {50'000, "images"}},
-      {"tiny-imagenet", {100'000, "images"}},
-      {"imagenet", {1'281'167, "images"}},
-      {"snli", {549'367, "pairs"}, 14},
-      {"sentiment140", {1'600'000, "tweets"}, 14},
-      {"multi30k", {29'000, "pairs"}, 14},
-      {"wmt16", {4'500'000, "pairs"}, 29},
+      {"mnist", {60'000, "images"}, 0, 20'000},
+      {"fashion-mnist", {60'000, "images"}, 0, 20'000},
+      {"cifar-10", {50'000, "images"}, 0, 10'000},
+      {"cifar-100", {50'000, "images"}, 0, 10'000},
+      {"tiny-imagenet", {100'000, "images"}, 0, 5'000},
+      {"imagenet", {1'281'167, "images"}, 0, 4'000},
+      {"snli", {549'367, "pairs"}, 14, 20'000},
+      {"sentiment140", {1'600'000, "tweets"}, 14, 20'000},
+      {"multi30k", {29'000, "pairs"}, 14, 4'000},
+      {"wmt16", {4'500'000, "pairs"}, 29, 4'000},
   };
   return rows;
 }
@@ -47,6 +49,26 @@ const std::vector<Known>& table() {
 const Known* find(const std::string& dataset) {
   const auto at = std::find_if(table().begin(), table().end(), [&](const Known& k) { return k.dataset == dataset; });
   return at == table().end() ? nullptr : &*at;
+}
+
+constexpr int64_t most_links = 60'000;  // of one file; ext4 allows 65,000
+
+// Returns the images held out where the key is a number and can be met; 0 elsewhere.
+int64_t held_out(const Values& data, const Known& known) {
+  const int64_t valid = known.size.unit == "images" ? data.integer("valid") : 0;
+  return valid < known.size.training ? valid : 0;
+}
+
+// Returns the number of training samples: beside those held out each client gets four, or twice as many as the shards that
+// the recipe deals it. The real set's number is the bound, and for pictures that of a file's links.
+int64_t sample_count(const Values& data, const Known& known, int clients) {
+  const int64_t real = known.size.training;
+  const bool shards = data.text("partition.kind") == "classes";
+  const auto each = static_cast<double>(std::max<int64_t>(4, shards ? 2 * data.integer("partition.classes") : 0));
+  const double kept = 1 - static_cast<double>(held_out(data, known)) / static_cast<double>(real);
+  const double wanted = std::ceil(each * clients / kept);
+  const auto n = static_cast<int64_t>(std::clamp(wanted, static_cast<double>(known.samples), static_cast<double>(real)));
+  return data.has("random_crop") ? std::min(n, most_links) : n;
 }
 
 // Any byte: a hash of its place, so that no two images or texts are alike.
@@ -88,14 +110,14 @@ void corpus(const Writer& out, const Values& data, int64_t words, int clients) {
   for (const char* split : {"valid", "test"}) out.write(name(split), sentences(200, line, words - 2));
 }
 
-void idx(const Writer& out) {
+void idx(const Writer& out, int64_t samples) {
   const auto header = [](std::vector<uint32_t> sizes) {
     std::string bytes = {0, 0, 8, static_cast<char>(sizes.size())};
     for (const uint32_t s : sizes)
       for (const int shift : {24, 16, 8, 0}) bytes += static_cast<char>(s >> shift);
     return bytes;
   };
-  for (const auto& [stem, n] : {std::pair<std::string, uint32_t>{"train", 20'000}, {"t10k", 100}}) {
+  for (const auto& [stem, n] : {std::pair<std::string, uint32_t>{"train", static_cast<uint32_t>(samples)}, {"t10k", 100}}) {
     std::string labels;
     for (uint32_t i = 0; i < n; ++i) labels += static_cast<char>(i % 10);
     out.write(stem + "-images-idx3-ubyte", header({n, 28, 28}) + noise(int64_t{n} * 28 * 28, n));
@@ -113,10 +135,11 @@ std::string cifar_records(int64_t n, int64_t classes, int64_t seed) {
   return bytes;
 }
 
-void cifar(const Writer& out, bool ten) {
-  for (int k = 1; k <= (ten ? 5 : 1); ++k)
+void cifar(const Writer& out, bool ten, int64_t samples) {
+  const int64_t files = ten ? 5 : 1;
+  for (int64_t k = 1; k <= files; ++k)
     out.write(ten ? fmt::format("data_batch_{}.bin", k) : "train.bin",
-              cifar_records(ten ? 2000 : 10'000, ten ? 10 : 100, k));
+              cifar_records((samples + files - 1) / files, ten ? 10 : 100, k));
   out.write(ten ? "test_batch.bin" : "test.bin", cifar_records(100, ten ? 10 : 100, 6));
 }
 
@@ -134,7 +157,8 @@ std::string jpeg(int width, int height) {
 }
 
 // One picture, linked under every name.
-void pictures(const Writer& out, bool tiny) {
+void pictures(const Writer& out, bool tiny, int64_t samples) {
+  const int64_t n = tiny ? 200 : 1000, of_class = (samples + n - 1) / n;
   out.write("picture.JPEG", tiny ? jpeg(64, 64) : jpeg(500, 375));
   const auto link = [&](const std::string& name) {
     std::error_code error;
@@ -143,12 +167,11 @@ void pictures(const Writer& out, bool tiny) {
     if (error) throw UserError((out.folder / name).string() + ": can't be made: " + error.message());
   };
   std::string classes, annotations;
-  for (int c = 0; c < (tiny ? 200 : 1000); ++c) {
+  for (int64_t c = 0; c < n; ++c) {
     const std::string name = fmt::format("n{:08}", c);
     classes += name + "\n";
     annotations += fmt::format("val_{}.JPEG\t{}\t0\t0\t62\t62\n", c, name);
-    for (int k = 0; k < (tiny ? 25 : 4); ++k)
-      link(fmt::format("train/{}/{}{}_{}.JPEG", name, tiny ? "images/" : "", name, k));
+    for (int64_t k = 0; k < of_class; ++k) link(fmt::format("train/{}/{}{}_{}.JPEG", name, tiny ? "images/" : "", name, k));
     link(tiny ? fmt::format("val/images/val_{}.JPEG", c) : fmt::format("val/{}/val.JPEG", name));
   }
   if (!tiny) return;
@@ -169,9 +192,9 @@ void vectors(const Writer& out, Values& data, int64_t width) {
   data.set("vectors", (out.folder / "vectors.txt").string());
 }
 
-void snli(const Writer& out, int64_t words) {
+void snli(const Writer& out, int64_t words, int64_t samples) {
   const std::vector<std::string> classes = {"entailment", "neutral", "contradiction"};
-  for (const auto& [split, n] : {std::pair<std::string, int64_t>{"train", 20'000}, {"dev", 200}, {"test", 200}}) {
+  for (const auto& [split, n] : {std::pair<std::string, int64_t>{"train", samples}, {"dev", 200}, {"test", 200}}) {
     std::string labels;
     for (int64_t i = 0; i < n; ++i) labels += classes[static_cast<size_t>(i % 3)] + "\n";
     out.write("s1." + split, sentences(n, words, text_words));
@@ -180,14 +203,15 @@ void snli(const Writer& out, int64_t words) {
   }
 }
 
-void tweets(const Writer& out, int64_t words) {
-  for (const auto& [file, n] : {std::pair<std::string, int64_t>{"training.1600000.processed.noemoticon.csv", 20'000},
+// A user has two tweets, both of one class, so that each has training tweets and each class too, whichever are held out.
+void tweets(const Writer& out, int64_t words, int64_t samples) {
+  for (const auto& [file, n] : {std::pair<std::string, int64_t>{"training.1600000.processed.noemoticon.csv", samples},
                                 {"testdata.manual.2009.06.14.csv", 200}}) {
     std::string rows;
     for (int64_t i = 0; i < n; ++i) {
       std::string text = sentences(1, words, text_words, i * words);
       text.pop_back();
-      rows += fmt::format("\"{}\",\"{}\",\"date\",\"NO_QUERY\",\"user{}\",\"{}\"\n", i % 2 * 4, i, i / 20, text);
+      rows += fmt::format("\"{}\",\"{}\",\"date\",\"NO_QUERY\",\"user{}\",\"{}\"\n", i / 2 % 2 * 4, i, i / 2, text);
     }
     out.write(file, rows);
   }
@@ -221,9 +245,10 @@ std::string subword_model(int64_t pieces) {
   return model;
 }
 
-void translation(const Writer& out, Values& data, int64_t words) {
-  const int64_t pieces = data.integer("pieces");
-  for (const auto& [split, n] : {std::pair<std::string, int64_t>{"train", 4000}, {"valid", 100}, {"test", 100}})
+// Longer pairs than data.max_length are left out, so the sentences are no longer.
+void translation(const Writer& out, Values& data, int64_t average, int64_t samples) {
+  const int64_t pieces = data.integer("pieces"), words = std::min(average, data.integer("max_length"));
+  for (const auto& [split, n] : {std::pair<std::string, int64_t>{"train", samples}, {"valid", 100}, {"test", 100}})
     for (const char* side : {"source", "target"})
       out.write(data.text(split) + "." + data.text(side), sentences(n, words, pieces - 4));
   out.write("subwords.model", subword_model(pieces));
@@ -252,20 +277,27 @@ Values write_stand_in(const Values& data, int clients, int64_t vector_width, con
     if (data.has(most)) set.set(most, int64_t{0});
   if (data.has("cache")) set.set("cache", false);  // pictures are decoded when they are drawn, and most never are
   if (data.has("vectors")) vectors(out, set, vector_width);
-  if (known->size.unit == "tokens")
+  if (known->size.unit == "tokens") {
     corpus(out, data, known->detail, clients);
-  else if (name == "mnist" || name == "fashion-mnist")
-    idx(out);
+    return set;
+  }
+  const int64_t samples = sample_count(data, *known, clients);
+  if (const int64_t valid = held_out(data, *known); valid > 0)
+    set.set("valid", std::max<int64_t>(1, valid * samples / known->size.training));
+  if (data.has("min_count")) set.set("min_count", int64_t{1});  // a word stands less often here than in the real texts
+  if (data.has("valid_every")) set.set("valid_every", std::min<int64_t>(data.integer("valid_every"), 100));
+  if (name == "mnist" || name == "fashion-mnist")
+    idx(out, samples);
   else if (name == "cifar-10" || name == "cifar-100")
-    cifar(out, name == "cifar-10");
+    cifar(out, name == "cifar-10", samples);
   else if (name == "tiny-imagenet" || name == "imagenet")
-    pictures(out, name == "tiny-imagenet");
+    pictures(out, name == "tiny-imagenet", samples);
   else if (name == "snli")
-    snli(out, known->detail);
+    snli(out, known->detail, samples);
   else if (name == "sentiment140")
-    tweets(out, known->detail);
+    tweets(out, known->detail, samples);
   else
-    translation(out, set, known->detail);
+    translation(out, set, known->detail, samples);
   return set;
 }
 
