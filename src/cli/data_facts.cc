@@ -108,11 +108,16 @@ PartitionFacts partition_facts(const Recipe& recipe, const Labelled& set) {
   f.clients = static_cast<int>(recipe.clients.integer("count"));
   if (f.options.every_round && recipe.clients.has("participating"))
     f.clients = static_cast<int>(recipe.clients.integer("participating"));
-  for (const auto& share : partition(f.options, set.labels, set.users, f.clients)) {
+  const bool shared = f.options.kind == "shared";  // all clients have the same, which is counted once
+  for (const auto& share : partition(f.options, set.labels, set.users, shared ? 1 : f.clients)) {
     std::vector<int32_t> labels;
     for (const int32_t i : share) labels.push_back(set.labels[static_cast<size_t>(i)]);
     f.samples.push_back(static_cast<int64_t>(share.size()));
     f.classes.push_back(histogram(labels, set.count));
+  }
+  if (shared) {
+    f.samples = std::vector<int64_t>(static_cast<size_t>(f.clients), f.samples.front());
+    f.classes = std::vector<std::vector<int64_t>>(static_cast<size_t>(f.clients), f.classes.front());
   }
   return f;
 }

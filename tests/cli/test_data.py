@@ -73,6 +73,12 @@ class Data(Case):
         self.assertEqual([row[:2] for row in rows[:3]], [["0", "20"], ["1", "20"], ["2", "20"]])  # labels
         self.assertEqual([row[:3] for row in rows[3:]], [[str(i), "20", "1"] for i in range(3)])  # clients
 
+    def test_info_of_a_set_that_all_share(self):
+        done = self.tacet("data", "info", "idx", "--set", "data.root=" + self.images, "--clients", "3", "--partition", "shared")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        rows = [line.split() for line in done.stdout.splitlines() if line.split()[:1] in (["0"], ["1"], ["2"])]
+        self.assertEqual([row[:2] for row in rows[3:]], [[str(i), "60"] for i in range(3)])
+
     def test_info_of_labelled_texts(self):
         """Labels, users and what each client gets: 12 tweets of 4 users, 3 each, so 2 clients get 6 tweets of 2 users."""
         folder = self.path("tweets")

@@ -12,6 +12,8 @@ namespace tacet {
 
 namespace {
 
+constexpr int64_t most_remembered = 1 << 24;  // numbers of samples, of 4 bytes each
+
 UserError without_samples(int client, bool every_round) {
   return UserError("data.partition gives client " + std::to_string(client) +
                    " no training samples, and each client must have one: give a smaller clients.count" +
@@ -31,6 +33,7 @@ ClientBatches::ClientBatches(Deal deal, int clients, int64_t samples, int64_t ba
 ClientBatches::ClientBatches(int64_t batch_size, std::vector<int32_t> common)
     : ClientBatches(Shares{std::move(common)}, batch_size) {
   common_ = true;
+  most_shuffles_ = static_cast<int>(std::clamp<int64_t>(most_remembered / samples_, 4, most_remembered));
 }
 
 ClientBatches ClientBatches::shared(std::vector<int32_t> samples, int clients, int64_t batch_size) {
@@ -45,10 +48,10 @@ double ClientBatches::client_weight(int client) const {
 }
 
 const std::vector<int32_t>& ClientBatches::order(const BatchKey& draw, int64_t pass) {
-  Order& o = orders_[draw.client];
+  Order& o = orders_[common_ ? draw.client % most_shuffles_ : draw.client];
   const int64_t round = deal_ ? draw.round : 0;
-  if (o.round == round && o.pass == pass) return o.samples;
-  o = {round, pass, share(draw.client)};
+  if (o.client == draw.client && o.round == round && o.pass == pass) return o.samples;
+  o = {draw.client, round, pass, share(draw.client)};
   if (o.samples.empty()) throw without_samples(draw.client, static_cast<bool>(deal_));
   Stream s = deal_ ? Stream(draw.seed, draw.client, Purpose::shuffle, round, pass)
                    : Stream(draw.seed, draw.client, Purpose::shuffle, pass, 0);

@@ -48,10 +48,14 @@ class ClientBatches {
   Position position(int client);
   void move_to(int client, Position position);
   bool nobody_has_drawn() { return positions_.all().empty(); }
+  // Returns the number of shuffles in memory: one a client that has drawn, but of a share that all have at most 64 MiB,
+  // or 4.
+  size_t shuffles() const { return orders_.size(); }
 
  private:
   ClientBatches(int64_t batch_size, std::vector<int32_t> common);
   struct Order {
+    int client = -1;
     int64_t round = -1, pass = -1;
     std::vector<int32_t> samples;
   };
@@ -61,10 +65,13 @@ class ClientBatches {
 
   Deal deal_;
   Shares shares_;
-  bool common_ = false;  // the only share is every client's
+  bool common_ = false;    // the only share is every client's
+  int most_shuffles_ = 0;  // of such a share
   int64_t dealt_round_ = -1, samples_ = 0, batch_size_;
-  PerClient positions_;          // pass and offset as int64; only of clients that have drawn
-  std::map<int, Order> orders_;  // the shuffle under way, remembered
+  PerClient positions_;  // pass and offset as int64; only of clients that have drawn
+  // The shuffle under way of each client. Of a share that all have, clients take turns in a few places: the steps of a
+  // client follow each other, and a shuffle that was forgotten is made again.
+  std::map<int, Order> orders_;
 };
 
 }  // namespace tacet
