@@ -82,7 +82,7 @@ bool is_ascii(std::string_view text) {
   return true;
 }
 
-void check_text(std::string_view text, const std::string& place, int64_t line, int64_t byte) {
+void check_text(std::string_view text, const std::string& place, int64_t line, int64_t byte, bool at_end) {
   const auto where = [&](size_t i) {
     return place + ":" + std::to_string(line) + ": byte " + std::to_string(byte + static_cast<int64_t>(i));
   };
@@ -93,8 +93,9 @@ void check_text(std::string_view text, const std::string& place, int64_t line, i
     if (c == '\0') throw UserError(where(i) + ": must be text, got a NUL byte");
     line += c == '\n' || (c == '\r' && i + 1 < text.size() && text[i + 1] != '\n');
     const int length = utf8_length(text, i);
-    if (length < 0) throw UserError(where(i) + ": the file is cut off: it ends in the middle of a UTF-8 character");
-    if (length == 0)
+    if (length < 0 && at_end)
+      throw UserError(where(i) + ": the file is cut off: it ends in the middle of a UTF-8 character");
+    if (length <= 0)
       throw UserError(where(i) + ": must be UTF-8, got a malformed character that starts with byte 0x" +
                       hexadecimal(text.substr(i, 1)));
     i += static_cast<size_t>(length);

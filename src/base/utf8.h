@@ -19,9 +19,9 @@ bool is_utf8(std::string_view text);
 bool is_ascii(std::string_view text);
 
 // Throws UserError naming `place`, the line and the byte offset (both in the file, lines from 1, bytes from 0) unless `text`
-// is UTF-8 without NUL bytes. The message tells a text that stops inside a character from one with wrong bytes. `line` and
-// `byte` are where in the file the text begins.
-void check_text(std::string_view text, const std::string& place, int64_t line = 1, int64_t byte = 0);
+// is UTF-8 without NUL bytes. `line` and `byte` are where in the file the text begins. A text that stops inside a character
+// is told as a file that is cut off where `at_end` says that the file ends there too, and elsewhere as one with wrong bytes.
+void check_text(std::string_view text, const std::string& place, int64_t line = 1, int64_t byte = 0, bool at_end = true);
 
 // Returns Latin-1 text as UTF-8.
 std::string from_latin1(std::string_view text);

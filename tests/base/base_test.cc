@@ -148,6 +148,8 @@ TEST(Utf8, MistakesAreNamedByLineAndByte) {
             "f:2: byte 3: must be UTF-8, got a malformed character that starts with byte 0xff");
   EXPECT_EQ(complaint_of([] { check_text("a\xC3", "f", 7, 100); }),
             "f:7: byte 101: the file is cut off: it ends in the middle of a UTF-8 character");
+  EXPECT_EQ(complaint_of([] { check_text("a\xC3", "f", 7, 100, false); }),
+            "f:7: byte 101: must be UTF-8, got a malformed character that starts with byte 0xc3");
   EXPECT_EQ(complaint_of([] { check_text(std::string("a\0", 2), "f"); }), "f:1: byte 1: must be text, got a NUL byte");
 }
 

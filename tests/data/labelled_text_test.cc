@@ -90,6 +90,17 @@ TEST(TextLines, MistakesNameFileAndLine) {
   test::expect_mentions(complaint(f.write("cut.gz", whole.substr(0, whole.size() - 9))), {"cut.gz", "cut off"});
 }
 
+// "é" is E9 in Latin-1, and begins a character of three bytes in UTF-8. A line that ends with it was told as a file that is
+// cut off; the last one may be.
+TEST(TextLines, ALatin1LetterAtTheEndOfALineIsNoCutOffFile) {
+  const test::TempFolder f;
+  for (const char* end : {"\n", "\r\n", "\r"}) {
+    const std::string message = test::error_of([&] { lines_of(f.write("latin", "caf\xE9" + std::string(end) + "b\n")); });
+    test::expect_mentions(message, {"latin:1: byte 3", "must be UTF-8", "0xe9"});
+  }
+  test::expect_mentions(test::error_of([&] { lines_of(f.write("cut", "b\ncaf\xE9")); }), {"cut:2: byte 5", "cut off"});
+}
+
 // "ö" is F6 in Latin-1 and C3 B6 in UTF-8; a line that is UTF-8 already stays as it is.
 TEST(TextLines, Latin1LinesBecomeUtf8WhereAllowed) {
   const test::TempFolder f;

@@ -75,7 +75,7 @@ class Lines {
     if (++number_ == 1) line = without_mark(line);
     const auto at = offset_ + static_cast<int64_t>(whole - line.size() - end.size());
     if (charset_ == Charset::utf8_or_latin1 && !is_ascii(line) && !is_utf8(line)) line = converted_ = from_latin1(line);
-    check_text(line, path_, number_, at);
+    check_text(line, path_, number_, at, end.empty());
     offset_ += static_cast<int64_t>(whole);
     return f_(line, end, number_);
   }
