@@ -221,7 +221,7 @@ class Data(Case):
         folder = self.pictures("deep", depth=16, colours=0, row=rows[0])
         self.assertEqual(self.folder_info(folder).returncode, 0)
         with open(folder + "/train/tacet-8.pictures", "rb") as f:
-            self.assertTrue(f.read(128).startswith(b"tacet pictures 3 "))
+            self.assertTrue(f.read(128).startswith(b"tacet pictures 4 "))
             self.assertEqual(list(f.read(8)), [2, 6, 10, 14, 18, 22, 26, 30])
 
     @unittest.skipUnless(os.geteuid() == 0 and os.path.exists("/usr/bin/setpriv"), "needs root and setpriv to be another user")

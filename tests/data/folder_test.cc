@@ -115,6 +115,28 @@ TEST(PictureFile, InksBecomeColours) {
   for (int c = 0; c < 3; ++c) EXPECT_NEAR(at_pixel(t, c, 4, 4), expected[c], 4) << c;
 }
 
+// Inks as libjpeg-turbo decodes them: red light is red · black / 255, rounded, as of a TIFF page. It was cut off to whole
+// numbers, half a level darker.
+TEST(PictureFile, InksAreRounded) {
+  test::TempFolder folder;
+  Picture inks{8, 8, {}};
+  for (int k = 0; k < 64; ++k)
+    inks.rgb.insert(inks.rgb.end(), {static_cast<uint8_t>(100 + 2 * k), 51, 102, static_cast<uint8_t>(250 - k)});
+  const std::string file = jpeg(inks, TJPF_CMYK);
+  const at::Tensor t = read(folder.write("a.jpg", file), {.side = 8});
+  std::vector<uint8_t> decoded(4 * 64);
+  tjhandle handle = tjInitDecompress();
+  ASSERT_EQ(tjDecompress2(handle, reinterpret_cast<const unsigned char*>(file.data()), file.size(), decoded.data(), 8, 0, 8,
+                          TJPF_CMYK, TJFLAG_ACCURATEDCT),
+            0);
+  tjDestroy(handle);
+  for (int k = 0; k < 64; ++k)
+    for (int c = 0; c < 3; ++c) {
+      const int light = decoded[static_cast<size_t>(4 * k + c)] * decoded[static_cast<size_t>(4 * k + 3)];
+      EXPECT_EQ(at_pixel(t, c, k / 8, k % 8), (light + 127) / 255) << k << " " << c;
+    }
+}
+
 // The centred square of a 64 × 128 picture is columns 32 … 95; of half the shorter side, columns 48 … 79 and rows 16 … 47.
 TEST(PictureFile, TakesTheCentredSquare) {
   test::TempFolder folder;

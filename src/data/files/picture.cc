@@ -52,7 +52,8 @@ class Jpeg {
     if (inks) {  // such files hold the inks inverted, as Adobe's programs write them
       const auto count = static_cast<size_t>(p.size.height * p.size.width);
       for (size_t k = 0; k < count; ++k)
-        for (size_t c = 0; c < 3; ++c) p.rgb[3 * k + c] = static_cast<uint8_t>(p.rgb[4 * k + c] * p.rgb[4 * k + 3] / 255);
+        for (size_t c = 0; c < 3; ++c)
+          p.rgb[3 * k + c] = as_byte(uint64_t{p.rgb[4 * k + c]} * p.rgb[4 * k + 3], uint64_t{255} * 255);
       p.rgb.resize(3 * count);
     }
     return p;

@@ -1,4 +1,4 @@
-// See image_cache.h. Layout of the file: one line of text "tacet pictures 3 FINGERPRINT COUNT BYTES\n", filled with spaces
+// See image_cache.h. Layout of the file: one line of text "tacet pictures 4 FINGERPRINT COUNT BYTES\n", filled with spaces
 // to 128 bytes before the line's end, then the pictures one after the other.
 #include "data/images/image_cache.h"
 
@@ -28,7 +28,7 @@ namespace fs = std::filesystem;
 constexpr int64_t header_size = 128;
 
 std::string header(const std::string& fingerprint, int64_t count, int64_t bytes) {
-  std::string line = fmt::format("tacet pictures 3 {} {} {}", fingerprint, count, bytes);
+  std::string line = fmt::format("tacet pictures 4 {} {} {}", fingerprint, count, bytes);
   line.resize(header_size - 1, ' ');
   return line + "\n";
 }
