@@ -70,7 +70,7 @@ std::vector<int32_t> labels_of(const py::object& host, const Recipe& recipe) {
   const py::object labels = host.attr("labels");
   if (!labels.is_none()) return labels.cast<std::vector<int32_t>>();
   const std::string& kind = recipe.data.text("partition.kind");
-  if (kind != "iid" && kind != "percent")
+  if (kind != "iid" && kind != "percent" && kind != "shared")
     throw UserError("data.partition.kind: \"" + kind +
                     "\" deals samples by their labels: give labels=, whole numbers >= 0, one a sample, as data= has none");
   return std::vector<int32_t>(host.attr("samples").cast<size_t>(), 0);

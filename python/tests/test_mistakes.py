@@ -110,6 +110,8 @@ class Mistakes(program.Case):
         for targets in ([0.5] * 30, [-1] * 30, [[0, 1]] * 30, [0, [1]] * 15, ["a", "b"], [0, 1], [5 * 10 ** 9] * 30):
             self.assertEqual(program.trained(data=Told(targets), overrides={"schedule.rounds": 1}).status, "done", targets)
             self.untouched("deals samples by their labels", data=Told(targets), overrides={"data.partition.kind": "dirichlet"})
+        shared = {"schedule.rounds": 1, "data.partition.kind": "shared"}  # every client has the whole set, whatever its labels
+        self.assertEqual(program.trained(data=Told([0.5] * 30), overrides=shared).status, "done")
         self.untouched("labels= must be whole numbers from 0 to 2147483647, got 5000000000", labels=[5 * 10 ** 9] * 120)
         self.untouched("labels= must be whole numbers from 0 to 2147483647, got -1", labels=[-1] * 120)
         self.untouched("labels= must be whole numbers >= 0, one a sample, got shape (120,) of float64", labels=[0.5] * 120)
