@@ -42,12 +42,12 @@ struct ParallelOptions {
 };
 
 // Reads <split>.<language> of both languages, or the same with .gz, or <split>.lc.norm.tok.<language> (the prepared form of
-// Multi30k); one style serves all files. One's own files must not be there with and without .gz. Pairs with a side that is blank are left out of every split, and training pairs
-// with more than data.max_length pieces on a side of training; sources of an evaluation are cut to data.max_length.
-// data.max_samples training pairs are drawn at random. The subwords are data.subwords, or are learned from the training
-// files. Where two files have equally many lines only if a \r within a line ends none, it ends none. Throws UserError with
-// the file when one is missing, two do not have the same number of lines, or a split has no pairs.
-// With a record, its subwords are taken.
+// Multi30k); one style serves all files. One's own files must not be there with and without .gz. Pairs with a side that is
+// blank are left out of every split, and training pairs with more than data.max_length pieces on a side of training; sources
+// of an evaluation are cut to data.max_length. data.max_samples training pairs are drawn at random. The subwords are
+// data.subwords, or are learned from the training files. Where two files have equally many lines only if a \r within a line
+// ends none, it ends none. Throws UserError with the file when one is missing, two do not have the same number of lines, or
+// a split has no pairs. With a record, its subwords are taken.
 ParallelText load_parallel_text(const Values& data, const std::optional<DataRecord>& record = {});
 // Returns the record of pairs as they were read.
 DataRecord data_record(const ParallelText& pairs, const std::string& dataset);
