@@ -86,8 +86,8 @@ int Training::round_interval(int64_t round) const {
                                  interval());
   const int64_t I = interval();
   if (!pass_ends) return static_cast<int>(I);
-  return static_cast<int>(std::min(I - state.iteration % I,
-                                   steps_to_pass_end(*objective, static_cast<uint64_t>(options.seed), state.iteration)));
+  const int64_t to_end = steps_to_pass_end(*objective, static_cast<uint64_t>(options.seed), state.iteration);
+  return static_cast<int>(std::min(I - state.iteration % I, to_end));
 }
 
 int Training::steps_of(int client, int64_t round) const {
