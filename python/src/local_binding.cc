@@ -16,6 +16,7 @@
 #include "launch/environment.h"
 #include "launch/meeting.h"
 #include "local_loop.h"
+#include "models/layer_roles.h"
 #include "tacet/error.h"
 #include "tacet/group.h"
 #include "tensors.h"
@@ -104,6 +105,7 @@ Loop make_loop(const Recipe& recipe, const Named& named, const py::capsule& para
     next += layer.size;
     layers.push_back(std::move(layer));
   }
+  give_roles(layers);
   return Loop(new LocalLoop(recipe, std::move(layers), tensor_of(parameters), tensor_of(gradients), std::move(group)));
 }
 

@@ -12,6 +12,7 @@
 #include "data/clients/client_batches.h"
 #include "data/clients/partition.h"
 #include "data/record/data_record.h"
+#include "models/layer_roles.h"
 #include "tacet/algorithm.h"
 #include "tacet/error.h"
 #include "tacet/registry.h"
@@ -61,6 +62,7 @@ Flat flat_of(const py::object& host, const char* tensors, const char* layers) {
     for (const int64_t n : shape) layer.size *= n;
     flat.layers.push_back(std::move(layer));
   }
+  give_roles(flat.layers);  // nobody asks for those of buffers
   flat.vector = tensor_of(host.attr("capsule")(tensors).cast<py::capsule>());
   return flat;
 }

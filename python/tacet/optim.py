@@ -61,6 +61,16 @@ def _difference(name: str, given: Any, mine: Any) -> "tuple[str, Any]":
     return "%s is %s, as this optimizer's" % (name, mine), given
 
 
+def _with_names(params: Any) -> Any:
+    """Returns (name, parameter) pairs as a group that has the names, as newer torch makes it of them. Leaves others as they are."""
+    if isinstance(params, torch.Tensor):
+        return params  # torch refuses it
+    given = list(params)
+    if not given or not all(isinstance(one, tuple) and len(one) == 2 for one in given):
+        return given
+    return [{"params": [p for _, p in given], "param_names": [name for name, _ in given]}]
+
+
 def _needs_copies(device: torch.device) -> bool:
     return device.type != "cpu"
 
@@ -95,6 +105,8 @@ class Local(torch.optim.Optimizer):
         params: the parameters of one model, float32 on one device, in one group. They become views of one flat vector, and their
             gradients of another, so that a step on the CPU costs no copy. On a GPU it costs one to the CPU, where the method
             computes, and one back. Those that require no gradient when the optimizer is made are frozen: no step changes them.
+            net.named_parameters() gives their names as well. Muon (muloco, inner="muon") goes by them: embeddings and the head
+            are AdamW's. Without names dimensions alone decide: an embedding is a matrix of Muon's, and the last matrix the head.
         algorithm: the method's name, one of tacet.algorithms() but celgc-partial, celgc-overlap and diloco-streaming, whose
             clients keep models of their own between rounds.
         eta: step size η. It is the group's "lr", so torch's schedulers drive it.
@@ -123,7 +135,7 @@ class Local(torch.optim.Optimizer):
         self._loop: Any = None
         self._group = default_group(timeout)
         self._recipe = _recipe(algorithm, {"eta": eta, "gamma": gamma, "interval": interval, **options}, seed, self._group.size)
-        super().__init__(params, {"lr": float(eta), "gamma": math.inf if gamma is None else float(gamma)})
+        super().__init__(_with_names(params), {"lr": float(eta), "gamma": math.inf if gamma is None else float(gamma)})
         if len(self.param_groups) != 1:
             raise UserError("params must be one group, as one step's length is bounded for all parameters together, got %d groups" %
                             len(self.param_groups))
@@ -132,7 +144,7 @@ class Local(torch.optim.Optimizer):
         for k, p in enumerate(self._all):
             if p.dtype != torch.float32 or p.device != device:
                 raise UserError("params[%d] must be float32 on %s, where params[0] is, got %s on %s" % (k, device, p.dtype, p.device))
-        named = [("params[%d]" % k, p) for k, p in enumerate(self._all) if p.requires_grad]
+        named = [(name, p) for name, p in zip(self._names(), self._all) if p.requires_grad]
         if not named:
             raise UserError("params must have a parameter that requires a gradient, got none")
         self._parameters: List[torch.Tensor] = [p for _, p in named]
@@ -151,6 +163,15 @@ class Local(torch.optim.Optimizer):
         self._library.take()
         self._spread_frozen()
         self._make_loop()
+
+    def _names(self) -> List[str]:
+        """Returns the parameters' names: those that the group has, else their places in it."""
+        names = self.param_groups[0].get("param_names")
+        if names is None:
+            return ["params[%d]" % k for k in range(len(self._all))]
+        if len(names) != len(self._all):
+            raise UserError("param_names must have a name for each of the %d parameters, got %d" % (len(self._all), len(names)))
+        return [str(name) for name in names]
 
     def _check_workers(self) -> None:
         """Raises UserError on all workers where one has parameters of other shapes, or has frozen others."""

@@ -66,7 +66,64 @@ def free_port():
         return s.getsockname()[1]
 
 
+def muons_step(g, eta):
+    """MuLoCo's first step along a matrix, whose momentum is g: five polynomials in g/‖g‖, times η √(rows/cols)."""
+    tall = g.shape[0] > g.shape[1]
+    x = (g.T if tall else g) / (g.norm() + 1e-7)
+    for a, b, c in ((4.0848, -6.8946, 2.9270), (3.9505, -6.3029, 2.6377), (3.7418, -5.5913, 2.3037), (2.8769, -3.1427, 1.2046),
+                    (2.8366, -3.0525, 1.2012)):
+        s = x @ x.T
+        x = a * x + (b * s + c * s @ s) @ x
+    return eta * (g.shape[0] / g.shape[1]) ** 0.5 * (x.T if tall else x)
+
+
+def adamws_step(g, eta):
+    """AdamW's first step without decay: both moments, corrected, are g and g²."""
+    return eta * g / (g.abs() + 1e-8)
+
+
+class Words(torch.nn.Module):
+    """The scores of single words."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(4)
+        self.embedding = torch.nn.Embedding(6, 4)
+        self.middle = torch.nn.Linear(4, 4)
+        self.last = torch.nn.Linear(4, 3)
+
+    def forward(self, words):
+        return self.last(torch.tanh(self.middle(self.embedding(words))))
+
+
 class Alone(program.Case):
+    def muon_moves(self, net, params, batch):
+        """The gradients at a batch, and what one step of muloco at η = 0.02 takes off the parameters. The outer step is the
+        change itself: SGD with α = 1."""
+        opt = tacet.optim.Local(params, algorithm="muloco", eta=0.02, interval=1, weight_decay=0.0, outer="sgd", outer_eta=1.0)
+        before = [p.detach().clone() for p in net.parameters()]
+        opt.zero_grad()
+        program.mean_loss(net, batch).backward()
+        gradients = [p.grad.clone() for p in net.parameters()]
+        opt.step()
+        return gradients, [x - p.detach() for x, p in zip(before, net.parameters())]
+
+    def test_muon_steps_along_matrices(self):
+        """The first layer's matrix is Muon's; the biases and the head, the last matrix, are AdamW's at 0.1 η."""
+        net = loop.plain_net()
+        gradients, moves = self.muon_moves(net, net.parameters(), program.dataset().tensors)
+        for k, (g, move) in enumerate(zip(gradients, moves)):
+            expected = muons_step(g, 0.02) if k == 0 else adamws_step(g, 0.002)
+            self.assertTrue(torch.allclose(move, expected, rtol=1e-3, atol=1e-5), k)
+
+    def test_muon_leaves_an_embedding_with_a_name_to_adamw(self):
+        batch = torch.arange(12) % 6, torch.arange(12) % 3
+        for named, expected in ((True, lambda g: adamws_step(g, 0.002)), (False, lambda g: muons_step(g, 0.02))):
+            net = Words()
+            gradients, moves = self.muon_moves(net, net.named_parameters() if named else net.parameters(), batch)
+            self.assertTrue(torch.allclose(moves[0], expected(gradients[0]), rtol=1e-3, atol=1e-5), named)
+            self.assertTrue(torch.allclose(moves[1], muons_step(gradients[1], 0.02), rtol=1e-3, atol=1e-5), named)
+
     def test_clipped_steps_are_the_papers(self):
         net, by_hand = loop.plain_net(), loop.plain_net()
         opt = tacet.optim.CELGC(net.parameters(), eta=0.2, gamma=0.1, interval=3)

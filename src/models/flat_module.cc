@@ -1,13 +1,14 @@
 // See flat_module.h.
 #include "tacet/flat_module.h"
 
-#include <algorithm>
 #include <stdexcept>
 #include <unordered_set>
 
 #include <torch/nn/module.h>
 #include <torch/types.h>
 #include <torch/utils.h>
+
+#include "models/layer_roles.h"
 
 namespace tacet {
 namespace {
@@ -26,26 +27,6 @@ std::vector<Named> once_each(const torch::OrderedDict<std::string, torch::Tensor
   return result;
 }
 
-bool begins(const std::string& name, const char* with) { return name.rfind(with, 0) == 0; }
-
-// Returns the role by the names that models commonly use.
-Role role_of(const std::string& name, int64_t dimensions) {
-  const auto has = [&](const char* part) { return name.find(part) != std::string::npos; };
-  if (dimensions < 2) return Role::vector;
-  if (has("embed") || begins(name, "wte.") || begins(name, "wpe.") || name == "encoder.weight") return Role::embedding;
-  const bool attention = has("multihead") || has("multi_head");  // torch's name of it in a decoder's layer
-  return (has("head") && !attention) || name == "decoder.weight" ? Role::head : Role::matrix;
-}
-
-// Makes the last matrix the head of a classifier: a model without embeddings, or one that says so.
-void find_head(std::vector<Layer>& layers) {
-  const auto is = [](Role role) { return [=](const Layer& l) { return l.role == role; }; };
-  const auto last = std::find_if(layers.rbegin(), layers.rend(), is(Role::matrix));
-  if (last == layers.rend() || std::any_of(layers.begin(), layers.end(), is(Role::head))) return;
-  const bool embeds = std::any_of(layers.begin(), layers.end(), is(Role::embedding));
-  if (!embeds || begins(last->name, "classifier")) last->role = Role::head;
-}
-
 }  // namespace
 
 FlatModule::FlatModule(torch::nn::Module& module) {
@@ -54,10 +35,10 @@ FlatModule::FlatModule(torch::nn::Module& module) {
   for (const auto& [name, p] : parameters) {
     if (p.scalar_type() != torch::kFloat || !p.device().is_cpu())
       throw std::invalid_argument("parameter " + name + " must be float32 on the CPU");
-    layers_.push_back({name, d, p.numel(), p.sizes().vec(), role_of(name, p.dim())});
+    layers_.push_back({name, d, p.numel(), p.sizes().vec()});
     d += p.numel();
   }
-  find_head(layers_);
+  give_roles(layers_);
   const torch::NoGradGuard no_grad;
   parameters_ = torch::empty({d});
   gradients_ = torch::zeros({d});

@@ -71,6 +71,21 @@ TEST(FlatModuleRoles, AttentionIsNoHead) {
     EXPECT_EQ(l.role, l.name == "embedding" ? Role::embedding : l.name == "lm_head" ? Role::head : Role::matrix) << l.name;
 }
 
+// Hugging Face's GPT-2 has its embeddings in a module named "transformer".
+TEST(FlatModuleRoles, EmbeddingsWithinAModuleAreEmbeddings) {
+  torch::nn::Module module;
+  for (const char* name : {"wte", "c_attn"}) {
+    auto part = std::make_shared<torch::nn::Module>(name);
+    part->register_parameter("weight", at::ones({3, 2}));
+    auto outer = std::make_shared<torch::nn::Module>(name);
+    outer->register_module(name, part);
+    module.register_module(std::string("in_") + name, outer);
+  }
+  const FlatModule flat(module);
+  EXPECT_EQ(flat.layers()[0].role, Role::embedding) << flat.layers()[0].name;  // in_wte.wte.weight
+  EXPECT_EQ(flat.layers()[1].role, Role::matrix) << flat.layers()[1].name;
+}
+
 TEST_P(EveryModel, GivesLogitsOfImages) {
   if (!row().image) GTEST_SKIP() << "no image model";
   if (row().name == "torchscript") GTEST_SKIP() << "it is a file of one's own: python/tests/test_torchscript.py writes one";
