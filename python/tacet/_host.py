@@ -128,21 +128,26 @@ class Views:
 
 
 class Parts:
-    """The modules and trained parameters that a module is made of, and the check that they are still in their places."""
+    """The modules, trained parameters and buffers that a module is made of, and the check that they are still in their places."""
 
     def __init__(self, model: torch.nn.Module) -> None:
         self._places = [(table, key, part, prefix + "." + key if prefix else key)
                         for prefix, m in model.named_modules() if not isinstance(m, torch.jit.ScriptModule)
-                        for table in (m._modules, m._parameters)
+                        for table in (m._modules, m._parameters, m._buffers)
                         for key, part in table.items()
-                        if isinstance(part, torch.nn.Module) or (part is not None and part.requires_grad)]
+                        if part is not None and (table is not m._parameters or part.requires_grad)]
+        self._buffers = {id(b) for b in model.buffers()}
 
     def check(self) -> None:
-        """Raises UserError naming a part that was taken away or replaced. Its tensors would be trained, and nobody use them."""
+        """Raises UserError naming a part that was taken away or replaced. The old one would be trained, averaged and saved, and the
+        module use the new one."""
         for table, key, part, name in self._places:
-            if table.get(key) is not part:
-                raise UserError("model=: %s must stay in the module during a run, but it was %s" %
-                                (name, "replaced" if key in table else "deleted"))
+            if table.get(key) is part:
+                continue
+            if key in table and id(part) in self._buffers:
+                raise UserError("model=: the buffer %s must be changed in place (copy_, mul_, …) during a run, got another tensor" % name)
+            raise UserError("model=: %s must stay in the module during a run, but it was %s" %
+                            (name, "replaced" if key in table else "deleted"))
 
 
 def _number(given: Any) -> bool:
@@ -229,12 +234,18 @@ class ModuleHost:
             self._mode = mode
 
     def _value(self, batch: Any, place: str) -> Any:
+        """Returns what the loss returns. Raises UserError for a loss that fails, or changes what the module is made of."""
         try:
-            return self._loss(self._model, batch)
+            value = self._loss(self._model, batch)
         except UserError:
             raise
         except Exception as error:
             raise UserError("loss(model, batch) raised %s at %s: %s" % (type(error).__name__, place, error)) from error
+        self._parts.check()
+        self._parameters.check()
+        if self.buffer_layers:
+            self._buffers.check()
+        return value
 
     @staticmethod
     def _mean(value: Any, place: str) -> torch.Tensor:
@@ -250,10 +261,6 @@ class ModuleHost:
     def gradient(self, client: int, round: int, step: int, seed: int, indices: Any) -> float:
         """Adds the gradient at a mini-batch to the flat one, which is zero, and returns the mean loss. `indices` is the DLPack
         capsule of the samples' numbers, int64."""
-        self._parts.check()
-        self._parameters.check()
-        if self.buffer_layers:
-            self._buffers.check()
         seed_everything(seed)
         batch = self._data.batch(client, torch.utils.dlpack.from_dlpack(indices))
         self._train(True)
@@ -290,7 +297,6 @@ class ModuleHost:
 
     def evaluate(self, split: str, unit: int) -> List[float]:
         """Returns the sums of loss, correct answers and samples over a unit, then those of the figures."""
-        self._parameters.check()
         seed_everything(unit)
         batch, size = self._held_out[split].batch(unit)
         loss, count, metrics = self._sums(batch, size, "the evaluation of " + split)

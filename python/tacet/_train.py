@@ -153,8 +153,9 @@ def train(recipe: _toml.Recipe, *, model: Optional[torch.nn.Module] = None, loss
         recipe: path of a TOML file, TOML text, or a dict of dicts. Its tables are those of docs/reference/recipes.md.
         model: a torch.nn.Module with float32 parameters on the CPU. It replaces [model]. Parameters with requires_grad are
             trained, tied ones once. Floating-point buffers are averaged; others (num_batches_tracked) stay as they are. During
-            the run its tensors are views of flat vectors; afterwards it holds the final model. Its gradients and its modes
-            (train, eval) are then as they were, also after an error.
+            the run its tensors are views of flat vectors, so they are changed in place (copy_, mul_, …) and never replaced;
+            afterwards it holds the final model. Its gradients and its modes (train, eval) are then as they were, also after an
+            error.
         loss: a function of (model, batch) that returns the batch's mean loss, a float tensor without dimensions, or
             (sum, count, metrics): the summed loss, the number it is summed over, and a dict of sums over the batch.
             metrics["correct"] becomes eval_accuracy, any other name eval_NAME.

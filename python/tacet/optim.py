@@ -19,7 +19,7 @@ import torch
 
 from . import _toml
 from ._groups import default_group
-from ._host import Views, carried, slices, trained
+from ._host import Parts, Views, carried, slices, trained
 from ._load import UserError, core
 
 __all__ = ["CELGC", "Episode", "EpisodePP", "FedAvg", "FedLamb", "Local", "LocalSteps", "NaiveClip", "Scaffold"]
@@ -346,7 +346,7 @@ class LocalSteps:
                 local.step()  # optimizer.step(), and every 8th time the mean
 
     Args:
-        model: its parameters and floating-point buffers are averaged, float32 on one device.
+        model: its parameters and floating-point buffers are averaged, float32 on one device. They are changed in place.
         optimizer: any torch optimizer over the model's parameters. Its state stays each worker's own.
         interval: steps between two averages, >= 1.
         outer: a torch optimizer over the model's parameters that takes the step from the last common model x to the next one. Its
@@ -377,6 +377,7 @@ class LocalSteps:
         self.rank, self.workers = int(group.rank), int(group.size)  # this worker's number, and how many there are
         self._average = core.Average(group)
         self._named = parameters + carried(model, device)
+        self._parts = Parts(model)
         self._views: Optional[Views] = None
         self._library: Any = None
         self._common: Any = None  # the parameters after the last average, where there is an outer step
@@ -407,6 +408,7 @@ class LocalSteps:
     def _together(self, function: Callable[[Any], None]) -> None:
         if self._views is None:
             raise UserError("LocalSteps must be entered with `with` before its steps")
+        self._parts.check()
         self._views.check()
         self._library.give()
         function(self._library.capsules()[0])

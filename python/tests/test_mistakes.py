@@ -165,6 +165,21 @@ class Mistakes(program.Case):
                      out=self.path("deleting"))
         self.refused("first.bias must keep its shape (8,) during a run, got (4, 2)", loss=shaping, out=self.path("shaping"))
 
+    def test_a_buffer_that_is_assigned(self):
+        def averaging(model, batch):
+            if model.training:
+                model.norm.running_mean = 0.9 * model.norm.running_mean + 0.1
+            return program.mean_loss(model, batch)
+
+        def counting(model, batch):
+            if not model.training:
+                model.norm.num_batches_tracked = model.norm.num_batches_tracked + 1
+            return program.mean_loss(model, batch)
+
+        said = "the buffer norm.%s must be changed in place (copy_, mul_, …) during a run, got another tensor"
+        self.untouched(said % "num_batches_tracked", loss=counting)
+        self.refused(said % "running_mean", loss=averaging, valid=None)
+
     def test_a_build_for_another_torch(self):
         import shutil
         shutil.copytree(os.path.dirname(tacet.__file__), self.path("tacet"), symlinks=True)

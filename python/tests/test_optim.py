@@ -388,6 +388,16 @@ class Mistakes(program.Case):
         self.mistake("it lacks 2.weight", tacet.LocalSteps, net, inner, interval=2, outer=torch.optim.SGD(net[0].parameters(), 0.1))
         self.mistake("interval must be", tacet.LocalSteps, net, inner, interval=0)
 
+    def test_a_buffer_that_is_assigned(self):
+        def steps():
+            net = program.net()
+            with tacet.LocalSteps(net, torch.optim.SGD(net.parameters(), 0.1), interval=1) as local:
+                program.mean_loss(net, program.dataset().tensors).backward()
+                net.norm.running_mean = 0.9 * net.norm.running_mean
+                local.step()
+
+        self.mistake("the buffer norm.running_mean must be changed in place (copy_, mul_, …)", steps)
+
     def test_options_that_only_whole_runs_have(self):
         said = "algorithm.%s must be %s in a loop of one's own"
         self.mistake(said % ("local_epochs", "absent"), self.local, interval=None, local_epochs=2)
