@@ -178,7 +178,7 @@ void LocalLoop::run() {
       put_clients(visit, unpack(begin_from_.clients), true);
     } else if (round_ == 0) {
       RoundSetup s = setup();
-      s.first_draw = int64_t{1} << 31;
+      s.first_draw = begin_draws;
       Round everyone(std::move(s));
       algorithm_->begin(everyone, x_);
     }

@@ -37,6 +37,7 @@ class Randomness:
 
 
 _CPU = torch.device("cpu")
+_FIRST_GRADIENTS = 2 ** 31  # number from which on the draws before round 1 are counted, as begin_draws of src/engine/round_setup.h
 
 
 def _checked(kind: str, named: Named, device: torch.device) -> Named:
@@ -265,6 +266,8 @@ class ModuleHost:
         batch = self._data.batch(client, torch.utils.dlpack.from_dlpack(indices))
         self._train(True)
         place = "round %d, client %d, gradient %d" % (round + 1, client, step + 1)
+        if step >= _FIRST_GRADIENTS:
+            place = "the first gradients, client %d" % client
         value = self._mean(self._value(batch, place), place)
         if not value.requires_grad:
             raise UserError("loss(model, batch) must depend on the model's parameters, got a loss without a gradient at " + place)

@@ -106,6 +106,14 @@ class Mistakes(program.Case):
                             out=self.path("infinite"))
         self.assertIn("run.non_finite", text)
 
+    def test_a_loss_that_fails_in_the_first_gradients(self):
+        """EPISODE++ begins with a gradient of every client, whose draws are numbered from 2³¹ on."""
+        def failing(model, batch):
+            raise KeyError("no such column")
+
+        self.refused("raised KeyError at the first gradients, client 0: 'no such column'", loss=failing, valid=None,
+                     overrides={"algorithm.name": "episode++"})
+
     def test_targets_that_are_no_labels(self):
         for targets in ([0.5] * 30, [-1] * 30, [[0, 1]] * 30, [0, [1]] * 15, ["a", "b"], [0, 1], [5 * 10 ** 9] * 30):
             self.assertEqual(program.trained(data=Told(targets), overrides={"schedule.rounds": 1}).status, "done", targets)
