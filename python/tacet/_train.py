@@ -24,6 +24,9 @@ def _say(quiet: bool) -> Callable[[str, str], None]:
     return hear
 
 
+_PARTITION = {"partition.kind": "iid", "partition.seed": 1, "partition.every_round": False}  # defaults: nothing else is in use with them
+
+
 class _Program:
     """The program's module, loss and data, checked, before they are the host of a run."""
 
@@ -53,10 +56,14 @@ class _Program:
 
     def host(self, recipe: Any) -> _host.ModuleHost:
         values = recipe.values()
+        if values["run"]["dtype"] != "f32":
+            raise UserError("run.dtype must be \"f32\" with model=, whose products are torch's, got %s: use torch.autocast in the loss" %
+                            _toml.value(values["run"]["dtype"], "run"))
         data = TrainingData(self._data, clients=values["clients"].get("count"), labels=self._labels, collate=self._collate)
-        if data.sizes and values["data"]["partition.kind"] != "iid":
-            raise UserError("data.partition.kind must not be given where each client has a data set of its own, got %s" %
-                            _toml.value(values["data"]["partition.kind"], "data"))
+        for key, default in _PARTITION.items() if data.sizes else ():
+            if values["data"].get(key, default) != default:
+                raise UserError("data.%s must not be given where each client has a data set of its own, got %s" %
+                                (key, _toml.value(values["data"][key], "data")))
         held_out = {name: HeldOutData(name, split, size=values["data"]["eval_batch"], collate=self._collate)
                     for name, split in self._splits.items()}
         return _host.ModuleHost(model=self.model, loss=self._loss, data=data, held_out=held_out)

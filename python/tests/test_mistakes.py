@@ -85,6 +85,14 @@ class Mistakes(program.Case):
                        recipe=program.RECIPE.replace("count = 6\nparticipating = 4\n", ""))
         self.untouched("deals samples by their labels", data=Raising(), overrides={"data.partition.kind": "dirichlet"})
 
+    def test_options_that_do_nothing_for_a_program(self):
+        self.untouched(['run.dtype must be "f32" with model=', 'got "bf16": use torch.autocast in the loss'],
+                       overrides={"run.dtype": "bf16"})
+        for key, given, shown in (("kind", "dirichlet", '"dirichlet"'), ("every_round", True, "true"), ("seed", 3, "3")):
+            said = "data.partition.%s must not be given where each client has a data set of its own, got %s" % (key, shown)
+            for data in ([program.dataset(20)] * 6, lambda client: program.dataset(20)):
+                self.untouched(said, data=data, overrides={"data.partition." + key: given})
+
     def test_modules(self):
         self.untouched(["first.weight must be float32 on the CPU", "float64"], model=program.net().double())
         frozen = program.net()
