@@ -69,6 +69,7 @@ struct Option {
   std::vector<OnlyWith> not_with = {};    // conditions under which it is unused
   bool free_on_resume = false;            // a resumed run may have another value …
   std::vector<OnlyWith> bound_with = {};  // … unless one of these holds
+  bool added_later = false;               // a resumed run may have it where the recipe it began with, an older one, has not
   bool per_machine = false;               // workers of one run may have different values
   Path path = Path::no;                   // kind text
 };

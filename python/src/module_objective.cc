@@ -2,6 +2,7 @@
 #include "module_objective.h"
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -39,11 +40,14 @@ struct PythonData {
 
 struct PythonModel {
   std::string module, fingerprint, start;
+  std::optional<std::string> frozen;
   void options(OptionList& o) {
     o.text("module", module, {}, {}, "class of the module");
     o.text("fingerprint", fingerprint, {}, {}, "digest of the names, shapes and kinds of its parameters and buffers");
     o.text("start", start, {}, {}, "digest of its initial weights; nothing of a resumed run depends on them")
         .free_on_resume = true;
+    o.maybe_text("frozen", frozen, {}, "digest of its frozen parameters and integer buffers, which no checkpoint has")
+        .added_later = true;
   }
 };
 

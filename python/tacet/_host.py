@@ -72,13 +72,24 @@ def fingerprint(module: torch.nn.Module) -> str:
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 
-def start_digest(module: torch.nn.Module) -> str:
-    """Returns a digest of the values of parameters and buffers, by which workers with other initial weights are noticed."""
+def _values_digest(tensors: Sequence[torch.Tensor]) -> str:
     digest = hashlib.sha256()
-    for tensor in list(module.parameters()) + list(module.buffers()):
+    for tensor in tensors:
         if tensor.layout is torch.strided and tensor.numel() > 0:
             digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
     return digest.hexdigest()[:16]
+
+
+def start_digest(module: torch.nn.Module) -> str:
+    """Returns a digest of the values of parameters and buffers, by which workers with other initial weights are noticed."""
+    return _values_digest(list(module.parameters()) + list(module.buffers()))
+
+
+def frozen_digest(module: torch.nn.Module) -> str:
+    """Returns a digest of the values that a run neither trains nor saves, by which a resume with another network is noticed: those
+    of frozen parameters and of buffers that are no floating-point ones."""
+    return _values_digest([p for p in module.parameters() if not p.requires_grad] +
+                          [b for b in module.buffers() if not b.is_floating_point()])
 
 
 def slices(flat: torch.Tensor, tensors: Sequence[torch.Tensor]) -> List[torch.Tensor]:

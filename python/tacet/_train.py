@@ -24,7 +24,8 @@ def _say(quiet: bool) -> Callable[[str, str], None]:
     return hear
 
 
-_PARTITION = {"partition.kind": "iid", "partition.seed": 1, "partition.every_round": False}  # defaults: nothing else is in use with them
+# The defaults of [data] partition. With them none of its other keys is in use.
+_PARTITION = {"partition.kind": "iid", "partition.seed": 1, "partition.every_round": False}
 
 
 class _Program:
@@ -49,7 +50,8 @@ class _Program:
         """Returns what the recipe says of the program."""
         return ["data.name=python", "model.name=python", "model.module=" + _toml.value(_host.class_name(self.model), "model"),
                 "model.fingerprint=" + _toml.value(_host.fingerprint(self.model), "model"),
-                "model.start=" + _toml.value(_host.start_digest(self.model), "model")]
+                "model.start=" + _toml.value(_host.start_digest(self.model), "model"),
+                "model.frozen=" + _toml.value(_host.frozen_digest(self.model), "model")]
 
     def clients(self) -> Optional[int]:
         return len(self._data) if isinstance(self._data, (list, tuple)) else None
@@ -129,15 +131,22 @@ def _load(model: Optional[torch.nn.Module], run: _read.Run) -> None:
                 tensor.copy_(final[name])
 
 
-def _said_of_python(work: Callable[[], Dict[str, Any]]) -> Dict[str, Any]:
-    """Returns what `work` does, and says in a message about the module's start what a program does about it."""
+_ADVICE = {
+    "model.start must be the same": "the workers' modules have other initial weights, so seed torch (torch.manual_seed) before the module "
+                                    "is made",
+    "model.frozen must be as in": "the module's frozen parameters and integer buffers, which no checkpoint has, must have the values that "
+                                  "the run began with"}
+
+
+def _said_of_python(work: Callable[[], Any]) -> Any:
+    """Returns what `work` returns, and says in a message about a digest of the module what a program does about it."""
     try:
         return work()
     except UserError as error:
-        if "model.start must be the same" not in str(error):
-            raise
-        raise UserError("%s: the workers' modules have other initial weights, so seed torch (torch.manual_seed) before the module "
-                        "is made" % error) from None
+        for words, advice in _ADVICE.items():
+            if words in str(error):
+                raise UserError("%s: %s" % (error, advice)) from None
+        raise
 
 
 def _finished(folder: str, kept: bool, program: Optional[_Program]) -> _read.Run:
@@ -178,7 +187,8 @@ def train(recipe: _toml.Recipe, *, model: Optional[torch.nn.Module] = None, loss
         workers: processes to start on this machine, copies of this one. Under torchrun, mpirun, srun or `tacet launch` it must
             be 1, as their variables place this process.
         overrides: {"algorithm.eta": 0.1, …}, stronger than the recipe.
-        resume: goes on from the newest whole checkpoint in `out`, or begins where there is none.
+        resume: goes on from the newest whole checkpoint in `out`, or begins where there is none. Checkpoints have what is trained and
+            averaged. Frozen parameters and integer buffers come from `model`, and must be those that the run began with.
         quiet: says no evaluations on stderr, warnings only.
 
     Randomness: before each mini-batch torch's, Python's and numpy's generators are seeded by (run.seed, client, round, step),
@@ -209,7 +219,7 @@ def train(recipe: _toml.Recipe, *, model: Optional[torch.nn.Module] = None, loss
         job = _Job(parsed, program, folder, resume, quiet)
         if workers > 1:
             core.check_run_folder(folder, resume)
-            _workers.run(job.in_worker, workers=workers, restarts=parsed.values()["run"]["restarts"])
+            _said_of_python(lambda: _workers.run(job.in_worker, workers=workers, restarts=parsed.values()["run"]["restarts"]))
         else:
             facts = _said_of_python(lambda: job.in_this_process(alone=not placed))
             if facts["status"] == "stranded":

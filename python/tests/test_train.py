@@ -205,6 +205,25 @@ class Stopping(program.Case):
     def test_resume_begins_where_there_is_no_checkpoint_yet(self):
         self.assertEqual(program.trained(out=self.path("new"), resume=True).sha256, program.trained().sha256)
 
+    def test_other_frozen_parameters_or_integer_buffers_do_not_resume(self):
+        program.trained(out=self.path("run"))
+        others = program.net(), program.net()
+        others[0].frozen.data += 1
+        others[1].norm.num_batches_tracked += 1
+        for other in others:
+            self.mistake(["model.frozen must be as in", "recipe.toml", "got ", "must have the values that the run began with"],
+                         program.trained, model=other, out=self.path("run"), resume=True)
+        self.assertEqual(program.trained(out=self.path("run"), resume=True).status, "done")
+
+    def test_a_run_of_an_older_version_resumes_without_a_digest_of_its_frozen_parameters(self):
+        first = program.trained(out=self.path("run"))
+        with open(self.path("run", "recipe.toml"), encoding="utf-8") as file:
+            lines = file.readlines()
+        with open(self.path("run", "recipe.toml"), "w", encoding="utf-8") as file:
+            file.writelines(line for line in lines if not line.startswith("frozen = "))
+        self.assertIn("frozen = ", "".join(lines))
+        self.assertEqual(program.trained(out=self.path("run"), resume=True).sha256, first.sha256)
+
     def test_another_module_does_not_resume(self):
         program.trained(out=self.path("run"))
         torch.manual_seed(1)

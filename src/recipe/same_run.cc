@@ -29,7 +29,9 @@ void require_same_run(const Recipe& before, const Recipe& now, const std::string
     for (const Used& used : used_values(recipe)) {
       if (may_change(used, view)) continue;
       const std::string key = used.table + "." + used.key;
-      if (!pairs.count(key)) order.push_back(key);
+      const bool was_given = pairs.count(key) != 0;
+      if (side == &Pair::is && !was_given && used.option && used.option->added_later) continue;
+      if (!was_given) order.push_back(key);
       pairs[key].*side = to_toml(used.value);
     }
   };
