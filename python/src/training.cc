@@ -150,6 +150,7 @@ py::dict train_here(const Recipe& given, const py::object& host, const std::stri
   {
     const py::gil_scoped_release no_gil;
     result = run_in_place(recipe, objective.get(), place, options, listener);
+    if (objective && result->status == "done") objective->workspace().copy_(result->x);  // no file says it to other ranks
     objective.reset();
   }
   return facts_of(*result);

@@ -31,9 +31,10 @@ def model_of(path: str) -> Dict[str, torch.Tensor]:
 class Run:
     """A run that has ended, was interrupted or still goes on, as its folder tells.
 
-    folder   path of the folder; None for a run that was trained without out=
-    summary  the dict of summary.json: status, final and best figures, rounds, bytes_sent (bytes), seconds, versions
-    lines    a dict for each line of metrics.jsonl, in order
+    folder   path of the folder; None for a run that was trained without out=, and on workers of a launcher but the first
+    summary  the dict of summary.json: status, final and best figures, rounds, bytes_sent (bytes), seconds, versions; on workers of a
+             launcher but the first, which writes the files, status, rounds and worker alone
+    lines    a dict for each line of metrics.jsonl, in order; empty on those workers
     recipe   the resolved recipe as TOML text
     """
 
@@ -53,25 +54,28 @@ class Run:
 
     @property
     def status(self) -> str:
-        """"done", "interrupted", "failed" or "running"."""
+        """"done", "interrupted", "failed" or "running"; "ended" on a worker that asked to join when the others had finished."""
         return self.summary["status"]
 
     @property
     def sha256(self) -> str:
-        """The SHA-256 of model.safetensors, in hexadecimal digits; empty before the run is done."""
+        """The SHA-256 of model.safetensors, in hexadecimal digits; empty before the run is done, and where another worker wrote it."""
         return self.summary.get("model_sha256") or ""
 
     def state_dict(self) -> Dict[str, torch.Tensor]:
         """Returns the final averaged model, float32 tensors by the module's own names: trained parameters and floating-point
         buffers. Load it with module.load_state_dict(…, strict=False). Raises UserError for a run that is not done."""
         if self._tensors is None:
+            if "worker" in self.summary:
+                raise UserError("worker %d of a launcher has no model of a run without model=: the first worker has written it" %
+                                self.summary["worker"])
             raise UserError("%s has no model.safetensors yet: its status is %s" % (self.folder, self.status))
         return {name: t.clone() for name, t in self._tensors.items()}
 
     def __repr__(self) -> str:
         final = ", ".join("%s %.6g" % (k, v) for k, v in (self.summary.get("final") or {}).items() if isinstance(v, (int, float)))
-        return "<tacet.Run %s, %s, %s rounds%s>" % (self.folder or "in memory", self.status, self.summary.get("rounds"),
-                                                    ", " + final if final else "")
+        place = "of worker %d" % self.summary["worker"] if "worker" in self.summary else self.folder or "in memory"
+        return "<tacet.Run %s, %s, %s rounds%s>" % (place, self.status, self.summary.get("rounds"), ", " + final if final else "")
 
 
 def _json_lines(path: str) -> List[Dict[str, Any]]:

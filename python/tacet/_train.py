@@ -59,7 +59,7 @@ class _Program:
     def host(self, recipe: Any) -> _host.ModuleHost:
         values = recipe.values()
         if values["run"]["dtype"] != "f32":
-            raise UserError("run.dtype must be \"f32\" with model=, whose products are torch's, got %s: use torch.autocast in the loss" %
+            raise UserError("run.dtype must be \"f32\" with model=, got %s: use torch.autocast in the loss" %
                             _toml.value(values["run"]["dtype"], "run"))
         data = TrainingData(self._data, clients=values["clients"].get("count"), labels=self._labels, collate=self._collate)
         for key, default in _PARTITION.items() if data.sizes else ():
@@ -132,10 +132,10 @@ def _load(model: Optional[torch.nn.Module], run: _read.Run) -> None:
 
 
 _ADVICE = {
-    "model.start must be the same": "the workers' modules have other initial weights, so seed torch (torch.manual_seed) before the module "
-                                    "is made",
-    "model.frozen must be as in": "the module's frozen parameters and integer buffers, which no checkpoint has, must have the values that "
-                                  "the run began with"}
+    "model.start must be the same": "the workers' modules have other initial weights, so seed torch (torch.manual_seed) before the "
+                                    "module is made",
+    "model.frozen must be as in": "the module's frozen parameters and integer buffers, which no checkpoint has, must have the values "
+                                  "that the run began with"}
 
 
 def _said_of_python(work: Callable[[], Any]) -> Any:
@@ -147,6 +147,16 @@ def _said_of_python(work: Callable[[], Any]) -> Any:
             if words in str(error):
                 raise UserError("%s: %s" % (error, advice)) from None
         raise
+
+
+def _beside_the_first(facts: Dict[str, Any], program: Optional[_Program], recipe: Any, worker: int) -> _read.Run:
+    """Returns the run as a placed worker has it that wrote no files. Those of the first one may be on another machine."""
+    tensors = None
+    if program and facts["status"] == "done":  # the module has the final model
+        named = _host.trained(program.model) + _host.carried(program.model)
+        tensors = {name: t.detach().clone() for name, t in named}
+    summary = {"status": facts["status"], "rounds": facts["rounds"], "worker": worker}
+    return _read.Run(folder=None, summary=summary, lines=[], recipe=recipe.toml(), tensors=tensors)
 
 
 def _finished(folder: str, kept: bool, program: Optional[_Program]) -> _read.Run:
@@ -183,9 +193,10 @@ def train(recipe: _toml.Recipe, *, model: Optional[torch.nn.Module] = None, loss
             `targets` or `labels`, or the last tensor of a TensorDataset. Others there, such as a regression's, are no labels.
         collate: makes a batch of a list of samples. By default torch's default_collate.
         out: folder of the run, new or empty. Without it the files lie in a temporary folder ($TMPDIR) that is removed at the end, also
-            after an error or Ctrl-C: such a run can't be resumed.
+            after an error or Ctrl-C: such a run can't be resumed. Where a launcher places several workers it must be given.
         workers: processes to start on this machine, copies of this one. Under torchrun, mpirun, srun or `tacet launch` it must
-            be 1, as their variables place this process.
+            be 1, as their variables place this process. There the first worker alone writes files. Its run has them all; those of
+            the others have the final model of `model`, no lines, and a summary of status, rounds and the worker's number.
         overrides: {"algorithm.eta": 0.1, …}, stronger than the recipe.
         resume: goes on from the newest whole checkpoint in `out`, or begins where there is none. Checkpoints have what is trained and
             averaged. Frozen parameters and integer buffers come from `model`, and must be those that the run began with.
@@ -215,6 +226,9 @@ def train(recipe: _toml.Recipe, *, model: Optional[torch.nn.Module] = None, loss
                         (placed[0], placed[1], workers))
     if placed and placed[1] > 1:
         end_as_the_command_does()
+        if out is None:
+            raise UserError("out= must be a folder where a launcher places the workers (this process is worker %d of %d), got nothing: "
+                            "each would make a temporary one" % placed)
     with _folder(out) as folder:
         job = _Job(parsed, program, folder, resume, quiet)
         if workers > 1:
@@ -226,4 +240,6 @@ def train(recipe: _toml.Recipe, *, model: Optional[torch.nn.Module] = None, loss
                 raise PeerLost("this worker lost the others")
             if facts["status"] == "interrupted":
                 raise KeyboardInterrupt
+            if placed and (facts["status"] == "ended" or not facts["first"]):
+                return _beside_the_first(facts, program, parsed, placed[0])
         return _finished(folder, out is not None, program)

@@ -28,10 +28,10 @@ def train(net, opt, batches):
         opt.step()
 
 
-def refuse_other_starts(rank):
+def refuse_other_starts(rank, out):
     """Prints what tacet.train says of workers whose modules begin with other weights."""
     try:
-        program.trained(model=program.net(seed=rank))
+        program.trained(model=program.net(seed=rank), out=out)
     except tacet.UserError as error:
         print("refused:", error, flush=True)
 
@@ -68,7 +68,7 @@ def main(jobs, models, group):
     rank = int(os.environ["RANK"])
     torch.set_num_threads(1)
     if group == "torch":
-        refuse_other_starts(rank)
+        refuse_other_starts(rank, models + "-refused")
     meet(group)
     timeout = 15 if group == "torch" else 60
     freeze(rank, timeout)

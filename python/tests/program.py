@@ -4,6 +4,7 @@ import os
 import pickle
 import shutil
 import signal
+import socket
 import tempfile
 import threading
 import traceback
@@ -82,6 +83,12 @@ def trained(**more):
     if "model" not in given:
         given["model"] = net()
     return tacet.train(recipe, **given)
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
 
 
 def in_copy(function):

@@ -4,7 +4,6 @@ state, schedulers, early ends of rounds, and mistakes."""
 import gc
 import os
 import pathlib
-import socket
 import subprocess
 import sys
 import unittest
@@ -58,12 +57,6 @@ def whole_run(method, options, clients, rounds):
               "schedule": {"rounds": rounds}}
     tacet.train(recipe, model=net, loss=program.mean_loss, data=data, quiet=True)
     return [p.detach().clone() for p in net.parameters()], [d.batches(6) for d in data]
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def muons_step(g, eta):
@@ -497,7 +490,7 @@ class TwoWorkers(program.Case):
         stopped to take part and worker 0 has said so."""
         runs = {method: whole_run(method, METHODS[method], 2, 30) for method in methods}
         torch.save([(method, METHODS[method], batches, method == staged) for method, (_, batches) in runs.items()], self.path("jobs"))
-        ports = free_port(), free_port()
+        ports = program.free_port(), program.free_port()
         first, second = (self.start(rank, ports, group) for rank in range(2))
         texts = [worker.communicate(timeout=200)[0] for worker in (first, second)]
         self.assertEqual(second.returncode, 0, texts)

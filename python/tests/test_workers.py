@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -13,6 +14,50 @@ import program
 import tacet
 import test_evidence
 import test_torchscript
+
+
+# A placed worker: it trains, and keeps what it then has of the run in a file. Without a folder it gives none.
+PLACED = """
+import sys
+import torch
+import program
+import tacet
+out = sys.argv[1]
+model = program.net()
+run = program.trained(model=model, out=out or None)
+torch.save({"final": run.state_dict(), "model": model.state_dict(), "status": run.status, "lines": len(run.lines),
+            "folder": run.folder, "sha256": run.sha256}, out + ".seen")
+"""
+
+
+class Placed(program.Case):
+    def seen(self, outs, code=0):
+        """Starts a worker for each folder, and returns what they print and what they keep."""
+        place = {"WORLD_SIZE": str(len(outs)), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(program.free_port())}
+        workers = [subprocess.Popen([sys.executable, "-B", "-c", PLACED, out], env={**os.environ, **place, "RANK": str(rank)},
+                                    cwd=os.path.dirname(os.path.abspath(program.__file__)), stdout=subprocess.PIPE,
+                                    stderr=subprocess.STDOUT, text=True) for rank, out in enumerate(outs)]
+        texts = [worker.communicate(timeout=200)[0] for worker in workers]
+        self.assertEqual([worker.returncode for worker in workers], [code] * len(outs), texts)
+        return texts, [torch.load(out + ".seen") for out in outs if code == 0]
+
+    def test_workers_without_the_folder_have_the_model(self):
+        """The second worker's folder is one that nobody makes, as on another machine."""
+        first, second = self.seen([self.path("here"), self.path("elsewhere")])[1]
+        self.assertEqual(first["sha256"], program.in_copy(lambda: program.trained().sha256))
+        self.assertGreater(first["lines"], 0)
+        self.assertEqual((second["status"], second["lines"], second["folder"], second["sha256"]), ("done", 0, None, ""))
+        self.assertFalse(os.path.exists(self.path("elsewhere")))
+        self.assertEqual(set(first["final"]), set(second["final"]))
+        for name, tensor in first["final"].items():
+            self.assertTrue(torch.equal(tensor, second["final"][name]), name)
+            self.assertTrue(torch.equal(tensor, second["model"][name]), name)
+
+    def test_workers_without_out_are_refused_before_they_train(self):
+        texts, _ = self.seen(["", ""], code=2)
+        for rank, text in enumerate(texts):
+            said = "out= must be a folder where a launcher places the workers (this process is worker %d of 2), got nothing" % rank
+            self.assertIn(said, text)
 
 
 class Workers(program.Case):
