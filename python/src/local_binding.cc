@@ -121,12 +121,19 @@ py::dict python_of(const LoopFigures& f) {
 }
 
 py::tuple python_of(const LoopState& s) {
-  return py::make_tuple(s.round, s.iteration, py::bytes(s.numbers), py::bytes(s.globals), py::bytes(s.clients));
+  return py::make_tuple(s.round, s.iteration, py::bytes(s.numbers), py::bytes(s.globals), py::bytes(s.clients),
+                        s.communications, s.bytes_sent);
 }
 
 LoopState state_of(const py::tuple& t) {
-  return {t[0].cast<int64_t>(), t[1].cast<int64_t>(), t[2].cast<std::string>(), t[3].cast<std::string>(),
-          t[4].cast<std::string>()};
+  const auto total = [&](size_t k) { return k < t.size() ? t[k].cast<int64_t>() : int64_t{0}; };  // an older state has none
+  return {t[0].cast<int64_t>(),
+          t[1].cast<int64_t>(),
+          t[2].cast<std::string>(),
+          t[3].cast<std::string>(),
+          t[4].cast<std::string>(),
+          total(5),
+          total(6)};
 }
 
 // Averages one vector over the workers of a group.

@@ -10,6 +10,7 @@
 #include <ATen/ops/zeros.h>
 
 #include "averages.h"
+#include "comm/collectives.h"
 #include "engine/auto_interval.h"
 #include "tacet/error.h"
 #include "tacet/objective.h"
@@ -56,6 +57,18 @@ void require_loop_options(const Values& algorithm) {
     refuse("message", "\"f32\"", algorithm.text("message"), "whose messages are not coded");
   if (algorithm.has("noise_source") && algorithm.text("noise_source") != "keyed")
     refuse("noise_source", "\"keyed\"", algorithm.text("noise_source"), "which accounts for no privacy");
+}
+
+// Throws UserError on all workers where one's rates are not rank 0's: their models would drift apart. Collective.
+void require_equal_rates(Group& group, Rates mine) {
+  const std::vector<Rates> all = all_gather_value(group, mine);
+  const auto shown = [&](size_t q) {
+    return to_toml(all[q].eta) + " and " + to_toml(all[q].gamma) + " on worker " + std::to_string(q);
+  };
+  for (size_t q = 1; q < all.size(); ++q)
+    if (all[q].eta != all[0].eta || all[q].gamma != all[0].gamma)
+      throw UserError("the group's lr and gamma must be the same on all workers, but they are " + shown(0) + ", and " +
+                      shown(q));
 }
 
 }  // namespace
@@ -115,6 +128,13 @@ bool LocalLoop::between_rounds() const { return asked_.round < 0 || (asked_.roun
 
 LoopState LocalLoop::state() const { return thread_.joinable() ? saved_ : begin_from_; }
 
+void LocalLoop::restore(const LoopState& state) {
+  begin_from_ = state;
+  figures_.rounds = state.round;
+  figures_.communications = state.communications;
+  figures_.bytes_sent = state.bytes_sent;
+}
+
 bool LocalLoop::step(Rates rates) {
   rates_ = rates;
   if (!thread_.joinable()) begin();
@@ -126,7 +146,7 @@ bool LocalLoop::step(Rates rates) {
   }
   changed_.notify_all();
   wait_for_request();
-  return asked_.iteration != before.iteration;
+  return asked_.iteration != before.iteration;  // it goes on with local steps alone
 }
 
 void LocalLoop::synchronize() {
@@ -177,10 +197,13 @@ void LocalLoop::run() {
       unpack_globals(visit, begin_from_.globals);
       put_clients(visit, unpack(begin_from_.clients), true);
     } else if (round_ == 0) {
+      const int64_t before = group_->bytes_sent();
       RoundSetup s = setup();
       s.first_draw = begin_draws;
       Round everyone(std::move(s));
       algorithm_->begin(everyone, x_);
+      figures_.communications += everyone.report().collectives;
+      figures_.bytes_sent += group_->bytes_sent() - before;
     }
     save();
     for (;;) run_round();
@@ -197,20 +220,21 @@ void LocalLoop::run_round() {
   const int64_t before = group_->bytes_sent();
   RoundSetup parts = setup();
   const int I = parts.interval;
+  Round r(std::move(parts));
+  const RoundReport& report = r.report();
   try {
-    Round r(std::move(parts));
     algorithm_->round(r, x_);
-    const RoundReport& report = r.report();
     const Counters& c = report.counters;
-    figures_.communications += report.collectives;
     figures_.gradient_norm = c.norms > 0 ? c.norm / c.norms : 0;
     figures_.clipped_fraction = c.steps > 0 ? c.clipped / c.steps : 0;
     figures_.notes = report.notes;
   } catch (const Cutting&) {
     x_ = mean_of_workers(*group_, parameters_, buffers_);
-    figures_.communications += 1;
+    if (group_->size() > 1) figures_.communications += 1;
   }
+  figures_.communications += report.collectives;
   figures_.bytes_sent += group_->bytes_sent() - before;
+  require_equal_rates(*group_, rates_);
   round_ += 1;
   iteration_ += I;
   figures_.rounds = round_;
@@ -241,6 +265,8 @@ void LocalLoop::save() {
   saved_.numbers = pack_numbers(visit);
   saved_.globals = pack_globals(visit);
   saved_.clients = pack(copy_clients(visit, {group_->rank()}));
+  saved_.communications = figures_.communications;
+  saved_.bytes_sent = figures_.bytes_sent;
 }
 
 }  // namespace tacet

@@ -25,13 +25,14 @@ namespace tacet {
 struct LoopState {
   int64_t round = 0, iteration = 0;
   std::string numbers, globals, clients;
+  int64_t communications = 0, bytes_sent = 0;  // as in LoopFigures
 };
 
-// The figures of the last finished round.
+// The totals so far, and the figures of the last finished round.
 struct LoopFigures {
-  int64_t rounds = 0;  // finished ones
-  int64_t communications = 0;
-  int64_t bytes_sent = 0;
+  int64_t rounds = 0;          // finished ones
+  int64_t communications = 0;  // the first one of methods that begin with a mean included
+  int64_t bytes_sent = 0;      // of the method's messages, by this worker
   double gradient_norm = 0, clipped_fraction = 0;
   std::map<std::string, double> notes;  // the method's own
 };
@@ -48,8 +49,9 @@ class LocalLoop {
   LocalLoop& operator=(const LocalLoop&) = delete;
 
   // Hands the gradient over, and returns when the method asks for the next one: the parameters then are where it is to be
-  // computed. Returns true if the step moved the parameters, false if the gradient was a correction. Throws what the method
-  // throws, and again at every later call.
+  // computed. Returns true if the gradient belonged to a local step, false if it was one that the method draws besides
+  // (Client::resample). At a round's end throws UserError if the workers' last rates differ. Throws what the method throws,
+  // and again at every later call.
   bool step(Rates rates);
   // Ends the round under way early, at the mean of all workers' parameters. Does nothing between two rounds. Collective.
   void synchronize();
@@ -60,7 +62,7 @@ class LocalLoop {
   // Returns the state of the last round's end. REQUIRES: between_rounds().
   LoopState state() const;
   // Goes on from a state, at the parameters as they are now. REQUIRES: step() has not been called.
-  void restore(const LoopState& state) { begin_from_ = state; }
+  void restore(const LoopState& state);
 
  private:
   class Handover;

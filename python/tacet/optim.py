@@ -12,12 +12,12 @@ for is the one that your loop computes next. Workers talk by torch.distributed's
 """
 
 import math
-import zlib
-from typing import Any, Callable, Dict, Iterable, List, Optional
+from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
 
 import torch
 
 from . import _toml
+from ._agree import give_first, require_equal
 from ._groups import default_group
 from ._host import Parts, Views, carried, slices, trained
 from ._load import UserError, core
@@ -71,6 +71,14 @@ def _with_names(params: Any) -> Any:
     return [{"params": [p for _, p in given], "param_names": [name for name, _ in given]}]
 
 
+def _facts_of(parameters: Iterable[Tuple[str, torch.Tensor]]) -> Dict[str, Any]:
+    """Returns the shape of each parameter, and whether it is trained."""
+    facts: Dict[str, Any] = {}
+    for name, p in parameters:
+        facts["shape of " + name], facts["requires_grad of " + name] = list(p.shape), p.requires_grad
+    return facts
+
+
 def _needs_copies(device: torch.device) -> bool:
     return device.type != "cpu"
 
@@ -119,12 +127,14 @@ class Local(torch.optim.Optimizer):
             coded messages, interval="auto" and noise_source = "system" are for whole runs and are errors here. So sparseloco takes
             message="f32", and fed-nova weighted=False.
 
-    Made on all workers together, it gives them rank 0's parameters. They must call step() equally often. BatchNorm's buffers stay
-    each worker's own. A loss under torch.autocast to bfloat16 is fine, as parameters and gradients stay float32.
+    Made on all workers together, it gives them rank 0's parameters, trained and frozen ones. They must have equal options, seeds and
+    shapes, and call step() equally often. Their "lr" and "gamma" must be equal as well, which a small message at each round's end
+    compares: a schedule that goes by a worker's own loss (ReduceLROnPlateau) must get the mean of all. BatchNorm's buffers stay each
+    worker's own. A loss under torch.autocast to bfloat16 is fine, as parameters and gradients stay float32.
 
     Raises:
-        UserError: for options that don't fit, parameters that change device, shape or memory, a step() that no gradient has reached,
-            and a gradient that is not finite, with round and step.
+        UserError: for options that don't fit or that differ among workers, parameters that change device, shape or memory, a step()
+            that no gradient has reached, and a gradient that is not finite, with round and step.
         PeerLost: from step() and synchronize(), naming the worker that is gone or silent.
 
     Source: tacet.algorithms() names each method's paper.
@@ -149,19 +159,18 @@ class Local(torch.optim.Optimizer):
             raise UserError("params must have a parameter that requires a gradient, got none")
         self._parameters: List[torch.Tensor] = [p for _, p in named]
         self._asked = [p.requires_grad for p in self._all]  # whether each is trained
-        self._frozen = [p for p in self._all if not p.requires_grad]
         self._views = Views("the parameter", named)
         self._flat = torch.zeros_like(self._views.flat)
         self._grads = slices(self._flat, self._parameters)
         for p, grad in zip(self._parameters, self._grads):
             p.grad = grad
         self._zeroed = -1  # version of the gradients right after zero_grad()
-        self.correction = False  # the last step() was a correction: it moved no parameter
+        self.correction = False  # the last step()'s gradient belonged to no local step
         self._library = _LibrarySide(self._views.flat, self._flat)
-        self._check_workers()
+        require_equal(self._group, self._facts())
         core.Average(self._group).spread(self._library.capsules()[0])
         self._library.take()
-        self._spread_frozen()
+        give_first(self._group, [p for p in self._all if not p.requires_grad])
         self._make_loop()
 
     def _names(self) -> List[str]:
@@ -173,29 +182,12 @@ class Local(torch.optim.Optimizer):
             raise UserError("param_names must have a name for each of the %d parameters, got %d" % (len(self._all), len(names)))
         return [str(name) for name in names]
 
-    def _check_workers(self) -> None:
-        """Raises UserError on all workers where one has parameters of other shapes, or has frozen others."""
-        digest = zlib.crc32(repr([(tuple(p.shape), p.requires_grad) for p in self._all]).encode())
-        mine = torch.tensor([float(digest >> 16), float(digest & 0xffff)])  # halves, which a float32 holds exactly
-        first, average = mine.clone(), core.Average(self._group)
-        average.spread(_LibrarySide(first).capsules()[0])
-        others = torch.tensor([float(not torch.equal(first, mine))])
-        average.mean(_LibrarySide(others).capsules()[0])
-        if others.item() > 0:
-            raise UserError("params must have equal shapes and equal frozen ones on all workers, got others than worker 0's on %s" %
-                            ("another worker" if torch.equal(first, mine) else "worker %d" % self.rank))
-
-    def _spread_frozen(self) -> None:
-        """Gives the frozen parameters rank 0's values. Steps then leave them alone."""
-        if not self._frozen:
-            return
-        flat = torch.cat([p.detach().reshape(-1) for p in self._frozen])
-        library = _LibrarySide(flat)
-        core.Average(self._group).spread(library.capsules()[0])
-        library.take()
-        with torch.no_grad():
-            for p, value in zip(self._frozen, slices(flat, self._frozen)):
-                p.copy_(value)
+    def _facts(self) -> Dict[str, Any]:
+        """Returns what must be equal on all workers: the method, its options, the seed, the parameters' shapes, which are trained."""
+        values = self._recipe.values()
+        facts = {"algorithm" if key == "name" else key: value for key, value in values["algorithm"].items()}
+        facts["seed"] = values["run"]["seed"]
+        return {**facts, **_facts_of(zip(self._names(), self._all))}
 
     def add_param_group(self, param_group: Dict[str, Any]) -> None:
         """Raises UserError once the optimizer is made: the method works on one vector of all parameters, which has its length then."""
@@ -244,8 +236,8 @@ class Local(torch.optim.Optimizer):
         """Hands the gradients to the method, which takes its step and, at a round's end, averages with the other workers. After
         it the parameters are where the next gradient is to be computed.
 
-        Returns the closure's loss, if there is a closure. The attribute `correction` is True if the gradient was a correction
-        (EPISODE's at the common model): the method wants one more before it moves."""
+        Returns the closure's loss, if there is a closure. The attribute `correction` is True if the gradient belonged to no local step:
+        EPISODE's at the common model, after which the method wants one more before it moves, or i-nsgd's second one of each step."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -281,8 +273,9 @@ class Local(torch.optim.Optimizer):
 
     @property
     def metrics(self) -> Dict[str, Any]:
-        """The figures so far: rounds, communications, bytes_sent (bytes, by this worker); and of the last round gradient_norm
-        (mean), clipped_fraction and the method's own, such as global_norm and indicator."""
+        """The figures so far, with those that a loaded state brings: rounds, communications, bytes_sent (bytes of the method's
+        messages, by this worker); and of the last round gradient_norm (mean), clipped_fraction and the method's own, such as
+        global_norm and indicator."""
         return self._loop.figures()
 
     def state_dict(self) -> Dict[str, Any]:
@@ -305,7 +298,7 @@ class Local(torch.optim.Optimizer):
             raise UserError("load_state_dict() must get what state_dict() of tacet.optim returned, got another optimizer's state")
         parts = tuple(_unpacked(part) for part in own["parts"])
         for name, mine in self._belongings().items():
-            if own.get(name) != mine and (name not in ("worker", "workers") or parts[-1]):  # the last part is the worker's own
+            if own.get(name) != mine and (name not in ("worker", "workers") or parts[4]):  # this part is the worker's own
                 raise UserError("load_state_dict() must get a state whose %s, got %s" % (_difference(name, own.get(name), mine)))
         super().load_state_dict(state)
         self._make_loop()
@@ -354,9 +347,11 @@ class LocalSteps:
             nesterov=True) DiLoCo's outer step. Its state is equal on all workers. Buffers are averaged as without it.
         timeout: seconds to wait for another worker before it counts as lost.
 
-    At the beginning all workers get rank 0's parameters, at the end the mean of steps that are not averaged yet.
+    At the beginning all workers get rank 0's parameters, frozen ones as well, and its floating-point buffers; at the end the mean of
+    steps that are not averaged yet. interval, outer and the parameters' shapes must be equal on all workers then.
 
-    Raises UserError for a model or an outer optimizer that does not fit, PeerLost when a worker is gone or silent.
+    Raises UserError for a model or an outer optimizer that does not fit or differs among workers, PeerLost when a worker is gone or
+    silent.
 
     Source of the outer step: Douillard et al., DiLoCo, 2023, algorithm 1.
     """
@@ -373,9 +368,10 @@ class LocalSteps:
         self._trained = [p for _, p in parameters]
         if outer is not None:
             self._check_outer(outer, parameters)
-        group = default_group(timeout)
-        self.rank, self.workers = int(group.rank), int(group.size)  # this worker's number, and how many there are
-        self._average = core.Average(group)
+        self._group = default_group(timeout)
+        self.rank, self.workers = int(self._group.rank), int(self._group.size)  # this worker's number, and how many there are
+        self._average = core.Average(self._group)
+        self._all = list(model.named_parameters())
         self._named = parameters + carried(model, device)
         self._parts = Parts(model)
         self._views: Optional[Views] = None
@@ -392,6 +388,10 @@ class LocalSteps:
                 raise UserError("outer must hold all trained parameters of the model, but it lacks %s" % name)
 
     def __enter__(self) -> "LocalSteps":
+        outer = "None" if self.outer is None else " ".join(repr(self.outer).split())
+        buffers = {"shape of " + name: list(t.shape) for name, t in self._named}
+        require_equal(self._group, {"interval": self.interval, "outer": outer, **_facts_of(self._all), **buffers})
+        give_first(self._group, [p for _, p in self._all if not p.requires_grad])
         self._views = Views("the parameter or buffer", self._named)
         self._library = _LibrarySide(self._views.flat)
         self._together(self._average.spread)

@@ -45,11 +45,49 @@ def freeze(rank, timeout):
             net[0].weight.zero_()
     tacet.optim.FedAvg(net.parameters(), eta=0.1, timeout=timeout)
     assert torch.equal(net[0].weight, first[0].weight)
+    if rank > 0:
+        with torch.no_grad():
+            net[0].weight.zero_()
+    net.register_parameter("whole", torch.nn.Parameter(torch.tensor([7 + rank, 2]), requires_grad=False))
+    with tacet.LocalSteps(net, torch.optim.SGD(net[2].parameters(), 0.1), interval=1, timeout=timeout):
+        assert torch.equal(net[0].weight, first[0].weight)
+        assert net.whole.tolist() == [7, 2]
     net[0].requires_grad_(rank == 0)
+    refused(lambda: tacet.optim.FedAvg(net[:3].parameters(), eta=0.1, timeout=timeout))
+
+
+def refused(work):
+    """Prints what is said of workers that differ."""
     try:
-        tacet.optim.FedAvg(net.parameters(), eta=0.1, timeout=timeout)
+        work()
     except tacet.UserError as error:
         print("refused:", error, flush=True)
+
+
+def differ(rank, timeout):
+    """Prints what is said of workers with other seeds, intervals and rates."""
+    def enter():
+        with tacet.LocalSteps(net, torch.optim.SGD(net.parameters(), 0.1), interval=2 + rank, timeout=timeout):
+            pass
+
+    def step():
+        opt = tacet.optim.FedAvg(net.parameters(), eta=0.1, interval=1, timeout=timeout)
+        opt.param_groups[0]["lr"] /= 1 + rank
+        train(net, opt, [program.dataset().tensors])
+
+    net = plain_net()
+    refused(lambda: tacet.optim.Local(net.parameters(), algorithm="scaffnew", eta=0.1, interval=4, seed=1 + rank, timeout=timeout))
+    refused(lambda: tacet.optim.FedAvg(net.parameters(), eta=0.1, interval=2 + rank, timeout=timeout))
+    refused(enter)
+    refused(step)
+
+
+def figures_go_on(opt, method, options, timeout):
+    """Checks that an optimizer goes on with the figures of a saved state."""
+    again = tacet.optim.Local(plain_net().parameters(), algorithm=method, timeout=timeout, **options)
+    again.load_state_dict(opt.state_dict())
+    for name in ("rounds", "communications", "bytes_sent"):
+        assert again.metrics[name] == opt.metrics[name] > 0, name
 
 
 def meet(group):
@@ -72,6 +110,7 @@ def main(jobs, models, group):
     meet(group)
     timeout = 15 if group == "torch" else 60
     freeze(rank, timeout)
+    differ(rank, timeout)
     for method, options, drawn, staged in torch.load(jobs):
         stage(staged)
         net = plain_net()
@@ -81,6 +120,7 @@ def main(jobs, models, group):
         opt = tacet.optim.Local(net.parameters(), algorithm=method, timeout=timeout, **options)
         train(net, opt, drawn[rank])
         assert opt.between_rounds, "the batches are whole rounds"
+        figures_go_on(opt, method, options, timeout)
         torch.save({"parameters": [p.detach().clone() for p in net.parameters()], "metrics": opt.metrics},
                    "%s-%s-%d" % (models, method, rank))
     if rank == 0:

@@ -50,13 +50,13 @@ class Recording(Dataset):
 
 
 def whole_run(method, options, clients, rounds):
-    """The final parameters of tacet.train, and each client's batches in their order."""
+    """The final parameters of tacet.train, each client's batches in their order, and the run."""
     data = [Recording(seed) for seed in range(clients)]
     net = loop.plain_net()
     recipe = {"data": {"batch_size": 6}, "algorithm": {"name": method, **options}, "clients": {"count": clients},
               "schedule": {"rounds": rounds}}
-    tacet.train(recipe, model=net, loss=program.mean_loss, data=data, quiet=True)
-    return [p.detach().clone() for p in net.parameters()], [d.batches(6) for d in data]
+    run = tacet.train(recipe, model=net, loss=program.mean_loss, data=data, quiet=True)
+    return [p.detach().clone() for p in net.parameters()], [d.batches(6) for d in data], run
 
 
 def muons_step(g, eta):
@@ -142,7 +142,7 @@ class Alone(program.Case):
             name, options = method["name"], options_of(method)
             if name in REFUSED:
                 continue
-            final, batches = whole_run(name, options, 1, 10)
+            final, batches, _ = whole_run(name, options, 1, 10)
             net = loop.plain_net()
             opt = tacet.optim.Local(net.parameters(), algorithm=name, **options)
             loop.train(net, opt, batches[0])
@@ -164,6 +164,16 @@ class Alone(program.Case):
             opt.zero_grad()
         self.assertEqual(told, [True, False, False] * 2)
         self.assertIn("indicator", opt.metrics)
+
+    def test_the_second_gradient_of_each_pair_of_i_nsgds_is_no_local_step(self):
+        options = options_of(next(m for m in tacet.algorithms() if m["name"] == "i-nsgd"))
+        net = loop.plain_net()
+        opt = tacet.optim.Local(net.parameters(), algorithm="i-nsgd", **options)
+        told = []
+        for _ in range(10):  # more than a round of four pairs
+            loop.train(net, opt, [program.dataset().tensors])
+            told.append(opt.correction)
+        self.assertEqual(told, [False, True] * 5)
 
     def test_schedulers_gradients_that_are_none_and_accumulation(self):
         net = loop.plain_net()
@@ -263,6 +273,7 @@ class Alone(program.Case):
         opt.synchronize()
         self.assertTrue(opt.between_rounds)
         self.assertTrue(torch.equal(here, net[0].weight))
+        self.assertEqual(opt.metrics["communications"], 0)  # one worker talks to nobody
 
     def test_it_leaves_no_threads_and_no_tensors(self):
         threads = len(os.listdir("/proc/self/task"))
@@ -489,23 +500,33 @@ class TwoWorkers(program.Case):
         """Two workers run each method with the bits of a run with two clients. Returns what they print, when at last worker 1 has
         stopped to take part and worker 0 has said so."""
         runs = {method: whole_run(method, METHODS[method], 2, 30) for method in methods}
-        torch.save([(method, METHODS[method], batches, method == staged) for method, (_, batches) in runs.items()], self.path("jobs"))
+        jobs = [(method, METHODS[method], batches, method == staged) for method, (_, batches, _) in runs.items()]
+        torch.save(jobs, self.path("jobs"))
         ports = program.free_port(), program.free_port()
         first, second = (self.start(rank, ports, group) for rank in range(2))
         texts = [worker.communicate(timeout=200)[0] for worker in (first, second)]
         self.assertEqual(second.returncode, 0, texts)
-        for method, (final, _) in runs.items():
+        for method, (final, _, run) in runs.items():
             for rank in range(2):
                 found = torch.load("%s-%s-%d" % (self.path("model"), method, rank))
                 for p, q in zip(found["parameters"], final):
                     self.assertTrue(torch.equal(p, q), (method, rank))
                 self.assertGreater(found["metrics"]["bytes_sent"], 0)
-        for text, where in zip(texts, ("another worker", "worker 1")):
-            self.assertIn("refused: params must have equal shapes and equal frozen ones on all workers, got others than worker 0's on " +
-                          where, text)
+                self.assertEqual(found["metrics"]["communications"], run.summary["communications"], method)
+        self.differences_are_told(texts)
         self.assertEqual(first.returncode, 3, texts)
         self.assertIn("tacet.PeerLost", texts[0])
         return texts[0]
+
+    def differences_are_told(self, texts):
+        """The worker that differs says how, the other one that one does. Rates are compared later, and both say how."""
+        rates = "they are 0.1 and inf on worker 0, and 0.05 and inf on worker 1"
+        for text in texts:
+            self.assertIn("refused: the group's lr and gamma must be the same on all workers, but " + rates, text)
+        self.assertEqual(texts[0].count("another worker's are not worker 0's"), 4)
+        said = "refused: %s must be the same on all workers, but it is %s on worker 0 and %s on worker 1"
+        for told, times in ((("requires_grad of params[0]", True, False), 1), (("seed", 1, 2), 1), (("interval", 2, 3), 2)):
+            self.assertEqual(texts[1].count(said % told), times, texts[1])
 
     def test_placed_workers_and_one_that_ends_early(self):
         self.assertIn("worker 1", self.run_loops(("celgc", "episode", "scaffold", "scaffnew"), "placed"))
