@@ -25,6 +25,7 @@
 #include "tacet/error.h"
 #include "tacet/recipe.h"
 #include "tacet/train.h"
+#include "train/process.h"
 
 namespace tacet {
 namespace {
@@ -131,6 +132,14 @@ py::dict facts_of(const Result& result) {
   return facts;
 }
 
+// Undoes, when it goes, what training tells the C library about large blocks (keep_large_blocks): the program goes on.
+struct LargeBlocksAfterwards {
+  LargeBlocksAfterwards() = default;
+  ~LargeBlocksAfterwards() { release_large_blocks(); }
+  LargeBlocksAfterwards(const LargeBlocksAfterwards&) = delete;
+  LargeBlocksAfterwards& operator=(const LargeBlocksAfterwards&) = delete;
+};
+
 // Trains, with `host` as the objective unless it is None. `alone` leaves the environment's placement aside. The first of the
 // signals ends the run after the round under way.
 py::dict train_here(const Recipe& given, const py::object& host, const std::string& out, bool resume, bool rejoins,
@@ -143,6 +152,7 @@ py::dict train_here(const Recipe& given, const py::object& host, const std::stri
   options.out = out;
   options.resume = resume;
   options.rejoin = rejoins;
+  const LargeBlocksAfterwards afterwards;
   const StopOnSignals stop(signals);
   options.stop = &stop.asked();
   Listener listener(hear);
