@@ -62,8 +62,8 @@ class _Program:
             raise UserError("run.dtype must be \"f32\" with model=, got %s: use torch.autocast in the loss" %
                             _toml.value(values["run"]["dtype"], "run"))
         data = TrainingData(self._data, clients=values["clients"].get("count"), labels=self._labels, collate=self._collate)
-        for key, default in _PARTITION.items() if data.sizes else ():
-            if values["data"].get(key, default) != default:
+        for key, default in _PARTITION.items():
+            if data.sizes and values["data"].get(key, default) != default:
                 raise UserError("data.%s must not be given where each client has a data set of its own, got %s" %
                                 (key, _toml.value(values["data"][key], "data")))
         held_out = {name: HeldOutData(name, split, size=values["data"]["eval_batch"], collate=self._collate)
