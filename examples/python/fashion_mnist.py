@@ -76,6 +76,8 @@ def main():
     net = Net()
     run = tacet.train(RECIPE, model=net, loss=loss, data=read(a.data, "train"), test=read(a.data, "t10k"), out=a.out,
                       workers=a.workers, resume=a.resume, overrides={"schedule.rounds": a.rounds})
+    if "final" not in run.summary:
+        return  # a launcher's worker beside the first one, which has the files
     print("%s: test accuracy %.2f %%, %s" % (run.status, 100 * run.summary["final"]["eval_accuracy"], run.sha256[:12]))
     if a.out:
         print("page:", tacet.report([a.out], output=os.path.join(a.out, "report.html")))
