@@ -177,7 +177,7 @@ class Round {
   std::vector<Vec> means(int count, const ClientsFn& f) { return means(Vec(), count, f); }
   // Averages the vector that is close to `reference` and, of the two more that a method may have, 1 and 2, those that
   // `which` names, in its order. What a coded message leaves out of a vector goes into the next message of the same one.
-  std::vector<Vec> means(const Vec& reference, const std::vector<int>& which, const ClientsFn& f);
+  std::vector<Vec> means_of(const Vec& reference, const std::vector<int>& which, const ClientsFn& f);
   // Returns Σ w_i f(i) / Σ w_i with w_i = client i's share of the data.
   Vec weighted_mean(const Vec& reference, const ClientFn& f);
   Vec weighted_mean(const ClientFn& f) { return weighted_mean(Vec(), f); }

@@ -27,7 +27,7 @@ struct DesLoc : Algorithm {
     std::vector<int> moments_sent;
     if (with_first) moments_sent.push_back(1);
     if (with_second) moments_sent.push_back(2);
-    const auto mean = r.means(x, moments_sent, [&](Client& i) {
+    const auto mean = r.means_of(x, moments_sent, [&](Client& i) {
       Vec &m = first.at(i, x), &v = second.at(i, x);
       Vec y = i.start(x);
       for (int t = 0; t < i.steps(); ++t) {

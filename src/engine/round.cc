@@ -364,7 +364,7 @@ std::vector<Vec> Round::means(const Vec& reference, int count, const ClientsFn& 
   return inside_->reduce(reference, count, inside_->setup.sampled, nullptr, f);
 }
 
-std::vector<Vec> Round::means(const Vec& reference, const std::vector<int>& which, const ClientsFn& f) {
+std::vector<Vec> Round::means_of(const Vec& reference, const std::vector<int>& which, const ClientsFn& f) {
   const int count = 1 + static_cast<int>(which.size());
   return inside_->reduce(reference, count, inside_->setup.sampled, nullptr, f, nullptr, nullptr, which);
 }

@@ -13,6 +13,7 @@
 #include "tasks/pass_ends.h"
 #include "tasks/run_kernels.h"
 #include "train/client_state.h"
+#include "train/fit.h"
 #include "train/process.h"
 #include "train/run_privacy.h"
 

@@ -148,10 +148,12 @@ TEST(MessageOfARound, VectorsThatAreSentInDifferentRoundsKeepTheirResidualsApart
   const Vec x = at::zeros({d});
   const auto small = [](int client) { return 1e-3 * vector_of(client); };
   MessageCoder both(MessageKind::int8), fresh(MessageKind::int8);
-  Round(setup(*group, objective, 2, &both)).means(x, {2}, [&](Client& i) { return std::vector<Vec>{x, vector_of(i.id())}; });
+  Round(setup(*group, objective, 2, &both)).means_of(x, {2}, [&](Client& i) {
+    return std::vector<Vec>{x, vector_of(i.id())};
+  });
   const auto sent = [&](Client& i) { return std::vector<Vec>{x, small(i.id())}; };
-  const Vec after = Round(setup(*group, objective, 2, &both)).means(x, {1}, sent)[1];
-  EXPECT_TRUE(after.equal(Round(setup(*group, objective, 2, &fresh)).means(x, {1}, sent)[1]));
+  const Vec after = Round(setup(*group, objective, 2, &both)).means_of(x, {1}, sent)[1];
+  EXPECT_TRUE(after.equal(Round(setup(*group, objective, 2, &fresh)).means_of(x, {1}, sent)[1]));
 }
 
 TEST(MessageOfARound, WhoIsNotSampledSendsNothingAndKeepsItsResidual) {

@@ -198,7 +198,7 @@ TEST(Groups, HoldRunsThatDifferInTheirSeedOnly) {
 // Of a file its name counts, of data the files that were read.
 TEST(Groups, KeepOtherWeightsAndOtherDataApart) {
   const auto run = [](const std::string& name, const std::string& init, const std::string& data) {
-    Run r = with_recipe(name, "celgc", 2, 1);
+    tacet::Run r = with_recipe(name, "celgc", 2, 1);
     r.recipe += "[model]\ninit = \"" + init + "\"\n";
     r.data = data;
     return r;
