@@ -37,7 +37,8 @@ class Membership {
   // term has all `size` workers. A later one has those that are left of the last term, in their order, and the new ones
   // behind them. A lost worker is known by its closed connection. A silent one is waited for 2 s, one that still computes at
   // most the time limit. A new worker waits until the term under way ends. Throws PeerLost when workers do not come in time,
-  // none of the term under way hears of a new one in time, or the rendezvous is gone, UserError when RANK or WORLD_SIZE do not fit.
+  // none of the term under way hears of a new one in time, or the rendezvous is gone, UserError when RANK or WORLD_SIZE do
+  // not fit.
   virtual std::unique_ptr<Group> form();
 
   struct Worker {

@@ -409,7 +409,8 @@ class Mistakes(program.Case):
         self.mistake(said % ("weighted", "false"), self.local, algorithm="fedavg", gamma=None, weighted=True)
         for message in ("int8", "bf16", "topk"):
             self.mistake([said % ("message", '"f32"'), "got \"%s\"" % message], self.local, message=message)
-        self.mistake(said % ("noise_source", '"keyed"'), self.local, algorithm="dp-fedavg", noise_source="system", noise_multiplier=1)
+        self.mistake(said % ("noise_source", '"keyed"'), self.local, algorithm="dp-fedavg", noise_source="system",
+                     noise_multiplier=1, privacy_delta=1e-5)
         self.mistake("algorithm.interval must be an integer", self.local, interval="auto")
 
     def test_parameters_that_come_late_or_change(self):

@@ -36,6 +36,28 @@
 namespace tacet {
 namespace {
 
+// Returns what a run has come to on this worker, which is the first one or not.
+Result result_of(const Training& run, const std::string& status, bool first) {
+  const RunState& s = run.state;
+  Result result;
+  result.status = status;
+  result.x = s.model();
+  result.first = first;
+  result.rounds = s.round;
+  result.iterations = s.iteration;
+  result.communications = s.communications;
+  result.bytes_sent = s.bytes_sent;
+  result.client_bytes = s.client_bytes;
+  result.epoch = run.epoch();
+  result.extra_samples = s.extra_samples;
+  result.skipped = s.skipped;
+  result.seconds = s.seconds;
+  result.train_loss = s.train_loss();
+  result.perplexity = run.objective->has_perplexity();
+  for (const auto& [split, of] : run.evaluated) result.final[split] = of.evaluation;
+  return result;
+}
+
 class Trainer {
  public:
   // With a membership, `own` is its first group, else null. `given` is an objective of the caller's own, or null.
@@ -315,7 +337,7 @@ class Trainer {
       evaluate_finally();
     }
     session_.wait_for_checkpoint();
-    Result result = this->result();
+    Result result = result_of(run_, status_, session_.first());
     log_.flush();
     if (session_.first() && has_system_noise(run_)) observer_.message(privacy_line(run_));
     log_.finish(result, usage_.page_faults_per_step());
@@ -354,27 +376,6 @@ class Trainer {
     }
     selection_.evaluate_others(session_.group());
     s.bytes_sent = bytes;
-  }
-
-  Result result() const {
-    const RunState& s = run_.state;
-    Result result;
-    result.status = status_;
-    result.x = s.model();
-    result.first = session_.first();
-    result.rounds = s.round;
-    result.iterations = s.iteration;
-    result.communications = s.communications;
-    result.bytes_sent = s.bytes_sent;
-    result.client_bytes = s.client_bytes;
-    result.epoch = run_.epoch();
-    result.extra_samples = s.extra_samples;
-    result.skipped = s.skipped;
-    result.seconds = s.seconds;
-    result.train_loss = s.train_loss();
-    result.perplexity = run_.objective->has_perplexity();
-    for (const auto& [split, of] : run_.evaluated) result.final[split] = of.evaluation;
-    return result;
   }
 
   const TrainOptions& options_;

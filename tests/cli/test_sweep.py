@@ -155,7 +155,9 @@ class Sweep(program.Case):
     def test_the_line_on_the_whole_fits_a_narrow_terminal(self):
         text = self.on_terminal(20, "sweep", self.write(), "--seeds", "1", "--out", self.path("narrow"))
         # "0 of 1 points, 1 running" has 24 characters. A row that wraps leaves a part behind when it is drawn anew.
-        self.assertEqual(set(re.findall(r"0 of 1 po[^\r\n\x1b]*", text)), {"0 of 1 points, 1 ru"}, text)
+        drawn = set(re.findall(r"[01] of 1 po[^\r\n\x1b]*", text))
+        self.assertTrue(drawn, text)
+        self.assertLessEqual(drawn, {"0 of 1 points, 1 ru", "1 of 1 points, 0 ru"})
 
     def test_mistakes_are_told_and_nothing_is_written(self):
         recipe = self.write()

@@ -304,7 +304,7 @@ TEST_F(ArrayFolder, ValidationImagesAreReadAndSelect) {
     EXPECT_EQ(set->valid.labels, (std::vector<int32_t>{1, 1})) << name;
     std::vector<float> pixels(9);
     set->valid.read(1, pixels.data(), nullptr);
-    EXPECT_EQ(pixels[0], 18);  // image 2 of the training images begins with 2 · 9
+    EXPECT_EQ(pixels[0], 18);          // image 2 of the training images begins with 2 · 9
     EXPECT_EQ(set->files.size(), 6u);  // images and labels of three splits
     test::expect_mentions(test::error_of([&] {
                             load_images(image_values("arrays", {{"valid", int64_t{1}}}));
