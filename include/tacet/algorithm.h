@@ -261,7 +261,7 @@ struct AlgorithmInfo {
   std::string summary;                                                  // one sentence
   std::string use;                                                      // when to take it, one sentence
   std::function<double(int I)> vectors_sent = [](int) { return 1.0; };  // d-vectors, per client and round
-  // The same by the row's options, where they count; empty: they don't.
+  // d-vectors by the row's options and I, in place of vectors_sent; empty: the options change nothing.
   std::function<double(const Values& options, int I)> vectors_by_options = {};
   std::function<double(int I)> collectives = [](int) { return 1.0; };  // collectives in a round
   // Gradients of a client's round that belong to no local step, by the row's options and I.

@@ -58,7 +58,7 @@ struct FedLamb : Algorithm {
           y_l.sub_(p_l, alpha * scale(l2_norm(y_l), l2_norm(p_l)));
         }
       }
-      // Of a client whose steps were all skipped v is ε still, which is in v̂.
+      // A client whose steps were all skipped still has v = ε, which v̂ holds.
       const bool corrected = correction && persist && steps.item<double>() > 0;
       return std::vector<Vec>{y, corrected ? v / (1 - std::pow(beta2, steps.item<double>())) : v};
     });

@@ -1,5 +1,5 @@
-// What tells a run apart from another one, by its recipe: values, and the contents of files, but not where a machine keeps
-// them.
+// Tells runs apart by their recipes: by values and the contents of files, and not by where a machine keeps these. Whether a
+// resumed run is the one that was begun is in same_run.h.
 #pragma once
 
 #include <optional>

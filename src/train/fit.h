@@ -1,5 +1,5 @@
-// What a recipe asks of its objective and only the objective tells: passes that end, gradients over the training set, states
-// that noise does not cover. Runs and dry runs check it alike. What the recipe alone tells is in recipe/misfits.h.
+// Checks what only the objective tells of a recipe: passes that end, gradients over the training set, states that noise does
+// not cover. Runs and dry runs do it alike. What the recipe alone tells is in recipe/misfits.h.
 #pragma once
 
 #include "tacet/objective.h"
