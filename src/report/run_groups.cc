@@ -1,12 +1,16 @@
 // See run_groups.h.
 #include "report/run_groups.h"
 
-#include <algorithm>
+#include <cmath>
 #include <set>
 #include <sstream>
 
+#include <fmt/format.h>
+
 namespace tacet {
 namespace {
+
+using Settings = std::map<std::string, std::string>;
 
 // Files whose folders may differ between machines.
 const std::set<std::string> kFiles = {"data.vectors", "data.subwords", "model.init", "model.file"};
@@ -17,9 +21,9 @@ std::string trimmed(const std::string& text) {
 }
 
 // Returns the keys whose values differ between groups that have them.
-std::set<std::string> differing(const std::vector<std::map<std::string, std::string>>& all) {
+std::set<std::string> differing(const std::vector<Settings>& all) {
   std::map<std::string, std::set<std::string>> values;
-  for (const auto& settings : all)
+  for (const Settings& settings : all)
     for (const auto& [key, value] : settings) values[key].insert(value);
   std::set<std::string> out;
   for (const auto& [key, found] : values)
@@ -32,7 +36,7 @@ std::string unquoted_value(const std::string& value) {
 }
 
 // Returns "celgc, interval = 8".
-std::string label_of(const std::map<std::string, std::string>& settings) {
+std::string label_of(const Settings& settings) {
   std::string names, others;
   for (const auto& [key, value] : settings) {
     const std::string last = key.substr(key.find('.') + 1);
@@ -40,6 +44,28 @@ std::string label_of(const std::map<std::string, std::string>& settings) {
     out += (out.empty() ? "" : ", ") + (last == "name" ? unquoted_value(value) : last + " = " + unquoted_value(value));
   }
   return names + (names.empty() || others.empty() ? "" : ", ") + others;
+}
+
+std::string seed_of(const Run& run) { return recipe_value(run.recipe, "run", "seed"); }
+
+// Returns the settings by which each run is grouped; none for a run without a recipe. Those with a seed that comes twice
+// have their number of workers too.
+std::vector<Settings> settings_of_runs(const std::vector<Run>& runs) {
+  std::vector<Settings> out;
+  std::map<Settings, std::set<std::string>> seeds;
+  std::set<Settings> repeated;
+  for (const Run& run : runs) {
+    out.push_back(settings_of(run.recipe));
+    Settings& own = out.back();
+    if (!own.empty() && !run.data.empty()) own["data.files"] = "\"" + run.data + "\"";
+    if (!seeds[own].insert(seed_of(run)).second) repeated.insert(own);
+  }
+  for (size_t k = 0; k < runs.size(); ++k) {
+    const double workers = number(runs[k].summary, "workers");
+    if (!out[k].empty() && repeated.count(out[k]) != 0 && std::isfinite(workers))
+      out[k]["run.workers"] = fmt::format("{:.0f}", workers);
+  }
+  return out;
 }
 
 void make_distinct(std::vector<RunGroup>& groups) {
@@ -51,7 +77,7 @@ void make_distinct(std::vector<RunGroup>& groups) {
 }  // namespace
 
 std::map<std::string, std::string> settings_of(const std::string& recipe) {
-  std::map<std::string, std::string> out;
+  Settings out;
   std::istringstream in(recipe);
   std::string line, table;
   while (std::getline(in, line)) {
@@ -73,17 +99,19 @@ std::map<std::string, std::string> settings_of(const std::string& recipe) {
 
 std::vector<RunGroup> groups_of(const std::vector<Run>& runs) {
   std::vector<RunGroup> out;
-  std::vector<std::map<std::string, std::string>> all;
+  std::vector<Settings> all;
+  std::vector<std::set<std::string>> seeds;  // of each group
+  const std::vector<Settings> settings = settings_of_runs(runs);
   for (size_t k = 0; k < runs.size(); ++k) {
-    auto settings = settings_of(runs[k].recipe);
-    if (!settings.empty() && !runs[k].data.empty()) settings["data.files"] = "\"" + runs[k].data + "\"";
-    const auto found = settings.empty() ? all.end() : std::find(all.begin(), all.end(), settings);
-    if (found != all.end()) {
-      out[static_cast<size_t>(found - all.begin())].runs.push_back(k);
-      continue;
+    size_t g = 0;
+    while (g < out.size() && (settings[k].empty() || all[g] != settings[k] || seeds[g].count(seed_of(runs[k])) != 0)) ++g;
+    if (g == out.size()) {
+      all.push_back(settings[k]);
+      seeds.emplace_back();
+      out.push_back({"", {}, {}});
     }
-    all.push_back(settings);
-    out.push_back({"", {k}, {}});
+    out[g].runs.push_back(k);
+    seeds[g].insert(seed_of(runs[k]));
   }
   const std::set<std::string> keys = differing(all);
   for (size_t g = 0; g < out.size(); ++g) {

@@ -1,5 +1,5 @@
-// Groups of runs that differ in their seed only, and the settings by which groups differ, as the runs' resolved recipes tell
-// them. Nothing is averaged here.
+// Groups of runs that differ in their seed only, none of which comes twice, and the settings by which groups differ, as the
+// runs' resolved recipes tell them. Nothing is averaged here.
 #pragma once
 
 #include <map>
@@ -13,7 +13,8 @@ namespace tacet {
 struct RunGroup {
   std::string label;         // names the settings by which it differs; distinct
   std::vector<size_t> runs;  // in the order given
-  // Values that differ between groups, by "table.key", as TOML; "data.files" is the mark of the data's files (Run::data).
+  // Values that differ between groups, by "table.key", as TOML; "data.files" is the mark of the data's files (Run::data),
+  // "run.workers" the number of workers, of runs with a seed that comes twice only.
   std::map<std::string, std::string> settings;
 };
 
@@ -21,7 +22,9 @@ struct RunGroup {
 // machines: of a file the name is left, of data.root nothing.
 std::map<std::string, std::string> settings_of(const std::string& recipe);
 
-// Returns the groups in the order of their first runs. A run without a recipe is a group of its own.
+// Returns the groups in the order of their first runs. A run without a recipe is a group of its own. Where a seed comes
+// twice, each number of workers has groups of its own, and a run that is there again even so, as a folder given twice is,
+// goes into a further group: a mean over them would be of other seconds, or of one run.
 std::vector<RunGroup> groups_of(const std::vector<Run>& runs);
 
 }  // namespace tacet

@@ -4,14 +4,13 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <map>
 #include <set>
-#include <sstream>
 
 #include <fmt/format.h>
 
 #include "base/merit.h"
 #include "report/facts.h"
+#include "report/run_groups.h"
 #include "report/text_table.h"
 #include "tacet/error.h"
 
@@ -33,16 +32,6 @@ std::string numeric_keys(const Run& run) {
   std::string out;
   for (const std::string& key : keys) out += (out.empty() ? "" : ", ") + key;
   return out.empty() ? "no lines" : out;
-}
-
-// Returns the recipe without its seed. Runs whose recipes are then equal are one group. A run without a recipe is alone.
-std::string without_seed(const Run& run) {
-  if (run.recipe.empty()) return run.folder;
-  std::istringstream in(run.recipe);
-  std::string out;
-  for (std::string line; std::getline(in, line);)
-    if (!line.starts_with("seed =")) out += line + "\n";
-  return out;
 }
 
 struct Sample {
@@ -213,19 +202,17 @@ std::optional<TimeToTarget> time_to(const RunTarget& target, const Run& run) {
 std::vector<SpeedUpGroup> speed_ups(const RunTarget& target, const std::vector<Run>& runs) {
   std::vector<SpeedUpGroup> groups;
   std::vector<std::vector<TimeToTarget>> times;
-  std::map<std::string, size_t> places;
-  for (const Run& run : runs) {
-    const auto [place, is_new] = places.emplace(without_seed(run), groups.size());
-    const size_t k = place->second;
-    if (is_new) {
-      const Facts f = facts(run);
-      groups.emplace_back();
-      groups.back().algorithm = f.algorithm;
-      groups.back().clients = or_else(number(run.summary, "participating"), f.clients);
-      times.emplace_back();
+  for (const RunGroup& group : groups_of(runs)) {
+    const Run& first = runs[group.runs.front()];
+    const Facts f = facts(first);
+    groups.emplace_back();
+    groups.back().algorithm = f.algorithm;
+    groups.back().clients = or_else(number(first.summary, "participating"), f.clients);
+    times.emplace_back();
+    for (const size_t k : group.runs) {
+      groups.back().runs.push_back(runs[k].name);
+      if (const auto reached = time_to(target, runs[k])) times.back().push_back(*reached);
     }
-    groups[k].runs.push_back(run.name);
-    if (const auto reached = time_to(target, run)) times[k].push_back(*reached);
   }
   for (size_t k = 0; k < groups.size(); ++k) {
     SpeedUpGroup& g = groups[k];

@@ -32,7 +32,7 @@ struct TimeToTarget {
 // are, for a run without this one.
 std::optional<TimeToTarget> time_to(const RunTarget& target, const Run& run);
 
-// One of the three counts over the runs of a group, which differ in their seed only.
+// One of the three counts over the runs of a group (run_groups.h).
 struct SpeedUp {
   static constexpr double unknown = std::numeric_limits<double>::quiet_NaN();
   double mean = unknown;
@@ -51,7 +51,7 @@ struct SpeedUpGroup {
   SpeedUp iterations, rounds, seconds;
 };
 
-// Returns the groups in the order of their first runs. The ideal ratio of iterations is that of the clients, as T falls as
+// Returns the groups of run_groups.h. The ideal ratio of iterations is that of the clients, as T falls as
 // 1/N. That of rounds is the ratio of clients times that of intervals. That of seconds is that of iterations where intervals
 // are equal, and unknown elsewhere, since then seconds depend on the network.
 std::vector<SpeedUpGroup> speed_ups(const RunTarget& target, const std::vector<Run>& runs);

@@ -197,18 +197,39 @@ TEST(Groups, HoldRunsThatDifferInTheirSeedOnly) {
 
 // Of a file its name counts, of data the files that were read.
 TEST(Groups, KeepOtherWeightsAndOtherDataApart) {
-  const auto run = [](const std::string& name, const std::string& init, const std::string& data) {
-    tacet::Run r = with_recipe(name, "celgc", 2, 1);
+  const auto run = [](const std::string& name, int seed, const std::string& init, const std::string& data) {
+    tacet::Run r = with_recipe(name, "celgc", 2, seed);
     r.recipe += "[model]\ninit = \"" + init + "\"\n";
     r.data = data;
     return r;
   };
-  const std::vector<RunGroup> groups = groups_of({run("a", "/x/a.safetensors", "11"), run("b", "/y/a.safetensors", "11"),
-                                                  run("c", "/x/b.safetensors", "11"), run("d", "/x/a.safetensors", "12")});
+  const std::vector<RunGroup> groups =
+      groups_of({run("a", 1, "/x/a.safetensors", "11"), run("b", 2, "/y/a.safetensors", "11"),
+                 run("c", 1, "/x/b.safetensors", "11"), run("d", 1, "/x/a.safetensors", "12")});
   ASSERT_EQ(groups.size(), 3u);
   EXPECT_EQ(groups[0].runs, (std::vector<size_t>{0, 1}));
   EXPECT_EQ(groups[1].label, "files = 11, init = b.safetensors");
   EXPECT_EQ(groups[2].label, "files = 12, init = a.safetensors");
+}
+
+// Runs of one seed on 1 and on 4 workers were one group, with a mean of their seconds. The first two are seed 1 on either.
+TEST(Groups, HaveNoSeedTwice) {
+  const auto run = [](const std::string& name, int seed, int workers) {
+    tacet::Run r = with_recipe(name, "celgc", 2, seed);
+    r.summary["workers"] = workers;
+    return r;
+  };
+  const std::vector<RunGroup> groups =
+      groups_of({run("a", 1, 1), run("b", 1, 4), run("c", 2, 4), run("d", 2, 1), run("a (2)", 1, 1)});
+  ASSERT_EQ(groups.size(), 3u);
+  EXPECT_EQ(groups[0].runs, (std::vector<size_t>{0, 3}));
+  EXPECT_EQ(groups[1].runs, (std::vector<size_t>{1, 2}));
+  EXPECT_EQ(groups[2].runs, std::vector<size_t>{4}) << "a run that is given twice is in no mean with itself";
+  EXPECT_EQ(groups[0].label, "workers = 1");
+  EXPECT_EQ(groups[1].label, "workers = 4");
+  EXPECT_EQ(groups[2].label, "workers = 1 (2)");
+  // Seeds that come once stay together, on whatever number of workers they were.
+  EXPECT_EQ(groups_of({run("a", 1, 1), run("b", 2, 4)}).size(), 1u);
 }
 
 TEST(Page, NoTextOfARunBecomesMarkup) {

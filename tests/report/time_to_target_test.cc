@@ -108,6 +108,27 @@ TEST(SpeedUps, TellTheRunsThatDidNotArrive) {
   EXPECT_TRUE(j["groups"][0]["rounds"]["mean"].is_null());
 }
 
+// Two runs of one seed, on 1 and on 4 workers, were one row of two seeds, and so were runs on other data. A `seed` of
+// another table than [run] was no setting.
+TEST(SpeedUps, AreOfRunsThatDifferInTheirSeedOnly) {
+  const RunTarget target{"train_loss", 0};
+  auto one = falling("one", 2, 4, 10, 1, 4), four = falling("four", 2, 4, 10, 1, 1);
+  one.summary["workers"] = 1, four.summary["workers"] = 4;
+  const auto workers = speed_ups(target, {one, four});
+  ASSERT_EQ(workers.size(), 2u);
+  EXPECT_EQ(workers[0].runs, std::vector<std::string>{"one"});
+  EXPECT_DOUBLE_EQ(workers[1].seconds.ratio, 4);
+  EXPECT_TRUE(std::isnan(workers[1].seconds.ratio_low)) << "one seed has no interval";
+  auto other = falling("other", 2, 4, 10, 2);
+  one.data = "11", other.data = "12";
+  EXPECT_EQ(speed_ups(target, {one, other}).size(), 2u);
+  one = falling("one", 2, 4, 10, 1), other = falling("other", 2, 4, 10, 2);
+  EXPECT_EQ(speed_ups(target, {one, other}).size(), 1u);
+  one.recipe += "[objective]\nseed = 3\n", other.recipe += "[objective]\nseed = 4\n";
+  EXPECT_EQ(speed_ups(target, {one, other}).size(), 2u);
+  EXPECT_EQ(speed_ups(target, {one, one}).size(), 2u) << "one folder, given twice";
+}
+
 TEST(SpeedUps, CountTheClientsOfARound) {
   auto some = falling("some", 8, 4, 10, 1);
   some.summary["participating"] = 3;
