@@ -2,6 +2,9 @@
 #include "figure/figure_tuning.h"
 
 #include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <limits>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -55,7 +58,40 @@ std::vector<std::string> best_sets(const SweepResults& results) {
   return out;
 }
 
-// Returns the end of the line about a grid: how its values were chosen, and how many points have diverged.
+// Returns the number that a value is in TOML; NaN for a word.
+double number_of(const std::string& value) {
+  double number = 0;
+  const char* const last = value.data() + value.size();
+  const auto [end, error] = std::from_chars(value.data(), last, number);
+  return error != std::errc() || end != last ? std::numeric_limits<double>::quiet_NaN() : number;
+}
+
+// Returns "lower" or "upper" where the best value of a key stands at that end of its values; empty elsewhere, and where it
+// is a word, infinite, or the only number.
+std::string end_of_grid(const SweepResults& results, const Setting& best) {
+  const double own = number_of(best.value);
+  double least = own, most = own;
+  for (const SeedGroup& group : results.groups)
+    for (const Setting& setting : group.settings) {
+      if (setting.key != best.key) continue;
+      least = std::fmin(least, number_of(setting.value));  // fmin and fmax leave words out
+      most = std::fmax(most, number_of(setting.value));
+    }
+  if (!std::isfinite(own) || !(least < most)) return "";
+  return own == least ? "lower" : own == most ? "upper" : "";
+}
+
+// Returns the clause about keys whose best value stands at an end of their grid, beyond which a better one may lie.
+std::string ends_text(const SweepResults& results) {
+  std::string out;
+  for (const Setting& best : results.groups[*results.best].settings)
+    if (const std::string end = end_of_grid(results, best); !end.empty())
+      out += fmt::format("{} {} is at the {} end of its grid", out.empty() ? ";" : ",", best.key, end);
+  return out;
+}
+
+// Returns the end of the line about a grid: how its values were chosen, how many points have diverged, and which values
+// stand at an end of the grid.
 std::string choice_text(const SweepResults& results) {
   const size_t count = results.points.size();
   const auto diverged = std::count_if(results.points.begin(), results.points.end(), [](const PointResult& point) {
@@ -63,7 +99,7 @@ std::string choice_text(const SweepResults& results) {
   });
   if (!results.best) return fmt::format("is the first of {}, all of which diverged", count);
   return fmt::format("is the best of {} by {}", count, results.figure) +
-         (diverged > 0 ? fmt::format(", of which {} diverged", diverged) : "");
+         (diverged > 0 ? fmt::format(", of which {} diverged", diverged) : "") + ends_text(results);
 }
 
 }  // namespace

@@ -176,8 +176,10 @@ TEST_F(FigureTuning, CanTuneEachValueOfTheParameter) {
   ends(0, 1), ends(1, 2), ends(2, 3), ends(3, 3), ends(4, 2), ends(5, 1);
   EXPECT_EQ(
       tune(figure, tunings, out()),
-      (std::vector<std::string>{"celgc, I at algorithm.interval = 2: algorithm.eta=0.01 is the best of 3 by train_loss",
-                                "celgc, I at algorithm.interval = 4: algorithm.eta=0.04 is the best of 3 by train_loss"}));
+      (std::vector<std::string>{"celgc, I at algorithm.interval = 2: algorithm.eta=0.01 is the best of 3 by train_loss; "
+                                "algorithm.eta is at the lower end of its grid",
+                                "celgc, I at algorithm.interval = 4: algorithm.eta=0.04 is the best of 3 by train_loss; "
+                                "algorithm.eta is at the upper end of its grid"}));
   const FigurePlan plan = plan_figure(figure, 1);
   EXPECT_EQ(plan.points[plan.groups[0].points[0]].digest, tuning_points(tunings)[0].digest);
   EXPECT_EQ(plan.points[plan.groups[1].points[0]].digest, tuning_points(tunings)[5].digest);
@@ -201,7 +203,28 @@ TEST_F(FigureTuning, LeavesOutWhatHasDivergedAndNeedsAnEndOfAllOthers) {
             std::string::npos);
   folder.write("out/failures/" + tuning_points(tunings)[2].digest + ".json", R"({"state": "diverged", "reason": "nan"})");
   EXPECT_EQ(tune(figure, tunings, out())[0],
-            "celgc, I: algorithm.eta=0.01 is the best of 3 by train_loss, of which 1 diverged");
+            "celgc, I: algorithm.eta=0.01 is the best of 3 by train_loss, of which 1 diverged; "
+            "algorithm.eta is at the lower end of its grid");
+}
+
+// A best value at an end of its grid was told like any other. Of η the largest is the best, of γ the middle one; a grid of
+// one value and a grid of words have no ends.
+TEST_F(FigureTuning, TellsWhichValuesAreAtAnEndOfTheirGrid) {
+  const auto note = [&](const std::vector<std::string>& grids, size_t best) {
+    figure = read(with("set = [\"algorithm.eta=0.02\"]", "grid = [\"algorithm.eta=0.01\"]"));
+    figure.curves[0].grids = grids;
+    tunings = plan_tuning(figure, 1);
+    for (size_t k = 0; k < tuning_points(tunings).size(); ++k) ends(k, k == best ? 1 : 2);
+    const std::string text = tune(figure, tunings, out()).front();
+    const size_t end = text.find(';');
+    return end == std::string::npos ? "" : text.substr(end);
+  };
+  const std::string eta = "algorithm.eta=0.01,0.02", gamma = "algorithm.gamma=0.5,1,2", one = "algorithm.gamma=1";
+  EXPECT_EQ(note({eta, gamma}, 4), "; algorithm.eta is at the upper end of its grid");
+  EXPECT_EQ(note({eta, gamma}, 2),
+            "; algorithm.eta is at the lower end of its grid, algorithm.gamma is at the upper end of its grid");
+  EXPECT_EQ(note({eta, one}, 0), "; algorithm.eta is at the lower end of its grid");
+  EXPECT_EQ(note({"algorithm.name=celgc,fedavg"}, 1), "");
 }
 
 // The runs of the figure then tell whether other seeds diverge as well.
