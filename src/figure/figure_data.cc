@@ -6,13 +6,13 @@
 #include <limits>
 #include <map>
 #include <optional>
-#include <set>
 
 #include <fmt/format.h>
 
 #include "base/merit.h"
 #include "recipe/sweep_table.h"
 #include "report/facts.h"
+#include "report/key_lines.h"
 #include "sweep/results.h"
 #include "tacet/error.h"
 
@@ -21,8 +21,6 @@ namespace {
 
 constexpr size_t kMostFigurePoints = 600;  // of a line; more are averaged
 constexpr size_t kFigureBins = 40;         // of a histogram
-
-using Lines = std::vector<nlohmann::json>;
 
 struct FigureAxis {
   const char *name, *key, *label;
@@ -33,35 +31,9 @@ constexpr FigureAxis kAxes[] = {{"epoch", "epoch", "epoch"},
                                 {"seconds", "seconds", "training time (s)"},
                                 {"bytes", "client_bytes", "bytes of one client's messages"},
                                 {"tokens", "tokens", "training tokens of all clients"}};
-const std::string kOfTrainSet = "train_set_";  // the begin of keys of evaluations of the training set
 
 const FigureAxis& axis_of(const std::string& name) {
   return *std::find_if(std::begin(kAxes), std::end(kAxes), [&](const FigureAxis& axis) { return name == axis.name; });
-}
-
-bool has_number(const Lines& lines, const std::string& key) {
-  return std::any_of(lines.begin(), lines.end(), [&](const auto& line) { return std::isfinite(number(line, key)); });
-}
-
-// Returns the lines that have the key: measured gradients, evaluations, epochs where x is the epoch, or rounds.
-Lines lines_with(const Figure& figure, const Run& run) {
-  if (figure.y.starts_with(kOfTrainSet)) return run.train_set;
-  if (has_number(run.gradients, figure.y) && !has_number(run.rounds, figure.y)) return run.gradients;
-  if (const Lines evals = held_out(run); has_number(evals, figure.y)) return evals;
-  if (figure.x == "epoch" && figure.kind != "histogram" && has_number(run.epochs, figure.y)) return run.epochs;
-  return run.rounds;
-}
-
-std::string keys_in(const Run& run) {
-  std::set<std::string> keys;
-  for (const Lines* lines : {&run.rounds, &run.epochs, &run.evals, &run.gradients, &run.train_set})
-    for (const auto& line : *lines)
-      for (const auto& [key, value] : line.items())
-        if (value.is_number())
-          keys.insert(lines == &run.train_set && key.starts_with("eval_") ? kOfTrainSet + key.substr(5) : key);
-  std::string out;
-  for (const std::string& key : keys) out += (out.empty() ? "" : ", ") + key;
-  return out;
 }
 
 double interpolated(const FigurePoints& points, double x) {
@@ -286,11 +258,11 @@ void add_labels(FigureData& data, const Figure& figure) {
 FigurePoints points_of(const Figure& figure, const Run& run) {
   FigurePoints out;
   const std::string x_key = axis_of(figure.x).key;
-  const std::string y_key = figure.y.starts_with(kOfTrainSet) ? "eval_" + figure.y.substr(kOfTrainSet.size()) : figure.y;
-  for (const auto& line : lines_with(figure, run)) {
-    const double x = number(line, x_key), y = number(line, y_key);
-    if (line.contains(y_key)) out.ends_finite = std::isfinite(y);
-    if (line.contains(y_key) && !std::isfinite(y)) ++out.not_finite;
+  const KeyLines found = lines_with(run, figure.y, figure.x == "epoch" && figure.kind != "histogram");
+  for (const auto& line : found.lines) {
+    const double x = number(line, x_key), y = number(line, found.key);
+    if (line.contains(found.key)) out.ends_finite = std::isfinite(y);
+    if (line.contains(found.key) && !std::isfinite(y)) ++out.not_finite;
     if (!std::isfinite(x) || !std::isfinite(y)) continue;
     if (!out.x.empty() && x <= out.x.back()) {
       if (x == out.x.back()) out.y.back() = y;
@@ -303,7 +275,7 @@ FigurePoints points_of(const Figure& figure, const Run& run) {
   }
   if (out.x.empty())
     throw UserError(run.folder + "/metrics.jsonl: must have lines with " + x_key + " and " + figure.y + " for the figure " +
-                    figure.source + ", got " + keys_in(run));
+                    figure.source + ", got " + numeric_keys(run));
   return out;
 }
 

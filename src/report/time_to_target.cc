@@ -4,12 +4,12 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <set>
 
 #include <fmt/format.h>
 
 #include "base/merit.h"
 #include "report/facts.h"
+#include "report/key_lines.h"
 #include "report/run_groups.h"
 #include "report/text_table.h"
 #include "tacet/error.h"
@@ -18,21 +18,6 @@ namespace tacet {
 namespace {
 
 using nlohmann::json;
-
-bool has_key(const std::vector<json>& lines, const std::string& key) {
-  return std::any_of(lines.begin(), lines.end(), [&](const json& line) { return std::isfinite(number(line, key)); });
-}
-
-std::string numeric_keys(const Run& run) {
-  std::set<std::string> keys;
-  for (const auto* lines : {&run.rounds, &run.evals})
-    for (const json& line : *lines)
-      for (const auto& [key, value] : line.items())
-        if (value.is_number()) keys.insert(key);
-  std::string out;
-  for (const std::string& key : keys) out += (out.empty() ? "" : ", ") + key;
-  return out.empty() ? "no lines" : out;
-}
 
 struct Sample {
   size_t n = 0;
@@ -185,14 +170,13 @@ RunTarget parse_target(const std::string& text) {
 }
 
 std::optional<TimeToTarget> time_to(const RunTarget& target, const Run& run) {
-  const std::vector<json> evals = held_out(run);
-  const std::vector<json>& lines = has_key(evals, target.key) ? evals : run.rounds;
-  if (!has_key(lines, target.key))
+  const KeyLines found = lines_with(run, target.key);
+  if (!has_number(found.lines, found.key))
     throw UserError(printable(run.folder) + "/metrics.jsonl: must have lines with " + target.key + " for --target, got " +
                     numeric_keys(run));
   const bool rises = higher_is_better(target.key);
-  for (const json& line : lines) {
-    const double value = number(line, target.key);
+  for (const json& line : found.lines) {
+    const double value = number(line, found.key);
     if (rises ? value >= target.value : value <= target.value)
       return TimeToTarget{number(line, "iteration"), number(line, "round"), number(line, "seconds")};
   }

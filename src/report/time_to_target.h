@@ -15,7 +15,7 @@
 namespace tacet {
 
 struct RunTarget {
-  std::string key;  // of metrics.jsonl
+  std::string key;  // of metrics.jsonl, as lines_with takes it (key_lines.h)
   double value = 0;
 };
 
@@ -27,9 +27,8 @@ struct TimeToTarget {
   double iterations = 0, rounds = 0, seconds = 0;
 };
 
-// Returns nothing for a run that has not reached it. Evaluations are looked at where they have the key, rounds elsewhere.
-// Accuracies and BLEU have to rise to the target, and all else has to fall. Throws UserError, which names the keys there
-// are, for a run without this one.
+// Returns nothing for a run that has not reached it. The lines are those of lines_with. Accuracies and BLEU have to rise to
+// the target, and all else has to fall. Throws UserError, which names the keys there are, for a run without this one.
 std::optional<TimeToTarget> time_to(const RunTarget& target, const Run& run);
 
 // One of the three counts over the runs of a group (run_groups.h).

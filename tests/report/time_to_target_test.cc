@@ -52,6 +52,21 @@ TEST(RunTarget, IsReachedFromAboveOrByAnAccuracyFromBelow) {
                         {"a/metrics.jsonl: must have lines with eval_los", "eval_accuracy, iteration, round, seconds"});
 }
 
+// Measured gradients were refused, though a run had them, and so were evaluations of the training set, which bars of a
+// figure take.
+TEST(RunTarget, IsOfMeasuredGradientsAndOfTheTrainingSet) {
+  auto run = falling("a", 2, 4, 4, 1);
+  run.gradients = {line_at(0, 4, 0, "full_gradient_norm", 3), line_at(2, 4, 2, "full_gradient_norm", 0.5)};
+  run.train_set = {line_at(3, 4, 3, "eval_accuracy", 0.7)};
+  EXPECT_EQ(time_to({"full_gradient_norm", 0.5}, run)->iterations, 8);
+  EXPECT_FALSE(time_to({"full_gradient_norm", 0.1}, run));
+  EXPECT_EQ(time_to({"train_set_accuracy", 0.6}, run)->rounds, 3);
+  test::expect_mentions(test::error_of([&] {
+                          time_to({"full_gradient", 1}, run);
+                        }),
+                        {"got full_gradient_norm, iteration, round, seconds, train_loss, train_set_accuracy"});
+}
+
 // With one degree of freedom P(|T| ≤ t) = (2/π) atan t, with two t/√(2 + t²). The others are from printed tables.
 TEST(Student, HasTheQuantilesOfTheTables) {
   EXPECT_NEAR(student_95(1), std::tan(0.475 * std::acos(-1.0)), 1e-9);
