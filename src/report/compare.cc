@@ -187,8 +187,8 @@ Table summary_table(const std::vector<Run>& runs) {
         {"extra", "Training samples of gradients that belong to no local step; no epoch counts them.",
          [](const Facts& f) { return f.extra_samples; }, Style::kCount});
   add(table, rows,
-      {"train loss", "Training loss (nats), mean over the last finished epoch.", [](const Facts& f) { return f.train_loss; },
-       Style::kLoss, Better::kLow},
+      {"train loss", "Training loss (nats), mean over the last finished epoch, or since the start where none has finished.",
+       [](const Facts& f) { return f.train_loss; }, Style::kLoss, Better::kLow},
       true);
   bool other = any_known(rows, &Facts::perplexity) || any_known(rows, &Facts::accuracy);
   add_scores(table, rows, &Facts::perplexity, "ppl", "perplexity", Better::kLow, Style::kPerplexity);

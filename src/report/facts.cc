@@ -65,6 +65,7 @@ Scores scores(const Run& run, const char* key, bool higher_is_better) {
   return s;
 }
 
+// Returns the mean over the last finished epoch, or since the start where none has finished.
 double last_train_loss(const Run& run) {
   if (!run.epochs.empty()) return number(run.epochs.back(), "train_loss");
   double sum = 0;

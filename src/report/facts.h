@@ -23,7 +23,7 @@ struct Facts {
   std::string interval, local_epochs;  // as the recipe sets them; empty where it doesn't
   double clients = kUnknown, workers = kUnknown;
   double epochs = kUnknown;           // passes over the training set by all clients jointly, so far
-  double train_loss = kUnknown;       // mean over the last epoch; before the first one ends, over the rounds so far
+  double train_loss = kUnknown;       // mean over the last finished epoch, or since the start
   Scores perplexity, accuracy, loss;  // accuracy is a share of 1
   double extra_samples = kUnknown;    // drawn for no local step, so in no epoch
   double rounds = kUnknown, iterations = kUnknown, communications = kUnknown;

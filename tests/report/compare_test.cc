@@ -92,6 +92,15 @@ TEST(Facts, TrainLossIsTheLastEpochsOrElseTheMeanOfTheRounds) {
   EXPECT_EQ(facts(run).train_loss, 8.0);
 }
 
+// The help told of a finished epoch alone.
+TEST(Facts, HelpSaysWhatTheTrainLossIsWithoutAnEpoch) {
+  const Table table = summary_table({named("a")});
+  const auto column =
+      std::find_if(table.columns.begin(), table.columns.end(), [](const Column& c) { return c.head == "train loss"; });
+  ASSERT_TRUE(column != table.columns.end());
+  EXPECT_NE(column->help.find("or since the start where none has finished"), std::string::npos);
+}
+
 TEST(Facts, CountersComeFromTheLinesUntilTheRunIsDone) {
   auto run = named("a");
   run.rounds = {{{"round", 7}, {"iteration", 28}, {"communications", 7}, {"seconds", 3.5}}};
