@@ -21,10 +21,11 @@ const std::vector<std::string> kKeys = {"title", "caption",   "kind",   "x",    
                                         "seeds", "parameter", "values", "x_label", "y_label", "recipe", "set",
                                         "grid",  "tune",      "best",   "also",    "over"};
 const std::vector<std::string> kCurveKeys = {"set", "grid", "recipe", "runs"};
-// The keys of a figure that its curves have too, and whether it has `best`.
+// The keys of a figure that its curves have too, whether a curve has taken them, and whether the figure has `best`.
 struct FigureDefaults {
   std::string recipe;
   std::vector<std::string> sets, grids;
+  bool recipe_used = false, grids_used = false;
   bool has_best = false;
 };
 
@@ -136,8 +137,17 @@ FigureCurve& curve_of(Figure& figure, const std::string& label, const Given& giv
   return figure.curves.back();
 }
 
+bool is_empty_table(const Given& given) { return !given.value && given.list.empty() && given.other == "a table"; }
+
+// Reads one key of a curve, "label.key", or a table without keys, "label": the figure's recipe as it is.
 void read_curve_key(Figure& figure, const std::string& full, const Given& given) {
   const size_t dot = full.rfind('.');
+  const bool is_key =
+      dot != std::string::npos && std::find(kCurveKeys.begin(), kCurveKeys.end(), full.substr(dot + 1)) != kCurveKeys.end();
+  if (is_empty_table(given) && !is_key) {
+    curve_of(figure, full, given);
+    return;
+  }
   if (dot == std::string::npos) throw UserError(given.at + " must be a table of a curve with " + list_of(kCurveKeys));
   const std::string key = full.substr(dot + 1);
   require_known(given, key, kCurveKeys);
@@ -156,18 +166,24 @@ std::vector<std::pair<std::string, Given>> by_line(const GivenTable& table) {
 }
 
 // Gives a curve that is run the figure's keys which it has not itself.
-void complete(FigureCurve& curve, const FigureDefaults& defaults, bool with_parameter) {
+void complete(FigureCurve& curve, FigureDefaults& defaults, bool with_parameter) {
   if (!curve.runs.empty()) {
     if (!curve.recipe.empty() || !curve.sets.empty() || !curve.grids.empty() || with_parameter)
       throw UserError(curve.place +
                       ": runs must stand alone: they are there already, and have no recipe, set, grid or parameter");
     return;
   }
-  if (curve.recipe.empty()) curve.recipe = defaults.recipe;
+  if (curve.recipe.empty()) {
+    curve.recipe = defaults.recipe;
+    defaults.recipe_used = true;
+  }
   if (curve.recipe.empty())
     throw UserError(curve.place + ": the curve must have a recipe, figure.recipe or its own, or runs, got nothing");
   curve.sets.insert(curve.sets.begin(), defaults.sets.begin(), defaults.sets.end());
-  if (curve.grids.empty()) curve.grids = defaults.grids;
+  if (curve.grids.empty()) {
+    curve.grids = defaults.grids;
+    defaults.grids_used = true;
+  }
 }
 
 // Throws UserError for a key of the figure that is for runs to be made, where all runs are there.
@@ -183,7 +199,17 @@ void require_runs_to_make(const Figure& figure, const FigureDefaults& defaults) 
                       " is used with curves that are run only, and all of them have runs");
 }
 
-void check_figure(Figure& figure, const FigureDefaults& defaults) {
+// Throws UserError for a key of the figure that no curve has taken, as each that is run has its own.
+void require_used(const Figure& figure, const FigureDefaults& defaults) {
+  const auto refuse_key = [&](const std::string& key) {
+    throw UserError(figure.source + ": figure." + key + " is used with curves that have no " + key +
+                    " of their own only, and all that are run have one");
+  };
+  if (!defaults.recipe.empty() && !defaults.recipe_used) refuse_key("recipe");
+  if (!defaults.grids.empty() && !defaults.grids_used) refuse_key("grid");
+}
+
+void check_figure(Figure& figure, FigureDefaults& defaults) {
   const auto wrong = [&](const std::string& text) { throw UserError(figure.source + ": " + text); };
   if (figure.curves.empty()) wrong("a figure must have curves, [curves.LABEL], got none");
   const bool with_parameter = figure.kind == "final" || figure.kind == "speed-up";
@@ -209,6 +235,7 @@ void check_figure(Figure& figure, const FigureDefaults& defaults) {
     wrong("figure.target is used with kind = \"curves\", \"bars\" or \"speed-up\" only");
   require_runs_to_make(figure, defaults);
   for (FigureCurve& curve : figure.curves) complete(curve, defaults, with_parameter);
+  require_used(figure, defaults);
   const auto tuned = [](const FigureCurve& curve) { return !curve.grids.empty(); };
   if (figure.tunes_each && std::none_of(figure.curves.begin(), figure.curves.end(), tuned))
     wrong("figure.tune = \"each\" is used with a grid only");

@@ -112,7 +112,9 @@ class Figure(program.Case):
         self.assertEqual(retried.stderr.count("] diverged: "), 3)
 
     def test_a_figure_whose_runs_all_diverge_has_nothing_to_draw(self):
-        file = self.figure("empty.toml", curves='[curves.fedavg]\nset = ["algorithm.name=fedavg"]\ngrid = ["algorithm.eta=1e30,1e31"]\n')
+        self.write("r.toml", RECIPE)
+        wild = HEAD.replace("eta=0.001,0.02", "eta=1e30,1e31") + '[curves.fedavg]\nset = ["algorithm.name=fedavg"]\n'
+        file = self.write("empty.toml", wild)
         done = self.tacet("figure", file, "--out", self.path("empty"))
         self.assertEqual(done.returncode, 2, done.stderr)
         self.assertIn("the figure has nothing to draw: all runs diverged", done.stderr)

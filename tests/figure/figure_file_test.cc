@@ -126,6 +126,34 @@ TEST_F(FigureFile, RefusesKeysThatWouldDoNothing) {
   EXPECT_EQ(error("[figure]\nseeds = \"1..2\"\n[curves.a]\nruns = [\"x\"]\n[curves.b]\nrecipe = \"r.toml\"\n"), "");
 }
 
+// A recipe and a grid of the figure were taken where every curve had its own. One curve that has none uses them.
+TEST_F(FigureFile, RefusesDefaultsThatNoCurveTakes) {
+  const std::string own = "[curves.a]\nrecipe = \"r.toml\"\ngrid = [\"algorithm.eta=1,2\"]\n";
+  for (const std::string& line : std::vector<std::string>{"recipe = \"r.toml\"", "grid = [\"algorithm.eta=3,4\"]"}) {
+    const std::string key = line.substr(0, line.find(' ')), head = "[figure]\n" + line + "\n";
+    EXPECT_EQ(error(head + own + "[curves.b]\nruns = [\"x\"]\n"), "f.toml: figure." + key +
+                                                                      " is used with curves that have no " + key +
+                                                                      " of their own only, and all that are run have one");
+    EXPECT_EQ(error(head + own + "[curves.b]\n" + (key == "recipe" ? "set = [\"run.seed=2\"]" : "recipe = \"r.toml\"")), "");
+  }
+}
+
+// A table without keys was "not a table"; its label may have a dot.
+TEST_F(FigureFile, TakesAnEmptyTableAsTheFiguresRecipe) {
+  const std::string head = "[figure]\nrecipe = \"r.toml\"\nset = [\"algorithm.interval=2\"]\n";
+  const Figure figure = read(head + "[curves.base]\n[curves.\"eta = 0.1\"]\n[curves.c]\nset = [\"algorithm.eta=1\"]\n");
+  ASSERT_EQ(figure.curves.size(), 3u);
+  EXPECT_EQ(figure.curves[0].label, "base");
+  EXPECT_EQ(figure.curves[0].sets, std::vector<std::string>{"algorithm.interval=2"});
+  EXPECT_EQ(figure.curves[1].label, "eta = 0.1");
+  EXPECT_EQ(figure.curves[2].label, "c");
+  EXPECT_EQ(error("[curves.base]\n"),
+            "f.toml:1: curves.base: the curve must have a recipe, figure.recipe or its own, or runs, got nothing");
+  EXPECT_EQ(error(head + "[curves]\nbase = 1\n"),
+            "f.toml:5: curves.base must be a table of a curve with set, grid, recipe, runs");
+  EXPECT_EQ(error(head + "[curves.base]\nset = {}\n"), "f.toml:5: curves.base.set must be a list of strings, got a table");
+}
+
 TEST_F(FigureFile, GivesItsCurvesTheKeysThatTheyLack) {
   const Figure figure = read(
       "[figure]\nrecipe = \"r.toml\"\nset = [\"algorithm.interval=2\"]\ngrid = [\"algorithm.eta=1,2\"]\n"
