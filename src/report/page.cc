@@ -256,7 +256,8 @@ std::string page_text(const std::vector<Run>& runs, const json& data, bool live)
       "evaluation, "
       "<code>summary.json</code> the totals, <code>recipe.toml</code> what to run again. A series of more than {} rounds is "
       "drawn as "
-      "the means of {} equal bins of consecutive rounds. Values that are missing, infinite or not numbers leave gaps. "
+      "the means of {} equal bins of consecutive rounds. Values that are missing, infinite or not numbers leave gaps, as "
+      "does a bin with one that is infinite or no number. "
       "Seconds count "
       "training only; communications count collectives; an epoch is one pass over the training set by all clients "
       "jointly.</p>\n",

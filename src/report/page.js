@@ -540,7 +540,7 @@ function unzoom() {
 function finalLines(source, key, factor, left) {
   const lines = new Map();
   for (const group of groups) {
-    const x = group.settings[state.parameter], ends = group.runs.map((k) => (runs[k][source][key] || []).at(-1));
+    const x = group.settings[state.parameter], ends = group.runs.map((k) => runs[k][source].last[key]);
     const finite = ends.filter((end) => Number.isFinite(end));
     left.count += typeof x === 'number' ? ends.length - finite.length : ends.length;
     if (typeof x !== 'number' || !finite.length) continue;

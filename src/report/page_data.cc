@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "report/compare.h"
+#include "report/key_lines.h"
 #include "report/run_groups.h"
 
 namespace tacet {
@@ -31,26 +32,34 @@ std::vector<std::string> with_counters(std::vector<std::string> keys) {
   return keys;
 }
 
+// Returns the mean of the numbers that some lines have under the key; NaN where one of them is not finite or none has it.
+double mean_in(const std::vector<json>& lines, size_t begin, size_t end, const std::string& key) {
+  double sum = 0;
+  int count = 0;
+  for (size_t k = begin; k < end; ++k)
+    if (lines[k].contains(key)) sum += number(lines[k], key), ++count;
+  return count > 0 ? sum / count : kUnknown;
+}
+
+json last_of(const std::vector<json>& lines, const std::string& key) {
+  const auto last = std::find_if(lines.rbegin(), lines.rend(), [&](const json& line) { return line.contains(key); });
+  return rounded(last == lines.rend() ? kUnknown : number(*last, key));
+}
+
 }  // namespace
 
 json columns(const std::vector<json>& lines, const std::vector<std::string>& keys, size_t limit) {
   json out = json::object();
   out["lines"] = lines.size();
+  out["last"] = json::object();
   size_t bins = std::min(limit, lines.size());
   for (const std::string& key : keys) {
+    if (!has_number(lines, key)) continue;
     json column = json::array();
-    bool known = false;
-    for (size_t b = 0; b < bins; ++b) {
-      double sum = 0;
-      int count = 0;
-      for (size_t k = b * lines.size() / bins; k < (b + 1) * lines.size() / bins; ++k) {
-        double value = number(lines[k], key);
-        if (std::isfinite(value)) sum += value, ++count;
-      }
-      known = known || count > 0;
-      column.push_back(rounded(count > 0 ? sum / count : kUnknown));
-    }
-    if (known) out[key] = std::move(column);
+    for (size_t b = 0; b < bins; ++b)
+      column.push_back(rounded(mean_in(lines, b * lines.size() / bins, (b + 1) * lines.size() / bins, key)));
+    out[key] = std::move(column);
+    out["last"][key] = last_of(lines, key);
   }
   return out;
 }

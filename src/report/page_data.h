@@ -17,8 +17,10 @@ inline constexpr size_t kMaxPoints = 2000;
 size_t points_of_page(size_t runs);
 
 // Columns of equal length, one an entry of `keys`, from the lines' numbers. More than `limit` lines are cut into `limit`
-// bins of consecutive lines, equal to within one line, and each bin becomes the mean of its finite numbers. Unknown and
-// non-finite numbers are null. A column without any number is left out. Adds "lines", the number of lines before.
+// bins of consecutive lines, equal to within one line, and each bin becomes the mean of its numbers, or null where one of
+// them is not finite. A number that a line lacks is left out of the mean, and null where no line of the bin has it. A column
+// without any finite number is left out. Adds "lines", the number of lines before, and "last", the last number of each
+// column: {key: number, or null where it is not finite}.
 nlohmann::json columns(const std::vector<nlohmann::json>& lines, const std::vector<std::string>& keys,
                        size_t limit = kMaxPoints);
 

@@ -69,8 +69,22 @@ TEST(Columns, WhatIsNotANumberIsAGap) {
   lines[2]["train_loss"] = INFINITY;
   lines[3].erase("train_loss");
   EXPECT_EQ(columns(lines, {"train_loss"})["train_loss"], json({1, nullptr, nullptr, nullptr}));
-  EXPECT_EQ(columns(lines, {"train_loss"}, 2)["train_loss"], json({1, nullptr}));  // a bin's mean is of its finite values
   EXPECT_FALSE(columns(lines, {"gradient_norm"}).contains("gradient_norm"));
+}
+
+// The mean of a bin left out what is not finite, so that a run that ended in it ended well. A line that lacks a number, as
+// one of a round without an estimate does, is no such value.
+TEST(Columns, ABinIsAGapWhereOneOfItsValuesIsNotFinite) {
+  std::vector<json> lines = losses({1, 2, 3, 4, 5, 6});
+  lines[1].erase("train_loss");
+  lines[3]["train_loss"] = nullptr;
+  lines[5]["train_loss"] = INFINITY;
+  const json binned = columns(lines, {"train_loss"}, 3);
+  EXPECT_EQ(binned["train_loss"], json({1, nullptr, nullptr}));
+  EXPECT_TRUE(binned["last"]["train_loss"].is_null());
+  // The last value is that of the last line with the key, not the mean of its bin.
+  EXPECT_EQ(columns(losses({1, 2, 3, 4}), {"train_loss"}, 2)["last"]["train_loss"], 4);
+  EXPECT_FALSE(columns(lines, {"gradient_norm"})["last"].contains("gradient_norm"));
 }
 
 RC_GTEST_PROP(Columns, ThinningKeepsTheMeanOfEqualBins, ()) {
