@@ -264,13 +264,14 @@ FigurePoints points_of(const Figure& figure, const Run& run) {
     if (line.contains(found.key)) out.ends_finite = std::isfinite(y);
     if (line.contains(found.key) && !std::isfinite(y)) ++out.not_finite;
     if (!std::isfinite(x) || !std::isfinite(y)) continue;
-    if (!out.x.empty() && x <= out.x.back()) {
-      if (x == out.x.back()) out.y.back() = y;
-      continue;
+    if (!out.x.empty() && x < out.x.back()) continue;
+    if (out.x.empty() || x > out.x.back()) {
+      out.x.push_back(x);
+      out.y.emplace_back();
+      out.over.emplace_back();
     }
-    out.x.push_back(x);
-    out.y.push_back(y);
-    out.over.emplace_back();
+    out.y.back() = y;
+    out.over.back().clear();
     for (const std::string& axis : figure.over) out.over.back().push_back(number(line, axis_of(axis).key));
   }
   if (out.x.empty())

@@ -594,9 +594,9 @@ function finalFigure() {
 
 // -- smoothness against the gradient's length -----------------------------------------------------------------------------------
 
-// The pairs of each visible run, as points.
+// The pairs of each run that is visible itself, or whose group is.
 function pairClouds() {
-  return runs.map((run, k) => ({ run, k })).filter(({ run, k }) => 'smoothness' in run.pairs && !(state.mode === 'runs' && state.hidden.has(k)))
+  return runs.map((run, k) => ({ run, k })).filter(({ run, k }) => 'smoothness' in run.pairs && !state.hidden.has(state.mode === 'runs' ? k : groupOf[k]))
     .map(({ run, k }) => {
       const of = state.mode === 'runs' ? k : groupOf[k];
       const both = run.pairs.smoothness.map((y, j) => [run.pairs.pair_gradient_norm[j], y]).filter(([x, y]) => x > 0 && y > 0);

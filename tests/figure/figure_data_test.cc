@@ -271,6 +271,16 @@ TEST_F(FigureNumbers, AreOverFurtherAxes) {
   EXPECT_EQ(numbers.x_label, "training time (s)");
 }
 
+// One client sends nothing, so that all lines are at 0 bytes, and the last one counts. Its y stood beside the first one's
+// seconds.
+TEST_F(FigureNumbers, HaveThePlacesOfTheLineThatCounts) {
+  figure.x = "bytes", figure.over = {"seconds"};
+  tacet::Run run = run_of({4, 2});
+  for (auto& line : run.rounds) line["client_bytes"] = 0;
+  add("a", {run});
+  EXPECT_EQ(figure_points_csv(figure, plan, runs), "curve,value,seed,key,x,y,seconds\na,,,train_loss,0,2,2\n");
+}
+
 TEST_F(FigureNumbers, AreOfMeasuredGradientsAndOfTheTrainingSet) {
   tacet::Run run = run_of({4, 2});
   run.gradients = {{{"round", 0}, {"full_gradient_norm", 3}}, {{"round", 2}, {"full_gradient_norm", 0.5}}};
