@@ -22,7 +22,8 @@ bool same_text(const std::string& a, const std::string& b) {
 
 }  // namespace
 
-LivePage::LivePage(std::vector<std::string> dirs) : dirs_(std::move(dirs)), made_of_(mark()), page_(live_page_of(dirs_)) {}
+LivePage::LivePage(std::vector<std::string> dirs)
+    : dirs_(std::move(dirs)), made_of_(mark()), page_(live_page_of(dirs_, made_of_)) {}
 
 std::string LivePage::mark() const {
   std::string out;
@@ -42,7 +43,7 @@ std::string LivePage::page() {
   const std::string now = mark();
   if (now == made_of_ && trouble_.empty()) return page_;
   try {
-    page_ = live_page_of(dirs_);
+    page_ = live_page_of(dirs_, now);
     made_of_ = now;
     trouble_.clear();
   } catch (const UserError& error) {

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
+#include <optional>
 #include <set>
 
 #include "base/files.h"
@@ -220,8 +221,9 @@ std::string tables(const std::vector<Run>& runs) {
   return out + column_help({summary, relative}) + "</section>\n";
 }
 
-// Returns the page; `data` is what the figures draw. A live one may ask the server that it came from, and nobody else.
-std::string page_text(const std::vector<Run>& runs, const json& data, bool live) {
+// Returns the page; `data` is what the figures draw. A live one, with the mark of what it shows, may ask the server that it
+// came from, and nobody else.
+std::string page_text(const std::vector<Run>& runs, const json& data, const std::optional<std::string>& live_mark) {
   std::string title = escaped(heading(runs));
   std::string out = "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n";
   out += "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n";
@@ -230,8 +232,10 @@ std::string page_text(const std::vector<Run>& runs, const json& data, bool live)
   out += fmt::format(
       "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; {}script-src 'unsafe-inline'; "
       "style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'\">\n",
-      live ? "connect-src 'self'; " : "");
-  if (live) out += "<meta name=\"tacet-live\" content=\"2\">\n";
+      live_mark ? "connect-src 'self'; " : "");
+  if (live_mark)
+    out += fmt::format("<meta name=\"tacet-live\" content=\"2\">\n<meta name=\"tacet-mark\" content=\"{}\">\n",
+                       escaped(*live_mark));
   out += fmt::format("<title>{} · tacet report</title>\n<link rel=\"icon\" href=\"data:,\">\n", title);
   out += fmt::format("<style>{}\n{}</style>\n</head>\n<body>\n", kUplotCss, kPageCss);
   out +=
@@ -272,14 +276,14 @@ std::string page_text(const std::vector<Run>& runs, const json& data, bool live)
   return out;
 }
 
-std::string page_of(const std::vector<std::string>& dirs, bool live) {
+std::string page_of(const std::vector<std::string>& dirs, const std::optional<std::string>& live_mark) {
   std::vector<json> data;
   const size_t limit = points_of_page(dirs.size());
   const std::vector<Run> runs = read_runs(dirs, [&](Run& run) {
     data.push_back(run_data(run, limit));
     shorten(run);
   });
-  return page_text(runs, page_data(runs, std::move(data)), live);
+  return page_text(runs, page_data(runs, std::move(data)), live_mark);
 }
 
 void write_page(const std::string& page, const std::string& path) {
@@ -294,14 +298,14 @@ void write_page(const std::string& page, const std::string& path) {
 
 }  // namespace
 
-std::string report_page(const std::vector<Run>& runs) { return page_text(runs, page_data(runs), false); }
+std::string report_page(const std::vector<Run>& runs) { return page_text(runs, page_data(runs), {}); }
 
 std::string report_page(const std::vector<Run>& runs, std::vector<json> each) {
-  return page_text(runs, page_data(runs, std::move(each)), false);
+  return page_text(runs, page_data(runs, std::move(each)), {});
 }
 
-std::string report_page_of(const std::vector<std::string>& dirs) { return page_of(dirs, false); }
-std::string live_page_of(const std::vector<std::string>& dirs) { return page_of(dirs, true); }
+std::string report_page_of(const std::vector<std::string>& dirs) { return page_of(dirs, {}); }
+std::string live_page_of(const std::vector<std::string>& dirs, const std::string& mark) { return page_of(dirs, mark); }
 
 void write_report(const std::vector<Run>& runs, const std::string& path) { write_page(report_page(runs), path); }
 

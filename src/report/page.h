@@ -19,9 +19,10 @@ std::string report_page(const std::vector<Run>& runs, std::vector<nlohmann::json
 // read_runs does.
 std::string report_page_of(const std::vector<std::string>& dirs);
 
-// Returns the page for a server that answers "mark" beside it: it looks every two seconds whether the mark has changed, and
-// then takes the new page's tables and figures.
-std::string live_page_of(const std::vector<std::string>& dirs);
+// Returns the page for a server that answers "mark" beside it: it looks every two seconds whether the mark still is the one
+// given here, and then takes the new page's tables and figures. `mark` must have been taken before this call, so that no
+// change of the files is missed.
+std::string live_page_of(const std::vector<std::string>& dirs, const std::string& mark);
 
 // Writes the page beside `path` and renames it into place, so an older page stays whole until the new one is.
 // Throws UserError when the file can't be written.

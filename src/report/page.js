@@ -781,16 +781,17 @@ async function follow(seconds) {
     return answer.text();
   };
   const say = (text) => { byId('live-state').textContent = ` · ${text}`; };
-  let seen = null;
+  let seen = document.querySelector('meta[name="tacet-mark"]').content, told = false;
   const look = async () => {
     try {
       const mark = await ask('mark');
-      if (seen !== null && mark !== seen) take(new DOMParser().parseFromString(await ask('./'), 'text/html'));
-      if (mark !== seen) say(`live, as of ${new Date().toLocaleTimeString('en-GB')}`);
+      if (mark !== seen) take(new DOMParser().parseFromString(await ask('./'), 'text/html'));
+      if (mark !== seen || !told) say(`live, as of ${new Date().toLocaleTimeString('en-GB')}`);
       seen = mark;
+      told = true;
     } catch (error) {
       say('no longer live: the server does not answer');
-      seen = '';
+      told = false;
     }
     setTimeout(look, seconds * 1000);
   };

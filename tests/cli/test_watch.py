@@ -62,6 +62,7 @@ class Watch(program.Case):
         self.assertRegex(address, r"^http://127\.0\.0\.1:\d+/$")
         page, mark = self.get(address), self.get(address + "mark")
         self.assertIn('<meta name="tacet-live"', page)
+        self.assertIn('<meta name="tacet-mark" content="%s">' % mark, page)
         self.assertEqual(self.get(address + "mark"), mark)
         self.add(2)
         self.assertNotEqual(self.get(address + "mark"), mark)

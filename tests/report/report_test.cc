@@ -129,12 +129,17 @@ TEST(LivePageOfRuns, FollowsTheirFiles) {
   EXPECT_NE(page.find("<meta name=\"tacet-live\" content=\"2\">"), std::string::npos);
   EXPECT_NE(page.find("connect-src 'self'"), std::string::npos);
   EXPECT_EQ(live.mark(), before);
+  // The page took the first mark that it asked for as its own, and missed what had been written in between.
+  const auto mark_tag = [](const std::string& mark) { return "<meta name=\"tacet-mark\" content=\"" + mark + "\">"; };
+  EXPECT_NE(page.find(mark_tag(before)), std::string::npos);
   shape.epochs = 3, shape.done = true;
   write_run(temp / "a", shape);
   EXPECT_NE(live.mark(), before);
   EXPECT_EQ(embedded_data(live.page())["runs"][0]["epochs"]["lines"], 3);
+  EXPECT_NE(live.page().find(mark_tag(live.mark())), std::string::npos);
   // A page that is written to a file asks nobody.
   EXPECT_EQ(report_page_of({temp / "a"}).find("connect-src"), std::string::npos);
+  EXPECT_EQ(report_page_of({temp / "a"}).find("<meta name=\"tacet-mark\""), std::string::npos);
 }
 
 TEST(LivePageOfRuns, KeepsTheLastPageWhereFilesAreInTheMiddleOfAChange) {
