@@ -4,7 +4,7 @@
 'use strict';
 
 let { runs, groups } = JSON.parse(document.getElementById('data').textContent);
-const { meanOf, statistics, reaches, svgOf } = tacetSeries;
+const { meanOf, statistics, countText, reaches, svgOf } = tacetSeries;
 const byId = (id) => document.getElementById(id);
 
 const AXES = {
@@ -54,7 +54,18 @@ let zoom = null;   // [min, max] of x, or null for all
 // Runs, or the means of groups, in the order of their colours.
 function thingsOf() {
   if (state.mode === 'runs') return runs.map((run, k) => ({ name: run.name, runs: [k] }));
-  return groups.map((group) => ({ name: group.runs.length > 1 ? `${group.label} (n = ${group.runs.length})` : runs[group.runs[0]].name, runs: group.runs }));
+  return groups.map((group) => ({ name: group.runs.length > 1 ? meanName(group.label, `${group.runs.length}`) : runs[group.runs[0]].name, label: group.label, runs: group.runs }));
+}
+
+// The name of a mean over so many runs.
+function meanName(label, count) {
+  return `${label} (n = ${count})`;
+}
+
+// The name of a line in a picture: that of its thing, with the number of runs that are in its mean.
+function lineName(line) {
+  const thing = things[line.run];
+  return thing.runs.length > 1 ? meanName(thing.label, countText(line.least, line.most)) : thing.name;
 }
 
 // -- small helpers -----------------------------------------------------------------------------------------------------------
@@ -281,7 +292,7 @@ function pictureOf(figure) {
     title: figure.title, xLabel: AXES[state.x].label, yLabel: `${figure.title}${figure.unit ? ` (${figure.unit})` : ''}`, colours: colours(),
     x: { min: x.min, max: x.max, log: state.xlog, marks: marksOf(x.min, x.max, state.xlog, 6) },
     y: { min: y.min, max: y.max, log: figure.log, marks: figure.range ? [0, 25, 50, 75, 100].map((v) => [v, tick(v)]) : marksOf(y.min, y.max, figure.log, 5) },
-    lines: u.lines.filter((line) => !line.pale && !line.edge).map((line) => ({ ...line, name: things[line.run].name, colour: colour(line.run),
+    lines: u.lines.filter((line) => !line.pale && !line.edge).map((line) => ({ ...line, name: lineName(line), colour: colour(line.run),
       dash: DASHES[line.run % DASHES.length], dots: line.xs.length <= 60 })),
     target: state.target[figure.id] ?? null,
   });
@@ -347,12 +358,13 @@ function lineOf(figure, thing, told) {
   const all = thing.runs.map((k) => points(runs[k][figure.source], state.x, figure.key, figure.factor || 1, figure.log));
   const some = all.filter((line) => line.ys.some((y) => y !== null));
   if (some.length && some.length < all.length) told.push(`${thing.name}: ${some.length} of ${all.length} runs have these values`);
-  if (some.length < 2) return some.length ? { raw: some[0], ys: smoothed(some[0].ys, figure.smooth) } : null;
+  if (some.length < 2) return some.length ? { raw: some[0], ys: smoothed(some[0].ys, figure.smooth), least: 1, most: 1 } : null;
   const mean = meanOf(some.map((line) => ({ xs: line.xs, ys: smoothed(line.ys, figure.smooth) })));
   const last = Math.max(...some.map((line) => line.xs[line.xs.length - 1]));
   if (!mean.xs.length) told.push(`${thing.name}: its runs have no stretch in common`);
   else if (mean.xs[mean.xs.length - 1] < 0.98 * last) told.push(`${thing.name}: the mean ends where its shortest run does`);
-  return mean.xs.length ? { raw: { xs: mean.xs, ys: mean.ys }, ys: mean.ys, low: mean.low, high: mean.high } : null;
+  if (mean.xs.length && mean.least < some.length) told.push(`${thing.name}: the mean is of ${countText(mean.least, mean.n)} runs, as others have gaps`);
+  return mean.xs.length ? { raw: { xs: mean.xs, ys: mean.ys }, ys: mean.ys, low: mean.low, high: mean.high, least: mean.least, most: mean.n } : null;
 }
 
 // The lines of a figure: one a visible thing, over a pale one where it is smoothed. The edges of a band are lines that are not drawn.
@@ -363,14 +375,14 @@ function linesOf(figure) {
   for (const k of visible) {
     const line = lineOf(figure, things[k], figure.told);
     if (!line) continue;
-    const { raw, ys, low, high } = line, xs = raw.xs;
+    const { raw, ys, low, high, least, most } = line, xs = raw.xs;
     if (low) {
       const positive = (edge) => edge.map((y) => (figure.log && !(y > 0) ? null : y));
       lines.push({ run: k, xs, ys: positive(high), pale: true, edge: 'high' }, { run: k, xs, ys: positive(low), pale: true, edge: 'low' });
     } else if (ys !== raw.ys && visible.length <= PALE) {
       lines.push({ run: k, xs, ys: raw.ys, pale: true });
     }
-    lines.push({ run: k, xs, ys, low, high, pale: false });
+    lines.push({ run: k, xs, ys, low, high, least, most, pale: false });
   }
   // Pale lines first: nothing pale lies over a line to be read.
   return lines.sort((a, b) => b.pale - a.pale);
@@ -552,8 +564,8 @@ function finalLines(source, key, factor, left) {
   }
   return [...lines].map(([name, points], k) => {
     points.sort((a, b) => a.x - b.x);
-    const n = Math.min(...points.map((point) => point.n));
-    return { name: `${name} (n = ${n})`, colour: colour(k), dash: DASHES[k % DASHES.length], dots: true, xs: points.map((p) => p.x), ys: points.map((p) => p.mean),
+    const counts = points.map((point) => point.n), count = countText(Math.min(...counts), Math.max(...counts));
+    return { name: meanName(name, count), colour: colour(k), dash: DASHES[k % DASHES.length], dots: true, xs: points.map((p) => p.x), ys: points.map((p) => p.mean),
       low: points.map((p) => p.mean - p.deviation), high: points.map((p) => p.mean + p.deviation) };
   });
 }

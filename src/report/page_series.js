@@ -27,7 +27,8 @@ function commonX(runs) {
   if (runs.every((run) => run.xs.length === first.length && run.xs.every((x, k) => x === first[k]))) return first;
   const from = Math.max(...runs.map((run) => run.xs[0])), to = Math.min(...runs.map((run) => run.xs[run.xs.length - 1]));
   const count = Math.max(2, ...runs.map((run) => Math.min(run.xs.length, MOST)));
-  return from <= to ? Array.from({ length: count }, (_, k) => from + (to - from) * k / (count - 1)) : [];
+  // The last place is `to` itself: one that rounding puts beyond it has no value of the run that ends there.
+  return from <= to ? Array.from({ length: count }, (_, k) => (k === count - 1 ? to : from + (to - from) * k / (count - 1))) : [];
 }
 
 // Returns mean and deviation of a sample of the known values, { mean, deviation, n }; mean is null where none is known.
@@ -38,18 +39,24 @@ function statistics(values) {
   return { mean, deviation: n > 1 ? Math.sqrt(some.reduce((a, y) => a + (y - mean) ** 2, 0) / (n - 1)) : 0, n };
 }
 
-// Returns the mean over runs with points, { xs, ys, low, high, n }; the band is the mean ± one deviation.
+// Returns the mean over runs with points, { xs, ys, low, high, n, least }; the band is the mean ± one deviation. A mean is of the runs
+// that are known at its x: `n` is the most of them, `least` the least, where there are some.
 function meanOf(runs) {
   const some = runs.filter((run) => run.xs.length);
-  const out = { xs: some.length ? commonX(some) : [], ys: [], low: [], high: [], n: some.length };
+  const out = { xs: some.length ? commonX(some) : [], ys: [], low: [], high: [], n: 0, least: 0 };
   for (const x of out.xs) {
-    const { mean, deviation } = statistics(some.map((run) => at(run, x)));
+    const { mean, deviation, n } = statistics(some.map((run) => at(run, x)));
+    out.n = Math.max(out.n, n);
+    if (n > 0) out.least = out.least > 0 ? Math.min(out.least, n) : n;
     out.ys.push(mean);
     out.low.push(mean === null ? null : mean - deviation);
     out.high.push(mean === null ? null : mean + deviation);
   }
   return out;
 }
+
+// Returns "2 to 3", or "3" where both are.
+const countText = (least, most) => (least === most ? `${most}` : `${least} to ${most}`);
 
 // Returns the first x at which y has reached the target, or null.
 function reaches(points, target, higher) {
@@ -125,6 +132,6 @@ function svgOf(figure) {
   return `${out}</svg>\n`;
 }
 
-return { at, meanOf, statistics, reaches, svgOf };
+return { at, meanOf, statistics, countText, reaches, svgOf };
 })();
 if (typeof module !== 'undefined') module.exports = tacetSeries;

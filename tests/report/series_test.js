@@ -2,7 +2,7 @@
 'use strict';
 const assert = require('node:assert');
 const path = require('node:path');
-const { meanOf, statistics, reaches, svgOf } = require(path.resolve(process.argv[2]));
+const { meanOf, statistics, countText, reaches, svgOf } = require(path.resolve(process.argv[2]));
 
 const tests = {
   'a mean has the deviation of a sample as its band'() {
@@ -22,6 +22,20 @@ const tests = {
   'gaps are left out of a mean'() {
     assert.deepStrictEqual(meanOf([{ xs: [1, 2], ys: [4, null] }, { xs: [1, 2], ys: [6, 3] }]).ys, [5, 3]);
     assert.deepStrictEqual(meanOf([{ xs: [1, 2], ys: [null, 1] }, { xs: [1, 2], ys: [null, 3] }]).ys, [null, 2]);
+  },
+  // At x = 2 the first run has no value, at x = 3 none has. The mean was told to be of all runs.
+  'a mean tells of how many runs it is at least and at most'() {
+    const mean = meanOf([{ xs: [1, 2, 3], ys: [4, null, null] }, { xs: [1, 2, 3], ys: [6, 3, null] }, { xs: [1, 2, 3], ys: [5, 3, null] }]);
+    assert.deepStrictEqual([mean.ys, mean.least, mean.n], [[5, 3, null], 2, 3]);
+    assert.deepStrictEqual([countText(mean.least, mean.n), countText(3, 3)], ['2 to 3', '3']);
+    const none = meanOf([{ xs: [1], ys: [null] }]);
+    assert.deepStrictEqual([none.least, none.n], [0, 0]);
+  },
+  // from + (to - from) · 321 / 321 is rounded to one digit more than `to`, where the first run has ended.
+  'the last place of a mean is that of the shortest run'() {
+    const from = 226.68029884227713, to = 8404.681491066744, places = Array.from({ length: 322 }, (_, k) => (k === 321 ? to : from + k));
+    const mean = meanOf([{ xs: places, ys: places.map(() => 1) }, { xs: [from, to + 1], ys: [1, 1] }]);
+    assert.deepStrictEqual([mean.xs[321], mean.least, mean.n], [to, 2, 2]);
   },
   'one value has no deviation and none has no mean'() {
     assert.deepStrictEqual(statistics([7]), { mean: 7, deviation: 0, n: 1 });
