@@ -11,11 +11,6 @@
 #include "tacet/error.h"
 
 namespace tacet {
-namespace {
-
-constexpr int64_t far_round = int64_t{1} << 30;
-
-}  // namespace
 
 double inner_product(const Vec& a, const Vec& b) {
   const float *p = a.data_ptr<float>(), *q = b.data_ptr<float>();
@@ -24,14 +19,18 @@ double inner_product(const Vec& a, const Vec& b) {
   return sum;
 }
 
-DrawnGradients::DrawnGradients(Objective& objective, const Vec& x, uint64_t seed, int64_t series)
-    : objective_(objective), seed_(seed), series_(series), y_(objective.workspace()) {
+DrawnGradients::DrawnGradients(Objective& objective, const Vec& x, uint64_t seed, int64_t series,
+                               std::optional<int64_t> round)
+    : objective_(objective), seed_(seed), series_(series), round_(round), y_(objective.workspace()) {
   if (y_.data_ptr() != x.data_ptr()) y_.copy_(x);
 }
 
 Vec DrawnGradients::next(int client) {
   const auto start = Clock::now();
-  last_ = objective_.gradient({seed_, client, far_round + drawn_++, series_, 0}, y_);
+  const int64_t k = drawn_++;
+  const BatchKey own_round{seed_, client, kFarRound + k, series_, kFarRound + k};
+  const BatchKey step_of_round{seed_, client, round_.value_or(0), k, kFarRound + k};
+  last_ = objective_.gradient(round_ ? step_of_round : own_round, y_);
   seconds_.push_back(since(start));
   Vec g = objective_.gradient_buffer();
   if (!std::isfinite(l2_norm(g))) throw UserError("the probe met a gradient that is not finite: nothing can be said here");

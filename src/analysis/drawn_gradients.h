@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "tacet/objective.h"
@@ -11,12 +12,17 @@ namespace tacet {
 // Returns ⟨a, b⟩, summed in double.
 double inner_product(const Vec& a, const Vec& b);
 
-// Draws one mini-batch gradient after another. The keys' rounds begin far beyond those of runs, so that no noise is one that
-// a run has seen. The clients' positions in their data move on.
+// First round and local step of the keys of a probe's draws.
+inline constexpr int64_t kFarRound = int64_t{1} << 30;
+
+// Draws one mini-batch gradient after another. The keys' rounds and local steps begin far beyond those of runs, so that no
+// noise is one that a run has seen, and windows of text get lengths of their own. The clients' positions in their data move
+// on.
 class DrawnGradients {
  public:
-  // Borrows the objective. Probes of one objective that are to be independent have different `series`.
-  DrawnGradients(Objective& objective, const Vec& x, uint64_t seed, int64_t series);
+  // Borrows the objective. Each draw has a round of its own, or all are steps of `round` where that is given. Probes of one
+  // objective that are to be independent have different `series`, or different rounds.
+  DrawnGradients(Objective& objective, const Vec& x, uint64_t seed, int64_t series, std::optional<int64_t> round = {});
   // Returns the client's next gradient, which the next call overwrites. Throws UserError where it is not finite.
   Vec next(int client);
   // Adds `factor` times the mean of so many gradients of a client to the sum.
@@ -28,6 +34,7 @@ class DrawnGradients {
   Objective& objective_;
   uint64_t seed_;
   int64_t series_, drawn_ = 0;
+  std::optional<int64_t> round_;
   Vec y_;
   BatchLoss last_;
   std::vector<double> seconds_;

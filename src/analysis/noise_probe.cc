@@ -82,7 +82,7 @@ class PrincipalDirection {
 
 NoiseFigures measure_noise(Objective& objective, const Vec& x, const NoiseOptions& o) {
   NoiseFigures f;
-  DrawnGradients gradients(objective, x, o.seed, 0);
+  DrawnGradients gradients(objective, x, o.seed, 0, o.round);
   Vec reference = at::zeros_like(x);
   SquareCollector squares(x, o.group, f);
   for (; f.reference < o.reference && (f.reference < 2 || o.time_left(1.0 / 3)); ++f.reference) {

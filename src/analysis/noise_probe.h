@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include "analysis/statistics.h"
@@ -18,6 +19,8 @@ struct NoiseOptions {
   int directions = 8;       // random unit vectors to project on
   int group = 8;            // mini-batches of the large batch of the noise scale
   int client = 0;
+  // Round whose steps all draws are, for data that are dealt anew in every round; none: each draw has a round of its own.
+  std::optional<int64_t> round = {};
   uint64_t seed = 0;
   // Returns true while less than this share of the time is over. False ends a part with what there is.
   std::function<bool(double share)> time_left = [](double) { return true; };

@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
+#include "analysis/drawn_gradients.h"
 #include "base/files.h"
 #include "base/terminal.h"
 #include "base/utf8.h"
@@ -19,6 +20,7 @@
 #include "cli/output.h"
 #include "cli/probe_run.h"
 #include "data/record/data_record.h"
+#include "engine/client_sampling.h"
 #include "tacet/error.h"
 #include "tacet/recipe.h"
 #include "tacet/registry.h"
@@ -83,6 +85,8 @@ void measure_clients(const ProbeSource& source, Objective& objective, const Vec&
     r.no_heterogeneity = "there is one client only";
     return;
   }
+  r.no_heterogeneity = no_own_data(source.recipe);
+  if (!r.no_heterogeneity.empty()) return;
   const double each = 4 * static_cast<double>(o.clients) * r.noise->step_seconds;
   o.batches = static_cast<int64_t>(std::clamp(std::floor(line.left(1) / each), 0.0, 4.0));
   if (o.batches < 1) {
@@ -95,11 +99,20 @@ void measure_clients(const ProbeSource& source, Objective& objective, const Vec&
   r.heterogeneity = measure_heterogeneity(objective, x, o);
 }
 
+// Takes one deal for all of the noise, and a client that has a share in it.
+void stay_in_one_deal(const ProbeSource& source, NoiseOptions& o) {
+  const auto clients = static_cast<int>(source.recipe.clients.integer("count"));
+  o.round = kFarRound;
+  // Sampling that may leave a round without clients does not go with such deals.
+  o.client = sample_clients(client_sampling(source.recipe.clients, clients), o.seed, *o.round).front();
+}
+
 void measure_gradients(const ProbeSource& source, const ProbeArguments& a, Objective& objective, const Vec& x,
                        ProbeLine& line, ProbeResult& r) {
   NoiseOptions o;
   o.samples = o.reference = o.principal = a.samples;
   o.seed = source.seed();
+  if (!no_own_data(source.recipe).empty()) stay_in_one_deal(source, o);
   const double start = line.seconds();
   int64_t drawn = 0;
   o.time_left = [&, start](double share) {

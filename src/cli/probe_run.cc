@@ -44,10 +44,6 @@ void note_once(ProbeResult& r, const std::string& reason) {
   if (std::find(r.no_rounds.begin(), r.no_rounds.end(), reason) == r.no_rounds.end()) r.no_rounds.push_back(reason);
 }
 
-bool deals_every_round(const Recipe& recipe) {
-  return recipe.data.has("partition.every_round") && recipe.data.flag("partition.every_round");
-}
-
 // Returns true if the method corrects its clients' gradients with vectors that a probe can look at.
 bool has_corrections(const ProbeSource& source, ProbeResult& r) {
   const std::string method = source.recipe.algorithm.text("name");
@@ -104,11 +100,15 @@ RoundsOptions rounds_options(const ProbeSource& source, ProbeResult& r) {
 std::string no_look(const ProbeSource& source, const ProbeArguments& a, const ProbeResult& r) {
   if (a.rounds == 0) return "--rounds is 0";
   if (r.clients < 2) return "there is one client only";
-  if (deals_every_round(source.recipe)) return "clients have no data of their own, as data.partition.every_round deals anew";
-  return "";
+  return no_own_data(source.recipe);
 }
 
 }  // namespace
+
+std::string no_own_data(const Recipe& recipe) {
+  const bool anew = recipe.data.has("partition.every_round") && recipe.data.flag("partition.every_round");
+  return anew ? "clients have no data of their own, as data.partition.every_round deals anew" : "";
+}
 
 ProbeLine::ProbeLine(bool quiet, double budget) : shows_(!quiet && is_terminal(STDERR_FILENO)), budget_(budget) {}
 

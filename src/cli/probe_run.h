@@ -32,6 +32,9 @@ struct ProbeSource {
   uint64_t seed() const { return static_cast<uint64_t>(recipe.run.integer("seed")); }
 };
 
+// Returns the reason why clients can't be compared, or nothing: data that are dealt anew in every round are nobody's own.
+std::string no_own_data(const Recipe& recipe);
+
 // Clients that a probe looks at; others are left out.
 inline constexpr int64_t kProbedClients = 64;
 

@@ -205,6 +205,32 @@ TEST(Noise, EndsWhenItsTimeIsOver) {
   EXPECT_EQ(n.samples, 11);
 }
 
+// Keeps the keys of its draws. All gradients are 1.
+struct KeepsKeys : test::FlatObjective {
+  KeepsKeys() : FlatObjective(2) {}
+  BatchLoss gradient(const BatchKey& draw, const Vec&) override {
+    keys.push_back(draw);
+    g_.fill_(1);
+    return {1, 1};
+  }
+  std::vector<BatchKey> keys;
+};
+
+// Data that are dealt anew in every round are one client's in one round alone: 2 + 2 + 2 draws are its steps 0 to 5.
+TEST(Noise, OfDataDealtAnewIsThatOfOneDeal) {
+  KeepsKeys objective;
+  measure_noise(objective, at::zeros({2}), {.samples = 2, .reference = 2, .principal = 2, .client = 3, .round = 70});
+  ASSERT_EQ(objective.keys.size(), 6u);
+  for (size_t k = 0; k < 6; ++k) {
+    EXPECT_EQ(objective.keys[k].round, 70);
+    EXPECT_EQ(objective.keys[k].client, 3);
+    EXPECT_EQ(objective.keys[k].step, static_cast<int64_t>(k));
+  }
+  KeepsKeys own;
+  measure_noise(own, at::zeros({2}), {.samples = 2, .reference = 2, .principal = 2});
+  for (size_t k = 1; k < 6; ++k) EXPECT_EQ(own.keys.at(k).round, own.keys.at(0).round + static_cast<int64_t>(k));
+}
+
 // ∇f_i − ∇f is the client's tilt less the mean tilt, in each of 16 coordinates: distances 4·(3, 1, 4) and κ² = 16·26/3.
 TEST(Heterogeneity, IsThatOfTheTiltsWithAndWithoutNoise) {
   const auto problem = sum_of(

@@ -4,8 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <set>
 
 #include "analysis/curvature.h"
+#include "analysis/drawn_gradients.h"
 #include "analysis/probed_objective.h"
 #include "analysis/rounds_probe.h"
 #include "analysis/smoothness.h"
@@ -95,6 +97,21 @@ TEST_F(TextProbe, APairSeesTheSameWindowsFromTheZeroState) {
     EXPECT_NEAR(p.smoothness, longest, 0.01 * longest) << tables;
     EXPECT_TRUE(p.counts()) << tables;
     EXPECT_EQ(probe.points().at(1).smoothness, 0) << tables;
+  }
+}
+
+// A window is as long as a normal number of mean 8 and deviation 5, and at least 5. One length alone would make two sizes at
+// most: its own, and what is left at the end of a pass.
+TEST_F(TextProbe, WindowsOfDrawnGradientsHaveTheLengthsOfTraining) {
+  for (const std::string& tables : {lstm, gpt2}) {
+    const auto objective = make_objective(recipe(tables), 3);
+    DrawnGradients gradients(*objective, objective->initial(), 1, 0);
+    std::set<int64_t> sizes;
+    for (int k = 0; k < 40; ++k) {
+      gradients.next(0);
+      sizes.insert(gradients.last().samples);
+    }
+    EXPECT_GT(sizes.size(), 4u) << tables;
   }
 }
 

@@ -13,6 +13,7 @@ import unittest
 from xml.etree import ElementTree
 
 from program import Case, documented, environment, keys_in, read_json
+from test_data import write_idx
 
 EXAMPLE = ["--L0", "1", "--L1", "0.5", "--sigma", "1", "--kappa", "1", "--delta", "2", "--clients", "4", "--epsilon", "0.05"]
 COSTS = ["--step-seconds", "1", "--parameters", "1048576", "--bandwidth", "1048576", "--workers", "2"]
@@ -328,6 +329,22 @@ class Probe(Case):
             self.assertLess(float(next(csv.DictReader(f))["loss"]), 20)
         # Twenty gradients have no 0.95 quantile's interval, and say what it would take.
         self.assertIn("needs at least 72 samples, got 20", constant(found, "sigma")["missing"])
+
+    def test_data_dealt_anew_in_every_round(self):
+        """8 clients, 4 a round, of one class each: any one of them is left out of half of the rounds, and has no data there."""
+        write_idx(self.path("images"), train=60, side=18, classes=3)
+        file = self.path("dealt.toml")
+        with open(file, "w", encoding="utf-8") as f:
+            f.write('data = { name = "idx", root = "%s", batch_size = 4, eval_batch = 7, partition.kind = "one-class", '
+                    'partition.every_round = true }\nmodel = { name = "logistic" }\n'
+                    'algorithm = { name = "celgc", eta = 0.05, gamma = 0.02, interval = 2 }\n'
+                    'clients = { count = 8, participating = 4 }\nschedule = { rounds = 20 }\n' % self.path("images"))
+        done = self.tacet("probe", file, "--out", self.path("dealt"), "--points", "3", "--samples", "20", "--products", "0", "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        found = json.loads(done.stdout)
+        self.assertEqual(found["noise"]["samples"], 20)
+        for told in (found["heterogeneity"]["missing"], constant(found, "kappa")["missing"], found["rounds"]["notes"][0]):
+            self.assertIn("clients have no data of their own", told)
 
     def test_few_points_have_no_line(self):
         done = self.tacet("probe", self.file, "--out", self.path("few"), "--points", "3", "--samples", "20", "--json")
