@@ -67,7 +67,6 @@ void SmoothnessProbe::release() {
 void SmoothnessProbe::visit(int64_t round, const Vec& x) {
   const auto start = Clock::now();
   if (round == before_round_ + 1) points_.push_back(measure(x));
-  before_round_ = -2;
   begin(round, x);
   seconds_ += since(start);
 }
@@ -82,10 +81,9 @@ SmoothnessPoint SmoothnessProbe::close(int64_t round, const Vec& x) {
 }
 
 void SmoothnessProbe::begin(int64_t round, const Vec& x) {
-  if (round % every_ != 0) return;
   if (!before_.defined()) before_ = at::empty_like(x);
   before_.copy_(x);
-  before_round_ = round;
+  before_round_ = round % every_ == 0 ? round : -2;
 }
 
 Score SmoothnessProbe::add_unit(int unit, double part, double factor) {

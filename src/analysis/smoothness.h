@@ -42,10 +42,10 @@ class SmoothnessProbe {
 
   const std::vector<SmoothnessPoint>& points() const { return points_; }
   double seconds() const { return seconds_; }  // that the measuring took
-  Vec last() const { return before_; }         // the latest model that began a pair; undefined before the first
-  // Begins a pair at x, where one is due in this round.
+  Vec last() const { return before_; }         // the latest model that was taken; undefined before the first
+  // Keeps x, with which a pair begins where one is due in this round.
   void begin(int64_t round, const Vec& x);
-  // Gives up the pair that has begun, if any, and its vector.
+  // Gives up the pair that has begun, if any, and the latest model.
   void release();
   // Measures the pair that began in the round before, with x as its other end. Returns it, and adds it to no list.
   SmoothnessPoint close(int64_t round, const Vec& x);
@@ -61,7 +61,7 @@ class SmoothnessProbe {
   std::vector<int> units_;
   std::vector<int64_t> coordinates_;
   int64_t every_, before_round_ = -2;
-  Vec before_, here_, sum_;
+  Vec before_, here_, sum_;  // `before_` has the latest model, whether it began a pair or not
   std::vector<SmoothnessPoint> points_;
   double seconds_ = 0;
 };

@@ -162,7 +162,7 @@ Vec follow_run(const ProbeSource& source, const ProbeArguments& a, Objective& ob
     last = x.clone();
     throw SeenEnough();
   };
-  // In the middle of a round its first model is the latest common one. Where that was not kept, a client's stands for it.
+  // In the middle of a round its first model is the latest common one. Before the first round no client has taken a step.
   const auto in_time = [&] {
     if (line.left(trajectory_share) > 0) return;
     last = probe.last().defined() ? probe.last() : objective.workspace().clone();

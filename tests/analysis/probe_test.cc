@@ -137,6 +137,26 @@ TEST(Smoothness, MeasuresEveryFewRoundsAndPutsTheModelBack) {
   EXPECT_EQ(probe.points()[1].round, 3);
 }
 
+// What is measured behind the pairs is measured at this model, also where the next pair is rounds away, and behind a look at
+// clients, which takes its vector.
+TEST(Smoothness, KeepsTheLatestModelBetweenPairs) {
+  const auto objective = make_function_objective(sum_of(
+                                                     3, [](double x) { return x * x; }, [](double x) { return 2 * x; }),
+                                                 {}, 1);
+  SmoothnessProbe probe(*objective, {0}, 4);
+  for (int t = 0; t < 7; ++t) {
+    const Vec x = at::full({3}, 1.0 / (t + 3));
+    probe.visit(t, x);
+    ASSERT_TRUE(probe.last().defined()) << t;
+    EXPECT_TRUE(at::equal(probe.last(), x)) << t;
+    probe.release();
+    probe.begin(t, x);
+    ASSERT_TRUE(probe.last().defined()) << t;
+    EXPECT_TRUE(at::equal(probe.last(), x)) << t;
+  }
+  EXPECT_EQ(probe.points().size(), 2u) << "from round 0 to 1 and from 4 to 5";
+}
+
 TEST(Noise, OfAGaussianIsFoundAsItWasMade) {
   const auto objective = make_function_objective(sum_of(
                                                      20, [](double x) { return x * x; }, [](double x) { return 2 * x; }),
