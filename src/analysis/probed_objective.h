@@ -8,11 +8,12 @@
 #include <utility>
 #include <vector>
 
+#include "engine/pass_ends.h"
 #include "tacet/objective.h"
 
 namespace tacet {
 
-class ProbedObjective : public Objective {
+class ProbedObjective : public Objective, public PassEnds {
  public:
   // Takes the round and the common model before the round's first gradient. It must leave the objective as it was. What it
   // throws ends the run.
@@ -51,6 +52,9 @@ class ProbedObjective : public Objective {
   int64_t training_samples() const override { return inner_.training_samples(); }
   double client_weight(int client) const override { return inner_.client_weight(client); }
   ClientPass client_pass(int client, int64_t round) override { return inner_.client_pass(client, round); }
+  int64_t steps_to_pass_end(uint64_t seed, int64_t iteration) override {
+    return tacet::steps_to_pass_end(inner_, seed, iteration);
+  }
   int units(const std::string& split) const override { return inner_.units(split); }
   Score evaluate(const std::string& split, int unit, const Vec& x) override { return inner_.evaluate(split, unit, x); }
   std::vector<std::pair<std::string, double>> figures(const Vec& x) override { return inner_.figures(x); }

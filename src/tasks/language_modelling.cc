@@ -11,13 +11,13 @@
 #include "data/record/data_record.h"
 #include "data/text/corpus.h"
 #include "data/text/corpus_batches.h"
+#include "engine/pass_ends.h"
 #include "tacet/algorithm.h"
 #include "tacet/error.h"
 #include "tacet/language_model.h"
 #include "tacet/registry.h"
 #include "tasks/fresh_batches.h"
 #include "tasks/network_task.h"
-#include "tasks/pass_ends.h"
 #include "tasks/run_precision.h"
 
 namespace tacet {

@@ -5,9 +5,9 @@
 #include <vector>
 
 #include "engine/client_sampling.h"
+#include "engine/pass_ends.h"
 #include "recipe/run_options.h"
 #include "tacet/error.h"
-#include "tasks/pass_ends.h"
 
 namespace tacet {
 namespace {

@@ -5,12 +5,12 @@
 #include <cmath>
 #include <sstream>
 
+#include "engine/pass_ends.h"
 #include "engine/tree_sum.h"
 #include "tacet/error.h"
 #include "tacet/group.h"
 #include "tacet/registry.h"
 #include "tasks/data_wait.h"
-#include "tasks/pass_ends.h"
 #include "tasks/run_kernels.h"
 #include "train/client_state.h"
 #include "train/fit.h"

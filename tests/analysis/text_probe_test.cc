@@ -170,5 +170,18 @@ TEST_F(TextProbe, RunsHaveTheBitsOfThoseWithoutAProbe) {
     }
 }
 
+// A client's 4 streams have 141 tokens, so that a pass has some 18 steps of 8 positions, and I = 7 does not divide it.
+TEST_F(TextProbe, RoundsEndWithPassesAsWithoutAProbe) {
+  const Recipe given = recipe(lstm, "name = \"celgc\"\ninterval = 7\naverage_at_pass_end = true\n");
+  const auto objective = make_objective(given, 3);
+  ProbedObjective probed(*objective, {}, [](int64_t, const Vec&) {});
+  Observer quiet;
+  const Result with = train(given, probed, *single_group(), {}, quiet);
+  const Result without = train(given, *single_group(), {}, quiet);
+  EXPECT_EQ(with.iterations, without.iterations);
+  EXPECT_LT(with.iterations, 5 * 7) << "no round ended with a pass";
+  EXPECT_TRUE(at::equal(with.x, without.x));
+}
+
 }  // namespace
 }  // namespace tacet
