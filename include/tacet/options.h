@@ -87,6 +87,7 @@ class Values {
   const Numbers& numbers(const std::string& key) const;
 
   void set(const std::string& key, Value value) { values_[key] = std::move(value); }
+  void erase(const std::string& key) { values_.erase(key); }
   const std::map<std::string, Value>& all() const { return values_; }
 
  private:

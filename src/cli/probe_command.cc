@@ -47,6 +47,8 @@ ProbeSource source_of(const ProbeArguments& a) {
     throw UserError(visible(a.recipe) + ": has no model.safetensors, so it is no run that has ended");
   source.recipe = with_clients(load_recipe(source.run.empty() ? a.recipe : (run / "recipe.toml").string(), a.sets), 1);
   if (!source.run.empty() && fs::exists(run / "data.json", error)) source.recipe.data_record = (run / "data.json").string();
+  // The run's own model is the start, so that the file from which the run started may be gone.
+  if (!source.run.empty()) source.recipe.model.erase("init");
   // A probe looks at no evaluation set, and measures gradients itself.
   if (source.recipe.run.has("eval_train")) source.recipe.run.set("eval_train", false);
   if (source.recipe.run.has("gradient_every")) source.recipe.run.set("gradient_every", 0.0);

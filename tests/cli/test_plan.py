@@ -330,6 +330,18 @@ class Probe(Case):
         # Twenty gradients have no 0.95 quantile's interval, and say what it would take.
         self.assertIn("needs at least 72 samples, got 20", constant(found, "sigma")["missing"])
 
+    def test_a_run_that_began_with_a_model_is_probed_without_it(self):
+        """Its data are as they were, so that nothing is to be warned of."""
+        first = self.train(self.recipe("first.toml"), "first", "--quiet")
+        init = "model.init=" + os.path.join(first, "model.safetensors")
+        second = self.train(self.recipe("second.toml"), "second", "--quiet", "--set", init)
+        shutil.rmtree(first)
+        done = self.tacet("probe", second, "--out", self.path("of-second"), "--points", "2", "--samples", "4", "--rounds", "0",
+                          "--products", "0")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertNotIn("these are not the run's data", done.stderr)
+        self.assertNotIn("model.init", done.stderr)
+
     def test_data_dealt_anew_in_every_round(self):
         """8 clients, 4 a round, of one class each: any one of them is left out of half of the rounds, and has no data there."""
         write_idx(self.path("images"), train=60, side=18, classes=3)
