@@ -61,6 +61,19 @@ bool is_function(const Recipe& recipe) {
   return recipe.data.has("name") && find_dataset(recipe.data.text("name")).task == "function";
 }
 
+// Sets the norm from which whole gradients are clipped, or why there is none.
+void set_clip_threshold(const Values& algorithm, ProbeResult& r) {
+  const auto on = [&](const char* key) { return algorithm.has(key) && algorithm.flag(key); };
+  if (!algorithm.has("gamma") || !std::isfinite(algorithm.number("gamma")) || !(algorithm.number("eta") > 0))
+    r.no_clip_threshold = "the recipe does not clip";
+  else if (on("per_layer"))
+    r.no_clip_threshold = "the recipe clips by layer, and Lemma 1 is about whole gradients";
+  else if (on("per_coordinate"))
+    r.no_clip_threshold = "the recipe clips by coordinate, and Lemma 1 is about whole gradients";
+  else
+    r.clip_threshold = algorithm.number("gamma") / algorithm.number("eta");
+}
+
 ProbeResult begin(const ProbeSource& source, const ProbeArguments& a, const Objective& objective) {
   const Recipe& recipe = source.recipe;
   ProbeResult r;
@@ -73,9 +86,7 @@ ProbeResult begin(const ProbeSource& source, const ProbeArguments& a, const Obje
     r.parameters += l.size;
   }
   r.loss_has_floor = !is_function(recipe);
-  const Values& m = recipe.algorithm;
-  if (m.has("gamma") && std::isfinite(m.number("gamma")) && m.number("eta") > 0)
-    r.clip_threshold = m.number("gamma") / m.number("eta");
+  set_clip_threshold(recipe.algorithm, r);
   return r;
 }
 

@@ -40,7 +40,8 @@ struct ProbeResult {
   std::vector<std::string> layers;
   std::vector<int64_t> layer_sizes;
   double seconds = 0, smoothness_seconds = 0;  // all together; of that, measuring pairs
-  std::optional<double> clip_threshold;        // γ/η of the recipe, where it clips
+  std::optional<double> clip_threshold;        // γ/η of the recipe's base rates, where it clips whole gradients
+  std::string no_clip_threshold;               // why there is none
 
   std::vector<int64_t> units, coordinates;  // of the training set and of x, that pairs are measured on
   bool starts_afresh = false;               // each batch of text starts from the zero state there, as the model carries one

@@ -163,6 +163,8 @@ json L0_json(const ProbeResult& r, uint64_t seed) {
   if (!r.no_points.empty()) return missing(r.no_points);
   return or_missing([&] {
     const SmoothnessFit fit = fit_smoothness(r.points, seed);
+    // The theorems want L₀ > 0, and any such number is true here.
+    if (!(fit.covering > 0)) return missing("every point is below L₁‖∇f‖ alone: give --L0");
     json j = with_interval(fit.covering,
                            {fit.line.intercept_interval.low, std::max(fit.covering, fit.line.intercept_interval.high)});
     j["what"] = "least L0 with which every point is below the line; the interval begins at the fitted line's own start";
@@ -187,11 +189,12 @@ json delta_json(const ProbeResult& r) {
 }
 
 json c_min_json(const ProbeResult& r) {
-  if (!r.clip_threshold) return missing("the recipe does not clip");
+  if (!r.clip_threshold) return missing(r.no_clip_threshold);
   return or_missing([&]() -> json {
     const double share = kept_share(r.noise->along, r.noise->gradient_norms, *r.clip_threshold);
     if (share > 0 && share <= 1)
-      return {{"value", share}, {"what", "Lemma 1 along the mean gradient, at the recipe's threshold gamma/eta"}};
+      return {{"value", share},
+              {"what", "Lemma 1 along the mean gradient, at the threshold gamma/eta of the recipe's base rates"}};
     return missing(
         fmt::format("the estimate along the gradient is {:.3g}, outside of (0, 1]: no gradient or every gradient is "
                     "clipped, or the noise hides their mean",

@@ -358,6 +358,13 @@ class Probe(Case):
         for told in (found["heterogeneity"]["missing"], constant(found, "kappa")["missing"], found["rounds"]["notes"][0]):
             self.assertIn("clients have no data of their own", told)
 
+    def test_no_c_min_where_parts_of_a_gradient_are_clipped(self):
+        for key, told in (("per_layer", "clips by layer"), ("per_coordinate", "clips by coordinate")):
+            done = self.tacet("probe", self.file, "--out", self.path(key), "--points", "2", "--samples", "30", "--rounds", "0",
+                              "--products", "0", "--set", "algorithm.%s=true" % key, "--json")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertIn(told, constant(json.loads(done.stdout), "c_min")["missing"])
+
     def test_few_points_have_no_line(self):
         done = self.tacet("probe", self.file, "--out", self.path("few"), "--points", "3", "--samples", "20", "--json")
         self.assertEqual(done.returncode, 0, done.stderr)
