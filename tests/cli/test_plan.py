@@ -336,7 +336,7 @@ class Probe(Case):
         init = "model.init=" + os.path.join(first, "model.safetensors")
         second = self.train(self.recipe("second.toml"), "second", "--quiet", "--set", init)
         shutil.rmtree(first)
-        done = self.tacet("probe", second, "--out", self.path("of-second"), "--points", "2", "--samples", "4", "--rounds", "0",
+        done = self.tacet("probe", second, "--out", self.path("of-second"), "--points", "3", "--samples", "20", "--rounds", "0",
                           "--products", "0")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertNotIn("these are not the run's data", done.stderr)
@@ -360,7 +360,7 @@ class Probe(Case):
 
     def test_no_c_min_where_parts_of_a_gradient_are_clipped(self):
         for key, told in (("per_layer", "clips by layer"), ("per_coordinate", "clips by coordinate")):
-            done = self.tacet("probe", self.file, "--out", self.path(key), "--points", "2", "--samples", "30", "--rounds", "0",
+            done = self.tacet("probe", self.file, "--out", self.path(key), "--points", "3", "--samples", "30", "--rounds", "0",
                               "--products", "0", "--set", "algorithm.%s=true" % key, "--json")
             self.assertEqual(done.returncode, 0, done.stderr)
             self.assertIn(told, constant(json.loads(done.stdout), "c_min")["missing"])
