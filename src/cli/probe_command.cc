@@ -36,6 +36,18 @@ namespace fs = std::filesystem;
 
 constexpr double noise_share = 0.2, curvature_share = 0.15;  // of the budget; the run has had half, clients get the rest
 
+// Makes the run's own model the start, so that the file from which the run started may be gone, and another one is refused.
+void start_from_the_run(const ProbeArguments& a, Recipe& recipe) {
+  for (const std::string& set : a.sets) {
+    std::string key = set.substr(0, set.find('='));
+    key.erase(key.find_last_not_of(' ') + 1);
+    if (key == "model.init")
+      throw UserError("--set model.init must be left out with a run's folder, whose own model is probed, got " +
+                      visible(set));
+  }
+  recipe.model.erase("init");
+}
+
 ProbeSource source_of(const ProbeArguments& a) {
   ProbeSource source;
   std::error_code error;
@@ -47,8 +59,7 @@ ProbeSource source_of(const ProbeArguments& a) {
     throw UserError(visible(a.recipe) + ": has no model.safetensors, so it is no run that has ended");
   source.recipe = with_clients(load_recipe(source.run.empty() ? a.recipe : (run / "recipe.toml").string(), a.sets), 1);
   if (!source.run.empty() && fs::exists(run / "data.json", error)) source.recipe.data_record = (run / "data.json").string();
-  // The run's own model is the start, so that the file from which the run started may be gone.
-  if (!source.run.empty()) source.recipe.model.erase("init");
+  if (!source.run.empty()) start_from_the_run(a, source.recipe);
   // A probe looks at no evaluation set, and measures gradients itself.
   if (source.recipe.run.has("eval_train")) source.recipe.run.set("eval_train", false);
   if (source.recipe.run.has("gradient_every")) source.recipe.run.set("gradient_every", 0.0);

@@ -341,6 +341,11 @@ class Probe(Case):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertNotIn("these are not the run's data", done.stderr)
         self.assertNotIn("model.init", done.stderr)
+        again = "model.init=" + os.path.join(second, "model.safetensors")
+        other = self.tacet("probe", second, "--out", self.path("other"), "--set", again)
+        self.assertEqual(other.returncode, 2)
+        self.assertIn("--set model.init must be left out with a run's folder, whose own model is probed, got model.init=", other.stderr)
+        self.assertFalse(os.path.exists(self.path("other")))
 
     def test_data_dealt_anew_in_every_round(self):
         """8 clients, 4 a round, of one class each: any one of them is left out of half of the rounds, and has no data there."""
