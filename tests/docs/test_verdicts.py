@@ -6,9 +6,11 @@ import csv
 import importlib.util
 import io
 import json
+import math
 import pathlib
 import re
 import tempfile
+import tomllib
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -16,6 +18,25 @@ SPEC = importlib.util.spec_from_file_location("verdicts", ROOT / "scripts" / "ve
 verdicts = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(verdicts)
 PAGE = (ROOT / "docs" / "results.md").read_text()
+
+# A note of `tacet figure` about a grid.
+CHOICE = re.compile(r"(?P<curve>.+?)(?: at [\w.]+ = \S+)?: (?P<sets>\S+=\S+(?: \S+=\S+)*) is the best of (?P<count>\d+) by \w+"
+                    r"(?:, of which \d+ diverged)?(?P<ends>;.*|)")
+
+
+def grid_of(recipe, curve):
+    """The values of each key of a curve's grid: its own one, or the figure's."""
+    grid = recipe["curves"][curve].get("grid", recipe["figure"].get("grid"))
+    return {key: [float(value) for value in values.split(",")] for key, values in (axis.split("=") for axis in grid)}
+
+
+def ends_of(grid, sets):
+    """What a note has to tell of best values that stand at an end of their grid."""
+    told = []
+    for key, value in (chosen.split("=") for chosen in sets):
+        if min(grid[key]) < max(grid[key]) and float(value) in (min(grid[key]), max(grid[key])):
+            told.append(f" {key} is at the {'lower' if float(value) == min(grid[key]) else 'upper'} end of its grid")
+    return ";" + ",".join(told) if told else ""
 
 
 class ThePage(unittest.TestCase):
@@ -35,6 +56,19 @@ class ThePage(unittest.TestCase):
 
     def test_each_claim_from_a_to_l_has_a_block(self):
         self.assertEqual({name[0] for name in verdicts.CLAIMS}, set("abcdefghijkl"))
+
+    def test_each_kept_choice_is_one_of_the_grid_that_its_recipe_has(self):
+        """A grid that was changed after its figure was kept, and a best value at an end that no note told."""
+        told = 0
+        for path in sorted((ROOT / "docs" / "results").glob("*.json")):
+            recipe = tomllib.loads((ROOT / "recipes" / "figures" / f"{path.stem}.toml").read_text())
+            for note in json.loads(path.read_text())["notes"]:
+                if chosen := CHOICE.fullmatch(note):
+                    told += 1
+                    grid = grid_of(recipe, chosen["curve"])
+                    self.assertEqual(int(chosen["count"]), math.prod(map(len, grid.values())), f"{path.name}: {note}")
+                    self.assertEqual(chosen["ends"], ends_of(grid, chosen["sets"].split()), f"{path.name}: {note}")
+        self.assertGreater(told, 50)
 
     def test_kept_metrics_are_small(self):
         for path in (ROOT / "docs" / "results").glob("*"):
