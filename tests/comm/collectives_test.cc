@@ -1,6 +1,9 @@
 // Collectives of values and bytes whose sizes differ from rank to rank, odd ones and none included.
 #include "comm/collectives.h"
 
+#include <algorithm>
+#include <thread>
+
 #include <gtest/gtest.h>
 
 #include "comm/workers.h"
@@ -46,6 +49,45 @@ TEST(Collectives, InSharedMemory) {
     workers.start_all(4, swap_all);
     EXPECT_EQ(workers.all_said(), std::vector<std::string>(4, "ok"));
   }
+}
+
+// An endpoint that counts in how many exchanges it hears from each of the others.
+class Listening : public Group {
+ public:
+  explicit Listening(std::unique_ptr<Group> group) : group_(std::move(group)), heard_(static_cast<size_t>(size())) {}
+  int rank() const override { return group_->rank(); }
+  int size() const override { return group_->size(); }
+  int64_t bytes_sent() const override { return group_->bytes_sent(); }
+  std::string backend() const override { return group_->backend(); }
+  void exchange(const std::vector<std::vector<Piece>>& to, const std::vector<std::vector<Piece>>& from) override {
+    for (size_t q = 0; q < from.size(); ++q)
+      heard_[q] += std::any_of(from[q].begin(), from[q].end(), [](const Piece& piece) { return piece.bytes > 0; });
+    group_->exchange(to, from);
+  }
+  const std::vector<int>& heard() const { return heard_; }
+
+ private:
+  const std::unique_ptr<Group> group_;
+  std::vector<int> heard_;
+};
+
+// Who had nothing to send or to get went on at once, and took those who still exchanged much for lost. Worker 1 sends 9 MiB
+// to worker 0 in three slices, and worker 2 hears from both in the exchange of sizes and with each slice.
+TEST(Collectives, KeepThoseWhoWaitInformedOfALongTransfer) {
+  const std::string much(9 << 20, 'm');
+  auto groups = thread_groups(3);
+  std::vector<std::thread> workers;
+  for (size_t me = 0; me < 3; ++me)
+    workers.emplace_back([&, me] {
+      Listening group(std::move(groups[me]));
+      std::vector<std::string> send(3);
+      if (me == 1) send[0] = much;
+      const auto got = all_to_all(group, std::move(send));
+      EXPECT_EQ(got[1] == much, me == 0);
+      for (size_t q = 0; q < 3; ++q)
+        EXPECT_EQ(group.heard()[q], q == me ? 0 : 4) << me << " of " << q;
+    });
+  for (std::thread& worker : workers) worker.join();
 }
 
 }  // namespace

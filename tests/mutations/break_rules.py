@@ -142,7 +142,7 @@ RULES = [
     (A + "scaffnew.cc", "shifts are not saved", 'v.clients("shifts", shifts);', ""),
     (A + "des_loc.cc", "first moments are never shared", "if (with_first) share(r, mean[1], first);", ""),
     (A + "des_loc.cc", "second moments get the first's mean", "share(r, mean.back().clamp_min(0), second)", "share(r, mean[1], second)"),
-    (A + "des_loc.cc", "gradients are not shortened", "if (a < eta) g.mul_(a / eta);", ""),
+    (A + "des_loc.cc", "gradients are not shortened", "if (a < eta) g.mul_(a / eta);", "(void)a;"),
     (A + "des_loc.cc", "second moments are not saved", 'v.clients("second_moments", second);', ""),
     (A + "dp_fedavg.cc", "changes are not shortened", "if (length > C) delta_i", "if (length > 1e9 * C) delta_i"),
     (A + "dp_fedavg.cc", "the bit the wrong way round", "length <= C ? 0.5 : -0.5", "length <= C ? -0.5 : 0.5"),
@@ -279,6 +279,7 @@ T = "src/tasks/"
 
 # Rules of rounds that end with passes and of measurements, and the test that must fail.
 OTHERS = [
+    ("src/comm/collectives.cc", "those who wait hear nothing", "const bool in_slices = longest > kSlice;", "const bool in_slices = false;", "comm: Collectives.KeepThoseWhoWaitInformedOfALongTransfer"),
     ("src/engine/parts.cc", "blocks are dealt by their number alone", "(blocks - 1) % count", "std::min(blocks - 1, count - 1)", "engine: Parts.AreBlocksInTurn"),
     ("src/figure/figure_tuning.cc", "the grid's last values are taken", "results.groups[results.best.value_or(0)].settings", "results.groups.back().settings", "figure: FigureTuning.TakesTheBestValuesForAllSeeds"),
     ("src/figure/figure_tuning.cc", "points that have not ended are passed over", "if (state.kind == PointState::Kind::done || state.kind == PointState::Kind::diverged) continue;", "if (state.kind != PointState::Kind::failed) continue;", "figure: FigureTuning.LeavesOutWhatHasDivergedAndNeedsAnEndOfAllOthers"),
