@@ -34,8 +34,8 @@ void barrier(Group& group);
 // Returns `mine` of every rank, in rank order, on all ranks. Collective.
 std::vector<int64_t> all_gather_values(Group& group, const std::vector<int64_t>& mine);
 
-// Sends send[q] to rank q and returns the bytes that came from each rank; this rank's own entry is handed back. Much is sent in
-// slices, so that no rank waits for longer than one of them takes. Collective.
+// Sends send[q] to rank q and returns the bytes that came from each rank; this rank's own entry is handed back. Much is sent
+// in slices, so that no rank waits for longer than one of them takes. Collective.
 std::vector<std::string> all_to_all(Group& group, std::vector<std::string> send);
 
 }  // namespace tacet

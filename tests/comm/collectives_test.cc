@@ -84,8 +84,7 @@ TEST(Collectives, KeepThoseWhoWaitInformedOfALongTransfer) {
       if (me == 1) send[0] = much;
       const auto got = all_to_all(group, std::move(send));
       EXPECT_EQ(got[1] == much, me == 0);
-      for (size_t q = 0; q < 3; ++q)
-        EXPECT_EQ(group.heard()[q], q == me ? 0 : 4) << me << " of " << q;
+      for (size_t q = 0; q < 3; ++q) EXPECT_EQ(group.heard()[q], q == me ? 0 : 4) << me << " of " << q;
     });
   for (std::thread& worker : workers) worker.join();
 }
