@@ -139,18 +139,19 @@ class Launcher {
   }
 
   // Starts a lost worker again and returns true. When no restart is left, or the system has no room for a process, tells the
-  // others and returns false.
+  // user and the others, and returns false.
   bool replaced(Worker& worker) {
     const bool lost = worker.killed() || worker.ended_with(kStranded);
     if (!options_.supervise || stage_ != kRunning || !lost) return false;
+    worker.show(true);
+    const std::string all = std::to_string(options_.restarts);
     if (restarts_ >= options_.restarts) {
+      tell(end_of(worker) + "; it is not started again (restarts left: 0 of " + all + ")");
       say_nobody_comes();
       return false;
     }
     ++restarts_;
-    worker.show(true);
-    tell("worker " + std::to_string(place_.rank + worker.rank()) + " " + worker.how_it_ended() + "; it is started again (" +
-         std::to_string(restarts_) + " of " + std::to_string(options_.restarts) + ")");
+    tell(end_of(worker) + "; it is started again (" + std::to_string(restarts_) + " of " + all + ")");
     restarted_.insert(worker.rank());
     try {
       start(worker, true);
@@ -177,6 +178,20 @@ class Launcher {
     } catch (const std::exception&) {
       // Then they wait until their time limit.
     }
+  }
+
+  // Returns true if the workers have finished a run of tacet's. In it the others did what a lost worker had to do.
+  bool run_is_done() const {
+    try {
+      return store_ && StoreClient(place_.address, place_.port, 1, options_.token).check({kRunIsDone});
+    } catch (const std::exception&) {
+      return false;
+    }
+  }
+
+  // Returns "worker 1 was killed by signal 9".
+  std::string end_of(const Worker& worker) const {
+    return "worker " + std::to_string(place_.rank + worker.rank()) + " " + worker.how_it_ended();
   }
 
   void pass_signals_on() {
@@ -235,9 +250,12 @@ class Launcher {
 
   int verdict() const {
     if (signal_ != 0) return 128 + signal_;
-    // Lost workers don't spoil what the others have finished. A user's own program that fails does.
-    const bool finished = options_.supervise && any_good_ && (!options_.foreign || stage_ == kRunning);
-    if (failures_.empty() || finished) return 0;
+    if (failures_.empty()) return 0;
+    // Lost workers don't spoil what the others have finished. A user's own program that fails does. One that is killed does
+    // as well, unless a run was finished: nobody else takes over a part of the user's own.
+    const bool finished = options_.supervise && any_good_;
+    const bool killed = std::all_of(failures_.begin(), failures_.end(), [&](int r) { return workers_[r].killed(); });
+    if (finished && (!options_.foreign || (killed && run_is_done()))) return 0;
     const auto first = std::find_if(failures_.begin(), failures_.end(),
                                     [&](int r) { return !workers_[r].ended_with(kPeerLost) && !workers_[r].stopped(); });
     const Worker& worker = workers_[first != failures_.end() ? *first : failures_[0]];
@@ -246,7 +264,7 @@ class Launcher {
       tell("the run was stopped by a signal to another worker; --resume goes on");
       return 128 + SIGTERM;
     }
-    tell("worker " + std::to_string(place_.rank + worker.rank()) + " " + worker.how_it_ended() + "; the run was ended");
+    tell(end_of(worker) + (finished && killed ? ", and nobody has taken over its part" : "; the run was ended"));
     return kPeerLost;
   }
 

@@ -15,10 +15,12 @@
 #include <memory>
 #include <sstream>
 
+#include "comm/rendezvous/store.h"
 #include "launch/launch.h"
 #include "support/error_of.h"
 #include "support/temp_folder.h"
 #include "tacet/error.h"
+#include "tacet/membership.h"
 
 namespace tacet {
 namespace {
@@ -214,8 +216,9 @@ TEST_F(Launch, AWorkerThatComesBackWithAMistakeDoesNotEndTheOthers) {
 
 TEST_F(Launch, AProgramThatIsGoneDoesNotEndTheOthers) {
   foreign_ = supervise_ = true;
-  const Ended ended = launch(2, "test $RANK = 1 && { sleep 0.3; rm $F/worker; kill -9 $$; }; sleep 1");
-  EXPECT_EQ(ended.code, 0);
+  const Ended ended = launch(2, "test $RANK = 1 && { sleep 0.3; rm $F/worker; kill -9 $$; }; sleep 1; echo finished");
+  EXPECT_EQ(ended.code, 3);  // nobody does its part
+  EXPECT_EQ(ended.out, "finished\n");
   EXPECT_NE(ended.err.find("No such file or directory; the others go on without it\n"), std::string::npos) << ended.err;
 }
 
@@ -270,12 +273,33 @@ TEST_F(Launch, AForeignProgramThatFailsAfterAnotherEndedWell) {
   EXPECT_EQ(ended.err, "tacet: worker 0 ended with exit code 1; the run was ended\n");
 }
 
-// The others have done what a lost worker had to do.
+constexpr const char* kKilledTwice =
+    "tacet: worker 1 was killed by signal 9; it is started again (1 of 1)\n"
+    "tacet: worker 1 was killed by signal 9; it is not started again (restarts left: 0 of 1)\n";
+
+// Its part may be a shard that nobody else has. It does not matter who ends first.
 TEST_F(Launch, AForeignProgramThatIsKilledTooOften) {
   foreign_ = supervise_ = true;
-  const Ended ended = launch(2, "test $RANK = 1 && kill -9 $$; sleep 0.5");
+  for (const char* script : {"test $RANK = 1 && kill -9 $$; sleep 0.5", "test $RANK = 0 && exit 0; sleep 0.3; kill -9 $$"}) {
+    const Ended ended = launch(2, script);
+    EXPECT_EQ(ended.code, 3);
+    EXPECT_EQ(ended.err,
+              std::string(kKilledTwice) + "tacet: worker 1 was killed by signal 9, and nobody has taken over its part\n");
+  }
+}
+
+// As in a script that calls tacet.train: the others have done what the lost worker had to do, and say that the run is done.
+TEST_F(Launch, AForeignProgramThatIsKilledInARunThatTheOthersFinish) {
+  foreign_ = supervise_ = true;
+  work_ = [](bool) {
+    if (std::getenv("RANK")[0] == '1') ::kill(::getpid(), SIGKILL);
+    ::usleep(500000);
+    StoreClient(std::getenv("MASTER_ADDR"), std::stoi(std::getenv("MASTER_PORT")), 5).set(kRunIsDone, "1");
+    return 0;
+  };
+  const Ended ended = launch(2, "");
   EXPECT_EQ(ended.code, 0);
-  EXPECT_EQ(ended.err, "tacet: worker 1 was killed by signal 9; it is started again (1 of 1)\n");
+  EXPECT_EQ(ended.err, kKilledTwice);
 }
 
 TEST_F(Launch, WhoEndsTooLateIsNamed) {
