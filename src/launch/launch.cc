@@ -141,7 +141,7 @@ class Launcher {
   // Starts a lost worker again and returns true. When no restart is left, or the system has no room for a process, tells the
   // user and the others, and returns false.
   bool replaced(Worker& worker) {
-    const bool lost = worker.killed() || worker.ended_with(kStranded);
+    const bool lost = worker.killed() || ended_as_ours(worker, kStranded);
     if (!options_.supervise || stage_ != kRunning || !lost) return false;
     worker.show(true);
     const std::string all = std::to_string(options_.restarts);
@@ -166,7 +166,7 @@ class Launcher {
   // Returns true for a worker that came back other than it was, as after a change of the recipe's file. It tells the user's
   // mistake itself, and the run goes on without it.
   bool sent_away(const Worker& worker) {
-    const bool away = !options_.foreign && restarted_.count(worker.rank()) > 0 && worker.ended_with(kUserMistake);
+    const bool away = restarted_.count(worker.rank()) > 0 && ended_as_ours(worker, kUserMistake);
     if (away) say_nobody_comes();
     return away;
   }
@@ -189,9 +189,14 @@ class Launcher {
     }
   }
 
+  // Returns true for a worker of ours that has ended with one of the codes by which it talks to the launcher. A user's own
+  // program may mean anything by them.
+  bool ended_as_ours(const Worker& worker, int code) const { return !options_.foreign && worker.ended_with(code); }
+
   // Returns "worker 1 was killed by signal 9".
   std::string end_of(const Worker& worker) const {
-    return "worker " + std::to_string(place_.rank + worker.rank()) + " " + worker.how_it_ended();
+    const std::string how = ended_as_ours(worker, kStranded) ? "lost the other workers" : worker.how_it_ended();
+    return "worker " + std::to_string(place_.rank + worker.rank()) + " " + how;
   }
 
   void pass_signals_on() {
@@ -260,7 +265,7 @@ class Launcher {
                                     [&](int r) { return !workers_[r].ended_with(kPeerLost) && !workers_[r].stopped(); });
     const Worker& worker = workers_[first != failures_.end() ? *first : failures_[0]];
     if (worker.ended_with(kUserMistake)) return kUserMistake;
-    if (worker.ended_with(kStopped)) {
+    if (ended_as_ours(worker, kStopped)) {
       tell("the run was stopped by a signal to another worker; --resume goes on");
       return 128 + SIGTERM;
     }

@@ -20,7 +20,7 @@ inline constexpr const char* kLaunchedOption = "--launched";
 inline constexpr const char* kRejoinOption = "--rejoin";
 
 // Exit code of a worker that can only start anew. It is started again like a killed one, and counts as exit code 3
-// otherwise.
+// otherwise. This code and the next mean nothing where the program is `foreign`: tacet.train ends none with them.
 inline constexpr int kStranded = 75;
 
 // Exit code of a launcher's worker whose run stopped with a checkpoint. Where the launcher itself had no signal, another
@@ -34,7 +34,7 @@ struct LaunchOptions {
   std::function<int(bool rejoins)> work = {};
   std::function<pid_t()> fork = ::fork;  // makes the copies, for `work` whose runtime must know of a fork
   bool foreign = false;                  // the program is the user's own: it gets no options of ours
-  // A worker that is killed, or gives up with exit code 3, is started again with kRejoinOption behind its arguments,
+  // A worker that is killed, or ends with kStranded, is started again with kRejoinOption behind its arguments,
   // `restarts` times in all; when no more are left, the others go on alone. 0 workers may be lost unless this is set.
   bool supervise = false;
   int restarts = 0;

@@ -12,8 +12,6 @@
 #include <filesystem>
 #include <utility>
 
-#include "launch/launch.h"
-
 namespace tacet {
 namespace {
 
@@ -143,7 +141,6 @@ bool Worker::killed() const { return !running_ && WIFSIGNALED(status_); }
 bool Worker::ended_with(int code) const { return !running_ && WIFEXITED(status_) && WEXITSTATUS(status_) == code; }
 
 std::string Worker::how_it_ended() const {
-  if (ended_with(kStranded)) return "lost the other workers";
   return WIFSIGNALED(status_) ? "was killed by signal " + std::to_string(WTERMSIG(status_))
                               : "ended with exit code " + std::to_string(WEXITSTATUS(status_));
 }

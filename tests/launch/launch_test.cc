@@ -273,6 +273,16 @@ TEST_F(Launch, AForeignProgramThatFailsAfterAnotherEndedWell) {
   EXPECT_EQ(ended.err, "tacet: worker 0 ended with exit code 1; the run was ended\n");
 }
 
+// 75 and 76 are codes by which our own workers talk to the launcher. To others 75 is EX_TEMPFAIL.
+TEST_F(Launch, AForeignProgramsExitCodesAreItsOwn) {
+  foreign_ = supervise_ = true;
+  for (const int code : {75, 76}) {
+    const Ended ended = launch(2, "test $RANK = 0 && exit 0; exit " + std::to_string(code));
+    EXPECT_EQ(ended.code, 3);
+    EXPECT_EQ(ended.err, "tacet: worker 1 ended with exit code " + std::to_string(code) + "; the run was ended\n");
+  }
+}
+
 constexpr const char* kKilledTwice =
     "tacet: worker 1 was killed by signal 9; it is started again (1 of 1)\n"
     "tacet: worker 1 was killed by signal 9; it is not started again (restarts left: 0 of 1)\n";

@@ -288,6 +288,7 @@ OTHERS = [
     ("src/engine/round.cc", "a skipped batch leaves its statistics", "if (before.defined()) buffers.copy_(before);", "", "engine: RoundTest.ASkippedGradientHasNoLength"),
     ("src/engine/random.cc", "a large item runs into the next part", "k < 256 && words <= part_words", "k < 256", "engine: Stream.AnItemIsAPartOrAStepOfItsOwn"),
     ("src/models/images/image_layers.cc", "a normal takes one word", "(init == Init::he ? 4 : 1)", "1", "models: ImageModels.ALargeLayerDrawsNothingOfTheNext"),
+    ("src/launch/launch.cc", "exit codes of a user's program are ours", "return !options_.foreign && worker.ended_with(code);", "return worker.ended_with(code);", "launch: Launch.AForeignProgramsExitCodesAreItsOwn"),
     ("src/launch/launch.cc", "a killed worker of any program has had its part done", "(killed && run_is_done())", "killed", "launch: Launch.AForeignProgramThatIsKilledTooOften"),
     ("src/comm/rendezvous/server.cc", "a silent client is never asked", "      keep_alive(socket.get());", "", "comm: Store.AsksASilentClientWhetherItIsThere"),
     ("src/data/files/unpacked.cc", "bytes behind a member are passed over", "if (buffer_[begin_] != 0) given_", "if (false) given_", "data: TextLines.ReadsEveryGzipMember"),
