@@ -4,11 +4,13 @@
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <sys/socket.h>
+#include <sys/types.h>
 #include <unistd.h>
 
 #include <charconv>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 
 #include "base/files.h"
 #include "base/places.h"
@@ -20,6 +22,7 @@ namespace {
 constexpr int kMostProcesses = 2000;  // as many as the rendezvous has connections for (StoreLimits)
 // The ports for jobs, below those that Linux gives to outgoing connections and above those of services.
 constexpr int kFirstPort = 20000, kPorts = 10000;
+constexpr int kMostAncestors = 64;  // between a rank and Hydra's helper
 
 bool is_set(const char* name) { return std::getenv(name) != nullptr; }
 
@@ -55,6 +58,34 @@ int port_of_job(const std::string& job) {
   return kFirstPort + static_cast<int>(hash % kPorts);
 }
 
+// Returns true if the process was started with a rank of Hydra's. Returns false as well where /proc does not tell.
+bool has_hydras_rank(pid_t process) {
+  std::ifstream variables("/proc/" + std::to_string(process) + "/environ");
+  for (std::string one; std::getline(variables, one, '\0');)
+    if (one.rfind("PMI_RANK=", 0) == 0) return true;
+  return false;
+}
+
+// Returns the process that started another one; 0 where /proc does not tell.
+pid_t parent_of(pid_t process) {
+  std::ifstream status("/proc/" + std::to_string(process) + "/status");
+  for (std::string line; std::getline(status, line);)
+    if (line.rfind("PPid:", 0) == 0) return std::stoi(line.substr(5));
+  return 0;
+}
+
+// Returns Hydra's helper, which started all ranks of this machine: the nearest ancestor without a rank. Those between are
+// the rank's own, such as the shell of a script that runs the command. Where /proc can't be read it is the parent.
+pid_t hydras_helper() {
+  pid_t process = ::getppid();
+  for (int k = 0; k < kMostAncestors && has_hydras_rank(process); ++k) {
+    const pid_t parent = parent_of(process);
+    if (parent <= 0) break;
+    process = parent;
+  }
+  return process;
+}
+
 // Returns the first address that is not loopback in "714997760.0;tcp://192.168.1.5,10.0.0.5:44989;tcp6://…".
 std::string address_in_uri(const std::string& uri) {
   const size_t begin = uri.find("tcp://");
@@ -82,10 +113,11 @@ std::optional<Job> job_from_environment() {
     return Job{"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE",
                variable("OMPI_COMM_WORLD_LOCAL_SIZE") == variable("OMPI_COMM_WORLD_SIZE"),
                address_in_uri(variable("OMPI_MCA_orte_hnp_uri")), variable("PMIX_NAMESPACE")};
-  // Hydra may itself start its helpers with srun, whose variables then say nothing about ranks. All of one machine are
-  // children of one such helper.
+  // Hydra may itself start its helpers with srun, whose variables then say nothing about ranks. All ranks of one machine
+  // come from one such helper.
   if (is_set("PMI_RANK") && is_set("MPI_LOCALNRANKS"))
-    return Job{"PMI_RANK", "PMI_SIZE", variable("MPI_LOCALNRANKS") == variable("PMI_SIZE"), "", std::to_string(::getppid())};
+    return Job{"PMI_RANK", "PMI_SIZE", variable("MPI_LOCALNRANKS") == variable("PMI_SIZE"), "",
+               std::to_string(hydras_helper())};
   if (is_set("SLURM_PROCID") && is_set("SLURM_STEP_ID")) {
     const std::string nodes =
         variable("SLURM_STEP_NODELIST").empty() ? variable("SLURM_JOB_NODELIST") : variable("SLURM_STEP_NODELIST");

@@ -30,22 +30,29 @@ class Clusters(Case):
 
     # --- launchers
 
-    def mpirun(self, name, *options):
+    def mpirun(self, name, *options, out=None, wrapper=()):
+        out = out or name
         program = shutil.which(name)
         if program is None:
             print("%s: left out, it is not installed" % name)
             self.skipTest("%s is not installed" % name)
-        done = subprocess.run([program, *options, "-n", "2", COMMAND, "train", self.file, "--out", self.path(name)],
+        done = subprocess.run([program, *options, "-n", "2", *wrapper, COMMAND, "train", self.file, "--out", self.path(out)],
                               cwd=self.folder, env=environment(OMPI_MCA_rmaps_base_oversubscribe="1"),
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LIMIT, check=False)
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertLikeAlone(name, 2)
+        self.assertLikeAlone(out, 2)
 
     def test_open_mpi(self):
         self.mpirun("mpirun.openmpi", *(["--allow-run-as-root"] if os.geteuid() == 0 else []), "--oversubscribe")
 
     def test_mpich(self):
         self.mpirun("mpirun.mpich")
+
+    def test_mpich_starts_a_script(self):
+        # Each rank's command then has a shell of its own for its parent, and here one more above that. Neither is replaced by
+        # its last command.
+        through = ["sh", "-c", '"$@"; exit $?', "sh"]
+        self.mpirun("mpirun.mpich", out="mpich-script", wrapper=through + through)
 
     def test_srun(self):
         # Not srun itself: the variables that it sets, for two nodes whose names are loopback addresses.
