@@ -114,7 +114,7 @@ RULES = [
     ("src/engine/sparse_coding.cc", "the mean is not added to a code's value", "mean + sum[c] / count[c]", "sum[c] / count[c]"),
     ("src/engine/sparse_coding.cc", "codes are rounded down", "std::nearbyint(off / step + 2)", "std::floor(off / step + 2)"),
     ("src/engine/sparse_coding.cc", "vectors have a matrix' chunks", "layer.shape.size() > 1 ?", "layer.shape.size() > 0 ?"),
-    ("src/engine/message_coding.cc", "β of topk is 1", "given[i] += kept * residual[at + i]", "given[i] += residual[at + i]"),
+    ("src/engine/message_coding.cc", "β of topk is 1", "const auto kept = static_cast<float>(beta);", "const auto kept = beta > 0 ? 1.0f : 0.0f;"),
     ("src/engine/message_coding.cc", "topk keeps what it has sent", "residual[at + i] = given[i] - sent[i];", "residual[at + i] = given[i];"),
     ("src/engine/message_coding.cc", "all parts share one residual", "static_cast<size_t>(of.part) + 2;", "0;"),
     (A + "fed_nova.cc", "changes are not divided", "(x - y) / a :", "(x - y) :"),
