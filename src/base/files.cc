@@ -70,8 +70,36 @@ void sync(const std::string& path) {
   if (file.get() >= 0) ::fsync(file.get());
 }
 
-AtomicFile::AtomicFile(const std::string& path, const std::string& side)
-    : path_(path), side_(side), file_(::open(side.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)) {
+namespace {
+
+// Returns where the links at `path` end, so that a rename to there keeps them. Throws WriteError for what no file replaces.
+std::string end_of_links(const std::string& path) {
+  struct stat info {};
+  if (::stat(path.c_str(), &info) == 0) {
+    if (S_ISDIR(info.st_mode)) throw WriteError(path + ": must be a file to write, got a folder");
+    if (!S_ISREG(info.st_mode))
+      throw WriteError(path +
+                       ": must be a file to write, got a device, pipe or socket, which is never replaced: give a plain file "
+                       "or a new name");
+  } else if (errno != ENOENT) {  // such as a stranger's link in /tmp, which the system does not let root follow
+    throw WriteError(path + ": can't create the file: " + std::strerror(errno));
+  }
+  fs::path end = path;
+  for (int links = 0; links < 40; ++links) {  // the system follows no more
+    std::error_code no_link;
+    const fs::path next = fs::read_symlink(end, no_link);
+    if (no_link) break;
+    end = end.parent_path() / next;
+  }
+  return end.string();
+}
+
+}  // namespace
+
+AtomicFile::AtomicFile(const std::string& path, const std::string& side) : path_(end_of_links(path)), side_(side) {
+  // A link may lead to another file system, to which no rename reaches.
+  if (path_ != path) side_ = (fs::path(path_).parent_path() / fs::path(side).filename()).string();
+  file_ = Fd(::open(side_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
   if (file_.get() < 0) fail("create the file");
 }
 
@@ -98,7 +126,7 @@ void write_atomically(const std::string& path, const std::vector<std::string_vie
   AtomicFile file(path);
   for (const std::string_view piece : pieces) file.write(piece);
   file.commit();
-  const std::string folder = fs::path(path).parent_path().string();
+  const std::string folder = fs::path(file.path()).parent_path().string();
   sync(folder.empty() ? "." : folder);
 }
 

@@ -57,17 +57,20 @@ struct WriteError : UserError {
 };
 
 // A file that appears whole or not at all: written aside, synced, renamed. An older file of that name stays as it is until
-// then. Without commit() the file aside is removed.
+// then. Without commit() the file aside is removed. A symbolic link stays, and the file at its end is the one written. A
+// folder, device, pipe or socket of that name is refused.
 class AtomicFile {
  public:
-  // Creates `side`, the place aside. Throws WriteError.
+  // Creates `side`, the place aside, in the folder of the file. Behind a link it lies in the folder of the link's end.
+  // Throws WriteError.
   explicit AtomicFile(const std::string& path) : AtomicFile(path, path + ".part") {}
   AtomicFile(const std::string& path, const std::string& side);
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;
   ~AtomicFile();
-  void write(std::string_view bytes);  // throws WriteError
-  void commit();                       // throws WriteError
+  void write(std::string_view bytes);                // throws WriteError
+  void commit();                                     // throws WriteError
+  const std::string& path() const { return path_; }  // the end of the links
 
  private:
   [[noreturn]] void fail(const std::string& what);

@@ -72,9 +72,52 @@ TEST_F(Files, AppearWholeOrNotAtAll) {
 TEST_F(Files, ThatCannotBeWrittenAreNamed) {
   EXPECT_THROW(write_atomically(folder.path("no/x"), "1"), WriteError);
   fs::create_directory(folder.path("taken"));
-  write_atomically(folder.path("taken/y"), "1");
-  EXPECT_NE(complaint_of([&] { write_atomically(folder.path("taken"), "1"); }).find("can't rename"), std::string::npos);
-  EXPECT_EQ(count(), 1u);
+  EXPECT_EQ(complaint_of([&] { write_atomically(folder.path("taken"), "1"); }),
+            folder.path("taken") + ": must be a file to write, got a folder");
+  {
+    AtomicFile file(folder.path("late"));
+    fs::create_directory(folder.path("late"));
+    EXPECT_NE(complaint_of([&] { file.commit(); }).find("can't rename"), std::string::npos);
+  }
+  EXPECT_EQ(count(), 2u) << "what was written aside is gone";
+}
+
+TEST_F(Files, AreWrittenAtTheEndOfTheirLinks) {
+  fs::create_directory(folder.path("far"));
+  write_atomically(folder.path("far/x"), "old");
+  fs::create_symlink("far/x", folder.path("near"));
+  fs::create_symlink(folder.path("near"), folder.path("way"));
+  fs::create_symlink("far/none", folder.path("to_nowhere"));
+  {
+    AtomicFile file(folder.path("way"));
+    EXPECT_TRUE(fs::exists(folder.path("far/way.part"))) << "on the file system of the link's end";
+    file.write("new");
+    file.commit();
+  }
+  write_atomically(folder.path("to_nowhere"), "first");
+  EXPECT_EQ(read_file(folder.path("far/x")), "new");
+  EXPECT_EQ(read_file(folder.path("far/none")), "first");
+  for (const char* name : {"near", "way", "to_nowhere"}) EXPECT_TRUE(fs::is_symlink(folder.path(name))) << name;
+  EXPECT_EQ(count(), 4u);
+  fs::create_symlink("circle", folder.path("circle"));
+  EXPECT_THROW(write_atomically(folder.path("circle"), "1"), WriteError);
+  EXPECT_TRUE(fs::is_symlink(folder.path("circle")));
+}
+
+// A pipe stands for /dev/null, which root could lose here.
+TEST_F(Files, ReplaceNothingThatIsNoFile) {
+  ASSERT_EQ(::mkfifo(folder.path("pipe").c_str(), 0600), 0);
+  fs::create_symlink("pipe", folder.path("link"));
+  for (const char* name : {"pipe", "link"}) {
+    const std::string path = folder.path(name);
+    EXPECT_EQ(complaint_of([&] { write_atomically(path, "1"); }),
+              path +
+                  ": must be a file to write, got a device, pipe or socket, which is never replaced: give a plain file or "
+                  "a new name");
+  }
+  EXPECT_TRUE(fs::is_fifo(folder.path("pipe")));
+  EXPECT_TRUE(fs::is_symlink(folder.path("link")));
+  EXPECT_EQ(count(), 2u);
 }
 
 TEST_F(Files, LinesWithoutAnEndAreLeftOut) {

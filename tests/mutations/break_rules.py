@@ -280,6 +280,8 @@ T = "src/tasks/"
 # Rules of rounds that end with passes and of measurements, and the test that must fail.
 OTHERS = [
     ("src/comm/collectives.cc", "those who wait hear nothing", "const bool in_slices = longest > kSlice;", "const bool in_slices = false;", "comm: Collectives.KeepThoseWhoWaitInformedOfALongTransfer"),
+    ("src/base/files.cc", "a file replaces a pipe", "if (!S_ISREG(info.st_mode))\n      throw WriteError(", "if (false)\n      throw WriteError(", "base: Files.ReplaceNothingThatIsNoFile"),
+    ("src/base/files.cc", "a file replaces a link", "end = end.parent_path() / next;", "break;", "base: Files.AreWrittenAtTheEndOfTheirLinks"),
     ("src/engine/parts.cc", "blocks are dealt by their number alone", "(blocks - 1) % count", "std::min(blocks - 1, count - 1)", "engine: Parts.AreBlocksInTurn"),
     ("src/figure/figure_tuning.cc", "the grid's last values are taken", "results.groups[results.best.value_or(0)].settings", "results.groups.back().settings", "figure: FigureTuning.TakesTheBestValuesForAllSeeds"),
     ("src/figure/figure_tuning.cc", "points that have not ended are passed over", "if (state.kind == PointState::Kind::done || state.kind == PointState::Kind::diverged) continue;", "if (state.kind != PointState::Kind::failed) continue;", "figure: FigureTuning.LeavesOutWhatHasDivergedAndNeedsAnEndOfAllOthers"),
