@@ -9,7 +9,8 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
+#include <sstream>
+#include <system_error>
 
 namespace tacet {
 
@@ -44,7 +45,9 @@ std::string read_file(const std::string& path) {
 }
 
 std::vector<std::string> read_lines(const std::string& path) {
-  std::ifstream in(path);
+  std::error_code error;
+  if (fs::status(path, error).type() == fs::file_type::not_found) return {};
+  std::istringstream in(read_file(path));
   std::vector<std::string> lines;
   for (std::string line; std::getline(in, line) && !in.eof();) lines.push_back(line);
   return lines;

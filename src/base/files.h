@@ -41,8 +41,8 @@ Fd open_plain_file(const std::string& path, size_t& size);
 // Returns all bytes of a plain file. Throws UserError naming the file and, where it matters, the byte.
 std::string read_file(const std::string& path);
 
-// Returns the whole lines of a text file without their ends, none where the file can't be read. A last line that lacks its
-// end is left out: its writer is still at it.
+// Returns the whole lines of a text file without their ends, none where there is no such file. A last line that lacks its
+// end is left out: its writer is still at it. Throws UserError for a file that is there and can't be read.
 std::vector<std::string> read_lines(const std::string& path);
 
 // Writes all of `bytes`, waiting where the descriptor does not block. Returns false, with errno, when that fails.

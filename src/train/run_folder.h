@@ -45,7 +45,7 @@ void check_contents(const std::string& out, bool resume);
 // Cuts metrics.jsonl behind the lines of a checkpoint, for a resume from it, and returns its bytes. `bytes` is the length of
 // the log at the checkpoint. A later leader may have written these rounds again, in lines of other lengths, so rounds
 // decide. The file is copied and renamed, so that a worker that still writes into the old one does no harm. Throws UserError
-// when lines are missing.
+// when lines are missing or can't be read.
 int64_t cut_log(const std::string& path, int64_t bytes, const LogEnd& end);
 
 // Returns a number for JSON, null when it is not finite.

@@ -85,15 +85,18 @@ void RunLog::open(bool resume) {
 
 void RunLog::acquire() {
   opened_ = true;
+  const std::string path = file("metrics.jsonl");
+  std::vector<std::string> lines = read_lines(path);  // first of all, as nothing is written where that fails
+  if (static_cast<int64_t>(lines.size()) > lines_) lines.resize(static_cast<size_t>(lines_));
+  const int64_t missing = lines_ - static_cast<int64_t>(lines.size());
+  if (missing > static_cast<int64_t>(recent_.size()))
+    throw UserError(path + ": lost lines while this worker took it over, and has " + std::to_string(lines.size()) +
+                    " now: another program is changing it");
+  lines.insert(lines.end(), recent_.end() - missing, recent_.end());
   std::error_code error;
   fs::create_directories(folder_, error);
   write_atomically(file("recipe.toml"), to_toml(run_.recipe));
   if (!run_.data_record.empty()) write_atomically(file("data.json"), run_.data_record);
-  const std::string path = file("metrics.jsonl");
-  std::vector<std::string> lines = read_lines(path);
-  if (static_cast<int64_t>(lines.size()) > lines_) lines.resize(static_cast<size_t>(lines_));
-  const int64_t missing = std::min(lines_ - static_cast<int64_t>(lines.size()), static_cast<int64_t>(recent_.size()));
-  lines.insert(lines.end(), recent_.end() - missing, recent_.end());
   std::string text;
   for (const std::string& line : lines) text += line + "\n";
   close();
@@ -337,6 +340,13 @@ void RunLog::roll_back() {
 
 int64_t RunLog::lines_in_file() const {
   return writes() ? static_cast<int64_t>(read_lines(file("metrics.jsonl")).size()) : 0;
+}
+
+int64_t RunLog::drop_lost(int64_t there) {
+  const int64_t most = std::min(lines_, there + static_cast<int64_t>(recent_.size()));
+  const int64_t lost = lines_ - most;
+  set_lines(most);
+  return lost;
 }
 
 std::string RunLog::recent() const {

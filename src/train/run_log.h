@@ -40,7 +40,8 @@ class RunLog {
   // Creates the folder's files, or continues those that a resume finds.
   void open(bool resume);
   // Makes the files of a run under way this worker's. Copies and renames the log. A worker that was taken for lost and wakes
-  // up in the middle of a write then writes into a file that nobody reads any more.
+  // up in the middle of a write then writes into a file that nobody reads any more. Throws UserError, and then changes
+  // nothing, where the log can't be read. REQUIRES: drop_lost() on all ranks.
   void acquire();
   void close() { log_ = MetricsLog(); }
   void write_summary(const std::string& status, const nlohmann::json& more);
@@ -79,9 +80,12 @@ class RunLog {
   // ---- for the workers of a new group, who must all count the same lines ----
 
   int64_t lines() const { return lines_; }
-  int64_t lines_in_file() const;  // 0 where this worker does not write
+  int64_t lines_in_file() const;  // 0 where this worker does not write; throws UserError where they can't be read
   std::string recent() const;     // the last lines
   void set_lines(int64_t lines);
+  // Counts no more lines than the leader's file can get, which has `there` now. Returns the number of the others: the lost
+  // leader's host had not put them on the disk, and they are older than the recent ones.
+  int64_t drop_lost(int64_t there);
   void set_recent(const std::string& text);
 
  private:

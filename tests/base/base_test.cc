@@ -126,6 +126,12 @@ TEST_F(Files, LinesWithoutAnEndAreLeftOut) {
   EXPECT_TRUE(read_lines(folder.path("none")).empty());
 }
 
+TEST_F(Files, LinesThatCannotBeReadAreNotNone) {
+  EXPECT_EQ(complaint_of([&] { read_lines(folder.path()); }), folder.path() + ": must be a plain file, is a folder");
+  fs::create_symlink("circle", folder.path("circle"));
+  EXPECT_NE(complaint_of([&] { read_lines(folder.path("circle")); }).find("circle: can't be read"), std::string::npos);
+}
+
 TEST(ScratchFolders, GoWithTheirOwner) {
   std::string path;
   {

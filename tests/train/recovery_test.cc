@@ -1,8 +1,12 @@
 // What lets a run go on without a worker: the way back, second copies, moving clients, and whole runs in which workers, each
-// a thread with connections of its own, are lost at a chosen exchange. Processes that are really killed are in tests/cli.
+// a thread with connections of its own, are lost at a chosen exchange or behind a chosen round. Processes that are really
+// killed are in tests/cli.
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <optional>
+#include <set>
 #include <thread>
 
 #include <ATen/ATen.h>
@@ -291,11 +295,15 @@ class MortalMembership : public Membership {
   Events& events_;
 };
 
-// Does not let a round of the term end before a new worker asks to join.
+// Does not let a round of the term end before a new worker asks to join. Adds the warnings to `warnings`.
 class Holding : public Observer {
  public:
-  Holding(const Membership& membership, int64_t term) : membership_(membership), term_(term) {}
-  void progress(const Progress&) override {
+  Holding(const Membership& membership, int64_t term, std::vector<std::string>& warnings)
+      : membership_(membership), term_(term), warnings_(warnings) {}
+  std::function<void(int64_t round)> after_round;  // is called first, if there is one
+  void warning(const std::string& line) override { warnings_.push_back(line); }
+  void progress(const Progress& p) override {
+    if (after_round) after_round(p.round);
     for (int k = 0; k < 2000 && membership_.term() == term_ && !membership_.someone_waits(); ++k)
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
@@ -303,6 +311,7 @@ class Holding : public Observer {
  private:
   const Membership& membership_;
   const int64_t term_;
+  std::vector<std::string>& warnings_;
 };
 
 constexpr int kRounds = 6;
@@ -321,7 +330,8 @@ Recipe run_recipe(const std::string& algorithm = celgc, const std::string& clien
 struct Outcome {
   std::vector<std::string> ended;  // by worker: the status, "died", or what was thrown
   Vec x;
-  std::vector<json> lines;  // of metrics.jsonl
+  std::vector<json> lines;            // of metrics.jsonl
+  std::vector<std::string> warnings;  // of all workers
   json summary;
   std::string folder;
 
@@ -349,6 +359,7 @@ class Runs : public testing::Test {
     for (int q = 0; q < workers; ++q) {
       threads.emplace_back([&, q] {
         std::string ended;
+        std::vector<std::string> warnings;
         Result result;
         MembershipOptions options;
         options.place.rank = q;
@@ -361,7 +372,8 @@ class Runs : public testing::Test {
         const auto live = [&](const Recipe& recipe, bool rejoin) {
           try {
             MortalMembership membership(options, faults, events);
-            Holding observer(membership, q == 0 ? hold : 0);
+            Holding observer(membership, q == 0 ? hold : 0, warnings);
+            if (after_round_) observer.after_round = [&](int64_t round) { after_round_(q, round, out); };
             result = train(recipe, membership, {.out = out, .rejoin = rejoin}, observer);
             ended = result.status;
           } catch (const Died&) {
@@ -374,6 +386,7 @@ class Runs : public testing::Test {
         if (ended == "died" && rejoins_with_) live(*rejoins_with_, true);
         const std::lock_guard lock(mutex);
         outcome.ended[static_cast<size_t>(q)] = ended;
+        outcome.warnings.insert(outcome.warnings.end(), warnings.begin(), warnings.end());
         if (ended == "done") outcome.x = result.x;
       });
     }
@@ -401,6 +414,8 @@ class Runs : public testing::Test {
   Recipe recipe_ = run_recipe();
   std::optional<Recipe> rejoins_with_;  // workers that died come back, with this
   std::string first_;                   // the folder of the first run
+  // Is called on the leader behind each round, with the run's folder. May throw Died.
+  std::function<void(int worker, int64_t round, const std::string& out)> after_round_;
 
  private:
   const test::TempFolder folder_;
@@ -520,6 +535,58 @@ TEST_F(Runs, DecisionsOnTheIntervalOutliveALoss) {
     Observer quiet;
     EXPECT_TRUE(at::equal(train(repeating, *single_group(), {}, quiet).x, o.x)) << text_of(faults);
   });
+}
+
+// Cuts a file behind its first lines.
+void keep_lines(const std::string& file, int count) {
+  std::ifstream in(file);
+  std::string line;
+  for (int k = 0; k < count; ++k) std::getline(in, line);
+  fs::resize_file(file, static_cast<uintmax_t>(in.tellg()));
+}
+
+// The leader's host vanishes, and more lines were not on the disk than the others keep. Then the next leader is lost, too.
+TEST_F(Runs, LinesThatALostHostTakesWithItAreCountedAndNoneComesTwice) {
+  recipe_.schedule.set("rounds", int64_t{340});
+  const auto own_lines = [](const Outcome& of) {  // those that an undisturbed run has, too
+    return std::count_if(of.lines.begin(), of.lines.end(), [](const json& line) { return line["event"] != "membership"; });
+  };
+  const auto all = own_lines(run(3, {}));
+  after_round_ = [](int worker, int64_t round, const std::string& out) {
+    const bool first = worker == 0 && round == 300, second = worker == 1 && round == 320;
+    if (first) keep_lines(out + "/metrics.jsonl", 10);
+    if (first || second) throw Died();
+  };
+  const Outcome o = run(3, {});
+  EXPECT_EQ(o.ended, (std::vector<std::string>{"died", "died", "done"}));
+  const auto lost = all - own_lines(o);
+  EXPECT_GE(lost, 300 - 10 - 256);
+  std::vector<std::string> told;
+  for (const std::string& line : o.warnings)
+    if (line.find("metrics.jsonl") != std::string::npos) told.push_back(line);
+  ASSERT_EQ(told.size(), 1u) << json(o.warnings);
+  EXPECT_NE(told[0].find("/metrics.jsonl: " + std::to_string(lost) + " lines are lost"), std::string::npos) << told[0];
+  std::set<std::string> different;
+  for (const json& line : o.lines) EXPECT_TRUE(different.insert(line.dump()).second) << line;
+  const std::vector<int> rounds = o.rounds();
+  ASSERT_FALSE(rounds.empty());
+  EXPECT_TRUE(std::adjacent_find(rounds.begin(), rounds.end(), std::greater_equal<>()) == rounds.end());
+  EXPECT_EQ(rounds.back(), 340);
+}
+
+// A log that can't be read is not one without lines. A link to itself is such a file to root as well.
+TEST_F(Runs, ALogThatCannotBeReadIsAnErrorAndStaysAsItIs) {
+  after_round_ = [](int worker, int64_t round, const std::string& out) {
+    if (worker != 0 || round != 3) return;
+    fs::remove(out + "/metrics.jsonl");
+    fs::create_symlink("metrics.jsonl", out + "/metrics.jsonl");
+    throw Died();
+  };
+  const Outcome o = run(2, {});
+  EXPECT_EQ(o.ended[0], "died");
+  EXPECT_NE(o.ended[1].find("metrics.jsonl: can't be read"), std::string::npos) << o.ended[1];
+  EXPECT_TRUE(fs::is_symlink(o.folder + "/metrics.jsonl"));
+  EXPECT_EQ(o.summary["status"], "failed");
 }
 
 TEST_F(Runs, TheSummaryAddsUpTheFaults) {
