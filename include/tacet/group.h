@@ -69,6 +69,7 @@ struct GlooOptions {
   // c10d's own server listens on all interfaces.
   std::string store = "tacet";
   std::string token;  // secret that every rank must prove to know and that is never sent; empty: nobody is asked
+  int run = 0;        // number, from 1, of one run among several at one rendezvous, the same on every rank; 0: the only one
 };
 
 // Returns the group of workers that are connected by c10d's ProcessGroupGloo. Throws PeerLost when not all ranks come in

@@ -14,9 +14,8 @@
 
 namespace tacet {
 
-// Keys by which the launcher and the workers talk at the rendezvous.
-inline constexpr const char* kRunIsDone = "tacet/done";            // set by the workers when the run is done
-inline constexpr const char* kNobodyComes = "tacet/nobody-comes";  // set by the launcher when it starts no more workers
+// The key by which the launcher tells the workers of all runs at its rendezvous that it starts no more of them.
+inline constexpr const char* kNobodyComes = "tacet/nobody-comes";
 
 struct MembershipOptions {
   GlooOptions place;              // as for gloo_group, with rank and size at the start of the run
@@ -33,7 +32,8 @@ class Membership {
   Membership(const Membership&) = delete;
   Membership& operator=(const Membership&) = delete;
 
-  // Ends this worker's term, if it has one, and forms the next one. Returns null when the run has ended meanwhile. The first
+  // Ends this worker's term, if it has one, and forms the next one. Returns null when the run has ended meanwhile, or all of
+  // its workers have come to one of a higher number (options.place.run), as after an error that a script catches. The first
   // term has all `size` workers. A later one has those that are left of the last term, in their order, and the new ones
   // behind them. A lost worker is known by its closed connection. A silent one is waited for 2 s, one that still computes at
   // most the time limit. A new worker waits until the term under way ends. Throws PeerLost when workers do not come in time,

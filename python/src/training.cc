@@ -95,26 +95,30 @@ class Listener : public Observer {
   py::object hear_;
 };
 
-Meeting meeting_of(const Recipe& recipe, Placement place) {
-  return placed_meeting(std::move(place), recipe.run.text("exchange"), recipe.run.number("peer_timeout"),
-                        static_cast<int>(recipe.run.integer("min_workers")));
+Meeting meeting_of(const Recipe& recipe, Placement place, int number) {
+  Meeting meeting = placed_meeting(std::move(place), recipe.run.text("exchange"), recipe.run.number("peer_timeout"),
+                                   static_cast<int>(recipe.run.integer("min_workers")));
+  meeting.run = number;
+  return meeting;
 }
 
 // Trains alone in this process, among workers that stay (other launchers), or among workers that may be lost (tacet's), as
-// the place says. A worker that can only start anew has the status "stranded".
-Result run_in_place(Recipe recipe, Objective* objective, const std::optional<Placement>& place, const TrainOptions& options,
-                    Observer& observer) {
+// the place says. A worker that can only start anew has the status "stranded". `number` is the run's in the program.
+Result run_in_place(Recipe recipe, Objective* objective, const std::optional<Placement>& place, int number,
+                    const TrainOptions& options, Observer& observer) {
   const auto among = [&](auto& workers) {
     return objective ? train(recipe, *objective, workers, options, observer) : train(recipe, workers, options, observer);
   };
   if (!place || place->store != "tacet" || place->size == 1 || !placed_by_tacet()) {
-    const auto group = place ? fixed_group(meeting_of(recipe, *place)) : single_group();
+    const auto group = place ? fixed_group(meeting_of(recipe, *place, number)) : single_group();
     return among(*group);
   }
   if (!recipe.clients.has("count")) recipe.clients.set("count", int64_t{place->size});
-  const auto membership = membership_of(meeting_of(recipe, *place));
+  const auto membership = membership_of(meeting_of(recipe, *place, number));
   try {
-    return among(*membership);
+    Result result = among(*membership);
+    if (result.status == "ended") observer.warning("this worker has no part in the run, which had ended before it came");
+    return result;
   } catch (const PeerLost& error) {
     if (membership->term() == 0) throw PeerLost(error.rank, error.what() + how_placed(*place));
     if (!membership->stranded()) throw;
@@ -140,10 +144,11 @@ struct LargeBlocksAfterwards {
   LargeBlocksAfterwards& operator=(const LargeBlocksAfterwards&) = delete;
 };
 
-// Trains, with `host` as the objective unless it is None. `alone` leaves the environment's placement aside. The first of the
-// signals ends the run after the round under way.
+// Trains, with `host` as the objective unless it is None. `alone` leaves the environment's placement aside. `number` tells
+// the program's runs apart, from 1, and is the same on all workers. The first of the signals ends the run after the round
+// under way.
 py::dict train_here(const Recipe& given, const py::object& host, const std::string& out, bool resume, bool rejoins,
-                    bool alone, const std::vector<int>& signals, const py::object& hear) {
+                    bool alone, int number, const std::vector<int>& signals, const py::object& hear) {
   const std::optional<Placement> place = alone ? std::nullopt : placement_from_environment();
   const Recipe recipe = with_clients(given, place ? place->size : 1);
   std::unique_ptr<Objective> objective;
@@ -159,7 +164,7 @@ py::dict train_here(const Recipe& given, const py::object& host, const std::stri
   std::optional<Result> result;
   {
     const py::gil_scoped_release no_gil;
-    result = run_in_place(recipe, objective.get(), place, options, listener);
+    result = run_in_place(recipe, objective.get(), place, number, options, listener);
     if (objective && result->status == "done") objective->workspace().copy_(result->x);  // no file says it to other ranks
     objective.reset();
   }
@@ -187,7 +192,7 @@ int launch_copies(const py::function& work, int workers, int restarts) {
 
 void add_training(py::module_& m) {
   m.def("train_here", &train_here, py::arg("recipe"), py::arg("host"), py::arg("out"), py::arg("resume"), py::arg("rejoins"),
-        py::arg("alone"), py::arg("signals"), py::arg("hear"));
+        py::arg("alone"), py::arg("number"), py::arg("signals"), py::arg("hear"));
   m.def("launch_copies", &launch_copies, py::arg("work"), py::arg("workers"), py::arg("restarts"));
   m.def("check_run_folder", &check_run_folder, py::arg("out"), py::arg("resume"));
   m.def("placed_rank", []() -> std::optional<std::pair<int, int>> {

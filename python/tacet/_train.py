@@ -1,6 +1,7 @@
 """Whole runs: tacet.train."""
 
 import contextlib
+import itertools
 import os
 import sys
 import tempfile
@@ -83,16 +84,22 @@ def _parsed(recipe: _toml.Recipe, program: Optional[_Program], overrides: Option
     return _toml.parse(recipe, sets + ["clients.count=%d" % clients])
 
 
+# Counts the calls of train in this process. Calls of one number are one run of the workers that a launcher placed: they meet by it,
+# and one that was started again finds which runs have ended.
+_calls = itertools.count(1)
+
+
 class _Job:
     """One run, as each of its workers does it."""
 
-    def __init__(self, recipe: Any, program: Optional[_Program], out: str, resume: bool, quiet: bool) -> None:
+    def __init__(self, recipe: Any, program: Optional[_Program], out: str, resume: bool, quiet: bool, number: int) -> None:
         self._recipe, self._program, self._out, self._resume, self._quiet = recipe, program, out, resume, quiet
+        self._number = number
 
     def run(self, *, rejoins: bool, alone: bool, interrupt: bool) -> Dict[str, Any]:
         host = self._program.host(self._recipe) if self._program else None
         try:
-            return core.train_here(self._recipe, host, self._out, self._resume, rejoins, alone,
+            return core.train_here(self._recipe, host, self._out, self._resume, rejoins, alone, self._number,
                                    _workers.stop_signals(interrupt=interrupt), _say(self._quiet))
         finally:
             if host:
@@ -205,6 +212,9 @@ def train(recipe: _toml.Recipe, *, model: Optional[torch.nn.Module] = None, loss
     Randomness: before each mini-batch torch's, Python's and numpy's generators are seeded by (run.seed, client, round, step),
     so dropout and augmentation do not depend on which worker computes. They are put back when the run ends.
 
+    Several runs: the k-th calls of the workers that a launcher placed are one run, so all must call it equally often. A worker that was
+    started again begins its script anew. A run that has ended meanwhile then returns with status "ended" and leaves `model` as it was.
+
     Raises:
         UserError: for a mistake in recipe, module, loss or data; nothing is written then.
         PeerLost: when workers were lost and the run could not go on.
@@ -213,6 +223,7 @@ def train(recipe: _toml.Recipe, *, model: Optional[torch.nn.Module] = None, loss
 
     Source: docs/guide/python.md; the methods' papers are in tacet.algorithms().
     """
+    number = next(_calls)  # before any error, which another worker may not have
     own = any(x is not None for x in (model, loss, data, valid, test, labels, collate))
     program = _Program(model, loss, data, valid, test, labels, collate) if own else None
     if not isinstance(workers, int) or isinstance(workers, bool) or workers < 1:
@@ -230,7 +241,7 @@ def train(recipe: _toml.Recipe, *, model: Optional[torch.nn.Module] = None, loss
             raise UserError("out= must be a folder where a launcher places the workers (this process is worker %d of %d), got nothing: "
                             "each would make a temporary one" % placed)
     with _folder(out) as folder:
-        job = _Job(parsed, program, folder, resume, quiet)
+        job = _Job(parsed, program, folder, resume, quiet, number)
         if workers > 1:
             core.check_run_folder(folder, resume)
             _said_of_python(lambda: _workers.run(job.in_worker, workers=workers, restarts=parsed.values()["run"]["restarts"]))

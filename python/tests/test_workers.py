@@ -1,6 +1,7 @@
 """tacet.train on worker processes: the bits of one process, a killed worker, a stopped run, and what workers report."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -30,15 +31,45 @@ torch.save({"final": run.state_dict(), "model": model.state_dict(), "status": ru
 """
 
 
+# A placed worker whose script trains twice. With a file's name worker 1 makes that file in its second run and is killed.
+TWICE = """
+import os
+import signal
+import sys
+import program
+folder, mark = sys.argv[1:]
+calls = 0
+
+def loss(model, batch):
+    global calls
+    calls += 1
+    if mark and os.environ["RANK"] == "1" and eta == 0.2 and calls == 30 and not os.path.exists(mark):
+        open(mark, "w").close()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return program.loss(model, batch)
+
+for eta in (0.1, 0.2):
+    calls = 0
+    run = program.trained(loss=loss, out=os.path.join(folder, str(eta)), overrides={"algorithm.eta": eta})
+    print("eta %g: %s, %d rounds" % (eta, run.status, run.summary["rounds"]), flush=True)
+"""
+HERE = os.path.dirname(os.path.abspath(program.__file__))
+
+
+def by_hand(code, words):
+    """Starts a worker for each list of words. Returns their exit codes and what they print."""
+    place = {"WORLD_SIZE": str(len(words)), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(program.free_port())}
+    workers = [subprocess.Popen([sys.executable, "-B", "-c", code, *own], env={**os.environ, **place, "RANK": str(rank)}, cwd=HERE,
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for rank, own in enumerate(words)]
+    texts = [worker.communicate(timeout=200)[0] for worker in workers]
+    return [worker.returncode for worker in workers], texts
+
+
 class Placed(program.Case):
     def seen(self, outs, code=0):
         """Starts a worker for each folder, and returns what they print and what they keep."""
-        place = {"WORLD_SIZE": str(len(outs)), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(program.free_port())}
-        workers = [subprocess.Popen([sys.executable, "-B", "-c", PLACED, out], env={**os.environ, **place, "RANK": str(rank)},
-                                    cwd=os.path.dirname(os.path.abspath(program.__file__)), stdout=subprocess.PIPE,
-                                    stderr=subprocess.STDOUT, text=True) for rank, out in enumerate(outs)]
-        texts = [worker.communicate(timeout=200)[0] for worker in workers]
-        self.assertEqual([worker.returncode for worker in workers], [code] * len(outs), texts)
+        codes, texts = by_hand(PLACED, [[out] for out in outs])
+        self.assertEqual(codes, [code] * len(outs), texts)
         return texts, [torch.load(out + ".seen") for out in outs if code == 0]
 
     def test_workers_without_the_folder_have_the_model(self):
@@ -58,6 +89,55 @@ class Placed(program.Case):
         for rank, text in enumerate(texts):
             said = "out= must be a folder where a launcher places the workers (this process is worker %d of 2), got nothing" % rank
             self.assertIn(said, text)
+
+
+class TwoRuns(program.Case):
+    """Scripts that train twice: both runs have the bits of one process, and a worker that comes late finds the right one."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.alone = {eta: program.in_copy(lambda eta=eta: program.trained(overrides={"algorithm.eta": eta}).sha256)
+                     for eta in (0.1, 0.2)}
+
+    def launched(self, mark):
+        """Starts two workers by the command, and returns what they print."""
+        command = os.environ.get("TACET_COMMAND", "")
+        if not os.path.exists(command):
+            self.skipTest("the command is not built at %r" % command)
+        done = subprocess.run([command, "launch", "--workers", "2", "--", sys.executable, "-B", "-c", TWICE, self.path(), mark],
+                              cwd=HERE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300)
+        self.assertEqual(done.returncode, 0, done.stdout)
+        return done.stdout
+
+    def are_whole(self):
+        """Looks for both folders, and returns their runs."""
+        runs = {eta: tacet.read_run(self.path(str(eta))) for eta in self.alone}
+        self.assertEqual({eta: (run.status, run.summary["rounds"], run.sha256) for eta, run in runs.items()},
+                         {eta: ("done", 12, sha256) for eta, sha256 in self.alone.items()})
+        self.assertNotEqual(self.alone[0.1], self.alone[0.2])
+        return runs
+
+    def test_under_the_launcher(self):
+        shown = self.launched("")
+        self.are_whole()
+        self.assertEqual(sorted(re.findall(r"eta 0\.\d: .*", shown)), ["eta 0.1: done, 12 rounds"] * 2 + ["eta 0.2: done, 12 rounds"] * 2)
+
+    def test_where_the_first_worker_serves_the_rendezvous(self):
+        codes, texts = by_hand(TWICE, [[self.path(), ""]] * 2)
+        self.assertEqual(codes, [0, 0], texts)
+        self.are_whole()
+        for text in texts:
+            self.assertEqual(re.findall(r"eta 0\.\d: .*", text), ["eta 0.1: done, 12 rounds", "eta 0.2: done, 12 rounds"])
+
+    def test_a_worker_that_is_killed_in_the_second_run_does_not_repeat_the_first(self):
+        shown = self.launched(self.path("killed"))
+        self.assertTrue(os.path.exists(self.path("killed")), shown)
+        runs = self.are_whole()
+        self.assertEqual([runs[eta].summary["faults"]["lost"] for eta in (0.1, 0.2)], [0, 1])
+        self.assertEqual(sorted(re.findall(r"eta 0\.1: .*", shown)), ["eta 0.1: done, 12 rounds"] * 2 + ["eta 0.1: ended, 0 rounds"])
+        self.assertIn("this worker has no part in the run", shown)
+        again = re.search(r"\[1\] eta 0\.2: (\w+), ", shown)  # it joined the others, or came too late
+        self.assertIn(again and again.group(1), ("done", "ended"), shown)
 
 
 class Workers(program.Case):

@@ -1,14 +1,4 @@
-// See membership.h. The keys at the rendezvous, all under "tacet/":
-//   ids, joins            counters of the workers that came, and of those that found a term under way
-//   left/ID               set by the rendezvous when the connection of worker ID ends (a will)
-//   join/N                the N-th that found a term under way
-//   heard/ID              a worker of the term under way knows that ID waits to join
-//   term                 the number of the latest term that was decided
-//   eT/came, eT/slot/N    counter and workers that came to term T, in the order of their coming
-//   eT/members            the workers of term T, written once, by the first worker that decides
-//   eT/losses             the workers of term T−1 that are not in T, in words
-//   eT/broken             term T is over
-//   eT/alive/ID           ID knows that term T−1 is over and is on its way
+// See membership.h. The keys at the rendezvous are in run_keys.h.
 #include "tacet/membership.h"
 
 #include <algorithm>
@@ -26,6 +16,7 @@
 #include "base/clock.h"
 #include "comm/gloo/term.h"
 #include "comm/rendezvous/store.h"
+#include "comm/run_keys.h"
 #include "tacet/error.h"
 
 namespace tacet {
@@ -37,11 +28,6 @@ constexpr double kSilenceSeconds = 2;   // limit for a living worker to say so, 
 constexpr double kProposalSeconds = 3;  // turn of each worker to write down the list
 constexpr int kMostAttempts = 10;       // terms in a row whose workers could not be connected
 constexpr auto kPause = milliseconds(10);
-
-std::string key(const std::string& what) { return "tacet/" + what; }
-std::string key(int64_t term, const std::string& what) { return "tacet/e" + std::to_string(term) + "/" + what; }
-std::string left_key(int64_t id) { return key("left/" + std::to_string(id)); }
-std::string heard_key(int64_t id) { return key("heard/" + std::to_string(id)); }
 
 struct Slot {
   int64_t id = 0;
@@ -79,6 +65,7 @@ std::string short_number(double value) {
 struct Membership::State {
   explicit State(const MembershipOptions& o)
       : options(o),
+        key{keys_of_run(o.place.run)},
         client(std::make_shared<StoreClient>(o.place.address, o.place.port, o.place.timeout_seconds, o.place.token)),
         watcher(std::make_shared<StoreClient>(o.place.address, o.place.port, o.place.timeout_seconds, o.place.token)) {
     take_id();
@@ -95,7 +82,7 @@ struct Membership::State {
   }
 
   void take_id() {
-    if (id > 0) client->will(left_key(id), "");
+    if (id > 0) client->will(key.left(id), "");
     const bool again = id > 0;
     const int64_t before = id;
     const int64_t now = client->add(key("ids"), 1);
@@ -103,8 +90,8 @@ struct Membership::State {
       const std::lock_guard lock(mutex);
       id = now;
     }
-    client->will(left_key(id), "1");
-    if (again) client->set(left_key(before), "1");
+    client->will(key.left(id), "1");
+    if (again) client->set(key.left(before), "1");
   }
 
   std::optional<std::string> value(const std::string& name) {
@@ -121,9 +108,18 @@ struct Membership::State {
                            " gives \"" + text->substr(0, 20) + "\" for the number of a term; it serves something else");
   }
 
+  // Returns the number of the latest run that all workers have come to, or 0.
+  int64_t latest_run() {
+    const auto text = value(kLatestRun);
+    return text ? number_in(*text).value_or(0) : 0;
+  }
+
+  // Returns true if the run is done, or all workers have left it, as after an error that their script catches.
+  bool has_ended() { return client->check({key("done")}) || (options.place.run > 0 && latest_run() > options.place.run); }
+
   bool has_left(int64_t other) {
     if (gone.count(other) > 0) return true;
-    if (!client->check({left_key(other)})) return false;
+    if (!client->check({key.left(other)})) return false;
     gone.insert(other);
     return true;
   }
@@ -131,7 +127,7 @@ struct Membership::State {
   // ---- joining ----
 
   // Waits until the term under way is over, as long as its round takes. Returns the term to sign in to, which is the next
-  // one; 0 when the run is done. Throws PeerLost where none of its workers hears of this one in time: they are stuck.
+  // one; 0 when the run has ended. Throws PeerLost where none of its workers hears of this one in time: they are stuck.
   int64_t wait_for_turn() {
     const int64_t current = latest_term();
     if (current == 0) return 1;
@@ -139,8 +135,8 @@ struct Membership::State {
     const auto those = slots_in(client->get(key(current, "members"), milliseconds(1000)));
     const auto start = Clock::now();
     for (bool heard = false;;) {
-      if (client->check({kRunIsDone})) return 0;
-      heard = heard || client->check({heard_key(id)});
+      if (has_ended()) return 0;
+      heard = heard || client->check({key.heard(id)});
       if (!heard && since(start) > options.place.timeout_seconds)
         throw PeerLost(-1, "none of the workers of the round under way has answered" + within());
       if (std::all_of(those.begin(), those.end(), [&](const Slot& s) { return has_left(s.id); }))
@@ -273,6 +269,7 @@ struct Membership::State {
 
   bool adopt(int64_t target, const std::string& text) {
     if (latest_term() < target) client->set(key("term"), std::to_string(target));
+    if (target == 1 && latest_run() < options.place.run) client->set(kLatestRun, std::to_string(options.place.run));
     std::vector<Worker> found;
     bool mine = false;
     for (const Slot& s : slots_in(text)) {
@@ -315,7 +312,7 @@ struct Membership::State {
       int64_t target = term > 0 ? leave() : 0;
       while (!in) {
         if (target == 0) target = wait_for_turn();
-        if (target == 0 || client->check({kRunIsDone})) return nullptr;
+        if (target == 0 || has_ended()) return nullptr;
         sign_in(target);
         in = decide(target);
         if (!in) {  // the others went on without this worker, which rejoins as a new one
@@ -387,15 +384,16 @@ struct Membership::State {
     const int64_t joins = watcher->add(key("joins"), 0);
     while (seen < joins && watcher->check({key("join/" + std::to_string(seen + 1))}))
       if (const auto other = number_in(watcher->get(key("join/" + std::to_string(++seen)), milliseconds(1000)))) {
-        watcher->set(heard_key(*other), "1");
+        watcher->set(key.heard(*other), "1");
         asked.insert(*other);
       }
     const std::lock_guard lock(mutex);
-    std::erase_if(asked, [&](int64_t other) { return joined.count(other) > 0 || watcher->check({left_key(other)}); });
+    std::erase_if(asked, [&](int64_t other) { return joined.count(other) > 0 || watcher->check({key.left(other)}); });
     waiting = !asked.empty();
   }
 
   const MembershipOptions options;
+  const RunKeys key;
   std::shared_ptr<StoreClient> client, watcher;
   std::vector<Worker> workers;
   std::vector<std::string> losses;
@@ -424,11 +422,11 @@ bool Membership::someone_waits() const { return state_->waiting; }
 bool Membership::stranded() const { return state_->stranded; }
 bool Membership::holds_lease(int64_t term) const {
   try {
-    return !state_->watcher->check({key(term + 1, "members")});
+    return !state_->watcher->check({state_->key(term + 1, "members")});
   } catch (const std::exception&) {
     return false;  // without the rendezvous a later term can't be ruled out
   }
 }
-void Membership::finish() { state_->client->set(kRunIsDone, "1"); }
+void Membership::finish() { state_->client->set(state_->key("done"), "1"); }
 
 }  // namespace tacet

@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/files.h"
 #include "comm/rendezvous/store.h"
+#include "comm/run_keys.h"
 #include "launch/signals.h"
 #include "launch/worker.h"
 #include "tacet/error.h"
@@ -180,10 +181,13 @@ class Launcher {
     }
   }
 
-  // Returns true if the workers have finished a run of tacet's. In it the others did what a lost worker had to do.
+  // Returns true if the workers have finished tacet's latest run. In it the others did what a lost worker had to do.
   bool run_is_done() const {
     try {
-      return store_ && StoreClient(place_.address, place_.port, 1, options_.token).check({kRunIsDone});
+      if (!store_) return false;
+      StoreClient client(place_.address, place_.port, 1, options_.token);
+      const int run = client.check({kLatestRun}) ? std::stoi(client.get(kLatestRun, std::chrono::seconds(1))) : 0;
+      return client.check({RunKeys{keys_of_run(run)}("done")});
     } catch (const std::exception&) {
       return false;
     }

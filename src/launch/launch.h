@@ -57,8 +57,9 @@ struct LaunchOptions {
 //        lost another one, counts as the first only if none failed otherwise.
 // With `supervise`, 0 when any worker has ended with 0; a line names those that were killed for being late, or are not
 // started again. Where `foreign`, 0 also needs that no worker has failed by an exit code of its own, and, where one was
-// killed for good, that a run was finished at the rendezvous (kRunIsDone). The workers and their rendezvous then belong to a
-// child of this process, and when that is killed, all of them go with it and are started again, which counts as one restart.
+// killed for good, that the latest run was finished at the rendezvous (comm/run_keys.h). The workers and their rendezvous
+// then belong to a child of this process, and when that is killed, all of them go with it and are started again, which
+// counts as one restart.
 //   130, 143  SIGINT or SIGTERM came. The workers got SIGTERM (they ignore SIGINT, which a terminal sends to them as well),
 //        and SIGKILL when a second signal came.
 // Call it from a process without other threads. Throws UserError when the workers can't be started.

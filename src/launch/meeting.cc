@@ -21,6 +21,7 @@ GlooOptions gloo_options(const Meeting& meeting) {
   options.store = meeting.place.store;
   options.token = meeting.token;
   options.timeout_seconds = meeting.timeout_seconds;
+  options.run = meeting.run;
   return options;
 }
 

@@ -17,6 +17,7 @@ struct Meeting {
   std::string exchange = "auto";  // run.exchange
   double timeout_seconds = 60;    // run.peer_timeout
   int min_workers = 1;            // run.min_workers
+  int run = 0;                    // GlooOptions::run
 };
 
 // Throws UserError, about `option`, where workers of several machines have no join token. `way` tells how one is given.

@@ -221,6 +221,10 @@ TEST(Gloo, TheStoreOfTorchrunsAgent) {
   workers.start_all(3, job);
   ::unsetenv("TORCHELASTIC_RESTART_COUNT");
   EXPECT_EQ(workers.all_said(), (Said{"ok", "ok", "ok"}));
+  for (const int run : {1, 2}) {  // of one script
+    workers.start_all(3, job, [run](GlooOptions& o) { o.run = run; });
+    EXPECT_EQ(workers.all_said(), (Said{"ok", "ok", "ok"})) << run;
+  }
 }
 
 TEST(Gloo, AMissingWorkerIsNamed) {

@@ -26,13 +26,14 @@ struct Found {
 
 class Worker {
  public:
-  Worker(int port, int number, int size, double timeout, int min_workers) {
+  Worker(int port, int number, int size, double timeout, int min_workers, int run = 0) {
     MembershipOptions o;
     o.place.rank = number;
     o.place.size = size;
     o.place.port = port;
     o.place.hosted = true;
     o.place.timeout_seconds = timeout;
+    o.place.run = run;
     o.exchange = "gloo";
     o.min_workers = min_workers;
     membership = std::make_unique<Membership>(o);
@@ -77,9 +78,10 @@ struct MembershipTest : testing::Test {
   std::map<int, std::unique_ptr<Worker>> workers;
   double timeout = 20;
   int min_workers = 1;
+  int run = 0;  // of the workers that are added from now on
 
   void add(int number, int size) {
-    workers[number] = std::make_unique<Worker>(store.port(), number, size, timeout, min_workers);
+    workers[number] = std::make_unique<Worker>(store.port(), number, size, timeout, min_workers, run);
   }
   void start(int size) {
     for (int q = 0; q < size; ++q) add(q, size);
@@ -193,6 +195,37 @@ TEST_F(MembershipTest, WhoComesWhenTheRunIsDoneIsToldSo) {
   workers[0]->membership->finish();
   add(1, 2);
   EXPECT_EQ(workers[1]->form().thrown, "ended");
+}
+
+TEST_F(MembershipTest, ARunAfterAnotherFindsNothingOfIt) {
+  for (run = 1; run <= 3; ++run) {
+    start(2);
+    for (const auto& [q, w] : workers) {
+      EXPECT_EQ(w->membership->term(), 1);
+      EXPECT_TRUE(w->membership->losses().empty());
+    }
+    workers[0]->membership->finish();
+    workers.clear();
+  }
+}
+
+// A worker that is started again goes through its script's runs from the first one on.
+TEST_F(MembershipTest, WhoComesToARunThatAllHaveLeftIsToldSo) {
+  for (run = 1; run <= 2; ++run) {
+    workers.clear();  // run 1 is not done: the script has caught its error
+    start(2);
+  }
+  workers.erase(1);
+  EXPECT_EQ(form().at(0).workers, std::vector<int>{0});
+  run = 1;
+  add(1, 2);
+  EXPECT_EQ(workers[1]->form().thrown, "ended");
+  run = 2;
+  add(1, 2);
+  auto back = std::async(std::launch::async, [&] { return workers[1]->form(); });
+  wait_until([&] { return workers[0]->membership->someone_waits(); });
+  EXPECT_EQ(form({0}).at(0).workers, (std::vector<int>{0, 1}));
+  EXPECT_EQ(back.get().workers, (std::vector<int>{0, 1}));
 }
 
 // The term's only worker, id 9, has its connection and says nothing, as a stopped process does.

@@ -16,6 +16,7 @@
 #include <sstream>
 
 #include "comm/rendezvous/store.h"
+#include "comm/run_keys.h"
 #include "launch/launch.h"
 #include "support/error_of.h"
 #include "support/temp_folder.h"
@@ -304,7 +305,8 @@ TEST_F(Launch, AForeignProgramThatIsKilledInARunThatTheOthersFinish) {
   work_ = [](bool) {
     if (std::getenv("RANK")[0] == '1') ::kill(::getpid(), SIGKILL);
     ::usleep(500000);
-    StoreClient(std::getenv("MASTER_ADDR"), std::stoi(std::getenv("MASTER_PORT")), 5).set(kRunIsDone, "1");
+    StoreClient(std::getenv("MASTER_ADDR"), std::stoi(std::getenv("MASTER_PORT")), 5)
+        .set(RunKeys{keys_of_run(0)}("done"), "1");
     return 0;
   };
   const Ended ended = launch(2, "");

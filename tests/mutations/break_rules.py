@@ -333,6 +333,8 @@ OTHERS = [
     ("src/train/trainer.cc", "a run of nobody goes on for ever", "if (++rounds_of_nobody_ == most_rounds_of_nobody)", "if (++rounds_of_nobody_ < 0)", "train: Deadline.ARunOfNobodySaysSo"),
     ("src/train/model_selection.cc", "a loss that is no number is the best", "std::isnan(s.best_loss) || e.loss < s.best_loss", "!(e.loss >= s.best_loss)", "train: NtAsgd.PassesOverLossesThatAreNotANumber"),
     ("src/comm/membership.cc", "who waits to join waits for ever", "if (!heard && since(start)", "if (heard && since(start)", "comm: MembershipTest.WhoFindsOnlyWorkersThatAreStuckWaitsNoLongerThanTheLimit"),
+    ("src/comm/run_keys.h", "a run has the keys of the one before", 'run > 0 ? "tacet/run"', 'run < 0 ? "tacet/run"', "comm: MembershipTest.ARunAfterAnotherFindsNothingOfIt"),
+    ("src/comm/membership.cc", "a run that all have left goes on", "options.place.run > 0 && latest_run() > options.place.run", "false", "comm: MembershipTest.WhoComesToARunThatAllHaveLeftIsToldSo"),
     ("src/report/live_page.cc", "any token will do", "return same_text(token, given);", "return !given.empty();", "report: Admitted.NeedsTheTokenOrANameOfThisMachine"),
     ("src/report/live_page.cc", "any name of a host will do", 'return name == "localhost" ||', 'return !name.empty() ||', "report: Admitted.NeedsTheTokenOrANameOfThisMachine"),
     ("src/train/training.cc", "rounds end after I steps alone", "std::min(I - state.iteration % I, to_end)", "I - state.iteration % I", "tasks: Language.AveragesAtPassEndsAsThePublishedProgramDoes"),

@@ -21,6 +21,7 @@
 #include "comm/gloo/term.h"
 #include "comm/rendezvous/handshake.h"
 #include "comm/rendezvous/store.h"
+#include "comm/run_keys.h"
 #include "tacet/error.h"
 
 namespace tacet {
@@ -95,6 +96,11 @@ class GlooGroup : public Group {
           for (int q = 0; q < options_.size; ++q) {
             if (q != options_.rank) post(messages, q, {receive ? &theirs[q] : &mine[q], 1}, receive, kBarrierTag);
           }
+          if (!receive || !server_) continue;
+          // A worker that has left looks for the next run's rendezvous at the same place, and must not come to this one.
+          finish(messages);
+          messages.clear();
+          server_.reset();
         }
         finish(messages);
       } catch (const std::exception&) {
@@ -118,7 +124,7 @@ class GlooGroup : public Group {
     if (client_ && !host_is_silent) {
       try {
         const std::string mine = std::to_string(lost_rank) + " " + text;
-        const std::string agreed = client_->compare_set("tacet/lost" + term_.name, "", mine);
+        const std::string agreed = client_->compare_set(keys_of_run(options_.run) + "/lost" + term_.name, "", mine);
         int first = 0;
         const auto end = std::from_chars(agreed.data(), agreed.data() + agreed.size(), first).ptr;
         // A worker that is named wrongly (it was slow, say) does not name itself.
@@ -157,7 +163,7 @@ class GlooGroup : public Group {
   };
 
   void open_store() {
-    std::string prefix = "tacet";
+    std::string prefix = keys_of_run(options_.run);
     if (options_.store == "tcpstore") {
       c10d::TCPStoreOptions tcp;
       tcp.port = static_cast<uint16_t>(options_.port);
@@ -319,7 +325,7 @@ class GlooGroup : public Group {
   const GlooTerm term_;
   const milliseconds timeout_;
   const int unwinding_;                  // exceptions in flight when the group was made
-  std::unique_ptr<StoreServer> server_;  // outlives the client and the group, which talk to it
+  std::unique_ptr<StoreServer> server_;  // outlives what the client and the group ask of it
   std::shared_ptr<StoreClient> client_;
   c10::intrusive_ptr<c10d::Store> store_;
   c10::intrusive_ptr<c10d::ProcessGroupGloo> group_;

@@ -12,7 +12,7 @@
 namespace tacet {
 
 struct GlooTerm {
-  std::string name;               // unique in the run
+  std::string name;               // unique in the run (GlooOptions::run)
   std::vector<int> workers;       // workers' numbers by rank, for error messages
   double connect_seconds = 5;     // limit; a worker that has signed in connects at once or is lost
   std::function<bool()> is_over;  // returns true if a worker is known to be lost already
