@@ -7,7 +7,7 @@ import io
 import os
 import sys
 import time
-from typing import Any, List, Optional
+from typing import Any, List, Optional, Tuple
 
 import torch
 
@@ -117,6 +117,19 @@ def end_as_the_command_does() -> None:
     sys.excepthook = hook
 
 
+def placement() -> Optional[Tuple[int, int]]:
+    """Returns this process's number among the workers that a launcher placed, and theirs; None where none did. From then on an
+    uncaught error ends a placed worker as it does the command, also one of variables that do not fit."""
+    try:
+        placed = core.placed_rank()
+    except UserError:
+        end_as_the_command_does()
+        raise
+    if placed and placed[1] > 1:
+        end_as_the_command_does()
+    return placed
+
+
 def _staging_device(group: Any) -> Optional[torch.device]:
     """Returns the GPU that messages of a group go through, or None for a group that takes CPU tensors."""
     return torch.device("cuda", torch.cuda.current_device()) if torch.distributed.get_backend(group) == "nccl" else None
@@ -131,7 +144,5 @@ def default_group(timeout: float) -> Any:
             return core.single_group()
         end_as_the_command_does()
         return core.carried_group(rank, size, "torch.distributed", _Carrier(group, timeout, _staging_device(group)))
-    group = _placed(timeout)
-    if group.size > 1:
-        end_as_the_command_does()
-    return group
+    placement()  # before the workers meet, which may fail
+    return _placed(timeout)

@@ -11,7 +11,7 @@ import torch
 
 from . import _host, _read, _toml, _workers
 from ._data import Collate, HeldOutData, TrainingData
-from ._groups import end_as_the_command_does
+from ._groups import placement
 from ._load import PeerLost, UserError, core
 
 
@@ -224,6 +224,7 @@ def train(recipe: _toml.Recipe, *, model: Optional[torch.nn.Module] = None, loss
     Source: docs/guide/python.md; the methods' papers are in tacet.algorithms().
     """
     number = next(_calls)  # before any error, which another worker may not have
+    placed = placement()
     own = any(x is not None for x in (model, loss, data, valid, test, labels, collate))
     program = _Program(model, loss, data, valid, test, labels, collate) if own else None
     if not isinstance(workers, int) or isinstance(workers, bool) or workers < 1:
@@ -231,15 +232,12 @@ def train(recipe: _toml.Recipe, *, model: Optional[torch.nn.Module] = None, loss
     if resume and out is None:
         raise UserError("resume=True: give the run's folder with out=")
     parsed = _parsed(recipe, program, overrides)
-    placed = core.placed_rank()
     if placed and placed[1] > 1 and workers > 1:
         raise UserError("workers= must be 1 where a launcher places the workers (this process is worker %d of %d), got %d" %
                         (placed[0], placed[1], workers))
-    if placed and placed[1] > 1:
-        end_as_the_command_does()
-        if out is None:
-            raise UserError("out= must be a folder where a launcher places the workers (this process is worker %d of %d), got nothing: "
-                            "each would make a temporary one" % placed)
+    if placed and placed[1] > 1 and out is None:
+        raise UserError("out= must be a folder where a launcher places the workers (this process is worker %d of %d), got nothing: "
+                        "each would make a temporary one" % placed)
     with _folder(out) as folder:
         job = _Job(parsed, program, folder, resume, quiet, number)
         if workers > 1:

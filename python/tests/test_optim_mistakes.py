@@ -1,6 +1,10 @@
 """Mistakes in a loop of one's own with tacet.optim: options, parameters and states that don't fit, tensors that are replaced, and groups
 that fail are UserError or PeerLost with their place. What a right loop gives is in test_optim.py."""
 
+import os
+import socket
+import subprocess
+import sys
 import unittest
 
 import torch
@@ -9,6 +13,30 @@ import loop
 import program
 import tacet
 from test_optim import REFUSED
+
+
+class WhileMeeting(program.Case):
+    """A worker that can't meet the others ends as it does later: with the command's exit codes, by which launchers know why."""
+
+    def ends(self, code, words, port, **place):
+        script = "import loop, tacet; tacet.optim.FedAvg(loop.plain_net().parameters(), eta=0.1, timeout=1)"
+        variables = {"RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), **place}
+        done = subprocess.run([sys.executable, "-B", "-c", script], env={**os.environ, **variables}, capture_output=True, text=True,
+                              cwd=os.path.dirname(os.path.abspath(program.__file__)), timeout=200)
+        self.assertEqual(done.returncode, code, done.stderr)
+        self.assertIn(words, done.stderr)
+
+    def test_a_worker_that_does_not_come(self):
+        self.ends(3, "tacet.PeerLost: worker 1 did not come within 1 s", program.free_port())
+
+    def test_a_port_that_is_taken(self):
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            self.ends(2, "tacet.UserError: rendezvous: can't listen on", taken.getsockname()[1])
+
+    def test_variables_that_do_not_fit(self):
+        self.ends(2, "RANK must be a whole number from 0 to 1, got '2'", program.free_port(), RANK="2")
 
 
 class Mistakes(program.Case):
