@@ -43,7 +43,7 @@ std::vector<Card> method_cards() {
   for (const AlgorithmInfo& m : algorithms()) {
     cards.push_back({m.name, m.paper, m.summary, {cost(m)}, &m.options});
     cards.back().notes.push_back("Use: " + m.use);
-    if (m.every_client) cards.back().notes.push_back("Every client takes part in every step.");
+    if (m.every_client) cards.back().notes.push_back("Every client takes part in every round.");
     if (m.single_client) cards.back().notes.push_back("It runs on one client only.");
   }
   return cards;

@@ -65,7 +65,7 @@ void check_method(const Recipe& recipe, Misfits& out) {
       out.push_back({"clients",
                      "participating",
                      "must be clients.count = " + N + " for " + method.name +
-                         ", where every client takes part in every step, got " + std::to_string(S),
+                         ", where every client takes part in every round, got " + std::to_string(S),
                      {}});
   }
   check_interval(recipe, out);
