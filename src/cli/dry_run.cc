@@ -176,6 +176,8 @@ struct DryRun {
   std::string missing;  // the reason why a stand-in took the data's place; empty: they are there
   int clients = 1, workers = 1,
       interval = 1;               // interval: with local epochs the most steps of a client; the first I of "auto"
+  int training_clients = 1;       // clients that take local steps in the first round
+  int threads = 1, cores = 0;     // a worker's threads; the cores for all workers here, 0: they have machines of their own
   int longest = 1;                // the largest I of "auto"; else the interval
   bool measured = false;          // interval = "auto"
   double vectors = 0, bytes = 0;  // of one client's messages in a round
@@ -198,6 +200,18 @@ void print_missing(const DatasetInfo& data, const std::string& what) {
   fmt::print("            below: figures with stand-in data of the same shape\n");
 }
 
+std::string counted(int n, const std::string& thing) { return fmt::format("{} {}{}", n, thing, n == 1 ? "" : "s"); }
+
+// Prints which of the workers idle, and which share cores. Neither makes a round shorter.
+void print_surplus(const DryRun& r) {
+  if (const int idle = r.workers - r.training_clients; idle > 0)
+    fmt::print("            {} of {} idle{}, as {} in a round\n", idle, counted(r.workers, "worker"), idle == 1 ? "s" : "",
+               r.training_clients == 1 ? "1 client trains" : fmt::format("{} clients train", r.training_clients));
+  if (const int busy = std::min(r.workers, r.training_clients); r.cores > 0 && busy * r.threads > r.cores)
+    fmt::print("            {} with clients, of {} each, share {}\n", counted(busy, "worker"), counted(r.threads, "thread"),
+               counted(r.cores, "core"));
+}
+
 void print_dry_run(const DryRun& r) {
   fmt::print("recipe      {}\n", r.recipe);
   fmt::print("{:<11} {}, {} parameters ({})\n", r.own ? "objective" : "model", r.subject, r.parameters,
@@ -213,6 +227,7 @@ void print_dry_run(const DryRun& r) {
   fmt::print("time        {:.3g} s a local step here{}, about {:.3g} s a round on {} worker{}\n", r.cost.seconds,
              r.guessed_from > 0 ? " (extrapolated from smaller batches)" : "", r.round_seconds, r.workers,
              r.workers == 1 ? "" : "s");
+  print_surplus(r);
   if (r.measured)
     fmt::print("            with the first I, {}; about {:.3g} s with I = {}. The run's own times decide between them\n",
                r.interval, r.longest_seconds, r.longest);
@@ -279,8 +294,8 @@ int steps_a_round(const Recipe& recipe, Objective* objective, const DryRun& r, c
   return static_cast<int>(most);
 }
 
-// Builds and measures everything.
-DryRun examine(const Recipe& recipe, int workers) {
+// Builds and measures everything. `cores` is 0 where workers have machines of their own.
+DryRun examine(const Recipe& recipe, int workers, int cores) {
   DryRun r;
   r.recipe = recipe.source;
   r.workers = workers;
@@ -294,7 +309,11 @@ DryRun examine(const Recipe& recipe, int workers) {
   const auto seed = static_cast<uint64_t>(recipe.run.integer("seed"));
   std::vector<int> present = sample_clients(client_sampling(recipe.clients, r.clients), seed, 0);
   if (present.empty()) present = {0};  // of clients drawn by themselves, whose first round has nobody
-  const int turns = (static_cast<int>(present.size()) + workers - 1) / workers;  // clients on the busiest worker
+  r.training_clients = method.keeps_models ? r.clients : static_cast<int>(present.size());
+  r.threads = static_cast<int>(recipe.run.integer("threads"));
+  r.cores = cores;
+  const int at_once = cores == 0 ? workers : std::min(workers, std::max(1, cores / r.threads));
+  const int turns = (r.training_clients + at_once - 1) / at_once;  // clients that compute one after the other
 
   StandIn stand_in(recipe, r.clients);
   const auto known = r.own ? std::nullopt : known_size(recipe.data);
@@ -333,10 +352,11 @@ DryRun examine(const Recipe& recipe, int workers) {
 
 }  // namespace
 
-int dry_run(const Recipe& recipe, int workers, bool json) {
+int dry_run(const Recipe& recipe, int workers, bool on_this_machine, bool json) {
+  const int cores = on_this_machine ? available_cores() : 0;
   set_threads(static_cast<int>(recipe.run.integer("threads")));
   keep_large_blocks();
-  const DryRun found = examine(recipe, workers);
+  const DryRun found = examine(recipe, workers, cores);
   if (json)
     fmt::print("{}", json_text(json_of(found)));
   else

@@ -7,8 +7,9 @@ namespace tacet {
 
 // Prints the number of parameters, the data (where they are missing, how to get them), and bytes, time and memory of one
 // round. Where the data are missing a stand-in of their shape takes their place (data/catalog/stand_in.h). A step that would
-// take too long or does not fit into memory is extrapolated from smaller batches. With `json` prints one JSON object instead
-// of the text. Returns the exit code. Throws UserError for a recipe that could not run.
-int dry_run(const Recipe& recipe, int workers, bool json);
+// take too long or does not fit into memory is extrapolated from smaller batches. Workers that are all
+// `on_this_machine` share its cores. With `json` prints one JSON object instead of the text. Returns the exit code. Throws
+// UserError for a recipe that could not run.
+int dry_run(const Recipe& recipe, int workers, bool on_this_machine, bool json);
 
 }  // namespace tacet

@@ -166,7 +166,7 @@ int cmd_train(const TrainArguments& arguments) {
   const RemovedIfEmpty made{plan.made_out ? plan.out : ""};
   switch (plan.step) {
     case TrainPlan::Step::dry_run:
-      return dry_run(plan.recipe, plan.workers, arguments.json);
+      return dry_run(plan.recipe, plan.workers, !plan.place && arguments.hosts.empty(), arguments.json);
     case TrainPlan::Step::start_hosts:
       return start_hosts(plan);
     case TrainPlan::Step::reach_host:

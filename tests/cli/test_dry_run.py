@@ -5,12 +5,14 @@ smaller ones, or of data that are here. Parameter counts are those that the pape
 recipe as the comment says."""
 
 import glob
+import json
 import os
 import re
+import subprocess
 import tomllib
 import unittest
 
-from program import Case, environment
+from program import COMMAND, Case, environment
 
 RECIPES = os.path.join(os.path.dirname(__file__), "..", "..", "recipes")
 
@@ -109,6 +111,28 @@ class DryRun(Case):
                           "--set", "data.root=" + folder)
         self.assertEqual(done.returncode, 2)
         self.assertIn("data_batch_1.bin: must hold whole records", done.stderr)
+
+    def test_workers_beyond_clients_and_cores(self):
+        """4 clients, 3 steps each. Workers that idle or share one core make no round shorter."""
+        one_core = ["taskset", "-c", str(min(os.sched_getaffinity(0)))]
+        recipe = self.recipe("surplus.toml")
+
+        def run(*args):
+            done = subprocess.run([*one_core, COMMAND, "train", recipe, "--dry-run", *args], env=environment(), capture_output=True,
+                                  text=True, timeout=120, check=False)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            return done.stdout
+
+        text = run("--workers", "99")
+        self.assertIn("            95 of 99 workers idle, as 4 clients train in a round\n", text)
+        self.assertIn("            4 workers with clients, of 1 thread each, share 1 core\n", text)
+        for workers in ("1", "99"):
+            found = json.loads(run("--workers", workers, "--json"))
+            self.assertAlmostEqual(found["round_seconds"], found["step_seconds"] * 3 * 4)
+        found = json.loads(run("--hosts", "a,b", "--json"))  # each has cores of its own
+        self.assertAlmostEqual(found["round_seconds"], found["step_seconds"] * 3 * 2)
+        for word in ("workers idle", "share 1 core"):
+            self.assertNotIn(word, run("--workers", "1"))
 
     def test_refuses_what_a_run_refuses(self):
         """What the objective alone tells, a dry run tells in the run's words."""
