@@ -72,6 +72,10 @@ class Trainer {
         measurements_(run_, log_, observer),
         intervals_(run_, log_, observer) {
     if (group.rank() > 0) return;
+    if (const int cores = available_cores(); run_.options.threads > cores)
+      observer_.warning("run.threads = " + std::to_string(run_.options.threads) +
+                        " is more than the cores that this process may use, " + std::to_string(cores) +
+                        ": threads wait for each other");
     for (const std::string& note : run_.objective->notes()) observer_.warning(note);
     for (const std::string& refusal : run_.kernels.refusals()) observer_.warning(refusal);
     if (const std::string line = privacy_line(run_); !has_system_noise(run_) && !line.empty()) observer_.warning(line);
