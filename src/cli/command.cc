@@ -240,14 +240,30 @@ void add_help_files(CLI::App& app, Commands& commands) {
   commands.push_back({manual, [&app] { return print(manual_page(app, program_name(), version())); }});
 }
 
-// Throws UserError for a misspelt subcommand, with the nearest name. CLI11 only says that one is missing.
-void check_subcommand(const CLI::App& app, const std::string& given) {
+std::vector<std::string> subcommands_of(const CLI::App& app) {
   std::vector<std::string> names;
   for (const auto* sub : app.get_subcommands([](const CLI::App*) { return true; })) names.push_back(sub->get_name());
+  return names;
+}
+
+// Throws UserError for a misspelt subcommand, with the nearest name. CLI11 only says that one is missing.
+void check_subcommand(const CLI::App& app, const std::string& given) {
+  const std::vector<std::string> names = subcommands_of(app);
   if (std::find(names.begin(), names.end(), given) != names.end()) return;
   const auto near = nearest(given, names);
   throw UserError("there is no subcommand \"" + given + "\"" +
                   (near ? "; did you mean \"" + *near + "\"?" : "; " + program_name() + " --help lists them"));
+}
+
+// Throws UserError where a subcommand with some of its own is followed by none of them, and names them all. `given` is empty
+// where nothing follows.
+void check_below(const CLI::App& sub, const std::string& given) {
+  const std::vector<std::string> names = subcommands_of(sub);
+  if (names.empty() || given.starts_with('-') || std::find(names.begin(), names.end(), given) != names.end()) return;
+  std::string all;
+  for (const std::string& name : names) all += (all.empty() ? "" : ", ") + name;
+  throw UserError(program_name() + " " + sub.get_name() + ": must be followed by one of " + all + ", got " +
+                  (given.empty() ? "nothing" : "\"" + given + "\""));
 }
 
 // Returns false in a program that calls command() with something of its own.
@@ -277,7 +293,10 @@ int run(int argc, char** argv) {
   add_plan(app, commands);
   add_probe(app, commands);
   add_help_files(app, commands);
-  if (argc > 1 && argv[1][0] != '-') check_subcommand(app, argv[1]);
+  if (argc > 1 && argv[1][0] != '-') {
+    check_subcommand(app, argv[1]);
+    check_below(*app.get_subcommand(std::string(argv[1])), argc > 2 ? argv[2] : "");
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -116,6 +116,12 @@ class Data(Case):
             for word in words:
                 self.assertIn(word, done.stderr)
 
+    def test_a_subcommand_must_follow(self):
+        for args, got in ((["cifar"], '"cifar"'), ([], "nothing")):
+            done = self.tacet("data", *args)
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertIn("tacet data: must be followed by one of list, info, fetch, got " + got, done.stderr)
+
     def test_nothing_of_a_users_text_acts_on_the_terminal(self):
         folder = self.path("colours")
         os.makedirs(folder)

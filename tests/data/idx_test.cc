@@ -113,6 +113,14 @@ TEST(Locate, LooksInTheStatedOrder) {
   test::expect_mentions(test::error_of([&] { find(none); }),
                         {"data set \"set\"", "one or two", base / "sub", home / ".cache/tacet/sub", packaged.path(),
                          "data.root is not given"});
+  // Only a set that can be had without an account is told to be fetched, and only to where it is looked for.
+  const auto missing = [](const Values& v, const std::string& dataset) {
+    return test::error_of([&] { find_folder(v, dataset, dataset, {"one"}); });
+  };
+  test::expect_mentions(missing(none, "ptb"),
+                        {"`tacet data fetch ptb` downloads it; else give data.root or set $TACET_DATA"});
+  EXPECT_EQ(missing(none, "imagenet").find("data fetch"), std::string::npos);
+  EXPECT_EQ(missing(given, "ptb").find("data fetch"), std::string::npos);
   packaged.write("two", "");
   EXPECT_EQ(find(none), packaged.path());
   home.write(".cache/tacet/sub/one", "");

@@ -5,6 +5,7 @@
 
 #include "base/places.h"
 #include "base/utf8.h"
+#include "data/catalog/sources.h"
 
 namespace tacet {
 
@@ -48,8 +49,12 @@ std::string find_folder(const Values& data, const std::string& dataset, const st
   std::string files, looked;
   for (const std::string& name : wanted) files += (files.empty() ? "" : " or ") + name;
   for (const fs::path& place : places) looked += (looked.empty() ? "" : ", ") + place.string();
+  // With data.root, what `tacet data fetch` downloads to $TACET_DATA would not be looked at.
+  const bool fetched = !data.has("root") && find_source(dataset) != nullptr;
   throw DataMissing("data set \"" + dataset + "\" was not found: no " + files + " in " +
-                    (looked.empty() ? "any folder" : looked) + " (" + chosen_by + "); give data.root or set $TACET_DATA");
+                    (looked.empty() ? "any folder" : looked) + " (" + chosen_by + "); " +
+                    (fetched ? "`tacet data fetch " + dataset + "` downloads it; else " : "") +
+                    "give data.root or set $TACET_DATA");
 }
 
 std::string only_existing(const std::string& folder, const std::vector<std::string>& names, const std::string& remedy) {
