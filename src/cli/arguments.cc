@@ -38,7 +38,11 @@ CLI::Option* declare_json(CLI::App& command, bool& json) {
 
 void declare(CLI::App& command, TrainArguments& a) {
   command.add_option("recipe", a.recipe, "recipe file (TOML)")->required()->option_text("RECIPE");
-  command.add_option("--out", a.out, "folder of the run; must be new or empty (default: runs/<recipe>)")->option_text("DIR");
+  command
+      .add_option("--out", a.out,
+                  "folder of the run; must be new or empty (default: runs/<recipe>, or runs/<recipe>-2 and so on where that "
+                  "is there)")
+      ->option_text("DIR");
   const CLI::Validator workers(
       [](std::string& text) {
         if (text != "auto") return outside(text, 1, 1024);
