@@ -28,13 +28,18 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// Returns the plan by which the figure's folder is told from those of others.
+SweepPlan folder_plan(const Figure& figure) {
+  SweepPlan plan;
+  plan.axes = {"algorithm.name"};
+  plan.base["figure"] = to_toml(Value(fs::path(figure.source).stem().string()));
+  return plan;
+}
+
 // Runs what is missing of the points. Returns the signal that has stopped it, or 0.
 int run_missing(const FigureArguments& a, const Figure& figure, const std::vector<Point>& points,
                 const SweepFolder& folder) {
-  SweepPlan sweep;
-  sweep.axes = {"algorithm.name"};
-  sweep.base["figure"] = to_toml(Value(fs::path(figure.source).stem().string()));
-  open_sweep_folder(folder, sweep);
+  open_sweep_folder(folder, folder_plan(figure));
   RunnerOptions options;
   options.folder = folder.path;
   options.command = program_name();
@@ -67,16 +72,15 @@ std::vector<std::vector<Run>> runs_of(const FigurePlan& plan) {
   return out;
 }
 
-void print_points(const std::vector<Point>& points, const SweepFolder& folder) {
+// Lists the runs. Those that depend on values which are not found yet are counted. Throws UserError for a folder that the
+// figure would refuse.
+void print_runs(const Figure& figure, const FigurePlan& plan, const std::vector<CurveTuning>& tunings,
+                const SweepFolder& folder) {
+  const std::vector<Point> points = tunings.empty() ? plan.points : tuning_points(tunings);
+  require_sweep_folder(folder, folder_plan(figure), points);
   for (const Point& point : points) fmt::print("{:<9} {}\n", state_name(state_of(folder, point).kind), point.name);
-}
-
-// Lists the runs. Those that depend on values which are not found yet are counted.
-void print_runs(const FigurePlan& plan, const std::vector<CurveTuning>& tunings, const SweepFolder& folder) {
-  if (tunings.empty()) return print_points(plan.points, folder);
-  const std::vector<Point> grids = tuning_points(tunings);
-  print_points(grids, folder);
-  fmt::print("{} runs of grids; then at most {} runs with the best values\n", grids.size(), plan.points.size());
+  if (!tunings.empty())
+    fmt::print("{} runs of grids; then at most {} runs with the best values\n", points.size(), plan.points.size());
 }
 
 // Draws one of a figure's keys. `base` is the path without its ending.
@@ -139,12 +143,12 @@ int cmd_figure(const FigureArguments& a) {
   require_alike(figure, plan);
   const std::vector<CurveTuning> tunings = plan_tuning(figure, a.workers);
   const SweepFolder folder{a.out.empty() ? "figures/" + fs::path(figure.source).stem().string() : a.out};
-  if (a.dry_run) {
-    print_runs(plan, tunings, folder);
-    return 0;
-  }
   const std::string facts = folder.path + "/figure.json";
   require_same_figure(figure, facts);
+  if (a.dry_run) {
+    print_runs(figure, plan, tunings, folder);
+    return 0;
+  }
   const auto stopped_by = [&](const std::vector<Point>& points) {
     const int signal = run_missing(a, figure, points, folder);
     if (signal != 0) to_stderr("stopped; the same command goes on\n");

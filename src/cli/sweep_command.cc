@@ -131,6 +131,7 @@ int cmd_sweep(const SweepArguments& arguments) {
   SweepLines lines(arguments.quiet);
   for (const std::string& note : plan.notes) lines.say(note);
   if (arguments.dry_run) {
+    require_sweep_folder(folder, plan, plan.points);
     print_plan(plan, folder);
     return 0;
   }

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <map>
 #include <set>
+#include <system_error>
 
 #include <nlohmann/json.hpp>
 
@@ -82,6 +83,28 @@ bool has_foreign_files(const std::string& folder) {
     if (own.count(name) == 0 && !name.starts_with("plan.json")) return true;
   }
   return false;
+}
+
+std::string plan_file(const SweepFolder& folder) { return folder.path + "/plan.json"; }
+
+// Returns the axes of the plan and of the one that the folder was begun with. Throws UserError where they don't go together.
+std::set<std::string> axes_of_both(const SweepFolder& folder, const SweepPlan& plan) {
+  std::error_code error;
+  if (!fs::exists(plan_file(folder), error) && has_foreign_files(folder.path))
+    throw UserError("--out: " + folder.path + " is not empty and holds no sweep: give a new name, or that of a sweep");
+  std::set<std::string> axes(plan.axes.begin(), plan.axes.end());
+  const json before = object_in(plan_file(folder));
+  if (!before.empty()) compare_plans(folder.path, before, plan, axes);
+  return axes;
+}
+
+// Throws UserError where the folder can't be made because something on the way to it is no folder.
+void require_way_to(const std::string& path) {
+  std::error_code error;
+  fs::path place = path;
+  while (!place.empty() && !fs::exists(place, error)) place = place.parent_path();
+  if (!place.empty() && !fs::is_directory(place, error))
+    throw UserError("--out: " + path + " can't be made: " + std::make_error_code(std::errc::not_a_directory).message());
 }
 
 }  // namespace
@@ -168,17 +191,18 @@ bool move_stuck_run(const SweepFolder& folder, const Point& point) {
 }
 
 void open_sweep_folder(const SweepFolder& folder, const SweepPlan& plan) {
-  std::error_code error;
-  const std::string path = folder.path + "/plan.json";
-  if (!fs::exists(path, error) && has_foreign_files(folder.path))
-    throw UserError("--out: " + folder.path + " is not empty and holds no sweep: give a new name, or that of a sweep");
+  const std::set<std::string> axes = axes_of_both(folder, plan);
   for (const std::string& part : {folder.path, folder.path + "/logs", folder.path + "/failures", folder.claims()})
     make_folder(part);
-  std::set<std::string> axes(plan.axes.begin(), plan.axes.end());
-  json value = object_in(path);
-  if (!value.empty()) compare_plans(folder.path, value, plan, axes);
-  value = {{"recipe", plan.base}, {"axes", axes}};
-  write_shared(path, value.dump(1) + "\n");
+  const json value = {{"recipe", plan.base}, {"axes", axes}};
+  write_shared(plan_file(folder), value.dump(1) + "\n");
+}
+
+void require_sweep_folder(const SweepFolder& folder, const SweepPlan& plan, const std::vector<Point>& points) {
+  require_way_to(folder.path);
+  (void)axes_of_both(folder, plan);
+  for (const Point& point : points)
+    if (state_of(folder, point).kind == PointState::Kind::done) require_same_values(folder, point);
 }
 
 }  // namespace tacet

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "sweep/plan.h"
 
@@ -51,5 +52,7 @@ bool move_stuck_run(const SweepFolder& folder, const Point& point);
 // Makes the sweep's folders and compares the plan with the one that the folder was begun with: apart from axes both must
 // have the same recipe. Throws UserError that names the key.
 void open_sweep_folder(const SweepFolder& folder, const SweepPlan& plan);
+// Throws UserError where a sweep of the plan that runs these points would refuse the folder. Nothing is written.
+void require_sweep_folder(const SweepFolder& folder, const SweepPlan& plan, const std::vector<Point>& points);
 
 }  // namespace tacet

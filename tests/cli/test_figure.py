@@ -82,9 +82,14 @@ class Figure(program.Case):
         self.write("elsewhere/r.toml", RECIPE)
         curve = '[curves.celgc]\nset = ["algorithm.interval=2"]\n'
         other = self.write("elsewhere/named.toml", HEAD.replace("Two clients", "Others") + curve)
-        done = self.tacet("figure", other, "--out", out)
-        self.assertEqual((done.returncode, done.stdout), (2, ""), done.stderr)
-        self.assertIn('figure.title is "Two clients" there, and this one has "Others"', done.stderr)
+        for more in (["--dry-run"], []):
+            done = self.tacet("figure", other, "--out", out, *more)
+            self.assertEqual((done.returncode, done.stdout), (2, ""), done.stderr)
+            self.assertIn('figure.title is "Two clients" there, and this one has "Others"', done.stderr)
+            # The name alone differs: the dry run listed its runs.
+            done = self.tacet("figure", self.figure("other-name.toml"), "--out", out, *more)
+            self.assertEqual((done.returncode, done.stdout), (2, ""), done.stderr)
+            self.assertIn('holds a sweep with figure = "named", and this one has "other-name"', done.stderr)
         self.assertEqual(os.stat(os.path.join(out, "figure.svg")).st_mtime_ns, before)
 
     def test_runs_that_diverge_are_counted(self):

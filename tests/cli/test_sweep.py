@@ -176,6 +176,28 @@ class Sweep(program.Case):
                 self.assertIn(said, done.stderr)
                 self.assertFalse(os.path.exists(self.path("none")))
 
+    def test_a_dry_run_refuses_the_folders_that_the_sweep_refuses(self):
+        """It listed the points as open, and the sweep itself then ended with exit code 2."""
+        recipe = self.write()
+        words = ["sweep", recipe, "--grid", "algorithm.eta=0.01,0.02", "--out"]
+        self.assertEqual(self.tacet(*words, self.path("rounds"), "--set", "schedule.rounds=2").returncode, 0)
+        self.assertEqual(self.tacet("train", recipe, "--out", self.path("run")).returncode, 0)
+        with open(self.path("no-folder"), "w", encoding="utf-8"):
+            pass
+        for out, said in (
+                ("rounds", "holds a sweep with schedule.rounds = 2, and this one has 60"),
+                ("run", "is not empty and holds no sweep"),
+                ("no-folder", "can't be made: Not a directory"),
+        ):
+            with self.subTest(out=out):
+                listed = self.tacet(*words, self.path(out), "--dry-run")
+                real = self.tacet(*words, self.path(out))
+                self.assertEqual((listed.returncode, listed.stdout), (2, ""), listed.stderr)
+                self.assertIn(said, listed.stderr)
+                self.assertEqual((real.returncode, real.stderr), (2, listed.stderr))
+        done = self.tacet(*words, self.path("rounds"), "--set", "schedule.rounds=2", "--dry-run")
+        self.assertEqual((done.returncode, done.stdout.count("done      eta=")), (0, 2), done.stderr)
+
     def test_train_says_that_a_recipe_has_a_sweep(self):
         recipe = self.write("swept.toml", "[sweep]\nseeds = [1, 2]\nalgorithm.eta = [0.01, 0.02]\n")
         done = self.tacet("train", recipe, "--out", self.path("plain"))

@@ -138,6 +138,39 @@ TEST_F(ResultsTest, OfTwoSweepsInOneFolderMustHaveOneRecipe) {
   EXPECT_NO_THROW(open_sweep_folder({test / "begins"}, plan));
 }
 
+// A dry run took every folder. It makes nothing, and says what the sweep itself would say.
+TEST_F(ResultsTest, OfAFolderThatASweepWouldRefuseAreNotListed) {
+  const auto said = [&](const std::string& path, const SweepPlan& some) {
+    return test::error_of([&] { require_sweep_folder({path}, some, some.points); });
+  };
+  EXPECT_EQ(said(folder.path, plan), "");
+  EXPECT_EQ(said(test / "new/out", plan), "");
+  EXPECT_FALSE(std::filesystem::exists(test / "new"));
+  SweepRequest other = test.request();
+  other.grids = {"algorithm.eta=0.4"};
+  other.sets = {"schedule.rounds=30"};
+  const SweepPlan another = plan_sweep(other);
+  const std::string before = read_file(folder.path + "/plan.json");
+  test.write("mine/notes.txt", "");
+  test.write("file", "");
+  EXPECT_TRUE(said(test / "file", plan).ends_with("/file can't be made: Not a directory"));
+  const auto expect_refused = [&](const std::string& path, const SweepPlan& some) {
+    EXPECT_NE(said(path, some), "") << path;
+    EXPECT_EQ(said(path, some), test::error_of([&] { open_sweep_folder({path}, some); })) << path;
+  };
+  expect_refused(folder.path, another);
+  expect_refused(test / "mine", plan);
+  expect_refused(test / "file", plan);
+  expect_refused(test / "file/out", plan);
+  EXPECT_EQ(read_file(folder.path + "/plan.json"), before);
+  // A point that is done, by a version with another default.
+  finish(0, 1);
+  std::string old = plan.points[0].recipe;
+  const std::string is = "interval = 8\n";
+  test.write("out/" + plan.points[0].name + "/recipe.toml", old.replace(old.find(is), is.size(), "interval = 9\n"));
+  EXPECT_NE(said(folder.path, plan).find("/recipe.toml has algorithm.interval = 9, and the point "), std::string::npos);
+}
+
 // ---- the watch over a run ----
 
 std::string round_line(int round, double loss) {
