@@ -180,6 +180,7 @@ void complete(FigureCurve& curve, FigureDefaults& defaults, bool with_parameter)
   if (curve.recipe.empty())
     throw UserError(curve.place + ": the curve must have a recipe, figure.recipe or its own, or runs, got nothing");
   curve.sets.insert(curve.sets.begin(), defaults.sets.begin(), defaults.sets.end());
+  curve.shared_sets = defaults.sets.size();
   if (curve.grids.empty()) {
     curve.grids = defaults.grids;
     defaults.grids_used = true;

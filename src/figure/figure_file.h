@@ -19,6 +19,7 @@ struct FigureCurve {
   std::vector<std::string> runs;   // folders of runs that are there already
   std::string place;               // the begin of messages about it
   std::vector<std::vector<std::string>> tuned;  // the best of the grids by value of the parameter, where each has its own
+  size_t shared_sets = 0;                       // the number of the figure's sets, which are the first ones
 };
 
 struct Figure {

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cmath>
 #include <limits>
+#include <span>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -40,6 +41,12 @@ void require_other_than_parameter(const Figure& figure, const SweepPlan& plan) {
       if (setting.key == figure.parameter)
         throw UserError("it must have other keys than figure.parameter, " + figure.parameter +
                         ", which takes figure.values");
+}
+
+// Returns the sets of the curve alone. Those of the figure are for other curves too, and a grid may take their place.
+std::span<const std::string> own_sets(const FigureCurve& curve) {
+  const std::span<const std::string> all = curve.sets;
+  return all.subspan(std::min(curve.shared_sets, all.size()));
 }
 
 // Returns "celgc", or "celgc at algorithm.interval = 4" where the value is tuned by itself.
@@ -112,6 +119,7 @@ std::vector<CurveTuning> plan_tuning(const Figure& figure, int workers) {
     const auto add = [&](std::optional<size_t> value, const SweepRequest& request) {
       SweepPlan plan = plan_sweep(request);
       require_other_than_parameter(figure, plan);
+      require_sets_used(request, plan, own_sets(curve));
       out.push_back({k, value, std::move(plan)});
     };
     try {

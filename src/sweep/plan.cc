@@ -179,6 +179,25 @@ void add_axis(std::vector<std::string>& axes, const std::string& key) {
   if (std::find(axes.begin(), axes.end(), key) == axes.end()) axes.push_back(key);
 }
 
+// Returns the key of a set, "algorithm.eta" of " algorithm.eta = 1".
+std::string key_of_set(const std::string& set) {
+  const std::string key = set.substr(0, set.find('='));
+  const size_t first = key.find_first_not_of(" \t"), last = key.find_last_not_of(" \t");
+  return first == std::string::npos ? "" : key.substr(first, last - first + 1);
+}
+
+// Returns true where the recipe can't be read without the set.
+bool is_needed(const SweepRequest& request, const std::string& set) {
+  std::vector<std::string> others = request.sets;
+  std::erase(others, set);
+  try {
+    (void)load_recipe(request.recipe, others);
+    return false;
+  } catch (const UserError&) {
+    return true;
+  }
+}
+
 }  // namespace
 
 std::string Point::group() const {
@@ -210,6 +229,21 @@ Point point_of(const Recipe& given, int workers, Settings settings, const std::s
   return point;
 }
 
+void require_sets_used(const SweepRequest& request, const SweepPlan& plan, std::span<const std::string> sets) {
+  for (const std::string& set : sets) {
+    const std::string key = key_of_set(set);
+    const bool of_seeds = key == "run.seed";
+    if (of_seeds && request.of_figure) continue;  // a figure without seeds has taken it
+    const bool replaced = std::all_of(plan.points.begin(), plan.points.end(), [&](const Point& point) {
+      return std::any_of(point.settings.begin(), point.settings.end(), [&](const Setting& s) { return s.key == key; });
+    });
+    if (!replaced || is_needed(request, set)) continue;
+    const bool of_recipe = of_seeds ? request.seeds.empty() : request.grids.empty();
+    const std::string other = of_recipe ? "the recipe's [sweep]" : of_seeds ? "--seeds" : "--grid";
+    throw UserError("--set " + key + ": must be given once, got it in " + other + " too");
+  }
+}
+
 SweepPlan plan_sweep(const SweepRequest& request) {
   std::vector<std::string> sets = request.sets;
   if (request.random_seed) sets.push_back("sweep.random_seed=" + std::to_string(*request.random_seed));
@@ -228,6 +262,7 @@ SweepPlan plan_sweep(const SweepRequest& request) {
   plan.recipe = request.recipe;
   plan.best = request.best.empty() ? base.sweep.best : request.best;
   add_points(plan, request, base);
+  if (!request.of_figure) require_sets_used(request, plan, request.sets);
   note_unused(plan, base);
   for (const Point& point : plan.points)
     for (const Setting& setting : point.settings)

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -54,6 +55,11 @@ struct SweepPlan {
 // Returns the plan. The first axis varies slowest, the seed fastest. Throws UserError for a grid or recipe that is wrong; a
 // point that is no run is named.
 SweepPlan plan_sweep(const SweepRequest& request);
+
+// Throws UserError that names the key where one of these sets changes nothing: all points of the request's plan have values
+// of its key. A set may stay where the recipe can't be read without it, as a method must have its keys. plan_sweep() calls
+// this with all sets of a request that is of no figure.
+void require_sets_used(const SweepRequest& request, const SweepPlan& plan, std::span<const std::string> sets);
 
 // Returns the values that a run uses by key, without those that machines may have their own of.
 std::map<std::string, std::string> shared_values(const Recipe& recipe);

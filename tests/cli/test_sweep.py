@@ -165,6 +165,8 @@ class Sweep(program.Case):
                 ([], "a sweep must have values to vary: give --grid, --seeds or a table [sweep], got none"),
                 (["--grid", "algorithm.eta="], "--grid algorithm.eta: must be values with commas between"),
                 (["--grid", "algorithm.eta=1,1"], "--grid algorithm.eta: must have each value once, got 1.0 twice"),
+                (["--grid", "algorithm.eta=1,2", "--set", "algorithm.eta=3"],
+                 "--set algorithm.eta: must be given once, got it in --grid too"),
                 (["--grid", "algorithm.etta=1"], "did you mean algorithm.eta?"),
                 (["--seeds", "1,1"], "--seeds must have each seed once, got 1 twice"),
                 (["--seeds", "1", "--key", "loss"], "--key must be one of train_loss"),

@@ -315,6 +315,21 @@ TEST_F(FigureTuning, NamesTheCurveWhoseGridIsWrong) {
       << text;
 }
 
+// The value was dropped without a word. A set of the figure is for other curves too, so that a grid may take its place.
+TEST_F(FigureTuning, RefusesASetOfAKeyThatTheGridHas) {
+  const auto said = [&](const std::string& keys, const std::string& curve) {
+    const std::string text = "[figure]\nrecipe = \"r.toml\"\n" + keys + "[curves.a]\n" + curve;
+    return test::error_of([&] { (void)plan_tuning(read(text), 1); });
+  };
+  const std::string grid = "grid = [\"algorithm.eta=0.01,0.02\"]\n", set = "set = [\"algorithm.eta=0.04\"]\n";
+  const std::string refused =
+      "the grid of the curve a is wrong: --set algorithm.eta: must be given once, got it in --grid too";
+  EXPECT_TRUE(said("", set + grid).ends_with(refused));
+  EXPECT_TRUE(said(grid, set).ends_with(refused));
+  EXPECT_EQ(said(set, grid), "");
+  EXPECT_EQ(said("", "set = [\"algorithm.interval=2\", \"run.seed=2\"]\n" + grid), "");
+}
+
 TEST_F(FigureFile, TellsWhichCurveIsNoRun) {
   const std::string text =
       test::error_of([&] { (void)plan_figure(read(with("algorithm.eta=0.02", "algorithm.eta=-1")), 1); });

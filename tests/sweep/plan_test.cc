@@ -182,6 +182,46 @@ TEST(PlanMistakes, AreNamed) {
   EXPECT_TRUE(test::error_of([&] { (void)plan_sweep(request); }).starts_with("--key must be one of train_loss,"));
 }
 
+// The value was dropped without a word.
+TEST(PlanMistakes, ASetOfAKeyThatVariesIsRefused) {
+  SweepTest test;
+  const auto said = [&](const SweepRequest& given, const std::string& set) {
+    SweepRequest request = given;
+    request.sets = {set};
+    return test::error_of([&] { (void)plan_sweep(request); });
+  };
+  SweepRequest grid = test.request();
+  grid.grids = {"algorithm.eta=1,2"};
+  EXPECT_EQ(said(grid, "algorithm.eta=3"), "--set algorithm.eta: must be given once, got it in --grid too");
+  EXPECT_EQ(said(grid, " algorithm.eta = 3"), "--set algorithm.eta: must be given once, got it in --grid too");
+  EXPECT_EQ(said(grid, "algorithm.gamma=3"), "");
+  EXPECT_EQ(said(grid, "run.seed=3"), "");
+  grid.seeds = "1..2";
+  EXPECT_EQ(said(grid, "run.seed=3"), "--set run.seed: must be given once, got it in --seeds too");
+  const SweepRequest table = test.request("[sweep]\nseeds = [1, 2]\nalgorithm.eta = [1, 2]\n");
+  EXPECT_EQ(said(table, "algorithm.eta=3"), "--set algorithm.eta: must be given once, got it in the recipe's [sweep] too");
+  EXPECT_EQ(said(table, "run.seed=3"), "--set run.seed: must be given once, got it in the recipe's [sweep] too");
+  EXPECT_EQ(said(table, "sweep.algorithm.eta=[3]"), "");  // which changes the axis
+}
+
+// Runs of another method have the value, or the recipe is none without it.
+TEST(Plan, TakesASetOfAKeyThatVariesWhereItIsUsed) {
+  SweepTest test;
+  SweepRequest request =
+      test.request("[sweep]\nalgorithm.name = [\"naive-clip\", \"celgc\"]\n[sweep.celgc]\nalgorithm.gamma = [1, 2]\n");
+  request.sets = {"algorithm.gamma=3"};
+  const SweepPlan plan = plan_sweep(request);
+  ASSERT_EQ(plan.points.size(), 3u);
+  EXPECT_EQ(parse_recipe(plan.points[0].recipe, "r.toml").algorithm.number("gamma"), 3);
+  std::string without_gamma = small_recipe;
+  request = {};
+  request.recipe = test.write("less.toml", without_gamma.replace(without_gamma.find("gamma = 0.05\n"), 13, ""));
+  request.grids = {"algorithm.gamma=1,2"};
+  EXPECT_NE(test::error_of([&] { (void)plan_sweep(request); }), "");
+  request.sets = {"algorithm.gamma=3"};
+  EXPECT_EQ(groups(plan_sweep(request)), (Texts{"algorithm.gamma=1.0 1", "algorithm.gamma=2.0 1"}));
+}
+
 TEST(Jobs, FitTheCores) {
   std::vector<Point> points(2);
   EXPECT_EQ(jobs_that_fit(points, 1, 8), 8);
