@@ -54,6 +54,35 @@ json paths_of(const KernelReport& report) {
   return all;
 }
 
+// Returns loss, perplexity and accuracy, as far as the objective has them.
+json figures_of(const Objective& objective, const Evaluation& e, const std::string& prefix) {
+  json j = {{prefix + "loss", finite(e.loss)}};
+  if (objective.has_perplexity()) j[prefix + "perplexity"] = finite(std::exp(e.loss));
+  if (objective.has_accuracy()) j[prefix + "accuracy"] = finite(e.accuracy);
+  return j;
+}
+
+json final_figures(const Training& run, const Result& result) {
+  json j = {{"round", result.rounds},
+            {"iteration", result.iterations},
+            {"epoch", result.epoch},
+            {"train_loss", finite(result.train_loss)}};
+  const auto splits = run.objective->splits();
+  for (const auto& [split, of] : run.evaluated) {
+    const std::string prefix = split == splits.front() ? "eval_" : split == "train" ? "train_set_" : split + "_";
+    j.update(figures_of(*run.objective, of.evaluation, prefix));
+    for (const auto& [name, value] : of.further) j[prefix + name] = finite(value);
+  }
+  return j;
+}
+
+json best_figures(const Training& run) {
+  const RunState& s = run.state;
+  json j = {{"round", s.best_round < 0 ? json(nullptr) : json(s.best_round)}, {"epoch", finite(s.best_epoch)}};
+  j.update(figures_of(*run.objective, {s.best_loss, s.best_accuracy}, "eval_"));
+  return j;
+}
+
 }  // namespace
 
 RunLog::RunLog(Training& run, std::string folder, bool keeps_recent)
@@ -167,8 +196,8 @@ void RunLog::finish(Result& result, double page_faults) {
     save_model(path, objective.layers(), result.x, objective.buffer_layers(), objective.buffers());
     result.model_sha256 = sha256_file(path);
   }
-  write_summary(result.status, {{"final", final_figures(result)},
-                                {"best", best_figures()},
+  write_summary(result.status, {{"final", final_figures(run_, result)},
+                                {"best", best_figures(run_)},
                                 {"rounds", result.rounds},
                                 {"iterations", result.iterations},
                                 {"epochs", result.epoch},
@@ -184,34 +213,6 @@ void RunLog::finish(Result& result, double page_faults) {
                                 {"page_faults_per_step", page_faults < 0 ? json(nullptr) : json(page_faults)},
                                 {"averaged", run_.state.average.defined()},
                                 {"model_sha256", or_null(result.model_sha256)}});
-}
-
-json RunLog::figures(const Evaluation& e, const std::string& prefix) const {
-  json j = {{prefix + "loss", finite(e.loss)}};
-  if (run_.objective->has_perplexity()) j[prefix + "perplexity"] = finite(std::exp(e.loss));
-  if (run_.objective->has_accuracy()) j[prefix + "accuracy"] = finite(e.accuracy);
-  return j;
-}
-
-json RunLog::final_figures(const Result& result) const {
-  json j = {{"round", result.rounds},
-            {"iteration", result.iterations},
-            {"epoch", result.epoch},
-            {"train_loss", finite(result.train_loss)}};
-  const auto splits = run_.objective->splits();
-  for (const auto& [split, of] : run_.evaluated) {
-    const std::string prefix = split == splits.front() ? "eval_" : split == "train" ? "train_set_" : split + "_";
-    j.update(figures(of.evaluation, prefix));
-    for (const auto& [name, value] : of.further) j[prefix + name] = finite(value);
-  }
-  return j;
-}
-
-json RunLog::best_figures() const {
-  const RunState& s = run_.state;
-  json j = {{"round", s.best_round < 0 ? json(nullptr) : json(s.best_round)}, {"epoch", finite(s.best_epoch)}};
-  j.update(figures({s.best_loss, s.best_accuracy}, "eval_"));
-  return j;
 }
 
 // ---- the lines ----
@@ -282,7 +283,7 @@ void RunLog::record_evaluation(const char* event, const std::string& split) {
   json line = this->line(event);
   line["split"] = split;
   line["averaged"] = run_.state.average.defined();
-  line.update(figures(of.evaluation, "eval_"));
+  line.update(figures_of(*run_.objective, of.evaluation, "eval_"));
   for (const auto& [name, value] : of.further) line["eval_" + name] = finite(value);
   pending_.push_back(std::move(line));
 }

@@ -90,9 +90,6 @@ class RunLog {
 
  private:
   nlohmann::json line(const char* event) const;
-  nlohmann::json figures(const Evaluation& e, const std::string& prefix) const;
-  nlohmann::json final_figures(const Result& result) const;
-  nlohmann::json best_figures() const;
   void write_intervals();
 
   Training& run_;

@@ -84,6 +84,15 @@ void record_straggler(RunLog& log, const Membership& membership, const std::vect
   log.record_straggler(membership.workers()[slowest].number, most->busy_seconds - least->busy_seconds);
 }
 
+// Makes all ranks count the lines that the log will have. This comes before settled(), behind whose barrier the leader
+// writes them: a rank that counted others would add lines twice as the next leader. Collective.
+void agree_on_lines(Group& group, RunLog& log, Observer& observer) {
+  const int64_t lost = log.drop_lost(all_gather_value(group, log.lines_in_file()).front());
+  if (lost == 0 || group.rank() != 0) return;
+  observer.warning(log.file("metrics.jsonl") + ": " + std::to_string(lost) + (lost == 1 ? " line is" : " lines are") +
+                   " lost with the leader before: not on the disk, and older than the last ones, which all workers keep");
+}
+
 }  // namespace
 
 Session::Session(Training& run, RunLog& log, Observer& observer, const TrainOptions& options, Group& group,
@@ -325,18 +334,9 @@ void Session::go_on_from(const Agreement& agreed) {
   for (size_t q = 0; q < ids.size(); ++q)
     if (agreed.holds[q]) holders.insert(ids[q]);
   if (!share_common(agreed, holders)) return begin_again();
-  agree_on_lines();
+  agree_on_lines(*group_, log_, observer_);
   settled(copies_.fetch(*group_, run_.visitor(), holders, has_state() ? id_ : -1), agreed.rounds);
   if (log_.writes()) log_.acquire();
-}
-
-// Makes all ranks count the lines that the log will have. This comes before settled(), behind whose barrier the leader
-// writes them: a rank that counted others would add lines twice as the next leader. Collective.
-void Session::agree_on_lines() {
-  const int64_t lost = log_.drop_lost(all_gather_value(*group_, log_.lines_in_file()).front());
-  if (lost == 0 || !first()) return;
-  observer_.warning(log_.file("metrics.jsonl") + ": " + std::to_string(lost) + (lost == 1 ? " line is" : " lines are") +
-                    " lost with the leader before: not on the disk, and older than the last ones, which all workers keep");
 }
 
 // Puts a placement in force. `mine` has the vectors of the clients that live here from now on. Collective.

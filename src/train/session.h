@@ -101,7 +101,6 @@ class Session {
   void settle();
   void go_on_from(const Agreement& agreed);
   bool share_common(const Agreement& agreed, const std::set<int64_t>& holders);
-  void agree_on_lines();
   void begin_again();
   bool resumes(bool begun);
   void settled(ClientVectors mine, double rounds);

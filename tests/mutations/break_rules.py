@@ -281,8 +281,8 @@ T = "src/tasks/"
 OTHERS = [
     ("src/comm/collectives.cc", "those who wait hear nothing", "const bool in_slices = longest > kSlice;", "const bool in_slices = false;", "comm: Collectives.KeepThoseWhoWaitInformedOfALongTransfer"),
     ("src/base/files.cc", "a file that can't be read has no lines", "file_type::not_found) return {};", "file_type::not_found || error) return {};", "recovery: Runs.ALogThatCannotBeReadIsAnErrorAndStaysAsItIs"),
-    ("src/train/session.cc", "lines that are lost are not told", "if (lost == 0 || !first()) return;", "if (lost >= 0) return;", "recovery: Runs.LinesThatALostHostTakesWithItAreCountedAndNoneComesTwice"),
-    ("src/train/session.cc", "the leader alone knows of lost lines", "log_.drop_lost(all_gather_value(*group_, log_.lines_in_file()).front());", "first() ? log_.drop_lost(log_.lines_in_file()) : 0;", "recovery: Runs.LinesThatALostHostTakesWithItAreCountedAndNoneComesTwice"),
+    ("src/train/session.cc", "lines that are lost are not told", "if (lost == 0 || group.rank() != 0) return;", "if (lost >= 0) return;", "recovery: Runs.LinesThatALostHostTakesWithItAreCountedAndNoneComesTwice"),
+    ("src/train/session.cc", "the leader alone knows of lost lines", "log.drop_lost(all_gather_value(group, log.lines_in_file()).front());", "group.rank() == 0 ? log.drop_lost(log.lines_in_file()) : 0;", "recovery: Runs.LinesThatALostHostTakesWithItAreCountedAndNoneComesTwice"),
     ("src/base/files.cc", "a file replaces a pipe", "if (!S_ISREG(info.st_mode))\n      throw WriteError(", "if (false)\n      throw WriteError(", "base: Files.ReplaceNothingThatIsNoFile"),
     ("src/base/files.cc", "a file replaces a link", "end = end.parent_path() / next;", "break;", "base: Files.AreWrittenAtTheEndOfTheirLinks"),
     ("src/engine/parts.cc", "blocks are dealt by their number alone", "(blocks - 1) % count", "std::min(blocks - 1, count - 1)", "engine: Parts.AreBlocksInTurn"),
