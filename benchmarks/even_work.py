@@ -30,7 +30,7 @@ def seconds(tacet, folder, model, clients, rounds, workers, even):
                    str(workers)]
         for one in sets:
             command += ["--set", one]
-        subprocess.run(command, check=True, timeout=3600)
+        subprocess.run(command, check=True, timeout=3600, stdout=subprocess.DEVNULL)
         with open(out + "/run/summary.json", encoding="utf-8") as file:
             summary = json.load(file)
         return summary["seconds"], summary["model_sha256"]
