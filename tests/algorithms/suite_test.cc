@@ -284,6 +284,20 @@ TEST_P(Suite, GoesOnAfterAFirstRoundThatAClientSkips) {
   EXPECT_TRUE(std::isfinite(l2_norm(x)));
 }
 
+// With `persist` v is divided by 1 − β₂ᵗ: of a client without a step that was 1/0, and held v̂ infinite for all.
+TEST(FedLamb, ThatPersistsGoesOnAfterAFirstRoundThatAClientSkips) {
+  Trial t = test::trial("fed-lamb", 2, 1, {{"persist", true}});
+  t.skip_non_finite = true;
+  Explosive objective(0);
+  const auto algorithm = t.method->make(t.options);
+  Vec x = objective.initial();
+  test::run_on(*single_group(), t, objective, *algorithm, x, 0, 6);
+  const Vec before = x.clone();
+  test::run_on(*single_group(), t, objective, *algorithm, x, 6, 7);
+  EXPECT_GT(l2_norm(x - before), 0);
+  EXPECT_TRUE(std::isfinite(l2_norm(x)));
+}
+
 TEST_P(Suite, ReadsNoMoreThanItsOptions) {
   for (const Option& o : method().options) {
     EXPECT_FALSE(o.doc.empty()) << o.name;
