@@ -40,19 +40,19 @@ std::vector<std::string> all_to_all(Group& group, std::vector<std::string> send)
   const auto ranks = static_cast<size_t>(group.size()), me = static_cast<size_t>(group.rank());
   assert(send.size() == ranks);
   if (ranks == 1) return send;
-  std::vector<Sizes> out(ranks), in(ranks);
+  int64_t longest = 0;
   for (size_t q = 0; q < ranks; ++q)
-    if (q != me) out[me].longest = std::max(out[me].longest, std::ssize(send[q]));
+    if (q != me) longest = std::max(longest, std::ssize(send[q]));
+  std::vector<Sizes> out(ranks), in(ranks);
   std::vector<std::vector<Piece>> to(ranks), from(ranks);
   for (size_t q = 0; q < ranks; ++q) {
     if (q == me) continue;
-    out[q] = {std::ssize(send[q]), out[me].longest};
+    out[q] = {std::ssize(send[q]), longest};
     to[q] = {{&out[q], 1}};
     from[q] = {{&in[q], 1}};
   }
   group.exchange(to, from);
 
-  int64_t longest = out[me].longest;
   for (const Sizes& sizes : in) longest = std::max(longest, sizes.longest);
   std::vector<std::string> got(ranks);
   for (size_t q = 0; q < ranks; ++q)

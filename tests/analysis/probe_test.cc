@@ -137,7 +137,7 @@ TEST(Smoothness, MeasuresEveryFewRoundsAndPutsTheModelBack) {
   EXPECT_EQ(probe.points()[1].round, 3);
 }
 
-// What is measured behind the pairs is measured at this model, also where the next pair is rounds away, and behind a look at
+// The probe measures at this model behind the pairs, also where the next pair is rounds away, and behind a look at
 // clients, which takes its vector.
 TEST(Smoothness, KeepsTheLatestModelBetweenPairs) {
   const auto objective = make_function_objective(sum_of(

@@ -1,4 +1,4 @@
-// What probe.json says of a probe's findings, made by hand.
+// Tests of what probe.json says of findings made by hand. Nothing is probed here.
 #include "cli/probe_command.h"
 
 #include <gtest/gtest.h>

@@ -71,8 +71,8 @@ class Listening : public Group {
   std::vector<int> heard_;
 };
 
-// Who had nothing to send or to get went on at once, and took those who still exchanged much for lost. Worker 1 sends 9 MiB
-// to worker 0 in three slices, and worker 2 hears from both in the exchange of sizes and with each slice.
+// A worker with nothing to send or to get went on at once, and took those who still exchanged much for lost. Worker 1 sends
+// 9 MiB to worker 0 in three slices, and worker 2 hears from both in the exchange of sizes and with each slice.
 TEST(Collectives, KeepThoseWhoWaitInformedOfALongTransfer) {
   const std::string much(9 << 20, 'm');
   auto groups = thread_groups(3);
